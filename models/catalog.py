@@ -1,0 +1,184 @@
+"""The models this service knows: one YAML file each in configs/models, and users' own folders in weights/."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from models.errors import CatalogError, UnknownModelError
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "models"
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TowerConfig(_Strict):
+    """Size of one BERT tower; the defaults are bert-base's (Devlin et al., 2019)."""
+
+    layers: int = Field(12, ge=1, le=48)
+    width: int = Field(768, ge=8, le=4096)
+    heads: int = Field(12, ge=1, le=64)
+    inner: int = Field(3072, ge=8, le=16384)
+    positions: int = Field(512, ge=4, le=8192, description="rows of the stored position table")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "TowerConfig":
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class TextTowerConfig(TowerConfig):
+    vocab_size: int | None = Field(None, ge=4, description="None: as many rows as the checkpoint has")
+
+
+class DownloadSource(_Strict):
+    """Where the authors published a checkpoint: a Google Drive file, or a path inside a Drive folder."""
+
+    drive_file: str | None = None
+    drive_folder: str | None = None
+    experiment: str = Field(description="the authors' name of the run; its folder inside drive_folder")
+
+
+class ModelConfig(_Strict):
+    """One served model. Field words follow the paper; sizes are in frames, tokens and vector components."""
+
+    name: str = Field(pattern=_NAME)
+    aliases: tuple[str, ...] = ()
+    description: str
+    licence: str
+    source: str
+    features: str = Field("signclip", description="a key of poses.features.FEATURE_KINDS")
+    feature_dim: int = Field(609, ge=1, le=100_000)
+    embed_dim: int = Field(768, ge=2, le=4096)
+    max_frames: int = Field(256, ge=1, le=8190)
+    max_tokens: int = Field(64, ge=4, le=512, description="stored text length; pieces are cut to max_tokens - 3")
+    pose_tower: TowerConfig = TowerConfig()
+    text_tower: TextTowerConfig = TextTowerConfig()
+    pose_frontend: Literal["mlp", "hand_geometry"] = "mlp"
+    convolutions: int = Field(0, ge=0, le=8)
+    projection: Literal["none", "linear", "linear_l2"] = "none"
+    logit_scale: float = Field(1.0, gt=0, description="dot products of raw vectors are multiplied by it")
+    dropout: float = Field(0.1, ge=0, lt=1, description="in training only")
+    tokenizer: str = Field("bert-base-cased", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    lowercase: bool | None = Field(None, description="None: as the tokenizer's own files say")
+    prompt: str = Field("<{spoken}> <{sign}> {text}", description="how sign_language and spoken_language become text")
+    sign_languages: tuple[str, ...] | None = Field(None, description="tags seen in training; None: not recorded")
+    spoken_languages: tuple[str, ...] | None = None
+    weights: str | None = Field(None, pattern=_NAME, description="folder whose weights it uses, if not its own")
+    download: DownloadSource | None = None
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_has_text(cls, value: str) -> str:
+        if "{text}" not in value:
+            raise ValueError("prompt must contain {text}")
+        return value
+
+    @model_validator(mode="after")
+    def _widths_agree(self) -> "ModelConfig":
+        widths = {"pose_tower": self.pose_tower.width, "text_tower": self.text_tower.width}
+        for tower, width in widths.items():
+            if width != self.embed_dim:
+                raise ValueError(f"{tower}.width is {width}, embed_dim is {self.embed_dim}; SignCLIP pools, so they agree")
+        if self.max_tokens > self.text_tower.positions + 1:
+            raise ValueError(f"max_tokens {self.max_tokens} needs more than {self.text_tower.positions} positions")
+        return self
+
+    @property
+    def folder(self) -> str:
+        return self.weights or self.name
+
+    @property
+    def max_pieces(self) -> int:
+        """Word pieces that fit between [CLS] and [SEP]; the stored layout spends three places on those."""
+        return self.max_tokens - 3
+
+    @property
+    def interpolates_positions(self) -> bool:
+        """Whether the pose tower's table is stretched to max_frames + 2 rows ("inference" configurations)."""
+        return self.max_frames + 2 > self.pose_tower.positions
+
+
+class Catalog(Mapping[str, ModelConfig]):
+    """Models by name; `resolve` also takes aliases. Iterates in the order of the files' names."""
+
+    def __init__(self, models: Mapping[str, ModelConfig]) -> None:
+        self._models = dict(models)
+        self._names: dict[str, str] = {}
+        for config in self._models.values():
+            for name in (config.name, *config.aliases):
+                if self._names.setdefault(name, config.name) != config.name:
+                    raise CatalogError(f"{name!r} names both {self._names[name]!r} and {config.name!r}")
+
+    def __getitem__(self, name: str) -> ModelConfig:
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def resolve(self, name: str) -> ModelConfig:
+        """Find a model by name or alias.
+
+        Raises:
+            UnknownModelError: nothing is called that; the message lists what is.
+        """
+        try:
+            return self._models[self._names[name]]
+        except KeyError:
+            raise UnknownModelError(name, self._models) from None
+
+
+def load_catalog(configs: Path = CONFIGS, weights: Path | None = None) -> Catalog:
+    """Read every model's configuration.
+
+    Args:
+        configs: folder of YAML files, one a model; a file may start from another with `base: NAME`.
+        weights: folder whose subfolders may hold a `config.yaml`; such a model goes by its folder's name.
+    Raises:
+        CatalogError: a file is not YAML, misses or misspells a field, or two models share a name.
+    """
+    raw = {path.stem: _read_yaml(path) for path in sorted(configs.glob("*.yaml"))}
+    origins = {name: configs / f"{name}.yaml" for name in raw}
+    if weights is not None and weights.is_dir():
+        for path in sorted(weights.glob("*/config.yaml")):
+            name = path.parent.name
+            if name in raw:
+                raise CatalogError(f"{path} would replace the model {name!r} of {origins[name]}; rename its folder")
+            raw[name], origins[name] = _read_yaml(path), path
+    return Catalog({name: _build(name, raw, origins) for name in raw})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CatalogError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise CatalogError(f"{path} is not a mapping of fields")
+    return content
+
+
+def _build(name: str, raw: Mapping[str, dict[str, Any]], origins: Mapping[str, Path]) -> ModelConfig:
+    fields = dict(raw[name])
+    base = fields.pop("base", None)
+    if base is not None:
+        if base not in raw or "base" in raw[base]:
+            raise CatalogError(f"{origins[name]}: base {base!r} is no model that stands on its own")
+        inherited = {key: value for key, value in raw[base].items() if key not in ("aliases", "name")}
+        fields = {**inherited, **fields}
+    if fields.setdefault("name", name) != name:
+        raise CatalogError(f"{origins[name]}: name {fields['name']!r} differs from where it is kept, {name!r}")
+    try:
+        return ModelConfig.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise CatalogError(f"{origins[name]}: {problems}") from error

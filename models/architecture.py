@@ -118,9 +118,7 @@ class PoseTower(nn.Module):
         ends = order.new_tensor([0, self.length + 1])
         position_ids = torch.cat([ends, order]).unsqueeze(0).expand(batch, -1)  # (batch, 2 + frames)
         attended = torch.cat([frame_mask.new_ones(batch, 2), frame_mask], dim=1)  # (batch, 2 + frames)
-        hidden = self.bert(
-            inputs_embeds=embedded, attention_mask=attended, position_ids=position_ids
-        ).last_hidden_state
+        hidden = self.bert(inputs_embeds=embedded, attention_mask=attended, position_ids=position_ids).last_hidden_state
         return _mean(hidden[:, 1:], attended[:, 1:])
 
 
@@ -150,7 +148,7 @@ class SignClip(nn.Module):
         self.config = config
         self.pose_tower = PoseTower(config)
         self.text_tower = TextTower(config, vocab_size=vocab_size)
-        linear = config.projection != "none"
+        linear = config.projection.startswith("linear")
         self.pose_projection = nn.Linear(config.embed_dim, config.embed_dim, bias=False) if linear else None
         self.text_projection = nn.Linear(config.embed_dim, config.embed_dim, bias=False) if linear else None
 
@@ -200,6 +198,6 @@ class SignClip(nn.Module):
     def _finish(self, pooled: Tensor, projection: nn.Linear | None) -> Tensor:
         if projection is not None:
             pooled = projection(pooled)
-        if self.config.projection == "linear_l2" or self.config.pose_frontend == "hand_geometry":
+        if self.config.projection.endswith("l2"):
             pooled = functional.normalize(pooled, dim=-1)
         return pooled * self.config.logit_scale**0.5

@@ -62,7 +62,7 @@ class ModelConfig(_Strict):
     text_tower: TextTowerConfig = TextTowerConfig()
     pose_frontend: Literal["mlp", "hand_geometry"] = "mlp"
     convolutions: int = Field(0, ge=0, le=8)
-    projection: Literal["none", "linear", "linear_l2"] = "none"
+    projection: Literal["none", "linear", "linear_l2", "l2"] = "none"
     logit_scale: float = Field(1.0, gt=0, description="dot products of raw vectors are multiplied by it")
     dropout: float = Field(0.1, ge=0, lt=1, description="in training only")
     tokenizer: str = Field("bert-base-cased", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
@@ -85,7 +85,9 @@ class ModelConfig(_Strict):
         widths = {"pose_tower": self.pose_tower.width, "text_tower": self.text_tower.width}
         for tower, width in widths.items():
             if width != self.embed_dim:
-                raise ValueError(f"{tower}.width is {width}, embed_dim is {self.embed_dim}; SignCLIP pools, so they agree")
+                raise ValueError(
+                    f"{tower}.width is {width}, embed_dim is {self.embed_dim}; SignCLIP pools, so they agree"
+                )
         if self.max_tokens > self.text_tower.positions + 1:
             raise ValueError(f"max_tokens {self.max_tokens} needs more than {self.text_tower.positions} positions")
         return self

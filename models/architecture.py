@@ -1,6 +1,6 @@
 """SignCLIP's two towers: text and poses, each a BERT of its own, meeting in one space.
 
-Source: MMFusionSeparate, J22Melody/fairseq@a8199440, examples/MMPT/mmpt/models/mmfusion.py; layers are transformers' BERT.
+Source: MMFusionSeparate, J22Melody/fairseq@a8199440, examples/MMPT/mmpt/models/mmfusion.py, on transformers' BERT.
 """
 
 import torch

@@ -1,0 +1,33 @@
+"""What made a vector, in one short string: vectors are comparable exactly when their signatures are equal."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from models.catalog import ModelConfig
+
+# Raised whenever the same weights would give other numbers (pooling, positions, text clean-up).
+ARCHITECTURE_VERSION = 1
+
+
+def signature(
+    config: ModelConfig, *, digest: str, dtype: str, features_version: int, options: Mapping[str, str | bool]
+) -> str:
+    """Name a vector's origin, `fingerspelling-9f2c41d07a3b`.
+
+    Args:
+        digest: SHA-256 of the checkpoint, hex.
+        dtype: number format of the forward, "float32" or "bfloat16".
+        features_version: of the pose features the model takes.
+        options: those that move a vector (normalize, flip, anonymize), defaults left out by the caller.
+    """
+    facts = {
+        "architecture": ARCHITECTURE_VERSION,
+        "digest": digest,
+        "dtype": dtype,
+        "features": [config.features, features_version],
+        "limits": [config.max_frames, config.max_tokens],
+        "options": dict(sorted(options.items())),
+    }
+    packed = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
+    return f"{config.name}-{hashlib.sha256(packed).hexdigest()[:12]}"

@@ -1,0 +1,1 @@
+"""How good a model is: retrieval metrics, baselines and robustness."""

@@ -1,9 +1,9 @@
 """The fixed geometry of both hands that the small fingerspelling model reads instead of raw coordinates.
 
-Nothing here is learned. The steps, in order: cut the hands out of SignCLIP's 609 features, turn a left-handed clip
-into a right-handed one, read every clip at a fixed number of moments, describe each moment by directions and
-distances that survive another signer, another camera and another depth scale. The trainer calls the steps one by one
-and augments between them; serving calls `HandGeometry`.
+Nothing here is learned. The steps, in order: cut the hands out of SignCLIP's 609 features, forget a resting hand, turn
+a left-handed clip into a right-handed one, read every clip at a fixed number of moments, describe each moment by
+directions and distances that survive another signer, another camera and another depth scale. The trainer calls the
+steps one by one and augments between them; serving calls `HandGeometry`.
 """
 
 import torch
@@ -28,6 +28,8 @@ GEOMETRY_DIM = 2 * HAND_DIM + PAIR_DIM
 
 MIRROR_BELOW = 0.3
 """Share of frames: a clip whose right hand is seen in fewer is left-handed. The lexicon has 0, and 0.8 and more."""
+IDLE_BELOW = 0.75
+"""Shoulder widths: a hand so far below the other rests. The lexicon's two-handed letters differ by 0.65 at most."""
 SMALLEST_HAND = 1e-4
 """Shoulder widths: a missing hand has 21 equal points, extent 0 up to rounding; real ones measure 0.05 and more."""
 FARTHEST = 4.0
@@ -51,6 +53,22 @@ def split_hands(pose_features: Tensor) -> tuple[Tensor, Tensor]:
     points = pose_features[:, :, LEFT_HAND_START:].reshape(batch, frames, 2, HAND_POINTS, 3)  # 126 -> hand, point, xyz
     extent = (points.amax(dim=3) - points.amin(dim=3)).amax(dim=-1)
     seen = extent > SMALLEST_HAND
+    return points * seen[..., None, None], seen
+
+
+def drop_idle_hand(points: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Forget the hand that hangs or lies far below the other: the lexicon's clips have none, real signers do.
+
+    Args:
+        points, seen: of `split_hands`; seen is False in padding.
+    Returns:
+        points and seen, in the same shapes.
+    """
+    counts = seen.sum(dim=1)  # (batch, 2)
+    heights = (points[..., WRIST, 1] * seen).sum(dim=1) / counts.clamp_min(1)
+    lower = heights - heights.flip(1) > IDLE_BELOW  # the picture's y grows downwards
+    idle = lower & (counts > 0) & (counts.flip(1) > 0)
+    seen = seen & ~idle[:, None]
     return points * seen[..., None, None], seen
 
 
@@ -88,19 +106,20 @@ def crop_moments(frame_counts: Tensor, start: Tensor, end: Tensor, steps: int) -
     return moments.minimum(last[:, None])
 
 
-def read_moments(points: Tensor, seen: Tensor, moments: Tensor) -> tuple[Tensor, Tensor]:
+def read_moments(points: Tensor, seen: Tensor, moments: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Read clips at fractional frames, each hand between the neighbouring frames that show it.
 
     Args:
         points, seen: of `split_hands`.
         moments: float32 (batch, steps), in frames.
+        rows: int (batch,), which clip each row of moments reads; by default its own.
     Returns:
         points float32 (batch, steps, 2, 21, 3) and seen bool (batch, steps, 2).
     """
     before = moments.floor().long()
     after = moments.ceil().long()
     share = (moments - before)[..., None]
-    rows = torch.arange(len(moments), device=moments.device)[:, None]
+    rows = (torch.arange(len(moments), device=moments.device) if rows is None else rows)[:, None]
     weight_before = (1 - share) * seen[rows, before]
     weight_after = share * seen[rows, after]
     weight = weight_before + weight_after
@@ -189,6 +208,7 @@ class HandGeometry(nn.Module):
         """
         # Padding becomes frames without hands, whatever stands in it.
         points, seen = split_hands(pose_features.masked_fill(~frame_mask[..., None], 0.0))
+        points, seen = drop_idle_hand(points, seen)
         points, seen = mirror_left_handed(points, seen, frame_mask)
         frame_counts = frame_mask.sum(dim=1)
         readings = []

@@ -75,7 +75,8 @@ class FrameMlp(nn.Module):
         self.linear2 = nn.Linear(width, width)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.linear2(self.LayerNorm(functional.gelu(self.linear1(frames))))
+        mapped: Tensor = self.linear2(self.LayerNorm(functional.gelu(self.linear1(frames))))
+        return mapped
 
 
 class PoseTower(nn.Module):
@@ -200,4 +201,5 @@ class SignClip(nn.Module):
             pooled = projection(pooled)
         if self.config.projection.endswith("l2"):
             pooled = functional.normalize(pooled, dim=-1)
-        return pooled * self.config.logit_scale**0.5
+        scaled: Tensor = pooled * self.config.logit_scale**0.5
+        return scaled

@@ -104,7 +104,7 @@ class ModelConfig(_Strict):
     @property
     def interpolates_positions(self) -> bool:
         """Whether the pose tower's table is stretched to max_frames + 2 rows ("inference" configurations)."""
-        return self.max_frames + 2 > self.pose_tower.positions
+        return self.pose_frontend == "mlp" and self.max_frames + 2 > self.pose_tower.positions
 
 
 class Catalog(Mapping[str, ModelConfig]):

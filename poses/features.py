@@ -1,0 +1,188 @@
+"""Poses as the numbers a model was trained on: one kind of features for each kind of training.
+
+Equal to the authors' PoseProcessor (J22Melody/fairseq@a8199440, mmpt/processors/dsprocessor_sign.py), which works on
+masked arrays; here the same numbers are computed on plain ones, several times faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from pose_format import Pose
+
+from .anonymize import remove_appearance
+from .clips import Clip, Floats, Selection, choose_person, select
+from .errors import FeatureKindError, PoseContentError, PoseScaleError
+from .flip import never_moves
+from .landmarks import (
+    BODY_POINTS,
+    FACE_POINTS,
+    LEFT_HAND_POINTS,
+    LEFT_SHOULDER,
+    RIGHT_HAND_POINTS,
+    RIGHT_SHOULDER,
+    Point,
+)
+
+Flip = Literal["never", "auto", "always"]
+
+# The order is the authors': it decides which feature is which.
+_WHOLE = Selection((*BODY_POINTS, *FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS))
+_RIGHT_HAND_AND_SHOULDERS = Selection((RIGHT_SHOULDER, LEFT_SHOULDER, *RIGHT_HAND_POINTS))
+
+
+@dataclass(frozen=True)
+class FeatureKind:
+    """A way to turn a pose into features.
+
+    Attributes:
+        name: as in the model catalog.
+        version: part of an embedding's signature; raised whenever a number changes.
+        dim: features a frame.
+        description: for people.
+        points: what a frame's features hold, in order, three coordinates each.
+        measured: what is read from the pose, which includes the shoulders.
+        depth_in_pixels: multiply z by the image's width first.
+    """
+
+    name: str
+    version: int
+    dim: int
+    description: str
+    points: tuple[Point, ...]
+    measured: Selection
+    depth_in_pixels: bool = False
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """What to do to a pose before its features are computed.
+
+    Attributes:
+        flip: mirror the clip: ``never``, ``always``, or, with ``auto``, when the right hand never moves.
+        anonymize: replace the signer's appearance by the average one.
+        person: which person, needed when there are several.
+    """
+
+    flip: Flip = "never"
+    anonymize: bool = False
+    person: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.flip not in get_args(Flip):
+            raise ValueError(f"flip is {self.flip!r}; one of {', '.join(get_args(Flip))} is needed")
+
+
+_KINDS = (
+    FeatureKind(
+        name="signclip",
+        version=1,
+        dim=609,
+        description="body, face contours and both hands, in shoulder widths",
+        points=_WHOLE.points,
+        measured=_WHOLE,
+    ),
+    FeatureKind(
+        name="fingerclip",
+        version=1,
+        dim=63,
+        description="the right hand, in shoulder widths",
+        points=RIGHT_HAND_POINTS,
+        measured=_RIGHT_HAND_AND_SHOULDERS,
+    ),
+    FeatureKind(
+        name="signclip_depth",
+        version=1,
+        dim=609,
+        description="as signclip, with z in the unit of x and y",
+        points=_WHOLE.points,
+        measured=_WHOLE,
+        depth_in_pixels=True,
+    ),
+)
+FEATURE_KINDS: Mapping[str, FeatureKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
+
+_DEFAULT_OPTIONS = FeatureOptions()
+
+
+def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -> npt.NDArray[np.float32]:
+    """Compute a clip's features.
+
+    The midpoint between the shoulders, averaged over the clip, becomes the origin; their average distance becomes 1.
+    Points that are missing keep their stored value, which is 0 in poses from an estimator; legs are 0.
+
+    Args:
+        pose: a holistic pose, whole or reduced, points in any order; not changed.
+        kind: one of FEATURE_KINDS.
+        options: what to do to the pose first, in the order flip, anonymize.
+    Returns:
+        float32 (frames, dim), C-contiguous and finite, in shoulder widths.
+    Raises:
+        FeatureKindError: no such kind.
+        PersonError: several people and none chosen, or the chosen one is not there.
+        PoseLayoutError: the pose lacks a component or a point.
+        PoseScaleError: the shoulders are never seen together, or are in one place.
+        PoseContentError: numbers too large to be measured in shoulder widths.
+    Source: PoseProcessor.__call__ and, for the order of points, its pose_components ``reduced_face``.
+    """
+    if kind not in FEATURE_KINDS:
+        raise FeatureKindError(f"no features named {kind!r}; there are {', '.join(FEATURE_KINDS)}")
+    feature_kind = FEATURE_KINDS[kind]
+    person = choose_person(pose, options.person)
+    flip = options.flip == "always" or (options.flip == "auto" and never_moves(pose, person))
+    clip = select(pose, person, _WHOLE if options.anonymize else feature_kind.measured, flip=flip)
+    with np.errstate(over="ignore", invalid="ignore"):  # checked once, at the end
+        if feature_kind.depth_in_pixels:
+            _scale_depth(clip, pose.header.dimensions.width)
+        if options.anonymize:
+            clip = remove_appearance(clip)
+        normalized = _normalize(clip)
+    return _flatten(normalized, clip.selection, feature_kind)
+
+
+def _scale_depth(clip: Clip, width: int) -> None:
+    if width == 0:
+        raise PoseContentError("the header's image width is 0; features with depth in pixels need it")
+    clip.values[..., 2] *= np.float32(width)
+
+
+def _normalize(clip: Clip) -> Floats:
+    """Measure seen points in shoulder widths from between the shoulders; missing points keep their stored value.
+
+    Source: pose_format.Pose.normalize, whose means over masked arrays are means over the frames with both shoulders.
+    """
+    right, left = clip.selection.shoulders
+    seen = ~(clip.missing[:, right] | clip.missing[:, left])
+    if not seen.any():
+        raise PoseScaleError(f"the two shoulders are seen together in 0 of {len(seen)} frames; at least 1 is needed")
+    right_shoulder = clip.values[seen, right].astype(np.float64)
+    left_shoulder = clip.values[seen, left].astype(np.float64)
+    center = ((right_shoulder + left_shoulder) / 2).mean(axis=0)
+    distance = np.linalg.norm(right_shoulder - left_shoulder, axis=-1).mean()
+    if not distance > 0:
+        raise PoseScaleError(f"the shoulders are {distance:g} apart; a positive distance is needed")
+    normalized: Floats = clip.values - center.astype(clip.values.dtype)
+    normalized *= clip.values.dtype.type(1 / distance)
+    np.copyto(normalized, clip.values, where=clip.missing[..., None])
+    return normalized
+
+
+def _flatten(normalized: Floats, selection: Selection, kind: FeatureKind) -> npt.NDArray[np.float32]:
+    """Blank the legs, keep the kind's points, turn NaN into 0, one row a frame."""
+    normalized[:, selection.legs] = 0
+    if kind.points is not selection.points:
+        normalized = normalized[:, selection.positions(kind.points)]
+    features = normalized.reshape(len(normalized), kind.dim).astype(np.float32, order="C", copy=False)
+    if not np.isfinite(features).all():
+        features[np.isnan(features)] = 0
+        infinite = int(np.isinf(features).any(axis=-1).sum())
+        if infinite:
+            raise PoseContentError(
+                f"{infinite} of {len(features)} frames are too large to be measured in shoulder widths"
+            )
+    return features

@@ -1,0 +1,1 @@
+"""Data sets, augmentations, the contrastive loss and the loop that trains SignCLIP."""

@@ -1,0 +1,1 @@
+"""One file a data set, each turning what is published into clips, prompts and labels."""

@@ -41,8 +41,8 @@ CROPS = ((0.0, 1.0), (0.1, 0.9), (0.2, 0.8), (0.25, 0.95))
 def split_hands(pose_features: Tensor) -> tuple[Tensor, Tensor]:
     """Cut the hands out of SignCLIP's features and say where they were seen.
 
-    A missing hand was 21 times the origin of the picture before normalization, so afterwards it is 21 times the same
-    point: no extent, wherever that point went.
+    A missing hand is 21 times the same point, whatever became of it: no extent. Depth is measured from each hand's
+    own wrist, as MediaPipe does; how deep the wrist lies differs between estimators and tells no letter.
 
     Args:
         pose_features: float32 (batch, frames, 609), in shoulder widths.
@@ -53,6 +53,8 @@ def split_hands(pose_features: Tensor) -> tuple[Tensor, Tensor]:
     points = pose_features[:, :, LEFT_HAND_START:].reshape(batch, frames, 2, HAND_POINTS, 3)  # 126 -> hand, point, xyz
     extent = (points.amax(dim=3) - points.amin(dim=3)).amax(dim=-1)
     seen = extent > SMALLEST_HAND
+    depth = points[..., 2:] - points[..., WRIST : WRIST + 1, 2:]
+    points = torch.cat((points[..., :2], depth), dim=-1)
     return points * seen[..., None, None], seen
 
 

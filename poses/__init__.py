@@ -3,9 +3,49 @@
 Nothing here imports torch or mediapipe.
 """
 
-from .errors import PoseError
+from .errors import (
+    FeatureKindError,
+    PersonError,
+    PoseContentError,
+    PoseEmptyError,
+    PoseError,
+    PoseFormatError,
+    PoseLayoutError,
+    PoseScaleError,
+    PoseTooLargeError,
+    PoseTooLongError,
+    PoseTrailingError,
+    PoseTruncatedError,
+    PoseVersionError,
+)
 from .features import FEATURE_KINDS, FeatureKind, FeatureOptions, extract
+from .flip import active_hand, mirror
 from .headers import ReadLimits
+from .quality import QualityReport, report
 from .reading import read
 
-__all__ = ["FEATURE_KINDS", "FeatureKind", "FeatureOptions", "PoseError", "ReadLimits", "extract", "read"]
+__all__ = [
+    "FEATURE_KINDS",
+    "FeatureKind",
+    "FeatureKindError",
+    "FeatureOptions",
+    "PersonError",
+    "PoseContentError",
+    "PoseEmptyError",
+    "PoseError",
+    "PoseFormatError",
+    "PoseLayoutError",
+    "PoseScaleError",
+    "PoseTooLargeError",
+    "PoseTooLongError",
+    "PoseTrailingError",
+    "PoseTruncatedError",
+    "PoseVersionError",
+    "QualityReport",
+    "ReadLimits",
+    "active_hand",
+    "extract",
+    "mirror",
+    "read",
+    "report",
+]

@@ -2,16 +2,87 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from pose_format import Pose
+from pose_format.numpy import NumPyPoseBody
+from pose_format.utils.hand import estimate_active_hand
 
-from .clips import Selection, select
-from .landmarks import RIGHT_HAND_POINTS
+from .clips import Selection, choose_person, select
+from .errors import PoseLayoutError
+from .landmarks import COMPONENTS, LEFT_HAND, RIGHT_HAND, RIGHT_HAND_POINTS, Point, mirrored
+
+Hand = Literal["left", "right"]
 
 _RIGHT_HAND = Selection(RIGHT_HAND_POINTS)
 
 
+def mirror(pose: Pose) -> Pose:
+    """Mirror a pose, as if its image had been flipped left to right.
+
+    Sides of the body, hands and face points change places and x becomes width - x. World landmarks stay, because
+    MediaPipe gives the same ones for a flipped image. A point whose counterpart is not in the layout stays in place.
+
+    Args:
+        pose: a holistic pose, whole or reduced; not changed.
+    Returns:
+        A pose with the same header. Missing points keep their counterpart's stored value: pose-format leaves the
+        image's width under the mask, which whoever reads stored values takes for a point.
+    Raises:
+        PoseLayoutError: no component of MediaPipe Holistic.
+    Source: pose_format.utils.holistic.mirror_horizontal, which imports mediapipe.
+    """
+    components = pose.header.components
+    if not any(component.name in COMPONENTS for component in components):
+        names = ", ".join(component.name for component in components)
+        raise PoseLayoutError(f"only holistic poses can be mirrored; the pose has {names}")
+    points = [Point(component.name, name) for component in components for name in component.points]
+    places = {point: place for place, point in enumerate(points)}
+    source = [places.get(mirrored(point), place) for place, point in enumerate(points)]
+    in_image = np.array(["WORLD" not in point.component for point in points])  # points
+
+    values = np.asarray(pose.body.data)[:, :, source]  # frames, people, points, dims
+    confidence = pose.body.confidence[:, :, source]
+    x = values[..., 0]
+    np.subtract(pose.header.dimensions.width, x, out=x, where=in_image & (confidence != 0))
+    return Pose(pose.header, NumPyPoseBody(pose.body.fps, values, confidence))
+
+
 def never_moves(pose: Pose, person: int) -> bool:
-    """Whether the right hand's stored points are the same in all frames, missing ones and NaN counting as stored."""
-    values = np.nan_to_num(select(pose, person, _RIGHT_HAND).values)
+    """Tell whether the right hand is the same in every frame, as it is when it was never seen.
+
+    The authors ask whether the variance of the hand, NaN counting as 0, is 0. Taken over a masked array, as they do,
+    that is never true of a hand that is missing throughout, the very case it is for; so it is asked of what is stored.
+
+    Raises:
+        PoseLayoutError: the layout has no right hand.
+    Source: PoseProcessor.__call__, ``flip_pose``, J22Melody/fairseq@a8199440.
+    """
+    values = np.nan_to_num(select(pose, person, _RIGHT_HAND).values)  # frames, 21, 3
     return bool((values == values[0]).all())
+
+
+def active_hand(pose: Pose, person: int | None = None) -> Hand | None:
+    """Estimate which hand signs.
+
+    Args:
+        pose: any pose; not changed.
+        person: index of the person, needed when there are several.
+    Returns:
+        The hand, or None when neither is ever seen or the layout is not holistic.
+    Raises:
+        PersonError: several people and none chosen, or the chosen one is not there.
+    Source: pose_format.utils.hand.estimate_active_hand.
+    """
+    person = choose_person(pose, person)
+    confidence = pose.body.confidence[:, [person]]  # frames, 1, points
+    values = np.asarray(pose.body.data)[:, [person]]  # frames, 1, points, dims
+    in_hand = np.array([c.name in (LEFT_HAND, RIGHT_HAND) for c in pose.header.components for _ in c.points])  # points
+    if values.shape[-1] < 2 or not (confidence[..., in_hand] != 0).any():
+        return None
+    try:
+        hand = estimate_active_hand(Pose(pose.header, NumPyPoseBody(pose.body.fps, values, confidence)))
+    except (ValueError, NotImplementedError):  # what it looks up is not in the layout
+        return None
+    return "left" if hand == "LEFT" else "right"

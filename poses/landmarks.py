@@ -11,6 +11,7 @@ BODY = "POSE_LANDMARKS"
 FACE = "FACE_LANDMARKS"
 LEFT_HAND = "LEFT_HAND_LANDMARKS"
 RIGHT_HAND = "RIGHT_HAND_LANDMARKS"
+COMPONENTS = frozenset({BODY, FACE, LEFT_HAND, RIGHT_HAND, "POSE_WORLD_LANDMARKS"})
 
 
 class Point(NamedTuple):
@@ -92,6 +93,7 @@ LEG_POINTS = frozenset(
 )
 
 _MIRRORED_HAND = {LEFT_HAND: RIGHT_HAND, RIGHT_HAND: LEFT_HAND}
+_MIRRORED_FACE_NAMES = {str(number): str(other) for number, other in enumerate(_MIRRORED_FACE)}
 
 
 def mirrored(point: Point) -> Point:
@@ -108,6 +110,3 @@ def mirrored(point: Point) -> Point:
 
 def _swap_sides(name: str) -> str:
     return name.replace("LEFT", "\0").replace("RIGHT", "LEFT").replace("\0", "RIGHT")
-
-
-_MIRRORED_FACE_NAMES = {str(number): str(other) for number, other in enumerate(_MIRRORED_FACE)}

@@ -200,7 +200,7 @@ def _materialize_buffers(module: SignClip) -> None:
 
 
 def interpolate_positions(table: Tensor, rows: int) -> Tensor:
-    """Stretch a position table (positions, width) to (rows, width), linearly, as the authors' long-clip setting does."""
+    """Stretch a position table (positions, width) to (rows, width), linearly, as the authors do for long clips."""
     stretched = torch.nn.functional.interpolate(
         table.float().T.unsqueeze(0), size=rows, mode="linear", align_corners=False
     )  # (1, width, rows)

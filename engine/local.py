@@ -1,0 +1,164 @@
+"""The engine in this process: registry, batcher and text cache behind the Engine interface."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engine.batcher import Batcher, Deliver, wait_for
+from engine.cache import TextCache
+from engine.errors import EngineError, ModelFailedError
+from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness, Tower
+from engine.queue import Ticket
+from engine.settings import BATCH_TOKENS, EngineSettings
+from models.backends.pytorch import TorchBackend, choose_device
+from models.catalog import load_catalog
+from models.embedding import EmbeddingModel
+from models.errors import ModelsError
+from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
+from models.registry import Registry, default_model
+from models.weights import WeightsFolder
+
+log = logging.getLogger(__name__)
+
+
+class _ServedModels:
+    """The registry and the text cache, as the batcher sees them."""
+
+    def __init__(self, registry: Registry, cache: TextCache) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine-loader")
+
+    def ready(self, name: str) -> bool:
+        return self._registry.loaded(name) is not None
+
+    def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
+        def load() -> None:
+            error: ModelFailedError | None = None
+            try:
+                self._registry.get(name)
+            except ModelsError as cause:
+                error = ModelFailedError(f"model {name!r} does not load: {cause}")
+            except Exception as cause:  # a loader that dies in silence leaves its requests waiting
+                log.exception("a model failed to load", extra={"model": name})
+                error = ModelFailedError(f"model {name!r} does not load ({type(cause).__name__})")
+            on_change(error)
+
+        self._loader.submit(load)
+
+    def encode(self, name: str, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+        return self._registry.get(name).encode(tower, items)
+
+    def cached(self, name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.float32] | None:
+        model = self._registry.loaded(name)
+        return None if model is None else self._cache.get((name, model.digest, array.tobytes()))
+
+    def remember(self, name: str, array: npt.NDArray[Any], vector: npt.NDArray[np.float32]) -> None:
+        model = self._registry.loaded(name)
+        if model is not None:
+            self._cache.put((name, model.digest, array.tobytes()), vector)
+
+    def close(self) -> None:
+        self._loader.shutdown(wait=True, cancel_futures=True)
+
+
+class LocalEngine:
+    """An Engine whose owner thread runs here. Build it after a fork, never before."""
+
+    def __init__(self, settings: EngineSettings | None = None) -> None:
+        self.settings = settings = settings or EngineSettings()
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        device = choose_device(settings.device)
+        catalog = load_catalog(settings.configs_dir, settings.weights_dir)
+        weights = WeightsFolder(settings.weights_dir)
+        self._default = default_model(catalog, weights, wanted=settings.default_model)
+        self._preload = list(dict.fromkeys([self._default, *(catalog.resolve(name).name for name in settings.preload)]))
+        self.registry = Registry(
+            catalog,
+            weights,
+            make_backend=lambda path, config: TorchBackend(path, config, device=device, dtype=settings.dtype),
+            max_loaded=max(settings.max_loaded, len(self._preload)),
+        )
+        self._models = _ServedModels(self.registry, TextCache(settings.text_cache_items))
+        self._batcher = Batcher(
+            self._models,
+            budget=settings.batch_tokens or BATCH_TOKENS,
+            max_items=settings.max_queue_items,
+            max_tokens=settings.max_queue_tokens,
+        )
+        self._readiness = Readiness(False, "the default model is loading")
+        self._start = threading.Thread(target=self._get_ready, name="engine-start", daemon=True)
+        self._start.start()
+
+    def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
+        """Admit a request and return at once; see Batcher.submit.
+
+        Raises:
+            UnknownModelError, WeightsMissingError: of models.errors; nothing was queued.
+        """
+        config = self.registry.catalog[self.registry.catalog.resolve(request.model).name]
+        if self.registry.loaded(config.name) is None:
+            missing = self.registry.weights.missing(config)
+            if missing is not None:
+                raise missing
+        return self._batcher.submit(request, deliver)
+
+    def cancel(self, ticket: Ticket) -> None:
+        self._batcher.cancel(ticket)
+
+    def embed(self, request: EmbedRequest) -> EmbedResult:
+        return wait_for(lambda deliver: self.submit(request, deliver), self.cancel, request.deadline)
+
+    def default_model(self) -> str:
+        return self._default
+
+    def statuses(self) -> Mapping[str, ModelStatus]:
+        return {
+            name: ModelStatus(name, state.state, state.reason, state.device, state.dtype, state.digest)
+            for name, state in self.registry.states().items()
+        }
+
+    def readiness(self) -> Readiness:
+        if not self._batcher.alive:
+            return Readiness(False, "the engine's owner thread has ended")
+        return self._readiness
+
+    def close(self) -> None:
+        self._readiness = Readiness(False, "the engine is shutting down")
+        self._batcher.stop()
+        self._models.close()
+
+    def _get_ready(self) -> None:
+        """Load what is to be preloaded, then send the default model's golden probe through the queue."""
+        try:
+            for name in self._preload:
+                self._prove(self.registry.get(name))
+        except (ModelsError, EngineError) as error:
+            log.error("not ready", extra={"error": str(error)})
+            self._readiness = Readiness(False, str(error))
+            return
+        self._readiness = Readiness(True)
+        log.info("ready", extra={"model": self._default})
+
+    def _prove(self, model: EmbeddingModel) -> None:
+        config = model.config
+        path = self.registry.weights.converted(config)
+        expected = expected_vectors(path, config, model.tokenizer, digest=model.digest)
+        tolerance = TOLERANCE[model.backend.dtype]
+        for tower, item in probe_items(config, model.tokenizer).items():
+            started = time.monotonic()
+            got = self.embed(EmbedRequest(config.name, tower, [item])).embeddings[0]  # type: ignore[arg-type]
+            error = probe_error(got, expected[tower])
+            log.info("probed", extra={"model": config.name, "tower": tower, "seconds": time.monotonic() - started})
+            if not error <= tolerance:
+                raise ModelFailedError(
+                    f"model {config.name!r}: the {tower} tower strays {error:.1e} from its probe, past {tolerance}"
+                )

@@ -1,0 +1,193 @@
+"""Requests that wait for a forward pass: admitted up to an exact limit, taken out in batches of similar length."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import EngineError, QueueFullError
+from engine.interface import EmbedRequest, EmbedResult, Tower
+
+Group = tuple[str, Tower]
+# Requests of more items than this are bulk: nobody looks at a screen waiting for the ninth label.
+INTERACTIVE_ITEMS = 8
+# Bulk may fill this share of the queue; the rest stays open for single items however much bulk arrives.
+BULK_SHARE = 0.75
+# A bulk item that has waited this long goes before younger interactive ones, every other batch.
+BULK_PATIENCE_S = 2.0
+# [CLS] and [SEP] that the pose tower adds to the frames of a clip.
+SPECIAL_POSITIONS = 2
+
+
+@dataclass(eq=False)
+class Ticket:
+    """One admitted request on its way; owned by whoever holds the queue's lock.
+
+    Attributes:
+        deliver: called once, outside the lock, with the answer or the reason there is none.
+    """
+
+    request: EmbedRequest
+    deliver: Callable[[EmbedResult | EngineError], None]
+    admitted: float
+    embeddings: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
+    failures: dict[int, EngineError] = field(default_factory=dict)
+    cached: int = 0
+    waiting: int = 0
+    running: int = 0
+    started: float | None = None
+    forward_s: float = 0.0
+    over: bool = False
+
+    @property
+    def group(self) -> Group:
+        return self.request.model, self.request.tower
+
+    @property
+    def is_bulk(self) -> bool:
+        return len(self.request.items) > INTERACTIVE_ITEMS
+
+    def result(self) -> EmbedResult:
+        count = len(self.request.items)
+        dim = next((len(vector) for vector in self.embeddings.values()), 0)
+        embeddings = np.zeros((count, dim), dtype=np.float32)
+        for index, vector in self.embeddings.items():
+            embeddings[index] = vector
+        queue_s = (self.started or self.admitted) - self.admitted
+        return EmbedResult(embeddings, dict(self.failures), queue_s, self.forward_s, self.cached)
+
+
+@dataclass(eq=False)
+class Item:
+    """One text or clip of a ticket; length in positions, [CLS] and [SEP] counted."""
+
+    ticket: Ticket
+    index: int
+    array: npt.NDArray[Any]
+    length: int
+
+
+def item_length(tower: Tower, array: npt.NDArray[Any]) -> int:
+    return len(array) + (SPECIAL_POSITIONS if tower == "pose" else 0)
+
+
+class WaitingItems:
+    """The queue itself; not locked, its owner locks around every call.
+
+    Args:
+        max_items, max_tokens: what may wait at once; a request that does not fit is refused whole.
+    """
+
+    def __init__(self, *, max_items: int, max_tokens: int) -> None:
+        self.max_items = max_items
+        self.max_tokens = max_tokens
+        self.items = 0
+        self.tokens = 0
+        self._bulk_items = 0
+        self._groups: OrderedDict[Group, list[Item]] = OrderedDict()
+        self._bulk_last = False
+
+    def admit(self, ticket: Ticket, indexes: Iterable[int]) -> None:
+        """Let a ticket's items wait.
+
+        Raises:
+            QueueFullError: they do not all fit; none waits.
+        """
+        request = ticket.request
+        items = [
+            Item(ticket, index, request.items[index], item_length(request.tower, request.items[index]))
+            for index in indexes
+        ]
+        tokens = sum(item.length for item in items)
+        self._check(len(items), tokens, ticket.is_bulk)
+        self.items += len(items)
+        self.tokens += tokens
+        self._bulk_items += len(items) if ticket.is_bulk else 0
+        ticket.waiting = len(items)
+        self._groups.setdefault(ticket.group, []).extend(items)
+
+    def _check(self, count: int, tokens: int, bulk: bool) -> None:
+        # An empty queue takes any request, or one larger than the limit could never be served.
+        if self.items == 0:
+            return
+        if self.items + count > self.max_items:
+            raise QueueFullError(f"{self.items} items wait, the limit is {self.max_items}; {count} more do not fit")
+        if self.tokens + tokens > self.max_tokens:
+            raise QueueFullError(f"{self.tokens} positions wait, the limit is {self.max_tokens}; {tokens} do not fit")
+        limit = int(self.max_items * BULK_SHARE)
+        if bulk and self._bulk_items and self._bulk_items + count > limit:
+            raise QueueFullError(f"{self._bulk_items} items of large requests wait, the limit is {limit}")
+
+    def remove(self, ticket: Ticket) -> None:
+        """Forget a ticket's waiting items."""
+        group = self._groups.get(ticket.group)
+        if group is not None:
+            self._take(ticket.group, [item for item in group if item.ticket is ticket])
+
+    def tickets(self) -> set[Ticket]:
+        return {item.ticket for group in self._groups.values() for item in group}
+
+    def groups(self) -> list[Group]:
+        return list(self._groups)
+
+    def next_batch(self, budget: int, ready: Callable[[str], bool]) -> list[Item]:
+        """Take out the items of the next forward pass: one model, one tower, similar lengths.
+
+        The oldest interactive item leads, or the oldest bulk one if there is none or it has been patient long enough.
+
+        Args:
+            budget: padded positions; a single longer item goes alone.
+            ready: whether a model is loaded; items of others keep waiting.
+        """
+        heads = [item for (model, _), items in self._groups.items() if ready(model) for item in items]
+        interactive = min((i for i in heads if not i.ticket.is_bulk), key=_age, default=None)
+        bulk = min((i for i in heads if i.ticket.is_bulk), key=_age, default=None)
+        head = interactive or bulk
+        if head is None:
+            return []
+        if interactive is not None and bulk is not None and not self._bulk_last:
+            waited = time.monotonic() - bulk.ticket.admitted
+            if waited > BULK_PATIENCE_S and _age(bulk) < _age(interactive):
+                head = bulk
+        self._bulk_last = head.ticket.is_bulk
+        group = head.ticket.group
+        batch = _fill(head, self._groups[group], budget)
+        self._take(group, batch)
+        return batch
+
+    def _take(self, group: Group, taken: list[Item]) -> None:
+        gone = set(map(id, taken))
+        left = [item for item in self._groups[group] if id(item) not in gone]
+        if left:
+            self._groups[group] = left
+        else:
+            del self._groups[group]
+        for item in taken:
+            self.items -= 1
+            self.tokens -= item.length
+            self._bulk_items -= item.ticket.is_bulk
+            item.ticket.waiting -= 1
+
+
+def _age(item: Item) -> tuple[float, int]:
+    return item.ticket.admitted, item.index
+
+
+def _fill(head: Item, group: list[Item], budget: int) -> list[Item]:
+    """Items of a group around the head's length, interactive ones first, whose padded batch fits the budget."""
+    interactive = [item for item in group if not item.ticket.is_bulk]
+    bulk = [item for item in group if item.ticket.is_bulk]
+    batch, longest = [head], head.length
+    for candidates in (interactive, bulk) if not head.ticket.is_bulk else (bulk, interactive):
+        for item in sorted(candidates, key=lambda item: abs(item.length - head.length)):
+            if item is head:
+                continue
+            padded = max(longest, item.length)
+            if padded * (len(batch) + 1) <= budget:
+                batch.append(item)
+                longest = padded
+    return sorted(batch, key=lambda item: item.length)

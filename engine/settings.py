@@ -1,0 +1,42 @@
+"""What an engine is built from. The service's settings give these; a notebook may take the defaults."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.catalog import CONFIGS
+from models.weights import default_weights_dir
+
+# A text of 8 positions or a clip of 75: on two cores this many padded positions take about a quarter of a second in
+# float32 (docs/performance.md), short enough for a waiting text and long enough for matrix products to be efficient.
+BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Limits and places of one engine.
+
+    Attributes:
+        default_model: name or alias; None: "default" if its weights are there, else the shipped model.
+        preload: models loaded at start, besides the default one.
+        max_loaded: models kept in memory at once.
+        device: "auto", "cpu", "cuda", "cuda:1".
+        dtype: number format of the forward pass, "float32" or "bfloat16".
+        max_queue_items: items that may wait; one more is refused.
+        max_queue_tokens: positions (frames or word pieces, with [CLS] and [SEP]) that may wait.
+        batch_tokens: padded positions in one forward pass; None: BATCH_TOKENS.
+        text_cache_items: vectors of texts kept, least recently used out first; 0 keeps none.
+        threads: cores a forward pass may use; None: all that the process may.
+    """
+
+    weights_dir: Path = field(default_factory=default_weights_dir)
+    configs_dir: Path = CONFIGS
+    default_model: str | None = None
+    preload: tuple[str, ...] = ()
+    max_loaded: int = 4
+    device: str = "auto"
+    dtype: str = "float32"
+    max_queue_items: int = 1024
+    max_queue_tokens: int = 262_144
+    batch_tokens: int | None = None
+    text_cache_items: int = 20_000
+    threads: int | None = None

@@ -1,0 +1,66 @@
+"""One text and one clip with known vectors: what a served model must reproduce before it is called ready."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from models.backends.pytorch import TorchBackend
+from models.catalog import ModelConfig
+from models.embedding import EmbeddingModel
+from models.tokenization import Tokenizer
+
+log = logging.getLogger(__name__)
+FILE = "probe.safetensors"
+TEXT = "house"
+FRAMES = 24
+# Distance that each number format may stray from the float32 reference, as a share of the largest value
+# (goldens allow 1e-4 in float32; bfloat16 has 8 bits of mantissa, compounded over 12 layers).
+TOLERANCE = {"float32": 1e-3, "bfloat16": 1e-1}
+
+
+def probe_items(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, npt.NDArray[Any]]:
+    """One item for each tower: a word, and smooth made-up motion of FRAMES frames that a hand could follow."""
+    text = tokenizer.input_ids(tokenizer.pieces([TEXT])[0], max_pieces=config.max_pieces)
+    frames = min(FRAMES, config.max_frames)
+    time = np.arange(frames)[:, None] / 12
+    phase = np.arange(config.feature_dim)[None, :] * 0.7
+    return {"text": text, "pose": np.sin(time + phase).astype(np.float32)}
+
+
+def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, digest: str) -> dict[str, Any]:
+    """What the reference backend computes for the probe, kept beside the weights from the first time on.
+
+    Args:
+        path: the model's safetensors file.
+        digest: of its checkpoint; a record made from another one is replaced.
+    Returns:
+        float32 (embed_dim,) for "text" and "pose".
+    """
+    record = path.with_name(f"{config.name}.{FILE}")
+    key = f"{digest}"
+    try:
+        known = load_file(record)
+        if known.pop("digest").tobytes().decode() == key and set(known) == {"text", "pose"}:
+            return known
+    except (OSError, SafetensorError, KeyError):
+        pass
+    backend = TorchBackend(path, config, device="cpu", dtype="float32")
+    model = EmbeddingModel(config, tokenizer, backend, digest)
+    vectors = {tower: model.encode(tower, [item])[0] for tower, item in probe_items(config, tokenizer).items()}  # type: ignore[arg-type]
+    try:
+        save_file({**vectors, "digest": np.frombuffer(key.encode(), dtype=np.uint8)}, record)
+    except (OSError, SafetensorError):
+        log.info("the weights folder is read-only; the probe is computed at every start", extra={"model": config.name})
+    return vectors
+
+
+def probe_error(got: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+    """Largest difference as a share of the largest expected value; infinite when a value is not finite."""
+    if not np.isfinite(got).all():
+        return float("inf")
+    return float(np.abs(got - expected).max() / np.abs(expected).max())

@@ -1,0 +1,206 @@
+"""Loaded models by name: each loaded once, on first use, and let go when others are used more."""
+
+import fcntl
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from models.backends import Backend
+from models.catalog import Catalog, ModelConfig
+from models.checkpoint import TEXT_WORDS, convert, recorded_digest
+from models.embedding import EmbeddingModel
+from models.errors import CheckpointFormatError, ModelsError, TensorMismatchError
+from models.tokenization import load_tokenizer
+from models.weights import WeightsFolder, read_safetensors_header
+
+log = logging.getLogger(__name__)
+State = Literal["available", "loading", "loaded", "missing", "failed"]
+BackendFactory = Callable[[Path, ModelConfig], Backend]
+SHIPPED = "fingerspelling"
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """What is known of one model; `reason` says why it is missing or failed."""
+
+    state: State
+    reason: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    digest: str | None = None
+
+
+def default_model(catalog: Catalog, weights: WeightsFolder, *, wanted: str | None = None) -> str:
+    """Name the model that answers when none is asked for: `wanted`, else "default" if fetched, else the shipped one.
+
+    Raises:
+        UnknownModelError: `wanted` is in no catalog.
+    """
+    if wanted is not None:
+        return catalog.resolve(wanted).name
+    if "default" in catalog and weights.missing(catalog["default"]) is None:
+        return "default"
+    return SHIPPED
+
+
+def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
+    """Path of the model's safetensors file, converted from the checkpoint beside it if that is newer or all there is.
+
+    Raises:
+        WeightsMissingError: neither file is there.
+        CheckpointError: the checkpoint does not fit, or the folder cannot be written to.
+    """
+    missing = weights.missing(config)
+    if missing is not None:
+        raise missing
+    source, target = weights.checkpoint(config), weights.converted(config)
+    if not _is_stale(source, target):
+        return target
+    try:
+        with _exclusive(target.with_name(".convert.lock")):
+            if _is_stale(source, target):
+                log.info("converting a checkpoint", extra={"model": config.folder})
+                convert(source, target, config)
+    except OSError as error:
+        raise CheckpointFormatError(f"{target} cannot be written ({error}); run: python -m models convert") from error
+    return target
+
+
+def _is_stale(source: Path, target: Path) -> bool:
+    if not target.is_file():
+        return True
+    return source.is_file() and source.stat().st_mtime > target.stat().st_mtime
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """Hold a file lock, so that of several processes one converts and the others wait for it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Registry:
+    """Every method may be called from any thread.
+
+    Args:
+        make_backend: builds the forward pass on a safetensors file.
+        max_loaded: models kept at once; past it the least recently used is let go (its last user frees it).
+    """
+
+    def __init__(
+        self, catalog: Catalog, weights: WeightsFolder, *, make_backend: BackendFactory, max_loaded: int = 4
+    ) -> None:
+        self.catalog = catalog
+        self.weights = weights
+        self._make_backend = make_backend
+        self._max_loaded = max_loaded
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[str, EmbeddingModel] = OrderedDict()
+        self._loading: dict[str, threading.Lock] = {}
+        self._failed: dict[str, ModelsError] = {}
+        self._digests: dict[tuple[Path, float], str] = {}
+
+    def get(self, name: str) -> EmbeddingModel:
+        """Load a model, or find it loaded.
+
+        Raises:
+            UnknownModelError: no such name or alias.
+            WeightsMissingError, CheckpointError, TokenizerError: it cannot be loaded; the next call tries again.
+        """
+        config = self.catalog.resolve(name)
+        with self._lock:
+            model = self._touch(config.name)
+            if model is not None:
+                return model
+            loading = self._loading.setdefault(config.name, threading.Lock())
+        with loading:
+            with self._lock:
+                model = self._touch(config.name)
+            return model or self._load(config)
+
+    def loaded(self, name: str) -> EmbeddingModel | None:
+        """The model if it is loaded now; counts as a use."""
+        with self._lock:
+            return self._touch(name)
+
+    def _touch(self, name: str) -> EmbeddingModel | None:
+        model = self._loaded.get(name)
+        if model is not None:
+            self._loaded.move_to_end(name)
+        return model
+
+    def _load(self, config: ModelConfig) -> EmbeddingModel:
+        try:
+            path = ensure_converted(config, self.weights)
+            tokenizer = load_tokenizer(self.weights.tokenizer(config), config.lowercase)
+            check_vocabulary(path, tokenizer.vocab_size)
+            model = EmbeddingModel(config, tokenizer, self._make_backend(path, config), recorded_digest(path))
+        except ModelsError as error:
+            with self._lock:
+                self._failed[config.name] = error
+                self._loading.pop(config.name, None)
+            raise
+        with self._lock:
+            self._failed.pop(config.name, None)
+            self._loading.pop(config.name, None)
+            self._loaded[config.name] = model
+            while len(self._loaded) > self._max_loaded:
+                name, _ = self._loaded.popitem(last=False)
+                log.info("unloaded a model", extra={"model": name})
+        log.info("loaded a model", extra={"model": config.name, "device": model.backend.device})
+        return model
+
+    def unload(self, name: str) -> bool:
+        """Let go of a model; True if it was loaded."""
+        with self._lock:
+            return self._loaded.pop(self.catalog.resolve(name).name, None) is not None
+
+    def states(self) -> Mapping[str, ModelState]:
+        """State of every model of the catalog, by name."""
+        return {name: self._state(config) for name, config in self.catalog.items()}
+
+    def _state(self, config: ModelConfig) -> ModelState:
+        with self._lock:
+            model = self._loaded.get(config.name)
+            loading = config.name in self._loading
+            failed = self._failed.get(config.name)
+        if model is not None:
+            return ModelState("loaded", device=model.backend.device, dtype=model.backend.dtype, digest=model.digest)
+        if loading:
+            return ModelState("loading")
+        missing = self.weights.missing(config)
+        if missing is not None:
+            return ModelState("missing", reason=str(missing))
+        if failed is not None:
+            return ModelState("failed", reason=str(failed))
+        return ModelState("available", digest=self._known_digest(config))
+
+    def _known_digest(self, config: ModelConfig) -> str | None:
+        path = self.weights.converted(config)
+        if not path.is_file():
+            return None
+        key = (path, path.stat().st_mtime)
+        if key not in self._digests:
+            try:
+                self._digests[key] = recorded_digest(path)
+            except CheckpointFormatError:
+                return None
+        return self._digests[key]
+
+
+def check_vocabulary(path: Path, vocab_size: int) -> None:
+    """Refuse a tokenizer that could name rows the text tower does not have.
+
+    Raises:
+        TensorMismatchError: it has more pieces than the model's word list has rows.
+    """
+    entry = read_safetensors_header(path).get(TEXT_WORDS) or {"shape": [0]}
+    rows = entry["shape"][0]
+    if vocab_size > rows:
+        raise TensorMismatchError(str(path), [f"its tokenizer has {vocab_size} pieces, {TEXT_WORDS} {rows} rows"])

@@ -1,6 +1,6 @@
 """What one training run is: a YAML file of configs/experiments, with `key=value` changes from the command line."""
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ class Experiment:
     bfloat16: bool = True
     prompts: PromptVariation = field(default_factory=PromptVariation)
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def with_seed(self, seed: int) -> "Experiment":
+        return replace(self, seed=seed)
 
     def describe(self) -> dict[str, Any]:
         """Give plain values for a results file."""

@@ -10,11 +10,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evaluation.letters import stack
 from models.architecture import SignClip
 from models.catalog import ModelConfig
 from models.hand_geometry import describe_hands, mirror_left_handed, read_moments, split_hands
 from training.augmentation import augment, draw_moments
-from training.datasets.fingerspelling import Clip, depth_corrections, stack_features
+from training.datasets.fingerspelling import Clip, depth_corrections
 from training.experiment import Experiment
 from training.loss import soft_targets, symmetric_info_nce
 from training.prompts import letter_ids, token_batch
@@ -42,7 +43,7 @@ class LetterClips:
 
     @classmethod
     def load(cls, clips: list[Clip]) -> "LetterClips":
-        features, frame_mask = stack_features(clips)
+        features, frame_mask = stack([clip.features for clip in clips])
         points, seen = mirror_left_handed(*split_hands(features), frame_mask)
         letters = torch.from_numpy(letter_ids(clips))
         return cls(clips, points, seen, frame_mask.sum(dim=1), letters, depth_corrections(clips))

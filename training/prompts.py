@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 
+from models.architecture import SignClip
 from training.datasets.fingerspelling import LETTERS, Clip
 
 PAD, UNKNOWN, CLS, SEP = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -73,6 +74,12 @@ def token_batch(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tensor, Tensor]
         input_ids[row, : len(ids)] = torch.tensor(ids)
         attention_mask[row, : len(ids)] = True
     return input_ids, attention_mask
+
+
+def embed_texts(model: SignClip, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
+    """Embed texts with a model in evaluation mode; float32 (texts, embed_dim), raw vectors."""
+    with torch.inference_mode():
+        return model.encode_text(*token_batch(tokenizer, texts)).numpy()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poses import extract, read
+from poses import FeatureOptions, extract, read
 
 PACKAGE = "spoken_to_signed"
 FEATURE_KIND = "signclip_depth"
@@ -74,14 +74,21 @@ def lexicon_folder() -> Path:
     return Path(spec.origin).parent / "assets" / "fingerspelling_lexicon"
 
 
-def read_lexicon(folder: Path | None = None, *, languages: frozenset[str] | None = None) -> list[Clip]:
+def read_lexicon(
+    folder: Path | None = None,
+    *,
+    languages: frozenset[str] | None = None,
+    options: FeatureOptions | None = None,
+) -> list[Clip]:
     """Read all clips but the duplicated language, as the service reads what is posted to it.
 
     Args:
         folder: holds index.csv and one folder a sign language; the installed package's by default.
         languages: sign-language tags to read; all by default.
+        options: what to do to every pose first; nothing by default.
     """
     folder = folder or lexicon_folder()
+    options = options or FeatureOptions()
     with (folder / "index.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["signed_language"] != DUPLICATE]
     return [
@@ -90,7 +97,7 @@ def read_lexicon(folder: Path | None = None, *, languages: frozenset[str] | None
             spoken=row["spoken_language"],
             sign=row["signed_language"],
             letter=row["words"],
-            features=extract(read((folder / row["path"]).read_bytes()), FEATURE_KIND),
+            features=extract(read((folder / row["path"]).read_bytes()), FEATURE_KIND, options),
         )
         for row in rows
         if languages is None or row["signed_language"] in languages
@@ -103,21 +110,6 @@ def final_partition(sizes: tuple[int, ...] = tuple(len(split) for split in SPLIT
     random.Random(FINAL_PARTITION_SEED).shuffle(languages)
     ends = [sum(sizes[: fold + 1]) for fold in range(len(sizes))]
     return tuple(tuple(languages[end - size : end]) for size, end in zip(sizes, ends, strict=True))
-
-
-def stack_features(clips: list[Clip]) -> tuple[Tensor, Tensor]:
-    """Pad clips to the longest one.
-
-    Returns:
-        features float32 (clips, frames, 609), 0 past a clip's end; frame_mask bool (clips, frames).
-    """
-    longest = max(len(clip.features) for clip in clips)
-    features = torch.zeros(len(clips), longest, clips[0].features.shape[1])
-    frame_mask = torch.zeros(len(clips), longest, dtype=torch.bool)
-    for row, clip in enumerate(clips):
-        features[row, : len(clip.features)] = torch.from_numpy(clip.features)
-        frame_mask[row, : len(clip.features)] = True
-    return features, frame_mask
 
 
 def depth_corrections(clips: list[Clip]) -> Tensor:

@@ -34,18 +34,16 @@ def remove_appearance(clip: Clip) -> Clip:
     """
     from pose_anonymization import appearance  # reads 150 kB of averages: only for those who ask
 
-    right, left = clip.selection.shoulders
-    if clip.missing[0, [right, left]].any():
+    if clip.missing[0, clip.selection.shoulders].any():
         raise PoseScaleError(
             "a shoulder is missing in frame 0; anonymization compares that frame with the average signer"
         )
-    seen = ~clip.missing[:, [right, left]].any(axis=-1)
-    if not (clip.values[seen, right] != clip.values[seen, left]).any():
-        raise PoseScaleError("the shoulders are 0 apart; a positive distance is needed")
     confidence = (~clip.missing[:, None]).astype(np.float32)
     body = NumPyPoseBody(fps=1, data=clip.values[:, None].copy(), confidence=confidence)
-    data = appearance.remove_appearance(Pose(_header(clip.selection), body)).body.data[:, 0]
+    data = appearance.remove_appearance(Pose(_header(clip.selection), body)).body.data[:, 0]  # frames, points, 3
     missing: npt.NDArray[np.bool_] = np.ma.getmaskarray(data)[..., 0]  # type: ignore[no-untyped-call]
+    if not np.isfinite(data[~missing]).all():
+        raise PoseScaleError("the shoulders' distance is 0 or out of range; frame 0 cannot be measured in it")
     return Clip(clip.selection, np.asarray(data), missing)
 
 

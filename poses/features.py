@@ -136,7 +136,7 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
     person = choose_person(pose, options.person)
     flip = options.flip == "always" or (options.flip == "auto" and never_moves(pose, person))
     clip = select(pose, person, _WHOLE if options.anonymize else feature_kind.measured, flip=flip)
-    with np.errstate(over="ignore", invalid="ignore"):  # checked once, at the end
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # results are checked
         if feature_kind.depth_in_pixels:
             _scale_depth(clip, pose.header.dimensions.width)
         if options.anonymize:
@@ -164,10 +164,11 @@ def _normalize(clip: Clip) -> Floats:
     left_shoulder = clip.values[seen, left].astype(np.float64)
     center = ((right_shoulder + left_shoulder) / 2).mean(axis=0)
     distance = np.linalg.norm(right_shoulder - left_shoulder, axis=-1).mean()
-    if not distance > 0:
-        raise PoseScaleError(f"the shoulders are {distance:g} apart; a positive distance is needed")
+    scale = clip.values.dtype.type(1 / distance)
+    if not (np.isfinite(distance) and np.isfinite(scale)):
+        raise PoseScaleError(f"the shoulders are {distance:g} apart; a positive, finite distance is needed")
     normalized: Floats = clip.values - center.astype(clip.values.dtype)
-    normalized *= clip.values.dtype.type(1 / distance)
+    normalized *= scale
     np.copyto(normalized, clip.values, where=clip.missing[..., None])
     return normalized
 

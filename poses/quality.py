@@ -161,8 +161,10 @@ def _warnings(clip: _Measured, fps: float) -> Iterator[str]:
     yield from _hand_warnings(clip)
     if clip.shoulders is None:
         yield "no shoulders in the layout"
+    elif clip.shoulders == 0:
+        yield "no shoulders in any frame"
     elif clip.shoulders < 1:
-        yield f"shoulders missing in {100 * (1 - clip.shoulders):.2g} % of frames"
+        yield f"shoulders missing in {_percent(1 - clip.shoulders)} of frames"
     farthest = clip.farthest_shoulder_widths()
     if farthest > _FARTHEST_SHOULDER_WIDTHS:
         yield f"coordinates up to {farthest:.0f} shoulder widths from the body"
@@ -180,8 +182,15 @@ def _hand_warnings(clip: _Measured) -> Iterator[str]:
     elif clip.right_hand == 0:
         yield "no right hand in any frame" if clip.left_hand else "no hand in any frame"
     elif clip.right_hand < _RARELY_SEEN:
-        yield f"right hand in only {100 * clip.right_hand:.2g} % of frames"
+        yield f"right hand in only {_percent(clip.right_hand)} of frames"
     elif len(clip.seen) > 1:
         hand = clip.values[:, clip.right_hand_places]
         if (hand == hand[0]).all():
             yield "the right hand never moves"
+
+
+def _percent(share: float) -> str:
+    # Of long clips, a rounded 0 % or 100 % would say of some frames what is true of all others.
+    if share < 0.01:
+        return "under 1 %"
+    return f"{100 * share:.0f} %" if share <= 0.99 else "over 99 %"

@@ -32,7 +32,8 @@ class Augmentation:
     depth: float = 0.25
     corrected_depth: float = 0.5
     hand_rotation: float = 12.0
-    shift: float = 0.08
+    shift: float = 0.15
+    hand_shift: float = 0.04
     noise: float = 0.004
     point_dropout: float = 0.05
     left_dropout: float = 0.1
@@ -151,8 +152,9 @@ def augment(
     relative = (points - wrists) @ turns[:, None]
     kept = ~_happens((batch, steps, 2, HAND_POINTS, 1), strength.point_dropout, chance)
     relative = relative * kept + _normal(tuple(points.shape), chance) * strength.noise
-    shift = _normal((batch, 1, 2, 1, 3), chance) * torch.tensor([1.0, 1.0, 0.0]) * strength.shift
-    points = wrists + shift + relative
+    shift = _normal((batch, 1, 1, 1, 3), chance) * strength.shift
+    shift = shift + _normal((batch, 1, 2, 1, 3), chance) * strength.hand_shift
+    points = wrists + shift * torch.tensor([1.0, 1.0, 0.0]) + relative
     points = points @ _picture_matrices(batch, strength, chance)[:, None, None].transpose(-1, -2)
 
     seen = seen & ~_happens((batch, steps, 2), strength.frame_dropout, chance)

@@ -85,14 +85,23 @@ def _optimizer(model: SignClip, log_scale: nn.Parameter, run: Experiment) -> tor
 
 
 def _embed(
-    model: SignClip, geometry: Tensor, input_ids: Tensor, attention_mask: Tensor, *, bfloat16: bool
+    model: SignClip, geometry: Tensor, texts: list[str], tokenizer: Tokenizer, *, bfloat16: bool
 ) -> tuple[Tensor, Tensor]:
     # Unit vectors of poses and texts. Only the towers run in bfloat16: the loss compares numbers that are close.
+    input_ids, attention_mask = token_batch(tokenizer, texts)
+    lengths = attention_mask.sum(dim=1)
+    order = lengths.argsort(stable=True)
+    groups = order.split(lengths.bincount()[lengths.unique()].tolist())
     frame_mask = torch.ones(geometry.shape[:2], dtype=torch.bool)
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         poses = model.pose_tower.encode_frames(geometry, frame_mask)
-        texts = model.text_tower(input_ids, attention_mask)
-    return functional.normalize(poses.float(), dim=-1), functional.normalize(texts.float(), dim=-1)
+        # Equal lengths together: a third of the texts are a third as long as the others.
+        vectors = [
+            model.text_tower(input_ids[rows, : lengths[rows[0]]], attention_mask[rows, : lengths[rows[0]]])
+            for rows in groups
+        ]
+    text_vectors = torch.cat(vectors)[order.argsort()]
+    return functional.normalize(poses.float(), dim=-1), functional.normalize(text_vectors.float(), dim=-1)
 
 
 def train(
@@ -127,7 +136,7 @@ def train(
         rows = torch.randint(len(clips), (run.batch_size,), generator=tensor_chance)
         geometry = draw_geometry(data, rows, model, run, tensor_chance)
         texts, named = draw_texts(data, rows, run, text_chance)
-        poses, text_vectors = _embed(model, geometry, *token_batch(tokenizer, texts), bfloat16=run.bfloat16)
+        poses, text_vectors = _embed(model, geometry, texts, tokenizer, bfloat16=run.bfloat16)
         scores = text_vectors @ poses.T * log_scale.exp().clamp(max=LARGEST_SCALE)
         targets = soft_targets(rows, data.letters[rows], named, same_letter=run.same_letter)
         loss = symmetric_info_nce(scores, targets)

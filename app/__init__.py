@@ -1,0 +1,65 @@
+"""The HTTP layer: bytes in, JSON out. `app:app` is the application that servers look for."""
+
+import threading
+from typing import Any
+
+from flask import Flask
+from flask_cors import CORS
+
+from app import access, catalog, documentation, embed, health, openai, poses, problems, similarity, telemetry
+from app.services import EXTENSION, Services
+from app.settings import Settings, load_settings
+from engine.interface import Engine
+
+__all__ = ["create_app"]
+
+_BLUEPRINTS = (
+    embed.blueprint,
+    similarity.blueprint,
+    poses.blueprint,
+    catalog.blueprint,
+    openai.blueprint,
+    health.blueprint,
+    documentation.blueprint,
+)
+_TOLD = ("X-Request-ID", "Server-Timing", "Retry-After", "X-SignCLIP-Model", "X-SignCLIP-Signature")
+
+
+def create_app(settings: Settings | None = None, engine: Engine | None = None) -> Flask:
+    """Build the application.
+
+    Args:
+        settings: None reads the environment.
+        engine: None builds one in this process on first need.
+    Raises:
+        SettingsError: the environment is wrong.
+        CatalogError: a model's configuration is wrong.
+    """
+    settings = settings if settings is not None else load_settings()
+    application = Flask(__name__, static_folder=None)
+    application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    application.extensions[EXTENSION] = Services(settings, engine)
+    telemetry.install(application)
+    problems.install(application)
+    access.install(application, settings)
+    for blueprint in _BLUEPRINTS:
+        application.register_blueprint(blueprint)
+    if settings.cors_origins:
+        CORS(application, origins=list(settings.cors_origins), expose_headers=list(_TOLD), max_age=600)
+    return application
+
+
+_serving: list[Flask] = []
+_lock = threading.Lock()
+
+
+def __getattr__(name: str) -> Any:
+    """Build `app.app` when a server asks for it: importing this package reads no settings and starts nothing."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with _lock:
+        if not _serving:
+            settings = load_settings()
+            telemetry.configure_logging(settings.log_level)
+            _serving.append(create_app(settings))
+    return _serving[0]

@@ -1,0 +1,132 @@
+"""Texts and poses to vectors."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from app.access import admitted
+from app.answers import EmbedAnswer
+from app.body import read_clips, read_json
+from app.errors import code_of
+from app.inference import Vectors, embed, request_deadline
+from app.operations import Operation, operation
+from app.preparation import ItemRules, Prepared, prepare_poses, prepare_texts
+from app.schemas import EmbedOptions, PoseOptions, PoseRequest, TextRequest, listed, pointers
+from app.services import services
+from app.telemetry import record
+from app.validation import check_count, validate
+from app.vectors import NPY, encoded, json_answer, normalized, npy_answer
+from models.catalog import ModelConfig
+
+blueprint = Blueprint("embed", __name__, url_prefix="/api/embed")
+
+_STATUSES = (400, 401, 404, 413, 415, 422, 429, 499, 503, 504)
+
+
+@blueprint.route("/text", methods=["POST", "GET"])
+@operation(
+    Operation(
+        summary="Embed texts",
+        request=TextRequest,
+        answer=EmbedAnswer,
+        statuses=_STATUSES,
+        npy=True,
+        description="With sign_language, texts are written as the prompts the model was trained with. GET with a JSON "
+        "body does the same, for clients of the original service; browsers and some proxies drop such bodies.",
+    )
+)
+@admitted
+def embed_text() -> Response:
+    deadline = request_deadline()
+    settings = services().settings
+    document = read_json(request, max_bytes=settings.max_body_bytes)
+    wanted = validate(TextRequest, document, max_items=settings.max_items)
+    config = services().model(wanted.model_name)
+    texts = listed(wanted.text)
+    _note(config, len(texts))
+    prepared = prepare_texts(
+        config,
+        services().tokenizer(config),
+        texts,
+        prompts=wanted,
+        rules=ItemRules(pointers("text", wanted.text), wanted.truncate, wanted.on_error == "skip"),
+        max_chars=settings.max_text_chars,
+    )
+    return _answer(config, prepared, wanted, deadline=deadline)
+
+
+@blueprint.route("/pose", methods=["POST", "GET"])
+@operation(
+    Operation(
+        summary="Embed poses",
+        request=PoseRequest,
+        options=PoseOptions,
+        answer=EmbedAnswer,
+        statuses=_STATUSES,
+        npy=True,
+        description="Poses come as base64 in JSON, as multipart file parts named pose with the options as fields, or "
+        "as one raw .pose body with the options in the query. GET with a JSON body does the same as POST.",
+    )
+)
+@admitted
+def embed_pose() -> Response:
+    deadline = request_deadline()
+    settings = services().settings
+    body = read_clips(request, "pose", max_bytes=settings.max_body_bytes, max_items=settings.max_items)
+    wanted: PoseOptions
+    files: list[str] | list[bytes]
+    if body.files is None:
+        wanted = checked = validate(PoseRequest, body.document, max_items=settings.max_items)
+        files, places = list(listed(checked.pose)), pointers("pose", checked.pose)
+    else:
+        check_count(len(body.files), max_items=settings.max_items)
+        wanted = validate(PoseOptions, body.document, max_items=settings.max_items, strict=False)
+        files = list(body.files)
+        places = pointers("pose", files)
+    config = services().model(wanted.model_name)
+    _note(config, len(files))
+    rules = ItemRules(places, wanted.truncate, wanted.on_error == "skip")
+    prepared = prepare_poses(config, files, clips=wanted, rules=rules, with_quality=wanted.quality)
+    return _answer(config, prepared, wanted, deadline=deadline)
+
+
+def _note(config: ModelConfig, items: int) -> None:
+    facts = record()
+    facts.model, facts.items = config.name, items
+
+
+def _answer(config: ModelConfig, prepared: Prepared, wanted: EmbedOptions, *, deadline: float) -> Response:
+    """Embed what was prepared and write the answer in the form the client asked for."""
+    vectors = embed(config, prepared, skip=wanted.on_error == "skip", deadline=deadline)
+    options = prepared.options | ({} if wanted.normalize else {"normalize": False})
+    signature = services().signature(config, options, services().engine.statuses()[config.name])
+    values = normalized(vectors.values) if wanted.normalize else vectors.values
+    if request.accept_mimetypes.best_match(["application/json", NPY]) == NPY:
+        headers = {"X-SignCLIP-Model": config.name, "X-SignCLIP-Signature": signature or ""}
+        return npy_answer(values, left_out=vectors.failures, headers=headers)
+    answer: dict[str, Any] = {
+        "embeddings": encoded(values, wanted.encoding_format, left_out=vectors.failures),
+        "model_name": config.name,
+        "dimensions": config.embed_dim,
+        "normalized": wanted.normalize,
+        "signature": signature,
+    }
+    return json_answer(answer | _remarks(prepared, vectors))
+
+
+def _remarks(prepared: Prepared, vectors: Vectors) -> dict[str, Any]:
+    """Keys that only some answers have."""
+    warnings = list(prepared.warnings)
+    remarks: dict[str, Any] = {}
+    if prepared.prompts is not None:
+        remarks["prompts"] = prepared.prompts
+    if prepared.quality is not None:
+        remarks["quality"] = prepared.quality
+    if warnings:
+        remarks["warnings"] = warnings
+    if vectors.failures:
+        remarks["errors"] = [
+            {"index": index, "code": code_of(error), "detail": str(error)}
+            for index, error in sorted(vectors.failures.items())
+        ]
+    return remarks

@@ -1,0 +1,110 @@
+"""Prepared items to vectors: one call of the engine, with the request's deadline."""
+
+import select
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flask import request
+
+from app.errors import ClientGoneError, InputError, Problem, TooManyItemsError
+from app.preparation import Prepared
+from app.services import services
+from app.telemetry import record
+from engine.errors import DeadlineExceededError, ItemFailedError
+from engine.interface import EmbedRequest
+from models.catalog import ModelConfig
+
+TIMEOUT_HEADER = "X-Timeout-Ms"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Raw vectors of a request.
+
+    Attributes:
+        values: float32 (items, embed_dim); rows of failed items mean nothing.
+        failures: by index.
+    """
+
+    values: npt.NDArray[np.float32]
+    failures: dict[int, Exception]
+
+
+def request_deadline() -> float:
+    """When this request must be answered, in seconds of time.monotonic().
+
+    Raises:
+        InputError: X-Timeout-Ms is no positive whole number.
+    """
+    seconds = services().settings.timeout_s
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is not None:
+        if not (given.isascii() and given.isdigit() and len(given) < 12 and int(given) > 0):
+            message = f"{TIMEOUT_HEADER} must be a positive whole number of milliseconds"
+            raise InputError(message, problems=(Problem("", message),))
+        seconds = min(seconds, int(given) / 1000)
+    return record().started + seconds
+
+
+def embed(config: ModelConfig, prepared: Prepared, *, skip: bool, deadline: float) -> Vectors:
+    """Have the engine embed what was prepared.
+
+    Args:
+        skip: note items that fail; False: the first one ends the request.
+        deadline: in seconds of time.monotonic().
+    Raises:
+        EngineError, ModelsError: see engine.interface.Engine.embed.
+        ItemFailedError: the model failed on an item.
+        TooManyItemsError: the request alone is more than the queue holds.
+    """
+    values = np.zeros((len(prepared.items), config.embed_dim), dtype=np.float32)
+    present = [index for index, item in enumerate(prepared.items) if item is not None]
+    failures = dict(prepared.failures)
+    facts = record()
+    facts.add("prepare", time.monotonic() - facts.started - sum(facts.stages_ms.values()) / 1000)
+    _check_worth_it(prepared, deadline)
+    if not present:
+        return Vectors(values, failures)
+    items: Sequence[npt.NDArray[Any]] = [item for item in prepared.items if item is not None]
+    result = services().engine.embed(EmbedRequest(config.name, prepared.tower, items, deadline))
+    facts.add("queue", result.queue_s)
+    facts.add("forward", result.forward_s)
+    values[present] = result.embeddings
+    failed = {present[row]: error for row, error in result.failures.items()}
+    for index in np.flatnonzero(~np.isfinite(values).all(axis=1)):
+        failed.setdefault(int(index), ItemFailedError("the model gave numbers that are not finite"))
+    if failed and not skip:
+        raise next(iter(failed.values()))
+    return Vectors(values, failures | failed)
+
+
+def _check_worth_it(prepared: Prepared, deadline: float) -> None:
+    """Refuse what would be computed for nobody, or could never be queued."""
+    settings = services().settings
+    if prepared.tokens > settings.max_queue_tokens or len(prepared.items) > settings.max_queue_items:
+        raise TooManyItemsError(
+            f"{len(prepared.items)} items of {prepared.tokens} tokens or frames together; the queue holds "
+            f"{settings.max_queue_items} items of {settings.max_queue_tokens}. Send them in several requests"
+        )
+    if time.monotonic() >= deadline:
+        raise DeadlineExceededError("the deadline passed before the request was queued")
+    if _client_has_gone(request.environ.get("gunicorn.socket")):
+        raise ClientGoneError("the client closed the connection before its request was queued")
+
+
+def _client_has_gone(connection: socket.socket | None) -> bool:
+    """Whether the other end has closed; a pipelined request or nothing at all says that it has not."""
+    if connection is None:
+        return False
+    try:
+        readable, _, _ = select.select([connection], [], [], 0)
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except ValueError:  # TLS cannot be peeked into
+        return False
+    except OSError:
+        return True

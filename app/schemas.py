@@ -1,0 +1,161 @@
+"""What a request may say: each class checks a body and describes it in the OpenAPI document."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+# Steps of an error's location that are not in the document: which branch of a union it took.
+ONE, MANY = "(one)", "(many)"
+_TAG = r"^[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*$"
+
+
+def _one_or_many(value: object) -> str:
+    return MANY if isinstance(value, list) else ONE
+
+
+Items = Annotated[
+    Annotated[str, Tag(ONE)] | Annotated[list[str], Field(min_length=1), Tag(MANY)], Discriminator(_one_or_many)
+]
+EncodingFormat = Literal["float", "base64", "base64_float16"]
+
+
+def listed(items: str | Sequence[str]) -> Sequence[str]:
+    """One item or many, as many."""
+    return [items] if isinstance(items, str) else items
+
+
+def pointers(key: str, items: str | Sequence[str] | Sequence[bytes]) -> list[str]:
+    """Where each item stands in the document (RFC 6901)."""
+    return [f"/{key}"] if isinstance(items, str) else [f"/{key}/{index}" for index in range(len(items))]
+
+
+class _Request(BaseModel):
+    """Keys that are not listed are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Keys whose lists count against the limit of items a request.
+    counted: ClassVar[tuple[str, ...]] = ()
+
+
+class ModelChoice(_Request):
+    model_name: str | None = Field(
+        None, min_length=1, max_length=64, description="a model or alias of /api/models; default: the server's own"
+    )
+
+
+class ItemOptions(ModelChoice):
+    truncate: bool = Field(
+        False, description="true: keep the first max_frames frames or max_tokens tokens and warn; false: refuse"
+    )
+
+
+class PromptOptions(_Request):
+    sign_language: str | None = Field(
+        None, min_length=1, max_length=64, description="tag, alias or name of /api/languages; makes the prompt"
+    )
+    spoken_language: str | None = Field(
+        None, min_length=2, max_length=32, pattern=_TAG, description='tag of the text\'s own language; "en" if unset'
+    )
+
+    @model_validator(mode="after")
+    def _spoken_needs_sign(self) -> "PromptOptions":
+        if self.spoken_language is not None and self.sign_language is None:
+            raise ValueError("spoken_language needs sign_language beside it: prompts name both")
+        return self
+
+
+class ClipOptions(_Request):
+    flip: Literal["never", "auto", "always"] = Field(
+        "never", description="auto: mirror a clip whose right hand never moves"
+    )
+    anonymize: bool = Field(False, description="remove the signer's appearance first")
+    person: int | None = Field(None, ge=0, le=65_535, description="which person, when a file holds several; from 0")
+
+
+class EmbedOptions(ItemOptions):
+    normalize: bool = Field(True, description="unit length; false: raw vectors, whose dot products are the logits")
+    encoding_format: EncodingFormat = Field(
+        "float", description="base64: little-endian float32; base64_float16: little-endian float16"
+    )
+    on_error: Literal["fail", "skip"] = Field(
+        "fail", description="skip: a bad item becomes null, with an entry in errors"
+    )
+
+
+class TextRequest(EmbedOptions, PromptOptions):
+    """Texts to embed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": ["house", "tree"], "sign_language": "ase", "spoken_language": "en"}]}
+    )
+    counted: ClassVar[tuple[str, ...]] = ("text",)
+
+    text: Items = Field(description="a text or a list of texts")
+
+
+class PoseOptions(EmbedOptions, ClipOptions):
+    """Options beside poses that come as files."""
+
+    quality: bool = Field(False, description="add a quality report for each clip")
+
+
+class PoseRequest(PoseOptions):
+    """Poses to embed, as base64 in JSON."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"pose": ["<base64 .pose>"], "flip": "auto"}]})
+    counted: ClassVar[tuple[str, ...]] = ("pose",)
+
+    pose: Items = Field(description="a .pose file or a list of them, base64")
+
+
+class InspectOptions(_Request):
+    """Options beside a pose that comes as a file."""
+
+    person: int | None = Field(None, ge=0, le=65_535, description="which person, when the file holds several; from 0")
+
+
+class InspectRequest(InspectOptions):
+    """A pose to report on, as base64 in JSON."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"pose": "<base64 .pose>"}]})
+
+    pose: str = Field(description="a .pose file, base64")
+
+
+class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions):
+    """Texts and clips to compare: clips with texts, or those of one kind with each other."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": ["house", "tree"], "pose": ["<base64 .pose>"]}]})
+    counted: ClassVar[tuple[str, ...]] = ("text", "pose")
+
+    text: Items | None = Field(None, description="a text or a list of texts: the columns")
+    pose: Items | None = Field(None, description="a .pose file or a list of them, base64: the rows")
+
+    @model_validator(mode="after")
+    def _something_to_compare(self) -> "SimilarityRequest":
+        if self.text is None and self.pose is None:
+            raise ValueError("text or pose is needed, or both")
+        return self
+
+
+class OpenAIRequest(_Request):
+    """Texts to embed, as clients of OpenAI's API send them."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), json_schema_extra={"examples": [{"input": ["house"]}]}
+    )
+    counted: ClassVar[tuple[str, ...]] = ("input",)
+
+    input: Items = Field(description="a text or a list of texts; no token arrays")
+    model: str | None = Field(None, min_length=1, max_length=64, description="a model or alias of /api/models")
+    encoding_format: Literal["float", "base64"] = Field("float", description="base64: little-endian float32")
+    dimensions: int | None = Field(None, ge=1, description="refused unless it is what the model has")
+    user: str | None = Field(None, max_length=1024, description="taken and not used")
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _no_tokens(cls, value: Any) -> Any:
+        if isinstance(value, list) and value and isinstance(value[0], int | list):
+            raise ValueError("token arrays belong to another model's tokenizer and are not taken; send texts")
+        return value

@@ -1,0 +1,122 @@
+"""What every view needs: settings, catalog, weights, and the engine of this process."""
+
+import os
+import threading
+from functools import cached_property
+
+from flask import current_app
+
+from app.settings import Settings, SettingsError
+from engine.interface import Engine, ModelStatus
+from engine.settings import EngineSettings
+from models.catalog import ModelConfig, load_catalog
+from models.errors import UnknownModelError
+from models.signature import signature
+from models.tokenization import Tokenizer, load_tokenizer
+from models.weights import WeightsFolder
+from poses.features import FEATURE_KINDS
+
+EXTENSION = "signclip"
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """The engine's share of the service's settings."""
+    return EngineSettings(
+        weights_dir=settings.weights_dir,
+        default_model=settings.default_model,
+        preload=settings.preload,
+        max_loaded=settings.max_loaded,
+        device=settings.device,
+        dtype=settings.dtype,
+        max_queue_items=settings.max_queue_items,
+        max_queue_tokens=settings.max_queue_tokens,
+        batch_tokens=settings.batch_tokens,
+        text_cache_items=settings.text_cache_items,
+        threads=settings.threads,
+    )
+
+
+class Services:
+    """Shared by all threads of one process.
+
+    The engine is built on first need, so that a server forks before any thread pool or device is there.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
+        """
+        Raises:
+            CatalogError: a model's configuration is wrong.
+            SettingsError: the settings name a model that is not in the catalog.
+        """
+        self.settings = settings
+        self.weights = WeightsFolder(settings.weights_dir)
+        self.catalog = load_catalog(weights=settings.weights_dir)
+        self._check_names()
+        self._lock = threading.Lock()
+        self._engine = engine
+        self._owner_pid = os.getpid()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process; the first call builds it."""
+        with self._lock:
+            if self._engine is None or self._owner_pid != os.getpid():
+                from engine.local import LocalEngine  # torch comes with it
+
+                self._engine = LocalEngine(engine_settings(self.settings))
+                self._owner_pid = os.getpid()
+            return self._engine
+
+    def close(self) -> None:
+        """Let the engine answer what it admitted, then end it. May be called twice."""
+        with self._lock:
+            if self._engine is not None and self._owner_pid == os.getpid():
+                self._engine.close()
+
+    def model(self, name: str | None) -> ModelConfig:
+        """Find a model that can serve.
+
+        Raises:
+            UnknownModelError: no model or alias of that name.
+            WeightsMissingError: its files are not on this machine.
+        """
+        config = self.catalog.resolve(name if name is not None else self.engine.default_model())
+        missing = self.weights.missing(config)
+        if missing is not None:
+            raise missing
+        return config
+
+    def tokenizer(self, config: ModelConfig) -> Tokenizer:
+        return load_tokenizer(self.weights.tokenizer(config), config.lowercase)
+
+    def signature(self, config: ModelConfig, options: dict[str, str | bool], status: ModelStatus) -> str | None:
+        """What made a vector; None while the engine has not read the checkpoint."""
+        if status.digest is None or status.dtype is None:
+            return None
+        version = FEATURE_KINDS[config.features].version
+        return signature(config, digest=status.digest, dtype=status.dtype, features_version=version, options=options)
+
+    @cached_property
+    def admission(self) -> threading.BoundedSemaphore:
+        """Places for requests with work to do."""
+        return threading.BoundedSemaphore(self.settings.max_requests)
+
+    def _check_names(self) -> None:
+        problems = []
+        for setting, names in (
+            ("SIGNCLIP_DEFAULT_MODEL", [self.settings.default_model]),
+            ("SIGNCLIP_PRELOAD", self.settings.preload),
+        ):
+            for name in filter(None, names):
+                try:
+                    self.catalog.resolve(name)
+                except UnknownModelError as error:
+                    problems.append(f"{setting}: {error}")
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+
+def services() -> Services:
+    """The services of the app that handles this request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found

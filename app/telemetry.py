@@ -1,0 +1,118 @@
+"""What a request leaves behind: its id, its timings, one line in the log. Never what it said."""
+
+import logging
+import logging.config
+import re
+import time
+import traceback
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, Response, g, request
+
+log = logging.getLogger("signclip.access")
+failures_log = logging.getLogger("signclip.failures")
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$")
+
+
+@dataclass
+class Record:
+    """Facts about the request being handled, filled in as they become known.
+
+    Attributes:
+        started: time.monotonic() at arrival.
+        stages_ms: of embed requests: prepare, queue, forward.
+    """
+
+    request_id: str
+    started: float
+    model: str | None = None
+    items: int | None = None
+    code: str | None = None
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+    def add(self, stage: str, seconds: float) -> None:
+        self.stages_ms[stage] = self.stages_ms.get(stage, 0.0) + 1000 * seconds
+
+
+def record() -> Record:
+    """The record of the request being handled; an error may come before anything else asked for one."""
+    if "record" not in g:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        g.record = Record(given if _REQUEST_ID.match(given) else uuid.uuid4().hex, time.monotonic())
+    found: Record = g.record
+    return found
+
+
+def logging_config(level: str) -> dict[str, Any]:
+    """One JSON object a line on standard output, for this service and for gunicorn."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+                "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+                "json_ensure_ascii": False,
+            }
+        },
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "root": {"level": level, "handlers": ["stdout"]},
+    }
+
+
+def configure_logging(level: str) -> None:
+    """Log as logging_config says; for processes whose server does not do it."""
+    logging.config.dictConfig(logging_config(level))
+
+
+def log_failure(error: BaseException) -> None:
+    """Log where an unforeseen error came from. Its message stays out: it may quote what a user sent."""
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    causes = [type(cause).__name__ for cause in (error.__cause__, error.__context__) if cause is not None]
+    failures_log.error(
+        "unforeseen error",
+        extra={
+            "request_id": record().request_id,
+            "exception": type(error).__name__,
+            "causes": causes,
+            "places": places[-12:],
+        },
+    )
+
+
+def install(app: Flask) -> None:
+    """Give every request a record, and every answer its id, its timings and its line in the log."""
+
+    @app.before_request
+    def begin() -> None:
+        record()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        facts = record()
+        total_ms = 1000 * (time.monotonic() - facts.started)
+        response.headers[REQUEST_ID_HEADER] = facts.request_id
+        if facts.stages_ms:
+            stages = {**facts.stages_ms, "total": total_ms}
+            response.headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages.items())
+        log.info(
+            "request",
+            extra={
+                "request_id": facts.request_id,
+                "method": request.method,
+                "route": request.url_rule.rule if request.url_rule else None,
+                "status": response.status_code,
+                "code": facts.code,
+                "duration_ms": round(total_ms, 2),
+                "model": facts.model,
+                "items": facts.items,
+                "bytes_in": request.content_length,
+                "bytes_out": response.content_length,
+            },
+        )
+        return response

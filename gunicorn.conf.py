@@ -1,0 +1,48 @@
+"""How gunicorn serves the application; read by `gunicorn app:app` without being named."""
+
+import os
+import sys
+
+from app.settings import SettingsError, load_settings
+from app.telemetry import logging_config
+
+try:
+    settings = load_settings()
+except SettingsError as error:
+    sys.exit(str(error))
+
+wsgi_app = "app:app"
+bind = f"{settings.host}:{settings.port}"
+worker_class = "gthread"
+# One place more than requests are admitted would do; the rest answer refusals and health checks meanwhile.
+threads = settings.max_requests + 16
+worker_connections = threads + 1000
+# The original service ran with -t 300.
+timeout = 300
+# Longer than a request may take, so that a stopping worker answers what it admitted.
+graceful_timeout = int(settings.timeout_s) + 10
+keepalive = 15
+# Heartbeats through a file on a disk can stall a worker for seconds.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+# The application writes its own access log.
+accesslog = None
+logconfig_dict = {
+    **logging_config(settings.log_level),
+    "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
+}
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Start the worker's engine after the fork: neither threads nor a device survive one."""
+    from app import app
+    from app.services import EXTENSION
+
+    app.extensions[EXTENSION].engine  # noqa: B018
+
+
+def worker_exit(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Let the engine answer what it admitted."""
+    from app import app
+    from app.services import EXTENSION
+
+    app.extensions[EXTENSION].close()

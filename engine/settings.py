@@ -20,7 +20,8 @@ class EngineSettings:
         preload: models loaded at start, besides the default one.
         max_loaded: models kept in memory at once.
         device: "auto", "cpu", "cuda", "cuda:1".
-        dtype: number format of the forward pass, "float32" or "bfloat16".
+        dtype: number format of the forward pass, "float32", "bfloat16", or "auto": bfloat16 where it is fast.
+        backend: "auto", "torch" or "openvino".
         max_queue_items: items that may wait; one more is refused.
         max_queue_tokens: positions (frames or word pieces, with [CLS] and [SEP]) that may wait.
         batch_tokens: padded positions in one forward pass; None: BATCH_TOKENS.
@@ -35,6 +36,7 @@ class EngineSettings:
     max_loaded: int = 4
     device: str = "auto"
     dtype: str = "float32"
+    backend: str = "auto"
     max_queue_items: int = 1024
     max_queue_tokens: int = 262_144
     batch_tokens: int | None = None

@@ -19,7 +19,7 @@ from models.architecture import SignClip
 from models.catalog import ModelConfig
 from models.errors import CheckpointFormatError, TensorMismatchError
 from models.pickled import StoredTensor, open_checkpoint
-from models.weights import file_digest, read_safetensors_header
+from models.weights import TEXT_WORDS, file_digest, read_safetensors_header
 
 # A rule is a pattern of the authors' names, and ours. No match: the tensor is one too many.
 _RULES = tuple(
@@ -37,7 +37,6 @@ _RULES = tuple(
 _UNUSED = re.compile(r"\.(pooler\.dense\.(weight|bias)|embeddings\.position_ids)$")
 POSE_WORDS = "pose_tower.bert.embeddings.word_embeddings.weight"
 POSE_POSITIONS = "pose_tower.bert.embeddings.position_embeddings.weight"
-TEXT_WORDS = "text_tower.bert.embeddings.word_embeddings.weight"
 # Rows of BERT's [CLS] and [SEP] in the word list of bert-base-cased and bert-base-uncased alike.
 BERT_CLS_ID, BERT_SEP_ID = 101, 102
 
@@ -205,10 +204,3 @@ def interpolate_positions(table: Tensor, rows: int) -> Tensor:
         table.float().T.unsqueeze(0), size=rows, mode="linear", align_corners=False
     )  # (1, width, rows)
     return stretched.squeeze(0).T.contiguous().to(table.dtype)
-
-
-def recorded_digest(path: Path) -> str:
-    """SHA-256 of what a safetensors file was made from, as recorded in it; of the file itself when it records none."""
-    metadata = read_safetensors_header(path).get("__metadata__") or {}
-    digest = metadata.get("digest") if isinstance(metadata, dict) else None
-    return digest if isinstance(digest, str) else file_digest(path)

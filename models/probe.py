@@ -9,7 +9,6 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from models.backends.pytorch import TorchBackend
 from models.catalog import ModelConfig
 from models.embedding import EmbeddingModel
 from models.tokenization import Tokenizer
@@ -42,18 +41,19 @@ def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, d
         float32 (embed_dim,) for "text" and "pose".
     """
     record = path.with_name(f"{config.name}.{FILE}")
-    key = f"{digest}"
     try:
         known = load_file(record)
-        if known.pop("digest").tobytes().decode() == key and set(known) == {"text", "pose"}:
+        if known.pop("digest").tobytes().decode() == digest and set(known) == {"text", "pose"}:
             return known
     except (OSError, SafetensorError, KeyError):
         pass
+    from models.backends.pytorch import TorchBackend  # torch is needed once; afterwards the record serves
+
     backend = TorchBackend(path, config, device="cpu", dtype="float32")
     model = EmbeddingModel(config, tokenizer, backend, digest)
     vectors = {tower: model.encode(tower, [item])[0] for tower, item in probe_items(config, tokenizer).items()}  # type: ignore[arg-type]
     try:
-        save_file({**vectors, "digest": np.frombuffer(key.encode(), dtype=np.uint8)}, record)
+        save_file({**vectors, "digest": np.frombuffer(digest.encode(), dtype=np.uint8)}, record)
     except (OSError, SafetensorError):
         log.info("the weights folder is read-only; the probe is computed at every start", extra={"model": config.name})
     return vectors

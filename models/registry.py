@@ -12,11 +12,10 @@ from typing import Literal
 
 from models.backends import Backend
 from models.catalog import Catalog, ModelConfig
-from models.checkpoint import TEXT_WORDS, convert, recorded_digest
 from models.embedding import EmbeddingModel
 from models.errors import CheckpointFormatError, ModelsError, TensorMismatchError
 from models.tokenization import load_tokenizer
-from models.weights import WeightsFolder, read_safetensors_header
+from models.weights import TEXT_WORDS, WeightsFolder, read_safetensors_header, recorded_digest
 
 log = logging.getLogger(__name__)
 State = Literal["available", "loading", "loaded", "missing", "failed"]
@@ -61,6 +60,8 @@ def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
     source, target = weights.checkpoint(config), weights.converted(config)
     if not _is_stale(source, target):
         return target
+    from models.checkpoint import convert  # brings torch, which a served OpenVINO model can do without
+
     try:
         with _exclusive(target.with_name(".convert.lock")):
             if _is_stale(source, target):

@@ -12,6 +12,8 @@ from models.errors import CheckpointFormatError, WeightsMissingError
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT_VARIABLE = "SIGNCLIP_WEIGHTS_DIR"
+# Row count of this tensor is a model's vocabulary.
+TEXT_WORDS = "text_tower.bert.embeddings.word_embeddings.weight"
 CHECKPOINT, CONVERTED, TOKENIZER = "checkpoint_best.pt", "model.safetensors", "tokenizer"
 # Any of these makes a folder a tokenizer that transformers' AutoTokenizer reads.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
@@ -83,3 +85,10 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise CheckpointFormatError(f"{path} is no safetensors file: its header is not a mapping")
     return header
+
+
+def recorded_digest(path: Path) -> str:
+    """SHA-256 of what a safetensors file was made from, as recorded in it; of the file itself when it records none."""
+    metadata = read_safetensors_header(path).get("__metadata__") or {}
+    digest = metadata.get("digest") if isinstance(metadata, dict) else None
+    return digest if isinstance(digest, str) else file_digest(path)

@@ -9,38 +9,16 @@ import torch
 from models.backends import Array
 from models.catalog import ModelConfig
 from models.checkpoint import load_model
-from models.errors import ModelsError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class UnknownDeviceError(ModelsError):
-    """No device of that name on this machine."""
-
-    code = "device_unknown"
-
-
-def choose_device(wanted: str) -> str:
-    """Turn "auto", "cpu", "cuda" or "cuda:1" into a device that is there.
-
-    Raises:
-        UnknownDeviceError: it is not.
-    """
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(wanted)
-    except RuntimeError as error:
-        raise UnknownDeviceError(f"{wanted!r} names no device; try auto, cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UnknownDeviceError(f"{wanted!r} is not there; torch sees {torch.cuda.device_count()} CUDA devices")
-    return wanted
 
 
 class TorchBackend:
     """A SignClip module on a CPU or a CUDA device."""
 
-    def __init__(self, path: Path, config: ModelConfig, *, device: str, dtype: str) -> None:
+    def __init__(self, path: Path, config: ModelConfig, *, device: str, dtype: str, threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
         self.device = device
         self.dtype = dtype
         self._module = load_model(path, config, dtype=DTYPES[dtype]).to(device)

@@ -32,7 +32,7 @@ logconfig_dict = {
 }
 
 
-def post_worker_init(worker):  # type: ignore[no-untyped-def]
+def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Start the worker's engine after the fork: neither threads nor a device survive one."""
     from app import app
     from app.services import EXTENSION

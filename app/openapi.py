@@ -30,9 +30,8 @@ def build(app: Flask, *, keys_needed: bool) -> dict[str, Any]:
     found = (schema for _, _, about in routes for schema in (about.request, about.answer))
     wanted: list[type[BaseModel]] = [schema for schema in found if schema is not None]
     unique = dict.fromkeys([*wanted, ProblemAnswer])
-    _, definitions = models_json_schema(
-        [(schema, "validation") for schema in unique], ref_template=_SCHEMAS + "{model}"
-    )
+    modes: list[tuple[Any, Any]] = [(schema, "validation") for schema in unique]
+    _, definitions = models_json_schema(modes, ref_template=_SCHEMAS + "{model}")
     paths: dict[str, Any] = {}
     for path, methods, about in routes:
         for method in methods:

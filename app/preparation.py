@@ -66,9 +66,14 @@ class ItemRules:
 
 
 def prepare_texts(
-    config: ModelConfig, tokenizer: Tokenizer, texts: Sequence[str], *,
-    prompts: PromptOptions, rules: ItemRules, max_chars: int,
-) -> Prepared:  # fmt: skip
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    *,
+    prompts: PromptOptions,
+    rules: ItemRules,
+    max_chars: int,
+) -> Prepared:
     """Write the prompts and turn them into token ids.
 
     Args:
@@ -80,9 +85,8 @@ def prepare_texts(
     warnings: list[str] = []
     asked = prompts.sign_language is not None
     written = [_prompt(config, text, prompts, warnings) for text in texts]
-    pieces = tokenizer.pieces(
-        [prompt if len(text) <= max_chars else "" for text, prompt in zip(texts, written, strict=True)]
-    )
+    short = [prompt if len(text) <= max_chars else "" for text, prompt in zip(texts, written, strict=True)]
+    pieces = tokenizer.pieces(short)
 
     def one(index: int) -> Array:
         if len(texts[index]) > max_chars:
@@ -107,8 +111,13 @@ def prepare_texts(
 
 
 def prepare_poses(
-    config: ModelConfig, files: Sequence[str | bytes], *, clips: ClipOptions, rules: ItemRules, with_quality: bool = False
-) -> Prepared:  # fmt: skip
+    config: ModelConfig,
+    files: Sequence[str | bytes],
+    *,
+    clips: ClipOptions,
+    rules: ItemRules,
+    with_quality: bool = False,
+) -> Prepared:
     """Read .pose files and compute the features that the model takes.
 
     Args:

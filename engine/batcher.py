@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.cache import TextCache, text_key
 from engine.errors import (
     DeadlineExceededError,
     EngineError,
@@ -26,36 +27,39 @@ Deliver = Callable[[EmbedResult | EngineError], None]
 _SWEEP_S = 0.25
 
 
-class Models(Protocol):
-    """Where the batcher finds its models; none of these may block."""
+class LoadedModel(Protocol):
+    """One model in memory; it stays there as long as someone holds it."""
 
-    def ready(self, name: str) -> bool:
-        """Whether `encode` would run at once."""
+    @property
+    def digest(self) -> str: ...
+
+    def encode(self, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> Vectors: ...
+
+
+class Models(Protocol):
+    """Where the batcher finds its models; neither method may block."""
+
+    def loaded(self, name: str) -> LoadedModel | None:
+        """The model, if it could run at once."""
         ...
 
     def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
-        """Start loading a model that is not ready; on_change is called once, from any thread."""
+        """Start loading a model that is not loaded; on_change is called once, from any thread."""
         ...
-
-    def encode(self, name: str, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> Vectors: ...
-
-    def cached(self, name: str, array: npt.NDArray[Any]) -> Vectors | None:
-        """The vector of a text's token ids, if known."""
-        ...
-
-    def remember(self, name: str, array: npt.NDArray[Any], vector: Vectors) -> None: ...
 
 
 class Batcher:
     """Queue, owner thread and the way back to whoever asked.
 
     Args:
+        cache: vectors of texts seen before.
         budget: padded positions in one forward pass.
         max_items, max_tokens: what may wait; see engine.queue.
     """
 
-    def __init__(self, models: Models, *, budget: int, max_items: int, max_tokens: int) -> None:
+    def __init__(self, models: Models, cache: TextCache, *, budget: int, max_items: int, max_tokens: int) -> None:
         self._models = models
+        self._cache = cache
         self.budget = budget
         self._waiting = WaitingItems(max_items=max_items, max_tokens=max_tokens)
         self._condition = threading.Condition()
@@ -76,19 +80,14 @@ class Batcher:
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
         """Admit a request and return at once; `deliver` is called exactly once, unless the ticket is cancelled.
 
+        It may be called before this returns, from the owner thread or, if the cache has everything, from this one.
+
         Raises:
             QueueFullError: it does not fit.
             EngineStoppedError: the engine is draining.
         """
         ticket = Ticket(request, deliver, admitted=time.monotonic())
-        pending = list(range(len(request.items)))
-        if request.tower == "text":
-            for index in pending[:]:
-                vector = self._models.cached(request.model, request.items[index])
-                if vector is not None:
-                    ticket.embeddings[index] = vector
-                    ticket.cached += 1
-                    pending.remove(index)
+        pending = self._fill_from_cache(ticket)
         with self._condition:
             if self._draining or not self.alive:
                 raise EngineStoppedError("the engine is shutting down")
@@ -104,72 +103,100 @@ class Batcher:
     def cancel(self, ticket: Ticket) -> None:
         """Forget a request whose asker is gone; what already runs is not delivered."""
         with self._condition:
-            if not ticket.over:
-                self._close(ticket)
+            self._close([ticket])
 
     def stop(self, *, drain: bool = True) -> None:
         """Refuse what comes, answer what was admitted (or refuse that too), end the thread. May be called twice."""
         with self._condition:
             self._draining = True
             dropped = [] if drain else list(self._open)
-            for ticket in dropped:
-                self._close(ticket)
+            self._close(dropped)
             self._condition.notify()
         for ticket in dropped:
-            ticket.deliver(EngineStoppedError("the engine is shutting down"))
+            _deliver(ticket, EngineStoppedError("the engine is shutting down"))
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def _close(self, ticket: Ticket) -> None:
-        ticket.over = True
-        self._waiting.remove(ticket)
-        self._open.discard(ticket)
+    def _fill_from_cache(self, ticket: Ticket) -> list[int]:
+        """Give a ticket what is known already; returns the indexes of the items that must run."""
+        request = ticket.request
+        model = self._models.loaded(request.model) if request.tower == "text" else None
+        pending = []
+        for index, array in enumerate(request.items):
+            vector = self._cache.get((request.model, model.digest, text_key(array))) if model is not None else None
+            if vector is None:
+                pending.append(index)
+            else:
+                ticket.embeddings[index] = vector
+                ticket.cached += 1
+        return pending
+
+    def _close(self, tickets: Iterable[Ticket]) -> None:
+        closed = {ticket for ticket in tickets if not ticket.over}
+        for ticket in closed:
+            ticket.over = True
+        self._waiting.remove(closed)
+        self._open -= closed
 
     def _own(self) -> None:
         while True:
-            with self._condition:
-                expired = self._expire()
-                batch = self._waiting.next_batch(self.budget, self._models.ready)
-                absent = {model for model, _ in self._waiting.groups()} - self._loading
-                absent = {model for model in absent if not self._models.ready(model)}
-                self._loading |= absent
-                if not (expired or batch or absent):
-                    if self._draining and not self._open:
-                        return
-                    self._condition.wait(_SWEEP_S if self._waiting.items else None)
-                    continue
-                for item in batch:
-                    item.ticket.running += 1
-            for ticket in expired:
-                ticket.deliver(DeadlineExceededError("the deadline passed before the request was answered"))
-            for model in absent:
-                self._models.request(model, lambda error, model=model: self._loaded(model, error))  # type: ignore[misc]
-            if batch:
-                self._run(batch)
+            try:
+                if not self._step():
+                    return
+            except Exception:  # the last resort: an owner thread that dies leaves every request waiting forever
+                log.exception("the owner thread stumbled")
+                with self._condition:
+                    failed = list(self._open)
+                    self._close(failed)
+                    self._loading.clear()
+                for ticket in failed:
+                    _deliver(ticket, EngineError("the engine failed; the request may be sent again"))
+
+    def _step(self) -> bool:
+        """Do what there is to do, or wait for it; False when all is done and the engine is draining."""
+        with self._condition:
+            expired = self._expire()
+            # Held to the end of the batch: a model let go meanwhile neither vanishes nor loads on this thread.
+            models = {name: self._models.loaded(name) for name in {name for name, _ in self._waiting.groups()}}
+            batch = self._waiting.next_batch(self.budget, lambda name: models[name] is not None)
+            absent = {name for name, model in models.items() if model is None} - self._loading
+            self._loading |= absent
+            for item in batch:
+                item.ticket.running += 1
+            if not (expired or batch or absent):
+                if self._draining and not self._open:
+                    return False
+                del models
+                self._condition.wait(_SWEEP_S if self._waiting.items else None)
+                return True
+        for ticket in expired:
+            _deliver(ticket, DeadlineExceededError("the deadline passed before the request was answered"))
+        for name in absent:
+            self._models.request(name, lambda error, name=name: self._loaded(name, error))  # type: ignore[misc]
+        model = models[batch[0].ticket.request.model] if batch else None
+        if model is not None:
+            self._run(model, batch)
+        return True
 
     def _expire(self) -> list[Ticket]:
         now = time.monotonic()
         late = [t for t in self._waiting.tickets() if t.request.deadline is not None and t.request.deadline <= now]
-        for ticket in late:
-            self._close(ticket)
+        self._close(late)
         return late
 
-    def _loaded(self, model: str, error: ModelFailedError | None) -> None:
+    def _loaded(self, name: str, error: ModelFailedError | None) -> None:
         with self._condition:
-            self._loading.discard(model)
-            failed = [t for t in self._waiting.tickets() if t.request.model == model] if error is not None else []
-            for ticket in failed:
-                self._close(ticket)
+            self._loading.discard(name)
+            failed = [t for t in self._waiting.tickets() if t.request.model == name] if error is not None else []
+            self._close(failed)
             self._condition.notify()
         for ticket in failed:
-            ticket.deliver(error or ModelFailedError(model))
+            _deliver(ticket, error or ModelFailedError(name))
 
-    def _run(self, batch: list[Item]) -> None:
-        model, tower = batch[0].ticket.group
+    def _run(self, model: LoadedModel, batch: list[Item]) -> None:
         started = time.monotonic()
-        outcomes = self._encode(model, tower, batch)
+        outcomes = self._encode(model, batch)
         seconds = time.monotonic() - started
-        done = []
         with self._condition:
             for item, outcome in zip(batch, outcomes, strict=True):
                 ticket = item.ticket
@@ -180,39 +207,54 @@ class Batcher:
                     ticket.failures[item.index] = outcome
                 else:
                     ticket.embeddings[item.index] = outcome
-            for ticket in {item.ticket for item in batch}:
+            tickets = {item.ticket for item in batch}
+            for ticket in tickets:
                 ticket.forward_s += seconds
-                if not (ticket.over or ticket.waiting or ticket.running):
-                    self._close(ticket)
-                    done.append(ticket)
+            done = [t for t in tickets if not (t.over or t.waiting or t.running)]
+            self._close(done)
         for ticket in done:
-            ticket.deliver(ticket.result())
+            _deliver(ticket, ticket.result())
 
-    def _encode(self, model: str, tower: Tower, batch: list[Item]) -> list[Vectors | EngineError]:
-        """Run a batch; equal texts run once, and if the batch fails each item is tried alone."""
-        keys = [item.array.tobytes() if tower == "text" else id(item) for item in batch]
+    def _encode(self, model: LoadedModel, batch: list[Item]) -> list[Vectors | EngineError]:
+        """Run a batch, equal texts once, and remember the texts."""
+        name, tower = batch[0].ticket.group
+        if tower == "pose":
+            return _attempt(model, tower, [item.array for item in batch])
+        keys = [text_key(item.array) for item in batch]
         unique = {key: item.array for key, item in zip(keys, batch, strict=True)}
-        outcomes = dict(zip(unique, self._attempt(model, tower, list(unique.values())), strict=True))
-        if tower == "text":
-            for key, array in unique.items():
-                outcome = outcomes[key]
-                if not isinstance(outcome, EngineError):
-                    self._models.remember(model, array, outcome)
+        outcomes = dict(zip(unique, _attempt(model, tower, list(unique.values())), strict=True))
+        for key, outcome in outcomes.items():
+            if not isinstance(outcome, EngineError):
+                self._cache.put((name, model.digest, key), outcome)
         return [outcomes[key] for key in keys]
 
-    def _attempt(self, model: str, tower: Tower, arrays: list[npt.NDArray[Any]]) -> list[Vectors | EngineError]:
-        try:
-            vectors = self._models.encode(model, tower, arrays)
-        except Exception as error:  # noqa: BLE001  whatever one item does, the owner thread must outlive it
-            log.warning("a forward pass failed", extra={"model": model, "tower": tower, "error": type(error).__name__})
-            if len(arrays) > 1:
-                return [self._attempt(model, tower, [array])[0] for array in arrays]
-            return [ItemFailedError(f"the model failed on this item ({type(error).__name__})")]
+
+def _attempt(model: LoadedModel, tower: Tower, arrays: list[npt.NDArray[Any]]) -> list[Vectors | EngineError]:
+    """Run one forward; if it fails, each half again, so that one bad item costs its mates two forwards and not all."""
+    try:
+        vectors = model.encode(tower, arrays)
+        if vectors.ndim != 2 or len(vectors) != len(arrays):
+            raise ValueError(f"{len(arrays)} items gave vectors of shape {vectors.shape}")
         finite = np.isfinite(vectors).all(axis=1)
-        return [
-            vector if good else ItemFailedError("the model gave NaN or infinity for this item")
-            for vector, good in zip(vectors, finite, strict=True)
-        ]
+    except Exception as error:  # noqa: BLE001  whatever one item does, its batch mates are answered
+        log.warning(
+            "a forward pass failed", extra={"tower": tower, "items": len(arrays), "error": type(error).__name__}
+        )
+        if len(arrays) == 1:
+            return [ItemFailedError(f"the model failed on this item ({type(error).__name__})")]
+        half = len(arrays) // 2
+        return _attempt(model, tower, arrays[:half]) + _attempt(model, tower, arrays[half:])
+    return [
+        vector if good else ItemFailedError("the model gave NaN or infinity for this item")
+        for vector, good in zip(vectors, finite, strict=True)
+    ]
+
+
+def _deliver(ticket: Ticket, answer: EmbedResult | EngineError) -> None:
+    try:
+        ticket.deliver(answer)
+    except Exception:  # a receiver that fails to receive is no reason to leave the others without their answers
+        log.exception("an answer could not be delivered")
 
 
 def wait_for(submit: Callable[[Deliver], Any], cancel: Callable[[Any], None], deadline: float | None) -> EmbedResult:

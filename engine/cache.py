@@ -2,11 +2,17 @@
 
 import threading
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Key = tuple[str, str, bytes]
+
+
+def text_key(input_ids: npt.NDArray[Any]) -> bytes:
+    """Token ids as part of a key; the same ids in another integer type give the same bytes, other ids never do."""
+    return np.asarray(input_ids, dtype=np.int64).tobytes()
 
 
 class TextCache:

@@ -3,18 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from engine.batcher import Batcher, Deliver, wait_for
 from engine.cache import TextCache
 from engine.errors import EngineError, ModelFailedError
-from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness, Tower
+from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.queue import Ticket
 from engine.settings import BATCH_TOKENS, EngineSettings
 from models.backends.pytorch import TorchBackend, choose_device
@@ -29,15 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class _ServedModels:
-    """The registry and the text cache, as the batcher sees them."""
+    """The registry, as the batcher sees it."""
 
-    def __init__(self, registry: Registry, cache: TextCache) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._cache = cache
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine-loader")
 
-    def ready(self, name: str) -> bool:
-        return self._registry.loaded(name) is not None
+    def loaded(self, name: str) -> EmbeddingModel | None:
+        return self._registry.loaded(name)
 
     def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
         def load() -> None:
@@ -52,18 +49,6 @@ class _ServedModels:
             on_change(error)
 
         self._loader.submit(load)
-
-    def encode(self, name: str, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
-        return self._registry.get(name).encode(tower, items)
-
-    def cached(self, name: str, array: npt.NDArray[Any]) -> npt.NDArray[np.float32] | None:
-        model = self._registry.loaded(name)
-        return None if model is None else self._cache.get((name, model.digest, array.tobytes()))
-
-    def remember(self, name: str, array: npt.NDArray[Any], vector: npt.NDArray[np.float32]) -> None:
-        model = self._registry.loaded(name)
-        if model is not None:
-            self._cache.put((name, model.digest, array.tobytes()), vector)
 
     def close(self) -> None:
         self._loader.shutdown(wait=True, cancel_futures=True)
@@ -87,9 +72,10 @@ class LocalEngine:
             make_backend=lambda path, config: TorchBackend(path, config, device=device, dtype=settings.dtype),
             max_loaded=max(settings.max_loaded, len(self._preload)),
         )
-        self._models = _ServedModels(self.registry, TextCache(settings.text_cache_items))
+        self._models = _ServedModels(self.registry)
         self._batcher = Batcher(
             self._models,
+            TextCache(settings.text_cache_items),
             budget=settings.batch_tokens or BATCH_TOKENS,
             max_items=settings.max_queue_items,
             max_tokens=settings.max_queue_tokens,
@@ -109,7 +95,7 @@ class LocalEngine:
             missing = self.registry.weights.missing(config)
             if missing is not None:
                 raise missing
-        return self._batcher.submit(request, deliver)
+        return self._batcher.submit(replace(request, model=config.name), deliver)
 
     def cancel(self, ticket: Ticket) -> None:
         self._batcher.cancel(ticket)

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,11 +122,12 @@ class WaitingItems:
         if bulk and self._bulk_items and self._bulk_items + count > limit:
             raise QueueFullError(f"{self._bulk_items} items of large requests wait, the limit is {limit}")
 
-    def remove(self, ticket: Ticket) -> None:
-        """Forget a ticket's waiting items."""
-        group = self._groups.get(ticket.group)
-        if group is not None:
-            self._take(ticket.group, [item for item in group if item.ticket is ticket])
+    def remove(self, tickets: Collection[Ticket]) -> None:
+        """Forget the waiting items of tickets."""
+        # Most tickets close with nothing left waiting; looking through the queue for each would cost the batch's time.
+        waiting = {ticket for ticket in tickets if ticket.waiting}
+        for group in {ticket.group for ticket in waiting}:
+            self._take(group, [item for item in self._groups[group] if item.ticket in waiting])
 
     def tickets(self) -> set[Ticket]:
         return {item.ticket for group in self._groups.values() for item in group}

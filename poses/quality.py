@@ -124,8 +124,8 @@ class _Measured:
         width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1).mean()
         if not width > 0:
             return 0.0
-        points = self.values[:, self.image_places, :2].astype(np.float64)[self.seen[:, self.image_places]]
-        return float(np.linalg.norm(points - shoulders.mean(axis=(0, 1)), axis=-1).max() / width)
+        x, y = np.moveaxis(self.values[:, self.image_places, :2] - shoulders.mean(axis=(0, 1)), -1, 0)  # frames, points
+        return float(np.hypot(x, y)[self.seen[:, self.image_places]].max() / width)
 
 
 def _component_places(header: PoseHeader) -> dict[str, list[int]]:

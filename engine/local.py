@@ -80,6 +80,7 @@ class LocalEngine:
             max_items=settings.max_queue_items,
             max_tokens=settings.max_queue_tokens,
         )
+        self._closing = False
         self._readiness = Readiness(False, "the default model is loading")
         self._start = threading.Thread(target=self._get_ready, name="engine-start", daemon=True)
         self._start.start()
@@ -113,23 +114,34 @@ class LocalEngine:
         }
 
     def readiness(self) -> Readiness:
+        if self._closing:
+            return Readiness(False, "the engine is shutting down")
         if not self._batcher.alive:
             return Readiness(False, "the engine's owner thread has ended")
         return self._readiness
 
     def close(self) -> None:
-        self._readiness = Readiness(False, "the engine is shutting down")
+        self._closing = True
         self._batcher.stop()
         self._models.close()
+        self._start.join()
+        for name in self.registry.catalog:
+            self.registry.unload(name)
 
     def _get_ready(self) -> None:
         """Load what is to be preloaded, then send the default model's golden probe through the queue."""
         try:
             for name in self._preload:
+                if self._closing:
+                    return
                 self._prove(self.registry.get(name))
         except (ModelsError, EngineError) as error:
             log.error("not ready", extra={"error": str(error)})
             self._readiness = Readiness(False, str(error))
+            return
+        except Exception as error:  # dying in silence, this thread would leave "loading" as the reason forever
+            log.exception("not ready")
+            self._readiness = Readiness(False, f"the start failed ({type(error).__name__})")
             return
         self._readiness = Readiness(True)
         log.info("ready", extra={"model": self._default})

@@ -63,7 +63,7 @@ def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
     from models.checkpoint import convert  # brings torch, which a served OpenVINO model can do without
 
     try:
-        with _exclusive(target.with_name(".convert.lock")):
+        with exclusive(target.with_name(".convert.lock")):
             if _is_stale(source, target):
                 log.info("converting a checkpoint", extra={"model": config.folder})
                 convert(source, target, config)
@@ -79,7 +79,7 @@ def _is_stale(source: Path, target: Path) -> bool:
 
 
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """Hold a file lock, so that of several processes one converts and the others wait for it."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

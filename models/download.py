@@ -1,0 +1,264 @@
+"""Fetch the authors' checkpoints and their tokenizers: resumable, recorded, and checked against the record afterwards.
+
+A file under its final name is always whole: what is on its way ends in `.part`.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import gdown
+import httpx2
+import huggingface_hub
+from gdown.exceptions import DownloadError as GdownError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tqdm import tqdm
+
+from models.catalog import DownloadSource, ModelConfig
+from models.errors import CheckpointFormatError, DigestMismatchError, DownloadError, TokenizerError
+from models.pickled import open_checkpoint
+from models.registry import ensure_converted, exclusive
+from models.tokenization import load_tokenizer
+from models.weights import CHECKPOINT, CONVERTED, TOKENIZER_FILES, WeightsFolder, file_digest, recorded_digest
+
+RECORD = "download.json"
+PART = ".part"
+# config.json is no tokenizer file, but without it AutoTokenizer cannot tell that a plain folder is BERT's.
+HUB_FILES = (*TOKENIZER_FILES, "config.json")
+# Drive stalls more often than it refuses; gdown resumes on each retry.
+RETRIES = 5
+TIMEOUT_S = (10.0, 60.0)
+
+
+class FileRecord(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str
+    size_bytes: int
+
+
+class DownloadRecord(BaseModel):
+    """What was fetched into a folder, kept there as download.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field(description="`drive:<file id>` or `hub:<repository>@<revision>`")
+    experiment: str | None = Field(None, description="the authors' name of the run")
+    downloaded: datetime
+    files: dict[str, FileRecord]
+
+    def check(self, folder: Path) -> None:
+        """Compare the files in a folder with this record.
+
+        A checkpoint that was deleted after its conversion is known by the digest the converted file records.
+
+        Raises:
+            DigestMismatchError: a file is gone, or another one than was fetched.
+        """
+        for name, recorded in self.files.items():
+            path = folder / name
+            if name == CHECKPOINT and not path.is_file() and (folder / CONVERTED).is_file():
+                path = folder / CONVERTED
+                digest = recorded_digest(path)
+            else:
+                digest = file_digest(path) if path.is_file() else "nothing"
+            if digest != recorded.sha256:
+                raise DigestMismatchError(
+                    f"{path} is not what was fetched on {self.downloaded:%Y-%m-%d} (SHA-256 {recorded.sha256[:12]}…, "
+                    f"now {digest[:12]}); fetch it again with: python -m models download --force"
+                )
+
+
+def read_record(folder: Path) -> DownloadRecord | None:
+    """The folder's download.json; None when its files came some other way.
+
+    Raises:
+        DownloadError: the record is there, but damaged.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        return DownloadRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DownloadError(f"{path} is no record of a download; fetch again with --force") from error
+
+
+def _check_record(folder: Path) -> None:
+    record = read_record(folder)
+    if record is not None:
+        record.check(folder)
+
+
+def _write_record(folder: Path, names: list[str], *, source: str, experiment: str | None = None) -> None:
+    """Record files of a folder, those on their way under their final names."""
+    files = {}
+    for name in names:
+        path = folder / f"{name}{PART}" if (folder / f"{name}{PART}").is_file() else folder / name
+        files[name] = FileRecord(sha256=file_digest(path), size_bytes=path.stat().st_size)
+    now = datetime.now(UTC).replace(microsecond=0)
+    record = DownloadRecord(source=source, experiment=experiment, downloaded=now, files=files)
+    part = folder / f"{RECORD}{PART}"
+    part.write_text(record.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
+    part.replace(folder / RECORD)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What `fetch` had to do: False where the files were there and equal to their record."""
+
+    checkpoint: bool
+    tokenizer: bool
+    path: Path
+
+
+def fetch(config: ModelConfig, weights: WeightsFolder, *, force: bool = False) -> Fetched:
+    """Put a model's tokenizer and checkpoint on this machine and convert them; nothing is online after that.
+
+    Args:
+        force: fetch again what is there, and forget what an interrupted download left.
+    Raises:
+        DownloadError: the model has no download source, or its source did not give a checkpoint.
+        DigestMismatchError: a file is there, but not the one that was fetched.
+        CheckpointError: the checkpoint does not fit the configuration.
+    """
+    if config.download is None:
+        raise DownloadError(
+            f"model {config.name!r} has no `download:` in its configuration; its files belong into "
+            f"{weights.model(config)}"
+        )
+    tokenizer = fetch_tokenizer(config, weights.tokenizer(config), force=force)
+    checkpoint = fetch_checkpoint(config.download, weights.model(config), force=force, label=config.folder)
+    return Fetched(checkpoint, tokenizer, ensure_converted(config, weights))
+
+
+def fetch_checkpoint(source: DownloadSource, folder: Path, *, force: bool, label: str) -> bool:
+    """Fetch checkpoint_best.pt into a folder; False if it was there.
+
+    Args:
+        label: what the progress bar is called.
+    Raises: as `fetch`.
+    """
+    target, part = folder / CHECKPOINT, folder / f"{CHECKPOINT}{PART}"
+    with _reported(f"the checkpoint of {label!r}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(folder / ".download.lock"):
+            if force:
+                for leftover in folder.glob(f"{CHECKPOINT}{PART}*"):
+                    leftover.unlink()
+            elif target.is_file() or (folder / CONVERTED).is_file():
+                _check_record(folder)
+                return False
+            drive_id = source.drive_file or _find_in_folder(source)
+            with tqdm(desc=label, unit="B", unit_scale=True, disable=None) as bar:
+                gdown.download(
+                    id=drive_id,
+                    output=str(part),
+                    resume=True,
+                    quiet=True,
+                    progress=_progress(bar, folder),
+                    retries=RETRIES,
+                    timeout=TIMEOUT_S,
+                )
+            _require_checkpoint(part, source.experiment)
+            # gdown gives the file its age on Drive, but "newer than the converted file" is what asks for conversion.
+            os.utime(part)
+            _write_record(folder, [CHECKPOINT], source=f"drive:{drive_id}", experiment=source.experiment)
+            part.replace(target)
+    return True
+
+
+def _find_in_folder(source: DownloadSource) -> str:
+    """Id of `<experiment>/checkpoint_best.pt` in a Drive folder, at any depth."""
+    if source.drive_folder is None:
+        raise DownloadError(f"{source.experiment!r} has neither drive_file nor drive_folder in its configuration")
+    listed = gdown.download_folder(id=source.drive_folder, skip_download=True, quiet=True, timeout=TIMEOUT_S)
+    paths = {str(file.path): str(file.id) for file in listed}
+    wanted = f"{source.experiment}/{CHECKPOINT}"
+    found = [drive_id for path, drive_id in paths.items() if f"/{path}".endswith(f"/{wanted}")]
+    if len(found) != 1:
+        runs = sorted(path.removesuffix(f"/{CHECKPOINT}") for path in paths if path.endswith(f"/{CHECKPOINT}"))
+        raise DownloadError(
+            f"Drive folder {source.drive_folder} holds {len(found)} files {wanted!r}; "
+            f"its checkpoints: {', '.join(runs) or 'none'}"
+        )
+    return found[0]
+
+
+def _progress(bar: "tqdm[None]", folder: Path) -> Callable[[int, int | None], None]:
+    def report(received: int, total: int | None) -> None:
+        if bar.total is None and total is not None:
+            free = shutil.disk_usage(folder).free
+            if total - received > free:
+                raise DownloadError(f"{folder} has {free:,} bytes free, the checkpoint needs {total - received:,} more")
+            bar.total = total
+        bar.update(received - bar.n)
+
+    return report
+
+
+def _require_checkpoint(part: Path, experiment: str) -> None:
+    """Delete what is no checkpoint, so that the next try starts afresh, and say what it was."""
+    with part.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    try:
+        if start.startswith((b"<!doctype", b"<html")):
+            raise DownloadError(
+                f"Google Drive sent a web page instead of {experiment!r}, most likely because its daily quota is "
+                "used up; try again tomorrow, or put the file in place by hand"
+            )
+        with open_checkpoint(part):
+            pass
+    except (DownloadError, CheckpointFormatError) as error:
+        part.unlink()
+        if isinstance(error, DownloadError):
+            raise
+        raise DownloadError(f"what Google Drive sent as {experiment!r} is no checkpoint: {error}") from error
+
+
+def fetch_tokenizer(config: ModelConfig, folder: Path, *, force: bool) -> bool:
+    """Fetch a tokenizer's files into a folder; False if it holds one.
+
+    Raises: as `fetch`.
+    """
+    part = folder.with_name(f"{folder.name}{PART}")
+    with _reported(f"the tokenizer {config.tokenizer!r}"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(folder.with_name(f".{folder.name}.lock")):
+            if not force and any((folder / name).is_file() for name in TOKENIZER_FILES[:2]):
+                _check_record(folder)
+                return False
+            shutil.rmtree(part, ignore_errors=True)
+            info = huggingface_hub.HfApi().model_info(config.tokenizer)
+            offered = {file.rfilename for file in info.siblings or ()}
+            names = [name for name in HUB_FILES if name in offered]
+            for name in names:
+                huggingface_hub.hf_hub_download(config.tokenizer, name, revision=info.sha, local_dir=part)
+            shutil.rmtree(part / ".cache", ignore_errors=True)
+            try:
+                load_tokenizer(part, config.lowercase)
+            except TokenizerError as error:
+                raise DownloadError(f"{config.tokenizer!r} on the hub is no tokenizer we can read: {error}") from error
+            _write_record(part, names, source=f"hub:{config.tokenizer}@{info.sha}")
+            # The folder appears whole: with vocab.txt alone, a cased tokenizer would be read as lower-casing.
+            shutil.rmtree(folder, ignore_errors=True)
+            part.replace(folder)
+    load_tokenizer.cache_clear()
+    return True
+
+
+@contextmanager
+def _reported(what: str) -> Iterator[None]:
+    """Give every fault of the network, of the libraries that speak to it and of the disk one name."""
+    try:
+        yield
+    except (GdownError, httpx2.HTTPError, OSError, ValueError, LookupError, AssertionError) as error:
+        # gdown and the hub's client read pages that change without notice: look-ups and asserts are their refusals.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DownloadError(
+            f"{what} could not be fetched: {reason} (run the same command to resume, with --force to start over)"
+        ) from error

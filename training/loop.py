@@ -147,6 +147,6 @@ def train(
         schedule.step()
         if report is not None:
             report(step, loss.item())
-    logit_scale = round(min(float(log_scale.exp()), LARGEST_SCALE), 4)
+    logit_scale = round(min(log_scale.exp().item(), LARGEST_SCALE), 4)
     model.config = config.model_copy(update={"logit_scale": logit_scale})
     return model.eval()

@@ -126,7 +126,7 @@ class WaitingItems:
             raise QueueFullError(
                 f"{self.tokens} positions wait, the limit is {self.max_tokens}; {tokens} more do not fit"
             )
-        if not bulk or self._bulk_items == 0:
+        if not bulk:
             return
         for waiting, more, most, unit in (
             (self._bulk_items, count, int(self.max_items * BULK_SHARE), "items"),

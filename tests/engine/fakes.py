@@ -1,0 +1,154 @@
+"""Stand-ins for models: their vectors name the item they were made from, and tests say when they load, run and fail."""
+
+import threading
+import zlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import EngineError, ModelFailedError
+from engine.interface import EmbedRequest, EmbedResult, Tower
+
+PATIENCE_S = 20.0
+DIM = 6
+# An item that starts with one of these does what it is called.
+POISON, NAN = -1, -2
+
+Array = npt.NDArray[Any]
+
+
+def text(*ids: int) -> Array:
+    return np.array(ids, dtype=np.int32)
+
+
+def texts(count: int, *, first: int = 1000, length: int = 3) -> list[Array]:
+    """Different texts of one length."""
+    return [text(*[first + index] * length) for index in range(count)]
+
+
+def clip(frames: int, value: float = 1.0) -> Array:
+    return np.full((frames, 2), value, dtype=np.float32)
+
+
+def vector_of(model: str, tower: str, item: Array) -> npt.NDArray[np.float32]:
+    """What FakeModel gives for an item: unlike that of any other item, tower or model."""
+    seed = zlib.crc32(f"{model} {tower} {item.shape} ".encode() + item.tobytes())
+    return np.random.Generator(np.random.PCG64(seed)).standard_normal(DIM).astype(np.float32)
+
+
+class FakeModel:
+    """Remembers its batches; waits at `gate` while that is closed."""
+
+    def __init__(self, name: str, digest: str = "digest") -> None:
+        self.name = name
+        self.digest = digest
+        self.batches: list[tuple[Tower, list[Array]]] = []
+        self.entered = threading.Semaphore(0)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def encode(self, tower: Tower, items: Sequence[Array]) -> npt.NDArray[np.float32]:
+        self.batches.append((tower, list(items)))
+        self.entered.release()
+        if not self.gate.wait(PATIENCE_S):
+            raise TimeoutError("the test left the gate closed")
+        if any(item.flat[0] == POISON for item in items):
+            raise RuntimeError("poison")
+        return np.stack(
+            [
+                np.full(DIM, np.nan, dtype=np.float32) if item.flat[0] == NAN else vector_of(self.name, tower, item)
+                for item in items
+            ]
+        )
+
+    def close_gate(self) -> None:
+        self.gate.clear()
+        while self.entered.acquire(blocking=False):
+            pass
+
+    def wait_entered(self) -> None:
+        assert self.entered.acquire(timeout=PATIENCE_S), "no forward pass began"
+
+    @property
+    def ran(self) -> list[Array]:
+        return [item for _, items in self.batches for item in items]
+
+
+class FakeModels:
+    """Models by name; those in `absent` load when the test says so."""
+
+    def __init__(self, *names: str) -> None:
+        self.here = {name: FakeModel(name) for name in names}
+        self.requested: deque[tuple[str, Callable[[ModelFailedError | None], None]]] = deque()
+        self._asked = threading.Semaphore(0)
+
+    def loaded(self, name: str) -> FakeModel | None:
+        return self.here.get(name)
+
+    def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
+        self.requested.append((name, on_change))
+        self._asked.release()
+
+    def next_request(self) -> tuple[str, Callable[[ModelFailedError | None], None]]:
+        assert self._asked.acquire(timeout=PATIENCE_S), "no model was asked for"
+        return self.requested.popleft()
+
+    def finish_loading(self, name: str) -> None:
+        """Answer the oldest request for a model, which must be for this one."""
+        wanted, on_change = self.next_request()
+        assert wanted == name
+        self.here[name] = FakeModel(name)
+        on_change(None)
+
+    def fail_loading(self, name: str) -> None:
+        wanted, on_change = self.next_request()
+        assert wanted == name
+        on_change(ModelFailedError(f"{name} is broken"))
+
+
+class Receiver:
+    """The other end of `deliver`: what came, how often, and in which thread."""
+
+    def __init__(self, request: EmbedRequest | None = None) -> None:
+        self.request = request
+        self.answers: list[EmbedResult | EngineError] = []
+        self._came = threading.Event()
+
+    def __call__(self, answer: EmbedResult | EngineError) -> None:
+        self.answers.append(answer)
+        self._came.set()
+
+    @property
+    def came(self) -> bool:
+        return self._came.is_set()
+
+    def wait(self) -> EmbedResult | EngineError:
+        assert self._came.wait(PATIENCE_S), "nothing was delivered"
+        assert len(self.answers) == 1
+        return self.answers[0]
+
+    def result(self) -> EmbedResult:
+        answer = self.wait()
+        assert isinstance(answer, EmbedResult), answer
+        return answer
+
+    def error(self) -> EngineError:
+        answer = self.wait()
+        assert isinstance(answer, EngineError), answer
+        return answer
+
+
+class Clock:
+    """A time.monotonic that stands still until told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds

@@ -1,0 +1,151 @@
+"""The queue against a brute-force twin that recounts everything, over any sequence of calls."""
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from engine import queue as engine_queue
+from engine.errors import QueueFullError
+from engine.interface import EmbedRequest
+from engine.queue import (
+    BULK_PATIENCE_S,
+    BULK_SHARE,
+    INTERACTIVE_ITEMS,
+    PADDING_SHARE,
+    Item,
+    Ticket,
+    WaitingItems,
+)
+from tests.engine.fakes import Clock
+
+MAX_ITEMS, MAX_TOKENS = 30, 200
+Place = tuple[Ticket, int]
+
+
+class QueueAgainstTwin(RuleBasedStateMachine):
+    tickets = Bundle("tickets")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self._time = engine_queue.time
+        engine_queue.time = self.clock  # type: ignore[assignment]
+        self.queue = WaitingItems(max_items=MAX_ITEMS, max_tokens=MAX_TOKENS)
+        self.places: list[Place] = []
+        self.bulk_led = False
+
+    def teardown(self) -> None:
+        engine_queue.time = self._time
+
+    @rule(
+        target=tickets,
+        model=st.sampled_from("ab"),
+        tower=st.sampled_from(["text", "pose"]),
+        lengths=st.lists(st.integers(1, 25), min_size=1, max_size=14) | st.lists(st.just(9), min_size=9, max_size=40),
+        data=st.data(),
+    )
+    def admit(self, model, tower, lengths, data) -> Ticket:
+        items = [np.zeros((length, 1) if tower == "pose" else length) for length in lengths]
+        ticket = Ticket(EmbedRequest(model, tower, items), print, admitted=self.clock.now)
+        indexes = data.draw(st.lists(st.sampled_from(range(len(items))), min_size=1, unique=True))
+        more = [(ticket, index) for index in indexes]
+        try:
+            self.queue.admit(ticket, indexes)
+        except QueueFullError:
+            assert not self.fits(more)
+            assert ticket.waiting == 0
+        else:
+            assert self.fits(more)
+            self.places += more
+        return ticket
+
+    def fits(self, more: list[Place]) -> bool:
+        if not self.places:
+            return True
+        after = self.places + more
+        bulk = [place for place in after if is_bulk(place)]
+        return (
+            len(after) <= MAX_ITEMS
+            and sum(map(length_of, after)) <= MAX_TOKENS
+            and (
+                not is_bulk(more[0])
+                or (len(bulk) <= MAX_ITEMS * BULK_SHARE and sum(map(length_of, bulk)) <= MAX_TOKENS * BULK_SHARE)
+            )
+        )
+
+    @rule(gone=st.lists(consumes(tickets), max_size=3))
+    def remove(self, gone) -> None:
+        self.queue.remove(set(gone))
+        self.places = [place for place in self.places if place[0] not in gone]
+
+    @rule(seconds=st.sampled_from([0.01, BULK_PATIENCE_S * 1.5]))
+    def wait(self, seconds) -> None:
+        self.clock.advance(seconds)
+
+    @rule(budget=st.integers(1, 80), ready=st.sets(st.sampled_from("ab"), min_size=1))
+    def next_batch(self, budget, ready) -> None:
+        batch = self.queue.next_batch(budget, ready.__contains__)
+        taken = [(item.ticket, item.index) for item in batch]
+        candidates = [place for place in self.places if place[0].request.model in ready]
+        assert bool(batch) == bool(candidates)
+        assert set(taken) <= set(candidates)
+        assert len(set(taken)) == len(taken)
+        if not batch:
+            return
+        head = self.expected_head(candidates)
+        assert head in taken
+        assert {place[0].group for place in taken} == {head[0].group}
+        assert all(item.length == length_of((item.ticket, item.index)) for item in batch)
+        left = [p for p in candidates if p not in taken and p[0].group == head[0].group]
+        assert_full(batch, left, budget)
+        self.bulk_led = is_bulk(head)
+        self.places = [place for place in self.places if place not in taken]
+
+    def expected_head(self, candidates: list[Place]) -> Place:
+        def oldest(bulk: bool) -> Place | None:
+            return min((p for p in candidates if is_bulk(p) == bulk), key=lambda p: (p[0].admitted, p[1]), default=None)
+
+        interactive, bulk = oldest(False), oldest(True)
+        if interactive is None or bulk is None:
+            head = interactive or bulk
+            assert head is not None
+            return head
+        late = self.clock.now - bulk[0].admitted > BULK_PATIENCE_S
+        older = (bulk[0].admitted, bulk[1]) < (interactive[0].admitted, interactive[1])
+        return bulk if late and older and not self.bulk_led else interactive
+
+    @invariant()
+    def counts_are_those_of_the_twin(self) -> None:
+        assert self.queue.items == len(self.places)
+        assert self.queue.tokens == sum(map(length_of, self.places))
+        assert self.queue.tickets() == {ticket for ticket, _ in self.places}
+        assert set(self.queue.groups()) == {ticket.group for ticket, _ in self.places}
+        for ticket in {ticket for ticket, _ in self.places}:
+            assert ticket.waiting == sum(place[0] is ticket for place in self.places)
+
+
+def is_bulk(place: Place) -> bool:
+    return len(place[0].request.items) > INTERACTIVE_ITEMS
+
+
+def length_of(place: Place) -> int:
+    ticket, index = place
+    return len(ticket.request.items[index]) + (2 if ticket.request.tower == "pose" else 0)
+
+
+def assert_full(batch: list[Item], left: list[Place], budget: int) -> None:
+    """The batch fits, and none of those left behind would have fitted too."""
+
+    def fits(lengths: list[int]) -> bool:
+        padded = max(lengths) * len(lengths)
+        return padded <= budget and padded - sum(lengths) <= budget * PADDING_SHARE
+
+    lengths = [item.length for item in batch]
+    assert lengths == sorted(lengths)
+    assert len(lengths) == 1 or fits(lengths)
+    assert not any(fits([*lengths, length_of(place)]) for place in left)
+
+
+TestQueueAgainstTwin = QueueAgainstTwin.TestCase
+TestQueueAgainstTwin.settings = settings(max_examples=60, stateful_step_count=30)

@@ -1,5 +1,6 @@
 """One text and one clip with known vectors: what a served model must reproduce before it is called ready."""
 
+import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,18 @@ def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, d
 
     Args:
         path: the model's safetensors file.
-        digest: of its checkpoint; a record made from another one is replaced.
+        digest: of its checkpoint; a record made from another one, or for another configuration, is replaced.
     Returns:
         float32 (embed_dim,) for "text" and "pose".
     """
     record = path.with_name(f"{config.name}.{FILE}")
+    items = probe_items(config, tokenizer)
+    # The vectors depend on the configuration and the tokenizer too, which users edit without touching the weights.
+    facts = f"{digest} {config.model_dump_json()} {items['text'].tolist()}"
+    key = hashlib.sha256(facts.encode()).hexdigest()
     try:
         known = load_file(record)
-        if known.pop("digest").tobytes().decode() == digest and set(known) == {"text", "pose"}:
+        if known.pop("key").tobytes().decode() == key and set(known) == {"text", "pose"}:
             return known
     except (OSError, SafetensorError, KeyError):
         pass
@@ -51,9 +56,9 @@ def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, d
 
     backend = TorchBackend(path, config, device="cpu", dtype="float32")
     model = EmbeddingModel(config, tokenizer, backend, digest)
-    vectors = {tower: model.encode(tower, [item])[0] for tower, item in probe_items(config, tokenizer).items()}  # type: ignore[arg-type]
+    vectors = {tower: model.encode(tower, [item])[0] for tower, item in items.items()}  # type: ignore[arg-type]
     try:
-        save_file({**vectors, "digest": np.frombuffer(digest.encode(), dtype=np.uint8)}, record)
+        save_file({**vectors, "key": np.frombuffer(key.encode(), dtype=np.uint8)}, record)
     except (OSError, SafetensorError):
         log.info("the weights folder is read-only; the probe is computed at every start", extra={"model": config.name})
     return vectors

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engine.budget import BatchBudget
 from engine.cache import TextCache, text_key
 from engine.errors import (
+    CancelledError,
     DeadlineExceededError,
     EngineError,
     EngineStoppedError,
@@ -18,6 +20,7 @@ from engine.errors import (
     ModelFailedError,
 )
 from engine.interface import EmbedRequest, EmbedResult, Tower
+from engine.metrics import EngineMetrics
 from engine.queue import Item, Ticket, WaitingItems
 
 log = logging.getLogger(__name__)
@@ -25,6 +28,8 @@ Vectors = npt.NDArray[np.float32]
 Deliver = Callable[[EmbedResult | EngineError], None]
 # How often the owner looks for requests whose deadline passed while their model loads, in seconds.
 _SWEEP_S = 0.25
+# How often a waiting call asks whether its client is still there, in seconds.
+_GONE_S = 0.1
 
 
 class LoadedModel(Protocol):
@@ -32,6 +37,9 @@ class LoadedModel(Protocol):
 
     @property
     def digest(self) -> str: ...
+
+    @property
+    def dtype(self) -> str: ...
 
     def encode(self, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> Vectors: ...
 
@@ -57,10 +65,20 @@ class Batcher:
         max_items, max_tokens: what may wait; see engine.queue.
     """
 
-    def __init__(self, models: Models, cache: TextCache, *, budget: int, max_items: int, max_tokens: int) -> None:
+    def __init__(
+        self,
+        models: Models,
+        cache: TextCache,
+        *,
+        budget: BatchBudget,
+        max_items: int,
+        max_tokens: int,
+        metrics: EngineMetrics | None = None,
+    ) -> None:
         self._models = models
         self._cache = cache
-        self.budget = budget
+        self._budget = budget
+        self._metrics = metrics or EngineMetrics()
         self._waiting = WaitingItems(max_items=max_items, max_tokens=max_tokens)
         self._condition = threading.Condition()
         self._draining = False
@@ -76,6 +94,10 @@ class Batcher:
     @property
     def waiting_items(self) -> int:
         return self._waiting.items
+
+    @property
+    def waiting_tokens(self) -> int:
+        return self._waiting.tokens
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
         """Admit a request and return at once; `deliver` is called exactly once, unless the ticket is cancelled.
@@ -129,6 +151,9 @@ class Batcher:
             else:
                 ticket.embeddings[index] = vector
                 ticket.cached += 1
+        if model is not None:
+            ticket.digest, ticket.dtype = model.digest, model.dtype
+            self._metrics.looked_up(hits=ticket.cached, misses=len(pending))
         return pending
 
     def _close(self, tickets: Iterable[Ticket]) -> None:
@@ -158,7 +183,7 @@ class Batcher:
             expired = self._expire()
             # Held to the end of the batch: a model let go meanwhile neither vanishes nor loads on this thread.
             models = {name: self._models.loaded(name) for name in {name for name, _ in self._waiting.groups()}}
-            batch = self._waiting.next_batch(self.budget, lambda name: models[name] is not None)
+            batch = self._waiting.next_batch(self._budget.tokens, lambda name: models[name] is not None)
             absent = {name for name, model in models.items() if model is None} - self._loading
             self._loading |= absent
             for item in batch:
@@ -197,12 +222,15 @@ class Batcher:
         started = time.monotonic()
         outcomes = self._encode(model, batch)
         seconds = time.monotonic() - started
+        self._count(batch, outcomes, seconds)
         with self._condition:
             for item, outcome in zip(batch, outcomes, strict=True):
                 ticket = item.ticket
                 ticket.running -= 1
+                ticket.digest, ticket.dtype = model.digest, model.dtype
                 if ticket.started is None:
                     ticket.started = started
+                    self._metrics.waited(started - ticket.admitted)
                 if isinstance(outcome, EngineError):
                     ticket.failures[item.index] = outcome
                 else:
@@ -214,6 +242,16 @@ class Batcher:
             self._close(done)
         for ticket in done:
             _deliver(ticket, ticket.result())
+
+    def _count(self, batch: list[Item], outcomes: list[Vectors | EngineError], seconds: float) -> None:
+        name, tower = group = batch[0].ticket.group
+        padded = max(item.length for item in batch) * len(batch)
+        self._budget.observe(group, tokens=padded, seconds=seconds)
+        tokens = sum(item.length for item in batch)
+        self._metrics.batch(name, tower, items=len(batch), tokens=tokens, padded=padded, seconds=seconds)
+        failed = sum(isinstance(outcome, EngineError) for outcome in outcomes)
+        if failed:
+            self._metrics.failed(name, tower, failed)
 
     def _encode(self, model: LoadedModel, batch: list[Item]) -> list[Vectors | EngineError]:
         """Run a batch, equal texts once, and remember the texts."""
@@ -257,14 +295,21 @@ def _deliver(ticket: Ticket, answer: EmbedResult | EngineError) -> None:
         log.exception("an answer could not be delivered")
 
 
-def wait_for(submit: Callable[[Deliver], Any], cancel: Callable[[Any], None], deadline: float | None) -> EmbedResult:
+def wait_for(
+    submit: Callable[[Deliver], Any],
+    cancel: Callable[[Any], None],
+    deadline: float | None,
+    is_gone: Callable[[], bool] | None = None,
+) -> EmbedResult:
     """Turn submit-and-deliver into a call that waits.
 
     Args:
         submit: takes `deliver`, returns a ticket.
-        cancel: takes that ticket, when the deadline passes first.
+        cancel: takes that ticket, when the deadline passes first or nobody waits any more.
         deadline: in seconds of time.monotonic().
+        is_gone: asked now and then whether whoever wanted the answer has left.
     Raises:
+        CancelledError: they have.
         EngineError: whatever was delivered instead of an answer.
     """
     answered = threading.Event()
@@ -275,10 +320,18 @@ def wait_for(submit: Callable[[Deliver], Any], cancel: Callable[[Any], None], de
         answered.set()
 
     ticket = submit(deliver)
-    if not answered.wait(None if deadline is None else max(0.0, deadline - time.monotonic())):
-        cancel(ticket)
-        raise DeadlineExceededError("the deadline passed before the request was answered")
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        patience = left if is_gone is None else min(_GONE_S, left if left is not None else _GONE_S)
+        if answered.wait(patience):
+            break
+        if left is not None and left <= (patience or 0.0):
+            cancel(ticket)
+            raise DeadlineExceededError("the deadline passed before the request was answered")
+        if is_gone is not None and is_gone():
+            cancel(ticket)
+            raise CancelledError("whoever asked has gone")
     answer = answers[0]
-    if isinstance(answer, EngineError):
+    if isinstance(answer, Exception):
         raise answer
     return answer

@@ -1,6 +1,6 @@
 """What anyone who wants vectors may ask of an engine, wherever it runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -39,6 +39,8 @@ class EmbedResult:
         queue_s: from admission until the first of its batches began.
         forward_s: spent in the batches that held its items.
         cached: how many items came from the text cache.
+        digest: SHA-256 of the checkpoint behind the vectors, hex; None when every item failed.
+        dtype: number format of the forward pass.
     """
 
     embeddings: npt.NDArray[np.float32]
@@ -46,6 +48,8 @@ class EmbedResult:
     queue_s: float = 0.0
     forward_s: float = 0.0
     cached: int = 0
+    digest: str | None = None
+    dtype: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,13 @@ class Readiness:
 class Engine(Protocol):
     """Every method may be called from any thread."""
 
-    def embed(self, request: EmbedRequest) -> EmbedResult:
+    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
         """Queue a request and wait for its answer.
 
+        Args:
+            is_gone: asked now and then whether whoever wanted the answer has left.
         Raises:
+            CancelledError: they have; what still waited costs no forward.
             QueueFullError: the queue has no place for all items of the request.
             DeadlineExceededError: its deadline passed first.
             EngineStoppedError: the engine is draining or gone.
@@ -97,6 +104,10 @@ class Engine(Protocol):
         ...
 
     def readiness(self) -> Readiness: ...
+
+    def metrics(self) -> str:
+        """Its counters in Prometheus' text format; empty while it is away."""
+        ...
 
     def close(self) -> None:
         """Answer what was admitted, refuse the rest, free the models. May be called twice."""

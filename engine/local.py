@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import torch
-
 from engine.batcher import Batcher, Deliver, wait_for
+from engine.budget import BatchBudget
 from engine.cache import TextCache
 from engine.errors import EngineError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
+from engine.metrics import EngineMetrics
 from engine.queue import Ticket
 from engine.settings import BATCH_TOKENS, EngineSettings
-from models.backends.pytorch import TorchBackend, choose_device
+from models.backends.choice import choose_device, choose_dtype, make_backend
 from models.catalog import load_catalog
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
@@ -59,9 +59,8 @@ class LocalEngine:
 
     def __init__(self, settings: EngineSettings | None = None) -> None:
         self.settings = settings = settings or EngineSettings()
-        if settings.threads is not None:
-            torch.set_num_threads(settings.threads)
         device = choose_device(settings.device)
+        dtype = choose_dtype(settings.dtype, device)
         catalog = load_catalog(settings.configs_dir, settings.weights_dir)
         weights = WeightsFolder(settings.weights_dir)
         self._default = default_model(catalog, weights, wanted=settings.default_model)
@@ -69,21 +68,37 @@ class LocalEngine:
         self.registry = Registry(
             catalog,
             weights,
-            make_backend=lambda path, config: TorchBackend(path, config, device=device, dtype=settings.dtype),
+            make_backend=lambda path, config: make_backend(
+                path, config, backend=settings.backend, device=device, dtype=dtype, threads=settings.threads
+            ),
             max_loaded=max(settings.max_loaded, len(self._preload)),
         )
         self._models = _ServedModels(self.registry)
+        self._metrics = EngineMetrics()
+        self._cache = TextCache(settings.text_cache_items)
         self._batcher = Batcher(
             self._models,
-            TextCache(settings.text_cache_items),
-            budget=settings.batch_tokens or BATCH_TOKENS,
+            self._cache,
+            budget=BatchBudget(
+                target_s=settings.batch_seconds(device), first=BATCH_TOKENS, fixed=settings.batch_tokens
+            ),
             max_items=settings.max_queue_items,
             max_tokens=settings.max_queue_tokens,
+            metrics=self._metrics,
         )
+        self._watch_gauges()
         self._closing = False
         self._readiness = Readiness(False, "the default model is loading")
         self._start = threading.Thread(target=self._get_ready, name="engine-start", daemon=True)
         self._start.start()
+
+    def _watch_gauges(self) -> None:
+        watch = self._metrics.watch
+        watch("queue_items", "Items that wait", lambda: self._batcher.waiting_items)
+        watch("queue_tokens", "Positions that wait", lambda: self._batcher.waiting_tokens)
+        watch("text_cache_items", "Vectors of texts kept", lambda: len(self._cache))
+        watch("models_loaded", "Models in memory", lambda: len(self.registry.loaded_names()))
+        watch("ready", "1 once the golden probe came back right", lambda: float(self.readiness().ready))
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
         """Admit a request and return at once; see Batcher.submit.
@@ -101,8 +116,8 @@ class LocalEngine:
     def cancel(self, ticket: Ticket) -> None:
         self._batcher.cancel(ticket)
 
-    def embed(self, request: EmbedRequest) -> EmbedResult:
-        return wait_for(lambda deliver: self.submit(request, deliver), self.cancel, request.deadline)
+    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
+        return wait_for(lambda deliver: self.submit(request, deliver), self.cancel, request.deadline, is_gone)
 
     def default_model(self) -> str:
         return self._default
@@ -119,6 +134,9 @@ class LocalEngine:
         if not self._batcher.alive:
             return Readiness(False, "the engine's owner thread has ended")
         return self._readiness
+
+    def metrics(self) -> str:
+        return self._metrics.exposition()
 
     def close(self) -> None:
         self._closing = True

@@ -44,6 +44,8 @@ class Ticket:
     running: int = 0
     started: float | None = None
     forward_s: float = 0.0
+    digest: str | None = None
+    dtype: str | None = None
     over: bool = False
 
     @property
@@ -61,7 +63,9 @@ class Ticket:
         for index, vector in self.embeddings.items():
             embeddings[index] = vector
         queue_s = (self.started or self.admitted) - self.admitted
-        return EmbedResult(embeddings, dict(self.failures), queue_s, self.forward_s, self.cached)
+        return EmbedResult(
+            embeddings, dict(self.failures), queue_s, self.forward_s, self.cached, self.digest, self.dtype
+        )
 
 
 @dataclass(eq=False)
@@ -150,13 +154,13 @@ class WaitingItems:
     def groups(self) -> list[Group]:
         return list(self._groups)
 
-    def next_batch(self, budget: int, ready: Callable[[str], bool]) -> list[Item]:
+    def next_batch(self, budget: Callable[[Group], int], ready: Callable[[str], bool]) -> list[Item]:
         """Take out the items of the next forward pass: one model, one tower, similar lengths.
 
         The oldest interactive item leads, or the oldest bulk one if there is none or it has been patient long enough.
 
         Args:
-            budget: padded positions; a single longer item goes alone.
+            budget: padded positions for a model and tower; a single longer item goes alone.
             ready: whether a model is loaded; items of others keep waiting.
         """
         heads = [item for (model, _), items in self._groups.items() if ready(model) for item in items]
@@ -171,7 +175,7 @@ class WaitingItems:
                 head = bulk
         self._bulk_last = head.ticket.is_bulk
         group = head.ticket.group
-        batch = _fill(head, self._groups[group], budget)
+        batch = _fill(head, self._groups[group], budget(group))
         self._take(group, batch)
         return batch
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from models.catalog import CONFIGS
 from models.weights import default_weights_dir
 
-# A text of 8 positions or a clip of 75: on two cores this many padded positions take about a quarter of a second in
-# float32 (docs/performance.md), short enough for a waiting text and long enough for matrix products to be efficient.
-BATCH_TOKENS = 2048
+# Long enough for matrix products to be efficient, short enough for a single text to wait behind one.
+CPU_BATCH_MS, GPU_BATCH_MS = 250.0, 50.0
+# Padded positions of the first batches, before their rate is known: about CPU_BATCH_MS on two cores in float32.
+BATCH_TOKENS = 512
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class EngineSettings:
         backend: "auto", "torch" or "openvino".
         max_queue_items: items that may wait; one more is refused.
         max_queue_tokens: positions (frames or word pieces, with [CLS] and [SEP]) that may wait.
-        batch_tokens: padded positions in one forward pass; None: BATCH_TOKENS.
+        batch_ms: how long one forward pass should take; None: 250 on a CPU, 50 on a GPU.
+        batch_tokens: padded positions in one forward pass; None: as many as take batch_ms, by the rate measured.
         text_cache_items: vectors of texts kept, least recently used out first; 0 keeps none.
         threads: cores a forward pass may use; None: all that the process may.
     """
@@ -39,6 +41,10 @@ class EngineSettings:
     backend: str = "auto"
     max_queue_items: int = 1024
     max_queue_tokens: int = 262_144
+    batch_ms: float | None = None
     batch_tokens: int | None = None
     text_cache_items: int = 20_000
     threads: int | None = None
+
+    def batch_seconds(self, device: str) -> float:
+        return (self.batch_ms or (CPU_BATCH_MS if device == "cpu" else GPU_BATCH_MS)) / 1000

@@ -29,6 +29,11 @@ class EmbeddingModel:
     backend: Backend
     digest: str
 
+    @property
+    def dtype(self) -> str:
+        """Number format of its forward pass."""
+        return self.backend.dtype
+
     def encode(self, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> Vectors:
         """Run one tower once over all items, padded to the longest.
 

@@ -157,6 +157,11 @@ class Registry:
         log.info("loaded a model", extra={"model": config.name, "device": model.backend.device})
         return model
 
+    def loaded_names(self) -> list[str]:
+        """Names of the models in memory, least recently used first."""
+        with self._lock:
+            return list(self._loaded)
+
     def unload(self, name: str) -> bool:
         """Let go of a model; True if it was loaded."""
         with self._lock:

@@ -1,0 +1,66 @@
+"""`python -m engine`: one engine process behind a socket. gunicorn.conf.py starts it; it also runs alone."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from engine.settings import EngineSettings
+from models.errors import ModelsError
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "weights_dir": Path,
+    "configs_dir": Path,
+    "preload": lambda text: tuple(filter(None, text.split(","))),
+}
+
+
+def parse(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.Namespace]:
+    """Read the command line: one option for each field of EngineSettings, and where to listen."""
+    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser.add_argument("--address", required=True, help="ipc://PATH to listen on")
+    parser.add_argument("--parent", type=int, help="process id whose end ends the engine")
+    parser.add_argument("--record", type=Path, help="file to keep the names of the loaded models in")
+    parser.add_argument("--log-level", default=os.environ.get("SIGNCLIP_LOG_LEVEL", "INFO"))
+    defaults = EngineSettings()
+    for field in fields(EngineSettings):
+        default: Any = getattr(defaults, field.name)
+        reader = _READERS.get(field.name) or _plain(field.type)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=reader, default=default)
+    options = parser.parse_args(arguments)
+    return EngineSettings(**{field.name: getattr(options, field.name) for field in fields(EngineSettings)}), options
+
+
+def _plain(kind: Any) -> Callable[[str], Any]:
+    return str if "str" in str(kind) else float if "float" in str(kind) else int
+
+
+def main(arguments: list[str] | None = None) -> int:
+    settings, options = parse(arguments)
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{"))
+    logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
+    from engine.local import LocalEngine
+    from engine.server import EngineServer
+
+    try:
+        engine = LocalEngine(settings)
+    except ModelsError as error:
+        print(f"the engine cannot start: {error}", file=sys.stderr)
+        return 1
+    server = EngineServer(engine, options.address, parent=options.parent, record=options.record)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    server.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

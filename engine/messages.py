@@ -1,0 +1,199 @@
+"""The words engine and clients exchange: a kind, a JSON header, and arrays as raw bytes. Nothing is ever unpickled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from engine import errors as engine_errors
+from engine.errors import EngineError, MessageError
+from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness, Tower
+from models import errors as model_errors
+from models.errors import ModelsError
+
+# Client to engine.
+EMBED, CANCEL, HELLO = b"E", b"C", b"H"
+# Both ways: a question for the engine's counters, and the answer.
+METRICS = b"M"
+# Engine to client.
+RESULT, REFUSAL, STATUS = b"R", b"X", b"S"
+
+Frames = list[bytes]
+_ITEM_DTYPES: Mapping[Tower, npt.DTypeLike] = {"text": np.int32, "pose": np.float32}
+
+
+def _classes(module: Any, root: type[Exception]) -> dict[str, type[Exception]]:
+    return {name: cls for name, cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, root)}
+
+
+_ERRORS = _classes(engine_errors, EngineError) | _classes(model_errors, ModelsError)
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What an engine tells every client, unasked, whenever it changes and at every greeting."""
+
+    default_model: str
+    readiness: Readiness
+    models: Mapping[str, ModelStatus]
+
+
+def pack_embed(number: int, request: EmbedRequest) -> Frames:
+    """A request as frames; `number` is the client's name for it."""
+    items = [np.ascontiguousarray(item, dtype=_ITEM_DTYPES[request.tower]) for item in request.items]
+    header = {
+        "number": number,
+        "model": request.model,
+        "tower": request.tower,
+        "deadline": request.deadline,
+        "lengths": [len(item) for item in items],
+        "width": items[0].shape[1] if items and request.tower == "pose" else 1,
+    }
+    return [EMBED, orjson.dumps(header), b"".join(item.tobytes() for item in items)]
+
+
+def unpack_embed(frames: Sequence[bytes]) -> tuple[int, EmbedRequest]:
+    """Read a request.
+
+    Raises:
+        MessageError: the frames are not what pack_embed makes.
+    """
+    header = unpack_header(frames, 3)
+    try:
+        number, model, tower, deadline = (header[key] for key in ("number", "model", "tower", "deadline"))
+        lengths, width = header["lengths"], header["width"]
+        flat = np.frombuffer(frames[2], dtype=_ITEM_DTYPES[tower])
+        ends = np.cumsum(lengths, dtype=np.int64) * width
+        if min(lengths) < 1 or width < 1 or ends[-1] != len(flat) or not isinstance(number, int):
+            raise ValueError(f"{len(flat)} numbers for lengths {lengths[:8]}… of width {width}")
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise MessageError(f"an embed message is malformed ({type(error).__name__}: {error})") from error
+    items = np.split(flat, ends[:-1])
+    if tower == "pose":
+        items = [item.reshape(-1, width) for item in items]  # (frames, features)
+    return number, EmbedRequest(str(model), tower, items, deadline)
+
+
+def unpack_header(frames: Sequence[bytes], count: int) -> dict[str, Any]:
+    """The JSON header of a message of `count` frames.
+
+    Raises:
+        MessageError: it has another number of frames, or no JSON object.
+    """
+    if len(frames) != count:
+        raise MessageError(f"a message of {len(frames)} frames, {count} expected")
+    try:
+        header = orjson.loads(frames[1])
+    except orjson.JSONDecodeError as error:
+        raise MessageError(f"a message's header is no JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise MessageError("a message's header is no JSON object")
+    return header
+
+
+def pack_cancel(number: int) -> Frames:
+    return [CANCEL, orjson.dumps({"number": number})]
+
+
+def pack_metrics(number: int, exposition: str = "") -> Frames:
+    return [METRICS, orjson.dumps({"number": number, "exposition": exposition})]
+
+
+def unpack_metrics(frames: Sequence[bytes]) -> tuple[int, str]:
+    """Read an engine's counters.
+
+    Raises:
+        MessageError: the frames are not what pack_metrics makes.
+    """
+    header = unpack_header(frames, 2)
+    try:
+        return int(header["number"]), str(header["exposition"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MessageError(f"a metrics message is malformed ({type(error).__name__}: {error})") from error
+
+
+def pack_hello() -> Frames:
+    return [HELLO, b"{}"]
+
+
+def pack_result(number: int, result: EmbedResult) -> Frames:
+    header = {
+        "number": number,
+        "shape": list(result.embeddings.shape),
+        "failures": {str(index): _pack_error(error) for index, error in result.failures.items()},
+        "queue_s": result.queue_s,
+        "forward_s": result.forward_s,
+        "cached": result.cached,
+        "digest": result.digest,
+        "dtype": result.dtype,
+    }
+    return [RESULT, orjson.dumps(header), np.ascontiguousarray(result.embeddings, dtype=np.float32).tobytes()]
+
+
+def unpack_result(frames: Sequence[bytes]) -> tuple[int, EmbedResult]:
+    """Read an answer.
+
+    Raises:
+        MessageError: the frames are not what pack_result makes.
+    """
+    header = unpack_header(frames, 3)
+    try:
+        # A copy: the frame's memory is read-only and shared with the socket's buffers.
+        embeddings = np.frombuffer(frames[2], dtype=np.float32).reshape(header["shape"]).copy()
+        failures = {int(index): _unpack_error(packed) for index, packed in header["failures"].items()}
+        timings = {key: header[key] for key in ("queue_s", "forward_s", "cached", "digest", "dtype")}
+        return int(header["number"]), EmbedResult(embeddings, failures, **timings)  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MessageError(f"a result message is malformed ({type(error).__name__}: {error})") from error
+
+
+def pack_refusal(number: int, error: Exception) -> Frames:
+    return [REFUSAL, orjson.dumps({"number": number, "error": _pack_error(error)})]
+
+
+def unpack_refusal(frames: Sequence[bytes]) -> tuple[int, Exception]:
+    """Read why there is no answer.
+
+    Raises:
+        MessageError: the frames are not what pack_refusal makes.
+    """
+    header = unpack_header(frames, 2)
+    try:
+        return int(header["number"]), _unpack_error(header["error"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MessageError(f"a refusal message is malformed ({type(error).__name__}: {error})") from error
+
+
+def _pack_error(error: Exception) -> dict[str, Any]:
+    attributes = {key: value for key, value in vars(error).items() if isinstance(value, str | int | float | list)}
+    return {"class": type(error).__name__, "message": str(error), "attributes": attributes}
+
+
+def _unpack_error(packed: Mapping[str, Any]) -> Exception:
+    """Rebuild an error of our own trees without calling its constructor; any other becomes an EngineError."""
+    cls = _ERRORS.get(packed["class"], EngineError)
+    error = cls.__new__(cls, packed["message"])
+    error.args = (packed["message"],)
+    vars(error).update(packed["attributes"])
+    return error
+
+
+def pack_status(status: EngineStatus) -> Frames:
+    return [STATUS, orjson.dumps(asdict(status))]
+
+
+def unpack_status(frames: Sequence[bytes]) -> EngineStatus:
+    """Read what an engine says of itself.
+
+    Raises:
+        MessageError: the frames are not what pack_status makes.
+    """
+    header = unpack_header(frames, 2)
+    try:
+        models = {name: ModelStatus(**fields) for name, fields in header["models"].items()}
+        return EngineStatus(header["default_model"], Readiness(**header["readiness"]), models)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MessageError(f"a status message is malformed ({type(error).__name__}: {error})") from error

@@ -1,0 +1,191 @@
+"""An engine behind a socket: one loop moves messages between web workers and the owner thread."""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import zmq
+
+from engine import messages
+from engine.errors import EngineError, MessageError
+from engine.interface import EmbedResult
+from engine.local import LocalEngine
+from engine.messages import EngineStatus, Frames
+from engine.queue import Ticket
+from engine.wakeup import Wakeup
+from models.errors import ModelsError
+
+log = logging.getLogger(__name__)
+# Clients greet this often; one that has been silent for three greetings is gone and its requests are dropped.
+GREETING_S = 1.0
+CLIENT_SILENCE_S = 3 * GREETING_S
+# The loop looks up this often when no message comes, for changed states and gone clients.
+TICK_S = 0.1
+Key = tuple[bytes, int]
+
+
+class EngineServer:
+    """Serves a LocalEngine on a ZeroMQ ROUTER socket.
+
+    Args:
+        address: `ipc://PATH` in a directory only this user may enter.
+        parent: process id whose end ends this one; None runs until stopped.
+        record: file that names the loaded models, for whoever restarts this engine.
+    """
+
+    def __init__(
+        self, engine: LocalEngine, address: str, *, parent: int | None = None, record: Path | None = None
+    ) -> None:
+        self._engine = engine
+        self._parent = parent
+        self._record = record
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        # Nothing is dropped in silence: a client takes what is sent, or is gone and its identity with it.
+        self._socket.set_hwm(0)
+        self._socket.setsockopt(zmq.LINGER, 2000)
+        self._socket.bind(address)
+        self._wakeup = Wakeup()
+        self._outbox: deque[tuple[bytes, Frames]] = deque()
+        self._lock = threading.Lock()
+        self._tickets: dict[Key, Ticket] = {}
+        self._clients: dict[bytes, float] = {}
+        self._status: EngineStatus | None = None
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Answer what was admitted, then end `serve`. Safe to call from a signal handler."""
+        self._stopping.set()
+
+    def serve(self) -> None:
+        """Move messages until stopped; returns when everything admitted has been answered."""
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._wakeup.fd, zmq.POLLIN)
+        drained = threading.Event()
+        ticked = 0.0
+        while not drained.is_set() or self._outbox:
+            events = dict(poller.poll(int(TICK_S * 1000)))
+            if self._wakeup.fd in events:
+                self._wakeup.clear()
+            self._send_outbox()
+            if self._socket in events:
+                self._receive()
+            if time.monotonic() - ticked >= TICK_S:
+                ticked = time.monotonic()
+                self._tick()
+                if self._stopping.is_set():
+                    self._stopping.clear()
+                    self._drain(drained)
+        self._context.destroy(linger=2000)
+        self._wakeup.close()
+
+    def _drain(self, drained: threading.Event) -> None:
+        log.info("draining", extra={"requests": len(self._tickets)})
+
+        def close() -> None:
+            self._engine.close()
+            drained.set()
+
+        threading.Thread(target=close, name="engine-drain", daemon=True).start()
+
+    def _receive(self) -> None:
+        """Take every message that has come, or the owner thread would see them one batch at a time."""
+        while True:
+            try:
+                client, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._clients[client] = time.monotonic()
+            try:
+                self._handle(client, frames)
+            except MessageError as error:
+                log.warning("a malformed message", extra={"error": str(error)})
+
+    def _handle(self, client: bytes, frames: Frames) -> None:
+        kind = frames[0] if frames else b""
+        if kind == messages.EMBED:
+            self._embed(client, frames)
+        elif kind == messages.CANCEL:
+            number = messages.unpack_header(frames, 2).get("number")
+            with self._lock:
+                ticket = self._tickets.pop((client, number), None) if isinstance(number, int) else None
+            if ticket is not None:
+                self._engine.cancel(ticket)
+        elif kind == messages.HELLO:
+            self._post(client, messages.pack_status(self._current_status()))
+        elif kind == messages.METRICS:
+            number = int(messages.unpack_header(frames, 2).get("number", 0))
+            self._post(client, messages.pack_metrics(number, self._engine.metrics()))
+        else:
+            raise MessageError(f"a message of unknown kind {kind[:8]!r}")
+
+    def _embed(self, client: bytes, frames: Frames) -> None:
+        number, request = messages.unpack_embed(frames)
+        key = (client, number)
+        try:
+            ticket = self._engine.submit(request, self._deliverer(key))
+        except (EngineError, ModelsError) as error:
+            self._post(client, messages.pack_refusal(number, error))
+            return
+        with self._lock:
+            # Its answer may be out already; then there is nothing left to cancel.
+            if not ticket.over:
+                self._tickets[key] = ticket
+
+    def _deliverer(self, key: Key) -> Callable[[EmbedResult | EngineError], None]:
+        client, number = key
+
+        def deliver(answer: EmbedResult | EngineError) -> None:
+            with self._lock:
+                self._tickets.pop(key, None)
+            if isinstance(answer, EngineError):
+                self._outbox.append((client, messages.pack_refusal(number, answer)))
+            else:
+                self._outbox.append((client, messages.pack_result(number, answer)))
+            self._wakeup.ring()
+
+        return deliver
+
+    def _post(self, client: bytes, frames: Frames) -> None:
+        self._socket.send_multipart([client, *frames])
+
+    def _send_outbox(self) -> None:
+        while self._outbox:
+            client, frames = self._outbox.popleft()
+            self._post(client, frames)
+
+    def _tick(self) -> None:
+        status = self._current_status()
+        if self._status is None or (status.readiness, status.models) != (self._status.readiness, self._status.models):
+            for client in self._clients:
+                self._post(client, messages.pack_status(status))
+            self._write_record(status)
+        self._status = status
+        oldest = time.monotonic() - CLIENT_SILENCE_S
+        for client in [client for client, heard in self._clients.items() if heard < oldest]:
+            del self._clients[client]
+            with self._lock:
+                gone = [self._tickets.pop(key) for key in list(self._tickets) if key[0] == client]
+            for ticket in gone:
+                self._engine.cancel(ticket)
+        if self._parent is not None and os.getppid() != self._parent:
+            self._parent = None
+            log.warning("the process that started this engine has ended")
+            self.stop()
+
+    def _current_status(self) -> EngineStatus:
+        engine = self._engine
+        return EngineStatus(engine.default_model(), engine.readiness(), engine.statuses())
+
+    def _write_record(self, status: EngineStatus) -> None:
+        if self._record is None or not status.readiness.ready:
+            return
+        loaded = [name for name, model in status.models.items() if model.state == "loaded"]
+        part = self._record.with_suffix(".part")
+        part.write_text("\n".join(loaded), encoding="utf-8")
+        part.replace(self._record)

@@ -45,7 +45,13 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     for blueprint in _BLUEPRINTS:
         application.register_blueprint(blueprint)
     if settings.cors_origins:
-        CORS(application, origins=list(settings.cors_origins), expose_headers=list(_TOLD), max_age=600)
+        CORS(
+            application,
+            origins=list(settings.cors_origins),
+            expose_headers=list(_TOLD),
+            send_wildcard=True,
+            max_age=600,
+        )
     return application
 
 

@@ -15,8 +15,9 @@ from app.schemas import EmbedOptions, PoseOptions, PoseRequest, TextRequest, lis
 from app.services import services
 from app.telemetry import record
 from app.validation import check_count, validate
-from app.vectors import NPY, encoded, json_answer, normalized, npy_answer
+from app.vectors import NPY, encoded, json_answer, npy_answer
 from models.catalog import ModelConfig
+from models.embedding import unit_length
 
 blueprint = Blueprint("embed", __name__, url_prefix="/api/embed")
 
@@ -100,7 +101,7 @@ def _answer(config: ModelConfig, prepared: Prepared, wanted: EmbedOptions, *, de
     vectors = embed(config, prepared, skip=wanted.on_error == "skip", deadline=deadline)
     options = prepared.options | ({} if wanted.normalize else {"normalize": False})
     signature = services().signature(config, options, services().engine.statuses()[config.name])
-    values = normalized(vectors.values) if wanted.normalize else vectors.values
+    values = unit_length(vectors.values) if wanted.normalize else vectors.values
     if request.accept_mimetypes.best_match(["application/json", NPY]) == NPY:
         headers = {"X-SignCLIP-Model": config.name, "X-SignCLIP-Signature": signature or ""}
         return npy_answer(values, left_out=vectors.failures, headers=headers)

@@ -13,7 +13,8 @@ from app.schemas import OpenAIRequest, PromptOptions, listed, pointers
 from app.services import services
 from app.telemetry import record
 from app.validation import validate
-from app.vectors import encoded, json_answer, normalized
+from app.vectors import encoded, json_answer
+from models.embedding import unit_length
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
@@ -49,7 +50,7 @@ def embeddings() -> Response:
         rules=ItemRules(pointers("input", wanted.input)),
         max_chars=settings.max_text_chars,
     )
-    values = normalized(embed(config, prepared, skip=False, deadline=deadline).values)
+    values = unit_length(embed(config, prepared, skip=False, deadline=deadline).values)
     rows = encoded(values, wanted.encoding_format)
     return json_answer(
         {

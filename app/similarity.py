@@ -15,7 +15,8 @@ from app.schemas import SimilarityRequest, listed, pointers
 from app.services import services
 from app.telemetry import record
 from app.validation import validate
-from app.vectors import Floats, json_answer, normalized
+from app.vectors import Floats, json_answer
+from models.embedding import unit_length
 
 blueprint = Blueprint("similarity", __name__, url_prefix="/api")
 
@@ -76,7 +77,7 @@ def compare(rows: Floats, columns: Floats, *, probabilities: bool) -> dict[str, 
         float32 (rows, columns) each: cosine, dot, and probabilities if wanted.
     """
     dot = rows.astype(np.float64) @ columns.astype(np.float64).T
-    scores = {"cosine": np.clip(normalized(rows) @ normalized(columns).T, -1, 1), "dot": dot.astype(np.float32)}
+    scores = {"cosine": np.clip(unit_length(rows) @ unit_length(columns).T, -1, 1), "dot": dot.astype(np.float32)}
     if probabilities:
         powers = np.exp(dot - dot.max(axis=1, keepdims=True))
         scores["probabilities"] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

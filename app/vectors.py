@@ -16,13 +16,6 @@ Floats = npt.NDArray[np.float32]
 NPY = "application/x-npy"
 
 
-def normalized(values: Floats) -> Floats:
-    """Scale rows to unit length; a row of zeros stays one."""
-    lengths = np.linalg.norm(values.astype(np.float64), axis=1, keepdims=True)
-    unit: Floats = (values / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
-    return unit
-
-
 def encoded(values: Floats, encoding: EncodingFormat, *, left_out: Collection[int] = ()) -> Any:
     """Rows as JSON has them: lists of numbers or base64, None for those left out."""
     if encoding == "float":

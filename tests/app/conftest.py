@@ -1,0 +1,141 @@
+"""The application over an engine that can be told what to do, and over the real one with the tiny model."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.settings import Settings
+from engine.errors import DeadlineExceededError, EngineError
+from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
+from models.catalog import load_catalog
+
+POSES = Path(__file__).parents[1] / "golden" / "poses"
+DIGEST = "0123456789abcdef" * 4
+
+
+@dataclass
+class FakeEngine:
+    """Answers at once, unless told to fail or to wait.
+
+    Attributes:
+        error: raised by every embed.
+        failures: by index of the item, for every request.
+        vector: replaces every vector.
+        hold: embed waits until it is set.
+        entered: set once an embed waits.
+    """
+
+    models: Mapping[str, ModelStatus]
+    error: Exception | None = None
+    failures: dict[int, EngineError] = field(default_factory=dict)
+    vector: np.ndarray | None = None
+    hold: threading.Event | None = None
+    entered: threading.Event = field(default_factory=threading.Event)
+    ready: Readiness = Readiness(True)
+    requests: list[EmbedRequest] = field(default_factory=list)
+    closed: bool = False
+
+    def vector_of(self, tower: str, item: np.ndarray) -> np.ndarray:
+        """Depends on its item alone."""
+        if self.vector is not None:
+            return self.vector
+        return np.random.default_rng(zlib.crc32(tower.encode() + item.tobytes())).normal(size=32).astype(np.float32)
+
+    def embed(self, request: EmbedRequest) -> EmbedResult:
+        self.requests.append(request)
+        if self.error is not None:
+            raise self.error
+        if self.hold is not None:
+            self.entered.set()
+            left = None if request.deadline is None else request.deadline - time.monotonic()
+            if not self.hold.wait(left):
+                raise DeadlineExceededError("the deadline passed while the request waited")
+        rows = [self.vector_of(request.tower, item) for item in request.items]
+        for index in self.failures:
+            rows[index] = np.zeros(32, np.float32)
+        return EmbedResult(np.stack(rows), failures=self.failures, queue_s=0.001, forward_s=0.002)
+
+    def default_model(self) -> str:
+        return "tiny"
+
+    def statuses(self) -> Mapping[str, ModelStatus]:
+        return self.models
+
+    def readiness(self) -> Readiness:
+        return self.ready
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def app_settings(tiny_weights: Path) -> Settings:
+    return Settings(weights_dir=tiny_weights, default_model="tiny", max_items=8, max_body_bytes=4_000_000)
+
+
+@pytest.fixture
+def engine(tiny_weights: Path) -> FakeEngine:
+    loaded = ModelStatus("tiny", "loaded", device="cpu", dtype="float32", digest=DIGEST)
+    missing = ModelStatus("", "missing", reason="fetch it with: python -m models download NAME")
+    return FakeEngine({name: loaded if name == "tiny" else missing for name in load_catalog(weights=tiny_weights)})
+
+
+@pytest.fixture
+def make_client(app_settings: Settings, engine: FakeEngine) -> Callable[..., FlaskClient]:
+    """Build a client of an app over the fake engine, with some settings changed."""
+
+    def make(**changes: object) -> FlaskClient:
+        return create_app(app_settings.model_copy(update=changes), engine).test_client()
+
+    return make
+
+
+@pytest.fixture
+def client(make_client: Callable[..., FlaskClient]) -> FlaskClient:
+    return make_client()
+
+
+@pytest.fixture(scope="session")
+def real_app(tiny_weights: Path) -> Iterator[Flask]:
+    """The app over the real engine, with the tiny model."""
+    from app.services import engine_settings
+    from engine.local import LocalEngine
+
+    settings = Settings(weights_dir=tiny_weights, default_model="tiny", device="cpu", threads=1, max_items=8)
+    engine = LocalEngine(engine_settings(settings))
+    yield create_app(settings, engine)
+    engine.close()
+
+
+@pytest.fixture
+def real_client(real_app: Flask) -> FlaskClient:
+    return real_app.test_client()
+
+
+@pytest.fixture(scope="session")
+def golden_poses() -> dict[str, bytes]:
+    """Real clips by name: ase_A 21 frames, house 73, gss_long 258."""
+    return {path.stem: path.read_bytes() for path in POSES.glob("*.pose")}
+
+
+@pytest.fixture(scope="session")
+def pose_bytes() -> bytes:
+    """A real clip that the tiny model takes whole."""
+    return (POSES / "ase_A.pose").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def pose_base64(pose_bytes: bytes) -> str:
+    return base64.b64encode(pose_bytes).decode()

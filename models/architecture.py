@@ -57,11 +57,12 @@ class FrameConvolution(nn.Module):
         """Map (batch, frames, features) to the same shape; every later convolution reaches 8 frames further right."""
         frames = pose_features.shape[1]
         reach = CONVOLUTION_KERNEL // 2 * (len(self.layers) - 1)
-        padded = min(self.max_frames, frames + reach)
         hidden = pose_features * frame_mask.unsqueeze(-1)  # (batch, frames, features)
-        hidden = functional.pad(hidden, (0, 0, 0, padded - frames)).transpose(1, 2)  # (batch, features, padded)
+        hidden = functional.pad(hidden, (0, 0, 0, reach)).transpose(1, 2)  # (batch, features, frames + reach)
+        # A mask, not a shorter padding: its size would be frozen where this is traced into a graph.
+        inside = torch.arange(hidden.shape[2], device=hidden.device) < self.max_frames  # (frames + reach)
         for layer in self.layers:
-            hidden = layer(hidden)
+            hidden = layer(hidden) * inside
         return hidden[:, :, :frames].transpose(1, 2)  # (batch, frames, features)
 
 

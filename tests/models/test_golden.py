@@ -27,7 +27,9 @@ TOLERANCE = 1e-4
 VARIANTS = {
     "projection": "base: default\nprojection: linear\n",
     "projection_l2": "base: default\nprojection: linear_l2\nweights: projection\n",
-    "convolution": "base: default\nconvolutions: 2\nmax_frames: 128\nmax_tokens: 96\nfeature_dim: 453\npose_tower: {layers: 6}\n",
+    "convolution": (
+        "base: default\nconvolutions: 2\nmax_frames: 128\nmax_tokens: 96\nfeature_dim: 453\npose_tower: {layers: 6}\n"
+    ),
 }
 VARIANT_TEXTS = ["<en> <ase> house", 'Sign the sign "bird" in American Sign Language.']
 FINGERCLIP_TEXTS = [

@@ -2,9 +2,12 @@
 
 import os
 import sys
+from dataclasses import replace
 
+from app.services import engine_settings
 from app.settings import SettingsError, load_settings
 from app.telemetry import logging_config
+from engine.supervisor import EngineSupervisor
 
 try:
     settings = load_settings()
@@ -32,8 +35,29 @@ logconfig_dict = {
 }
 
 
+supervisors: list[EngineSupervisor] = []
+
+
+def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Start one engine a device before any worker: four workers share one copy of each model."""
+    if settings.engine_address:
+        return
+    for number, device in enumerate(settings.device.split(",")):
+        engine = replace(engine_settings(settings), device=device)
+        supervisors.append(EngineSupervisor(engine, name=f"engine{number}", drain_s=graceful_timeout))
+        supervisors[-1].start()
+    # The workers, forked from this process, find the engines by this setting.
+    os.environ["SIGNCLIP_ENGINE_ADDRESS"] = ",".join(supervisor.address for supervisor in supervisors)
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Stop the engines when the last worker has ended; they answer what they admitted."""
+    for supervisor in supervisors:
+        supervisor.stop()
+
+
 def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Start the worker's engine after the fork: neither threads nor a device survive one."""
+    """Reach for the engine after the fork: neither threads nor sockets survive one."""
     from app import app
     from app.services import EXTENSION
 
@@ -41,7 +65,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Let the engine answer what it admitted."""
+    """Let go of the engine."""
     from app import app
     from app.services import EXTENSION
 

@@ -57,5 +57,5 @@ def _describe(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
         "tokenizer": config.tokenizer,
         "device": status.device,
         "dtype": status.dtype,
-        "signature": services().signature(config, {}, status),
+        "signature": services().signature(config, {}, digest=status.digest, dtype=status.dtype),
     }

@@ -100,7 +100,7 @@ def _answer(config: ModelConfig, prepared: Prepared, wanted: EmbedOptions, *, de
     """Embed what was prepared and write the answer in the form the client asked for."""
     vectors = embed(config, prepared, skip=wanted.on_error == "skip", deadline=deadline)
     options = prepared.options | ({} if wanted.normalize else {"normalize": False})
-    signature = services().signature(config, options, services().engine.statuses()[config.name])
+    signature = services().signature(config, options, digest=vectors.digest, dtype=vectors.dtype)
     values = unit_length(vectors.values) if wanted.normalize else vectors.values
     if request.accept_mimetypes.best_match(["application/json", NPY]) == NPY:
         headers = {"X-SignCLIP-Model": config.name, "X-SignCLIP-Signature": signature or ""}

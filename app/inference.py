@@ -29,10 +29,14 @@ class Vectors:
     Attributes:
         values: float32 (items, embed_dim); rows of failed items mean nothing.
         failures: by index.
+        digest: SHA-256 of the checkpoint behind them, hex; None when nothing was computed.
+        dtype: number format of the forward pass.
     """
 
     values: npt.NDArray[np.float32]
     failures: dict[int, Exception]
+    digest: str | None = None
+    dtype: str | None = None
 
 
 def request_deadline() -> float:
@@ -71,16 +75,20 @@ def embed(config: ModelConfig, prepared: Prepared, *, skip: bool, deadline: floa
     if not present:
         return Vectors(values, failures)
     items: Sequence[npt.NDArray[Any]] = [item for item in prepared.items if item is not None]
-    result = services().engine.embed(EmbedRequest(config.name, prepared.tower, items, deadline))
+    connection = request.environ.get("gunicorn.socket")
+    result = services().engine.embed(
+        EmbedRequest(config.name, prepared.tower, items, deadline), lambda: _client_has_gone(connection)
+    )
     facts.add("queue", result.queue_s)
     facts.add("forward", result.forward_s)
-    values[present] = result.embeddings
+    if len(result.failures) < len(items):
+        values[present] = result.embeddings
     failed = {present[row]: error for row, error in result.failures.items()}
     for index in np.flatnonzero(~np.isfinite(values).all(axis=1)):
         failed.setdefault(int(index), ItemFailedError("the model gave numbers that are not finite"))
     if failed and not skip:
         raise next(iter(failed.values()))
-    return Vectors(values, failures | failed)
+    return Vectors(values, failures | failed, result.digest, result.dtype)
 
 
 def _check_worth_it(prepared: Prepared, deadline: float) -> None:

@@ -7,8 +7,10 @@ from functools import cached_property
 from flask import current_app
 
 from app.settings import Settings, SettingsError
-from engine.interface import Engine, ModelStatus
+from engine.client import EngineClient
+from engine.interface import Engine
 from engine.settings import EngineSettings
+from engine.spread import SpreadEngine
 from models.catalog import ModelConfig, load_catalog
 from models.errors import UnknownModelError
 from models.signature import signature
@@ -28,6 +30,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
         max_loaded=settings.max_loaded,
         device=settings.device,
         dtype=settings.dtype,
+        backend=settings.backend,
+        batch_ms=settings.batch_ms,
         max_queue_items=settings.max_queue_items,
         max_queue_tokens=settings.max_queue_tokens,
         batch_tokens=settings.batch_tokens,
@@ -61,9 +65,7 @@ class Services:
         """The engine of this process; the first call builds it."""
         with self._lock:
             if self._engine is None or self._owner_pid != os.getpid():
-                from engine.local import LocalEngine  # torch comes with it
-
-                self._engine = LocalEngine(engine_settings(self.settings))
+                self._engine = _build_engine(self.settings)
                 self._owner_pid = os.getpid()
             return self._engine
 
@@ -89,12 +91,14 @@ class Services:
     def tokenizer(self, config: ModelConfig) -> Tokenizer:
         return load_tokenizer(self.weights.tokenizer(config), config.lowercase)
 
-    def signature(self, config: ModelConfig, options: dict[str, str | bool], status: ModelStatus) -> str | None:
+    def signature(
+        self, config: ModelConfig, options: dict[str, str | bool], *, digest: str | None, dtype: str | None
+    ) -> str | None:
         """What made a vector; None while the engine has not read the checkpoint."""
-        if status.digest is None or status.dtype is None:
+        if digest is None or dtype is None:
             return None
         version = FEATURE_KINDS[config.features].version
-        return signature(config, digest=status.digest, dtype=status.dtype, features_version=version, options=options)
+        return signature(config, digest=digest, dtype=dtype, features_version=version, options=options)
 
     @cached_property
     def admission(self) -> threading.BoundedSemaphore:
@@ -114,6 +118,15 @@ class Services:
                     problems.append(f"{setting}: {error}")
         if problems:
             raise SettingsError("\n".join(problems))
+
+
+def _build_engine(settings: Settings) -> Engine:
+    """A client of the engines that run beside this process, or an engine in it."""
+    if settings.engine_address:
+        return SpreadEngine([EngineClient(address) for address in settings.engine_address])
+    from engine.local import LocalEngine  # torch may come with it
+
+    return LocalEngine(engine_settings(settings))
 
 
 def services() -> Services:

@@ -40,12 +40,27 @@ class Settings(BaseSettings):
     preload: Words = Field((), description="models to load at the start, separated by commas")
     max_loaded: int = Field(4, ge=1, le=64, description="models kept in memory; the least recently used one goes")
     device: str = Field(
-        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`"
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?(,cuda(:\d+)?)*)$",
+        description="`auto`, `cpu`, `cuda`, `cuda:1`, or several GPUs, `cuda:0,cuda:1`: an engine each",
     )
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="number format of the forward")
+    dtype: Literal["float32", "bfloat16", "auto"] = Field(
+        "float32", description="number format of the forward; `auto`: bfloat16 where the hardware multiplies it"
+    )
+    backend: Literal["auto", "torch", "openvino"] = Field(
+        "auto", description="what runs the forward; `auto`: OpenVINO on x86-64 CPUs, else torch"
+    )
     threads: int | None = Field(None, ge=1, le=1024, description="CPU threads of a forward; unset: one a core")
+    batch_ms: float | None = Field(
+        None, gt=0, le=60_000, description="how long one forward should take; unset: 250 on a CPU, 50 on a GPU"
+    )
     batch_tokens: int | None = Field(
-        None, ge=64, description="padded tokens and frames in one forward; unset: chosen for the device"
+        None, ge=64, description="padded tokens and frames in one forward; unset: what takes `SIGNCLIP_BATCH_MS`"
+    )
+    engine_address: Words = Field(
+        (),
+        description="`ipc://` addresses of running engines, separated by commas; unset: gunicorn starts its own, "
+        "other servers run it in their process",
     )
     max_queue_items: int = Field(1024, ge=1, description="items that may wait for the model; past it 429")
     max_queue_tokens: int = Field(
@@ -71,7 +86,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
 
-    @field_validator("preload", "api_keys", "cors_origins", mode="before")
+    @field_validator("preload", "api_keys", "cors_origins", "engine_address", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):

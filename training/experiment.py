@@ -32,7 +32,7 @@ class Experiment:
     model: str
     output: str
     seed: int = 0
-    steps: int = 1500
+    steps: int = 1000
     batch_size: int = 96
     learning_rate: float = 1e-3
     weight_decay: float = 0.02

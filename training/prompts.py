@@ -15,6 +15,8 @@ from models.architecture import SignClip
 from training.datasets.fingerspelling import LETTERS, Clip
 
 PAD, UNKNOWN, CLS, SEP = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
+UNSEEN_TAG = "zxx"
+"""ISO 639-2 for "no linguistic content", so no language's tag: an [UNK], as every language the model never saw."""
 _NORMALIZER = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
 
 
@@ -87,6 +89,7 @@ class PromptVariation:
     """How often a training prompt differs from the lexicon's own `<spoken> <sign> letter`; shares in 0-1."""
 
     untagged: float = 0.3
+    unknown_sign: float = 0.05
     english: float = 0.2
     other_spoken: float = 0.1
     no_spoken: float = 0.1
@@ -94,22 +97,20 @@ class PromptVariation:
     def draw(self, clip: Clip, spoken_tags: list[str], chance: random.Random) -> tuple[str, bool]:
         """Write a clip's prompt as some user might.
 
-        People ask for `<en> <gsg> A` although the lexicon pairs gsg with German, so the spoken tag has to be free.
+        A sign language the model does not know is as good as none. People ask for `<en> <gsg> A` although the lexicon
+        pairs gsg with German, so the spoken tag has to be free.
 
         Returns:
             the text, and whether it names the sign language.
         """
         if chance.random() < self.untagged:
             return prompt(clip.letter), False
-        choice = chance.random()
-        if choice < self.english:
-            spoken: str | None = "en"
-        elif choice < self.english + self.other_spoken:
-            spoken = chance.choice(spoken_tags)
-        elif choice < self.english + self.other_spoken + self.no_spoken:
-            spoken = None
-        else:
-            spoken = clip.spoken
+        spoken = chance.choices(
+            ("en", chance.choice([*spoken_tags, UNSEEN_TAG]), None, clip.spoken),
+            (self.english, self.other_spoken, self.no_spoken, 1 - self.english - self.other_spoken - self.no_spoken),
+        )[0]
+        if chance.random() < self.unknown_sign:
+            return prompt(clip.letter, sign=UNSEEN_TAG, spoken=spoken), False
         return prompt(clip.letter, sign=clip.sign, spoken=spoken), True
 
 

@@ -141,8 +141,7 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
             _scale_depth(clip, pose.header.dimensions.width)
         if options.anonymize:
             clip = remove_appearance(clip)
-        normalized = _normalize(clip)
-    return _flatten(normalized, clip.selection, feature_kind)
+        return _flatten(_normalize(clip), clip.selection, feature_kind)
 
 
 def _scale_depth(clip: Clip, width: int) -> None:

@@ -11,7 +11,9 @@ from pose_anonymization import appearance
 from pose_anonymization.data import load_pose_header
 
 import poses
-from poses import FeatureOptions, PoseScaleError, extract
+from poses import FEATURE_KINDS, FeatureOptions, PoseScaleError, extract
+from poses.anonymize import remove_appearance
+from poses.clips import select
 
 ANONYMIZE = FeatureOptions(anonymize=True)
 
@@ -57,6 +59,14 @@ def test_every_call_gives_the_same_and_leaves_the_averages_alone(golden_bytes):
         np.testing.assert_array_equal(extract(pose, "signclip", ANONYMIZE), first)
     np.testing.assert_array_equal(np.array(average.body.data), before[0])
     assert str(load_pose_header().dimensions) == before[1]
+
+
+def test_the_given_clip_is_left_as_it_was(make_pose):
+    clip = select(make_pose(), 0, FEATURE_KINDS["signclip"].measured)
+    values, missing = clip.values.copy(), clip.missing.copy()
+    remove_appearance(clip)
+    np.testing.assert_array_equal(clip.values, values)
+    np.testing.assert_array_equal(clip.missing, missing)
 
 
 def test_many_threads_give_the_same_from_a_cold_start(golden_bytes):

@@ -228,6 +228,14 @@ def test_nan_becomes_zero_and_infinite_is_refused(make_pose):
         extract(pose, "signclip")
 
 
+def test_depth_out_of_range_is_refused(make_pose):
+    pose = make_pose()
+    pose.body.data[:, :, 11, 2] = 1e37  # times 640 pixels is past float32
+    extract(pose, "signclip")
+    with pytest.raises(PoseScaleError, match="a positive, finite distance is needed"):
+        extract(pose, "signclip_depth")
+
+
 def test_depth_needs_a_width(make_pose):
     pose = make_pose()
     pose.header.dimensions.width = 0

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.settings import Settings
-from engine.errors import DeadlineExceededError, EngineError
+from engine.errors import CancelledError, DeadlineExceededError, EngineError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from models.catalog import load_catalog
 
@@ -43,7 +43,7 @@ class FakeEngine:
     vector: np.ndarray | None = None
     hold: threading.Event | None = None
     entered: threading.Event = field(default_factory=threading.Event)
-    ready: Readiness = Readiness(True)
+    ready: Readiness = field(default_factory=lambda: Readiness(True))
     requests: list[EmbedRequest] = field(default_factory=list)
     closed: bool = False
 
@@ -53,7 +53,7 @@ class FakeEngine:
             return self.vector
         return np.random.default_rng(zlib.crc32(tower.encode() + item.tobytes())).normal(size=32).astype(np.float32)
 
-    def embed(self, request: EmbedRequest) -> EmbedResult:
+    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
         self.requests.append(request)
         if self.error is not None:
             raise self.error
@@ -62,10 +62,17 @@ class FakeEngine:
             left = None if request.deadline is None else request.deadline - time.monotonic()
             if not self.hold.wait(left):
                 raise DeadlineExceededError("the deadline passed while the request waited")
+            if is_gone is not None and is_gone():
+                raise CancelledError("whoever asked has gone")
         rows = [self.vector_of(request.tower, item) for item in request.items]
         for index in self.failures:
             rows[index] = np.zeros(32, np.float32)
-        return EmbedResult(np.stack(rows), failures=self.failures, queue_s=0.001, forward_s=0.002)
+        return EmbedResult(
+            np.stack(rows), self.failures, queue_s=0.001, forward_s=0.002, digest=DIGEST, dtype="float32"
+        )
+
+    def metrics(self) -> str:
+        return ""
 
     def default_model(self) -> str:
         return "tiny"

@@ -242,6 +242,20 @@ def test_499_is_not_for_a_client_that_waits(client):
         assert here.recv(100) == b"POST /next"
 
 
+def test_499_a_client_that_leaves_while_it_waits(client, engine):
+    import socket
+
+    engine.hold = threading.Event()
+    here, there = socket.socketpair()
+    with here, ThreadPoolExecutor() as pool:
+        environ = {"gunicorn.socket": here}
+        waiting = pool.submit(client.post, TEXT, json={"text": "house"}, environ_overrides=environ)
+        assert engine.entered.wait(10)
+        there.close()
+        engine.hold.set()
+        refused(waiting.result(), 499, "has gone")
+
+
 def test_499_a_cancelled_request(client, engine):
     engine.error = CancelledError("whoever asked has gone")
     refused(client.post(TEXT, json={"text": "house"}), 499, "has gone")

@@ -1,0 +1,118 @@
+"""The OpenAPI document and its page agree with what the service does."""
+
+from __future__ import annotations
+
+import re
+
+import openapi_spec_validator
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import SecretStr
+
+from app.errors import ANSWERS, errors_table
+
+
+@pytest.fixture
+def document(client):
+    return client.get("/openapi.json").json
+
+
+def test_the_document_is_valid_openapi(document):
+    assert document["openapi"].startswith("3.1")
+    openapi_spec_validator.validate(document)
+
+
+def test_every_route_is_described(client, document):
+    undocumented = {"/", "/docs", "/openapi.json"}
+    routes = {rule.rule for rule in client.application.url_map.iter_rules()} - undocumented
+    assert set(document["paths"]) == routes
+
+
+def test_every_key_is_described(document):
+    for name, schema in document["components"]["schemas"].items():
+        if name.endswith("Request"):
+            assert all(field.get("description") for field in schema["properties"].values()), name
+            assert schema["additionalProperties"] is False
+
+
+def checker(document, reference: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": reference, "components": document["components"]})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("post", "/api/embed/text", {"text": ["house", "x" * 20_000], "on_error": "skip", "sign_language": "ise"}),
+        ("post", "/api/embed/text", {"text": "house", "encoding_format": "base64"}),
+        ("post", "/api/embed/pose", {"pose": ["POSE", "!"], "on_error": "skip", "quality": True}),
+        ("post", "/api/similarity", {"text": ["house", "sun"], "pose": "POSE", "sign_language": "ise"}),
+        ("post", "/api/similarity", {"text": ["house", "sun"]}),
+        ("post", "/api/pose/inspect", {"pose": "POSE"}),
+        ("post", "/v1/embeddings", {"input": ["house"], "encoding_format": "base64"}),
+        ("get", "/api/models", None),
+        ("get", "/api/languages", None),
+        ("get", "/healthz", None),
+        ("get", "/readyz", None),
+    ],
+)
+def test_requests_and_answers_are_as_described(client, document, pose_base64, method, path, body):
+    def with_pose(value):
+        if isinstance(value, list):
+            return [with_pose(item) for item in value]
+        return pose_base64 if value == "POSE" else value
+
+    described = document["paths"][path][method]
+    if body is not None:
+        body = {key: with_pose(value) for key, value in body.items()}
+        checker(document, described["requestBody"]["content"]["application/json"]["schema"]["$ref"]).validate(body)
+    answer = client.open(path, method=method, json=body)
+    assert answer.status_code == 200
+    reference = described["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    checker(document, reference).validate(answer.json)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [("/api/embed/text", {}, 422), ("/v1/embeddings", {}, 422), ("/api/embed/text", {"text": ["a"] * 9}, 413)],
+)
+def test_problems_are_as_described(client, document, path, body, status):
+    described = document["paths"][path]["post"]["responses"][str(status)]["content"]["application/problem+json"]
+    answer = client.post(path, json=body)
+    assert answer.status_code == status
+    checker(document, described["schema"]["$ref"]).validate(answer.json)
+
+
+def test_keys_are_described_when_they_are_needed(make_client, document):
+    assert "security" not in document
+    guarded = make_client(api_keys=(SecretStr("right-key"),)).get("/openapi.json").json
+    openapi_spec_validator.validate(guarded)
+    assert guarded["security"] == [{"bearer": []}, {"header": []}]
+
+
+def test_the_page_shows_every_route_and_loads_nothing(client, document):
+    answer = client.get("/docs")
+    page = answer.text
+    for path in document["paths"]:
+        assert f"<code>{path}</code>" in page
+    nonce = re.search(r"script-src 'nonce-([\w-]+)'", answer.headers["Content-Security-Policy"])[1]
+    assert page.count(f'nonce="{nonce}"') == 2
+    assert not re.search(r'(src|href|action)="(https?:)?//', page)
+    assert "@import" not in page
+    assert nonce not in client.get("/docs").text
+
+
+def test_the_pages_examples_work(client):
+    """Each example body without a clip is sent as it stands."""
+    for schema in client.get("/openapi.json").json["components"]["schemas"].values():
+        for example in schema.get("examples", []):
+            if "pose" not in example:
+                path = "/v1/embeddings" if "input" in example else "/api/embed/text"
+                assert client.post(path, json=example).status_code == 200
+
+
+def test_the_table_of_errors_has_every_status_and_code():
+    table = errors_table()
+    for kind, answer in ANSWERS.items():
+        assert f"| {answer.status} | {answer.title} | " in table
+        assert f"`{kind.code}`" in table
+    assert "`pose_truncated`" in table

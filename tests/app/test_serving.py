@@ -1,0 +1,84 @@
+"""The application as servers find it: nothing heavy imported, nothing started before a fork."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, at the root of the project."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}, check=False,
+    )  # fmt: skip
+
+
+def test_a_web_worker_imports_neither_torch_nor_mediapipe(tiny_weights):
+    program = """
+import sys, threading
+import app, wsgi, app.settings
+before = set(sys.modules) & {"torch", "mediapipe", "transformers", "openvino", "tensorflow"}
+client = wsgi.app.test_client()
+assert wsgi.app is app.app
+assert client.get("/healthz").status_code == client.get("/docs").status_code == 200
+pose = open("tests/golden/poses/ase_A.pose", "rb").read()
+raw = {"Content-Type": "application/octet-stream"}
+assert client.post("/api/pose/inspect", data=pose, headers=raw).status_code == 200
+from models.catalog import ModelConfig
+from poses import FeatureOptions, extract, read
+extract(read(pose), "signclip", FeatureOptions(flip="always", anonymize=True))
+after = set(sys.modules) & {"torch", "mediapipe", "transformers", "openvino", "tensorflow"}
+print(sorted(before | after), threading.active_count())
+"""
+    done = run(program, SIGNCLIP_WEIGHTS_DIR=str(tiny_weights), SIGNCLIP_DEFAULT_MODEL="tiny")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[] 1"
+
+
+def test_importing_reads_no_settings():
+    done = run("import app; print(app.create_app)", SIGNCLIP_NONSENSE="1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_wrong_settings_end_gunicorn_with_a_readable_message():
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--check-config", "app:app"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "SIGNCLIP_PROT": "1", "SIGNCLIP_MAX_ITEMS": "many"},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "SIGNCLIP_PROT is no setting; did you mean SIGNCLIP_PORT?" in done.stderr
+    assert "SIGNCLIP_MAX_ITEMS: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_gunicorn_has_more_threads_than_it_admits_requests():
+    program = """
+import runpy
+from app.settings import Settings
+found = runpy.run_path("gunicorn.conf.py")
+print(found["threads"] > Settings().max_requests, found["worker_connections"] > found["threads"])
+print(found["worker_class"], found["timeout"], found["bind"])
+"""
+    done = run(program)
+    assert done.stdout.split() == ["True", "True", "gthread", "300", "0.0.0.0:3030"], done.stderr
+
+
+def test_the_engine_is_built_once_and_after_a_fork_again(app_settings, monkeypatch):
+    from app import services
+    from app.services import Services
+
+    built: list[int] = []
+    monkeypatch.setattr(services, "_build_engine", lambda settings: built.append(1) or object())
+    shared = Services(app_settings)
+    assert not built
+    first = shared.engine
+    assert shared.engine is first
+    monkeypatch.setattr(services.os, "getpid", lambda: -1)
+    assert shared.engine is not first
+    assert len(built) == 2

@@ -1,0 +1,243 @@
+"""A client of the SignCLIP service: a small class to copy, and a command line that shows what it gives.
+
+    python client_example.py                              # example texts against each other
+    python client_example.py house.pose tree.pose         # clips against example texts
+    python client_example.py --text house --text tree --sign-language ase house.pose
+
+Needs `requests` and `numpy`, nothing of this project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+
+DEFAULT_URL = "http://localhost:3030"
+EXAMPLE_TEXTS = ["random text.", "<en> <ase> house", "<en> <ase> tree", "<en> <ase> A"]
+# A server that is busy or restarts says in Retry-After how long it needs; nobody waits longer than this for one try.
+LONGEST_WAIT_S = 30.0
+
+
+class SignClipError(Exception):
+    """The service refused a request, or could not be reached.
+
+    Attributes:
+        status: HTTP status; None when there was no answer.
+        problem: the answer's problem details (RFC 9457): title, code, detail, request_id, errors.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, problem: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem or {}
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Scores of every row (clip) against every column (text).
+
+    Attributes:
+        cosine, dot: float (rows, columns).
+        probabilities: softmax of dot over the texts; None when only one kind was compared.
+    """
+
+    cosine: np.ndarray
+    dot: np.ndarray
+    probabilities: np.ndarray | None
+    model_name: str
+
+
+class SignClip:
+    """Embeds texts and poses.
+
+        clip = SignClip("http://localhost:3030")
+        texts = clip.embed_text(["house", "tree"], sign_language="ase")    # (2, dimensions)
+        poses = clip.embed_pose(["house.pose"])                            # (1, dimensions)
+        print(poses @ texts.T)                                             # cosine similarities
+
+    Requests that are refused because the server is busy (429) or not there yet (503 with Retry-After) are sent again.
+
+    Args:
+        url: where the service is.
+        model: a name of GET /api/models; None takes the server's default.
+        api_key: when the server asks for one.
+        timeout_s: for one answer.
+        tries: how often a request is sent at most.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+        tries: int = 5,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.model = model
+        self.timeout_s = timeout_s
+        self.tries = tries
+        self.session = requests.Session()
+        if api_key is not None:
+            self.session.headers["Authorization"] = f"Bearer {api_key}"
+
+    def embed_text(self, texts: Sequence[str], **options: Any) -> np.ndarray:
+        """Embed texts: float32 (texts, dimensions), of unit length.
+
+        Args:
+            options: keys of POST /api/embed/text, such as sign_language="ase" or normalize=False.
+        Raises:
+            SignClipError
+        """
+        return self._embed("text", list(texts), options)
+
+    def embed_pose(self, poses: Sequence[str | Path | bytes], **options: Any) -> np.ndarray:
+        """Embed .pose files, given as paths or bytes: float32 (poses, dimensions), of unit length.
+
+        Args:
+            options: keys of POST /api/embed/pose, such as flip="auto".
+        Raises:
+            SignClipError
+        """
+        return self._embed("pose", [_base64(pose) for pose in poses], options)
+
+    def similarity(
+        self, *, texts: Sequence[str] = (), poses: Sequence[str | Path | bytes] = (), **options: Any
+    ) -> Similarity:
+        """Compare clips with texts; or clips, or texts, with each other when there is only one kind.
+
+        Raises:
+            SignClipError
+        """
+        body: dict[str, Any] = {}
+        if texts:
+            body["text"] = list(texts)
+        if poses:
+            body["pose"] = [_base64(pose) for pose in poses]
+        answer = self._post("/api/similarity", body | options)
+        probabilities = answer.get("probabilities")
+        return Similarity(
+            cosine=np.array(answer["cosine"]),
+            dot=np.array(answer["dot"]),
+            probabilities=None if probabilities is None else np.array(probabilities),
+            model_name=answer["model_name"],
+        )
+
+    def _embed(self, kind: str, items: list[str], options: dict[str, Any]) -> np.ndarray:
+        # Base64 is a third of the size of decimal digits, and exact.
+        answer = self._post(f"/api/embed/{kind}", {kind: items, "encoding_format": "base64", **options})
+        missing = np.full(answer["dimensions"], np.nan, "<f4")  # on_error="skip"
+        rows = [missing if row is None else np.frombuffer(base64.b64decode(row), "<f4") for row in answer["embeddings"]]
+        return np.stack(rows)
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if self.model is not None:
+            body = {"model_name": self.model, **body}
+        for left in reversed(range(self.tries)):
+            try:
+                answer = self.session.post(self.url + path, json=body, timeout=self.timeout_s)
+            except requests.RequestException as error:
+                raise SignClipError(f"no answer from {self.url}: {error}") from error
+            wait_s = _wait_s(answer)
+            if wait_s is None or not left:
+                break
+            time.sleep(wait_s)
+        if answer.ok:
+            content: dict[str, Any] = answer.json()
+            return content
+        raise _refusal(answer)
+
+
+def _wait_s(answer: requests.Response) -> float | None:
+    """Seconds to wait before sending a request again; None when that would not help."""
+    if answer.status_code not in (429, 503) or "Retry-After" not in answer.headers:
+        return None
+    try:
+        asked = float(answer.headers["Retry-After"])
+    except ValueError:  # a date, which proxies may send
+        asked = 1.0
+    # Clients that were refused together should not come back together.
+    return min(max(asked, 0.0), LONGEST_WAIT_S) * random.uniform(1.0, 1.5)
+
+
+def _refusal(answer: requests.Response) -> SignClipError:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict) or "detail" not in problem:  # a proxy's page
+        return SignClipError(f"{answer.status_code} {answer.reason}", status=answer.status_code)
+    lines = [f"{answer.status_code} {problem.get('title')} ({problem.get('code')}): {problem['detail']}"]
+    lines += [f"  {place['pointer']}: {place['message']}" for place in problem.get("errors", [])]
+    lines.append(f"  request id: {problem.get('request_id')}")
+    return SignClipError("\n".join(lines), status=answer.status_code, problem=problem)
+
+
+def _base64(pose: str | Path | bytes) -> str:
+    data = pose if isinstance(pose, bytes) else Path(pose).read_bytes()
+    return base64.b64encode(data).decode("ascii")
+
+
+def _print_matrix(title: str, rows: Sequence[str], columns: Sequence[str], scores: np.ndarray) -> None:
+    width = max(8, *(len(name) + 2 for name in columns))
+    margin = max(len(name) for name in rows) + 2
+    print(f"\n{title}")
+    print(" " * margin + "".join(f"{name:>{width}}" for name in columns))
+    for name, row in zip(rows, scores, strict=True):
+        print(f"{name:<{margin}}" + "".join(f"{score:>{width}.4f}" for score in row))
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Embed texts and poses, and print how similar they are.",
+        epilog="Without texts, a few examples are taken; without poses, the texts are compared with each other.",
+    )
+    parser.add_argument("poses", nargs="*", type=Path, metavar="FILE.pose")
+    parser.add_argument("--url", default=DEFAULT_URL, help=f"where the service is (default: {DEFAULT_URL})")
+    parser.add_argument("--text", action="append", dest="texts", help="a text; may be given several times")
+    parser.add_argument("--model", help="a name of GET /api/models (default: the server's own)")
+    parser.add_argument("--sign-language", help='builds prompts, e.g. "ase" or "German Sign Language"')
+    parser.add_argument("--flip", choices=["never", "auto", "always"], help="mirror the clips")
+    parser.add_argument("--api-key")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the similarities of texts and poses; 1 when the service refuses or is not there."""
+    wanted = _parse(arguments)
+    texts = wanted.texts or EXAMPLE_TEXTS
+    options = {"sign_language": wanted.sign_language, "flip": wanted.flip}
+    options = {key: value for key, value in options.items() if value is not None}
+    client = SignClip(wanted.url, model=wanted.model, api_key=wanted.api_key)
+    try:
+        scores = client.similarity(texts=texts, poses=wanted.poses, **options)
+    except OSError as error:
+        print(f"error: {error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return 1
+    except SignClipError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.status is None:
+            print("Is the service running? `make serve` starts it; --url says where it is.", file=sys.stderr)
+        return 1
+    rows = [path.stem for path in wanted.poses] or texts
+    print(f"model: {scores.model_name}")
+    _print_matrix("cosine similarity", rows, texts, scores.cosine)
+    _print_matrix("dot product", rows, texts, scores.dot)
+    if scores.probabilities is not None:
+        _print_matrix("probability of each text", rows, texts, scores.probabilities)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

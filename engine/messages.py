@@ -67,8 +67,10 @@ def unpack_embed(frames: Sequence[bytes]) -> tuple[int, EmbedRequest]:
         lengths, width = header["lengths"], header["width"]
         flat = np.frombuffer(frames[2], dtype=_ITEM_DTYPES[tower])
         ends = np.cumsum(lengths, dtype=np.int64) * width
-        if min(lengths) < 1 or width < 1 or ends[-1] != len(flat) or not isinstance(number, int):
+        if min(lengths) < 1 or width < 1 or ends[-1] != len(flat):
             raise ValueError(f"{len(flat)} numbers for lengths {lengths[:8]}… of width {width}")
+        if not isinstance(number, int) or not isinstance(deadline, float | int | None):
+            raise ValueError(f"number {number!r}, deadline {deadline!r}")
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise MessageError(f"an embed message is malformed ({type(error).__name__}: {error})") from error
     items = np.split(flat, ends[:-1])

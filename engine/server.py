@@ -119,7 +119,7 @@ class EngineServer:
         elif kind == messages.HELLO:
             self._post(client, messages.pack_status(self._current_status()))
         elif kind == messages.METRICS:
-            number = int(messages.unpack_header(frames, 2).get("number", 0))
+            number, _ = messages.unpack_metrics(frames)
             self._post(client, messages.pack_metrics(number, self._engine.metrics()))
         else:
             raise MessageError(f"a message of unknown kind {kind[:8]!r}")

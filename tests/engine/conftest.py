@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.batcher import Batcher
+from engine.budget import BatchBudget
 from engine.cache import TextCache
 from tests.engine.fakes import Clock, FakeModels
 
@@ -31,6 +32,7 @@ def make_batcher(models: FakeModels) -> Iterator[Callable[..., Batcher]]:
 
     def make(*, cache: int = 0, **limits: Any) -> Batcher:
         limits = {"budget": 64, "max_items": 1000, "max_tokens": 100_000, **limits}
+        limits["budget"] = BatchBudget(target_s=1.0, first=limits["budget"], fixed=limits["budget"])
         built.append(Batcher(models, TextCache(cache), **limits))
         return built[-1]
 

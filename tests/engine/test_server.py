@@ -1,0 +1,254 @@
+"""A server and its clients over a real socket: no answer reaches the wrong request, and nobody waits in vain."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zmq
+
+from engine import client as client_module
+from engine import server as server_module
+from engine.batcher import Batcher, Deliver
+from engine.client import EngineClient
+from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from engine.interface import EmbedRequest, ModelStatus, Readiness
+from engine.queue import Ticket
+from engine.server import EngineServer
+from models.errors import WeightsMissingError
+from tests.engine.fakes import PATIENCE_S, FakeModels, clip, in_thread, text, texts, vector_of
+
+
+class FakeEngine:
+    """LocalEngine's face over a batcher of fake models."""
+
+    def __init__(self, batcher: Batcher, models: FakeModels) -> None:
+        self.batcher, self.models = batcher, models
+        self.state = Readiness(True)
+        self.cancelled: list[Ticket] = []
+
+    def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
+        if request.model == "absent":
+            raise WeightsMissingError("absent", "weights", "fetch it")
+        return self.batcher.submit(request, deliver)
+
+    def cancel(self, ticket: Ticket) -> None:
+        self.cancelled.append(ticket)
+        self.batcher.cancel(ticket)
+
+    def default_model(self) -> str:
+        return "m"
+
+    def statuses(self) -> Mapping[str, ModelStatus]:
+        return {name: ModelStatus(name, "loaded") for name in self.models.here}
+
+    def readiness(self) -> Readiness:
+        return self.state
+
+    def metrics(self) -> str:
+        return "signclip_engine_ready 1\n"
+
+    def close(self) -> None:
+        self.batcher.stop()
+
+
+@pytest.fixture
+def engine(make_batcher: Callable[..., Batcher], models: FakeModels) -> FakeEngine:
+    return FakeEngine(make_batcher(max_items=50), models)
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    return f"ipc://{tmp_path}/e.sock"
+
+
+@pytest.fixture
+def server(engine: FakeEngine, models: FakeModels, address: str) -> Iterator[EngineServer]:
+    server = EngineServer(engine, address)  # type: ignore[arg-type]
+    finish = in_thread(server.serve)
+    yield server
+    for model in models.here.values():
+        model.gate.set()
+    server.stop()
+    finish()
+
+
+def connected(address: str) -> EngineClient:
+    client = EngineClient(address)
+    until(lambda: client.readiness().ready)
+    return client
+
+
+@pytest.fixture
+def client(server: EngineServer, address: str) -> Iterator[EngineClient]:
+    client = connected(address)
+    yield client
+    client.close()
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Ask until it is so: what crosses a socket has no event to wait for at this end."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < give_up, "it never happened"
+        threading.Event().wait(0.002)
+
+
+def request(*items: Any, model: str = "m", deadline_s: float | None = None) -> EmbedRequest:
+    tower = "text" if items[0].ndim == 1 else "pose"
+    return EmbedRequest(model, tower, list(items), None if deadline_s is None else time.monotonic() + deadline_s)
+
+
+def test_vectors_are_those_of_the_engine_to_the_bit(client: EngineClient) -> None:
+    for items in (texts(3), [clip(4, 1.5), clip(2, 2.5)]):
+        wanted = request(*items)
+        result = client.embed(wanted)
+        for item, vector in zip(items, result.embeddings, strict=True):
+            np.testing.assert_array_equal(vector, vector_of("m", wanted.tower, item))
+        assert (result.digest, result.dtype) == ("digest", "float32")
+
+
+def test_many_threads_of_many_clients_each_get_their_own(server: EngineServer, address: str) -> None:
+    clients = [connected(address) for _ in range(3)]
+    wrong: list[object] = []
+
+    def ask(client: EngineClient, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        for _ in range(30):
+            item = generator.integers(10, 1000, generator.integers(1, 9)).astype(np.int32)
+            try:
+                result = client.embed(request(item))
+            except QueueFullError:
+                continue
+            if not np.array_equal(result.embeddings[0], vector_of("m", "text", item)):
+                wrong.append(item)
+
+    finish = [in_thread(lambda c=c, s=s: ask(c, s)) for s, c in enumerate(clients * 4)]
+    for end in finish:
+        end()
+    for client in clients:
+        client.close()
+    assert not wrong
+
+
+def test_refusals_keep_their_types(client: EngineClient, models: FakeModels) -> None:
+    with pytest.raises(WeightsMissingError) as missing:
+        client.embed(request(text(5), model="absent"))
+    assert missing.value.command == "fetch it"
+    models.here["m"].close_gate()
+    first = in_thread(lambda: client.embed(request(text(7))))
+    models.here["m"].wait_entered()
+    waiting = in_thread(lambda: client.embed(request(*texts(50))))
+    with pytest.raises(QueueFullError):
+        until(lambda: client.embed(request(*texts(40, first=5000), deadline_s=0.2)) is None)
+    models.here["m"].gate.set()
+    first()
+    waiting()
+
+
+def test_an_answer_after_the_deadline_reaches_nobody(client: EngineClient, models: FakeModels) -> None:
+    models.here["m"].close_gate()
+    with pytest.raises(DeadlineExceededError):
+        client.embed(request(text(7, 7), deadline_s=0.1))
+    assert client.in_flight == 0
+    models.here["m"].gate.set()
+    item = text(8, 8, 8)
+    np.testing.assert_array_equal(client.embed(request(item)).embeddings[0], vector_of("m", "text", item))
+
+
+def test_a_client_that_leaves_costs_no_forward(client: EngineClient, models: FakeModels, engine: FakeEngine) -> None:
+    models.here["m"].close_gate()
+    first = in_thread(lambda: client.embed(request(text(7, 7))))
+    models.here["m"].wait_entered()
+    left = threading.Event()
+    leaving = in_thread(lambda: client.embed(request(text(8, 8)), left.is_set))
+    until(lambda: engine.batcher.waiting_items == 1)
+    left.set()
+    with pytest.raises(CancelledError):
+        leaving()
+    until(lambda: engine.batcher.waiting_items == 0)
+    models.here["m"].gate.set()
+    first()
+    assert [item.tolist() for item in models.here["m"].ran] == [[7, 7]]
+
+
+def test_requests_of_a_dead_worker_are_dropped(
+    client: EngineClient, models: FakeModels, engine: FakeEngine, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "CLIENT_SILENCE_S", 0.3)
+    monkeypatch.setattr(client_module, "GREETING_S", 0.05)
+    models.here["m"].close_gate()
+    first = in_thread(lambda: client.embed(request(text(7, 7))))
+    models.here["m"].wait_entered()
+    dying = connected(address)
+    doomed = in_thread(lambda: dying.embed(request(text(8, 8))))
+    until(lambda: engine.batcher.waiting_items == 1)
+    dying.close()
+    with pytest.raises(EngineStoppedError):
+        doomed()
+    until(lambda: engine.batcher.waiting_items == 0)
+    models.here["m"].gate.set()
+    first()
+
+
+def test_noise_on_the_socket_harms_nobody(client: EngineClient, address: str) -> None:
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    socket.connect(address)
+    for frames in ([b""], [b"E"], [b"E", b"{", b""], [b"C", b"[]"], [b"C", b'{"number": []}'], [b"?", b"{}"], [b"M"]):
+        socket.send_multipart(frames)
+    item = text(6)
+    np.testing.assert_array_equal(client.embed(request(item)).embeddings[0], vector_of("m", "text", item))
+    socket.close(linger=0)
+    context.term()
+
+
+def test_a_stopping_engine_answers_what_it_admitted(engine: FakeEngine, models: FakeModels, address: str) -> None:
+    server = EngineServer(engine, address)  # type: ignore[arg-type]
+    finish = in_thread(server.serve)
+    client = connected(address)
+    models.here["m"].close_gate()
+    item = text(7, 7)
+    admitted = in_thread(lambda: client.embed(request(item)))
+    models.here["m"].wait_entered()
+    server.stop()
+    until(lambda: _is_refused(client))
+    models.here["m"].gate.set()
+    result: Any = admitted()
+    np.testing.assert_array_equal(result.embeddings[0], vector_of("m", "text", item))
+    finish()
+    until(lambda: not client.readiness().ready)
+    client.close()
+
+
+def _is_refused(client: EngineClient) -> bool:
+    try:
+        client.embed(request(text(9), deadline_s=0.05))
+    except EngineStoppedError:
+        return True
+    except DeadlineExceededError:
+        return False
+    return False
+
+
+def test_without_an_engine_everything_is_refused_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "FIRST_STATUS_S", 0.05)
+    client = EngineClient(address)
+    assert not client.readiness().ready
+    assert client.metrics() == ""
+    with pytest.raises(EngineStoppedError):
+        client.embed(request(text(5)))
+    with pytest.raises(EngineStoppedError):
+        client.default_model()
+    client.close()
+
+
+def test_states_are_told_when_they_change(client: EngineClient, engine: FakeEngine) -> None:
+    assert client.default_model() == "m"
+    assert client.statuses()["m"].state == "loaded"
+    assert "signclip_engine_ready 1" in client.metrics()
+    engine.state = Readiness(False, "it fell ill")
+    until(lambda: client.readiness().reason == "it fell ill")

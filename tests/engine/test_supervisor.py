@@ -1,0 +1,154 @@
+"""A real engine process: started, killed, back with what it had, stopped in order."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.__main__ import parse
+from engine.client import EngineClient
+from engine.errors import DeadlineExceededError, EngineStoppedError
+from engine.interface import EmbedRequest
+from engine.settings import EngineSettings
+from engine.supervisor import EngineSupervisor, command_line
+from models.embedding import EmbeddingModel
+from tests.engine.fakes import in_thread
+
+PATIENCE_S = 60.0
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Ask until it is so: another process does it."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < give_up, "it never happened"
+        threading.Event().wait(0.01)
+
+
+@pytest.fixture(scope="module")
+def settings(tiny_weights: Path) -> EngineSettings:
+    return EngineSettings(weights_dir=tiny_weights, default_model="tiny", backend="torch", threads=1, batch_tokens=4096)
+
+
+@pytest.fixture
+def supervisor(settings: EngineSettings) -> Iterator[EngineSupervisor]:
+    supervisor = EngineSupervisor(settings, drain_s=20)
+    supervisor.start()
+    yield supervisor
+    supervisor.stop()
+
+
+@pytest.fixture
+def client(supervisor: EngineSupervisor) -> Iterator[EngineClient]:
+    client = EngineClient(supervisor.address)
+    until(lambda: client.readiness().ready)
+    yield client
+    client.close()
+
+
+def clips(count: int, frames: int = 40) -> list[np.ndarray]:
+    generator = np.random.default_rng(count)
+    return [generator.standard_normal((frames, 609)).astype(np.float32) for _ in range(count)]
+
+
+def test_settings_survive_the_command_line(tmp_path: Path) -> None:
+    settings = EngineSettings(
+        weights_dir=tmp_path, default_model="m", preload=("a", "b"), batch_ms=12.5, batch_tokens=99, threads=3
+    )
+    back, options = parse(["--address", "ipc:///x", *command_line(settings)])
+    assert back == settings
+    assert options.address == "ipc:///x"
+
+
+def test_only_this_user_reaches_the_socket(supervisor: EngineSupervisor) -> None:
+    directory = Path(supervisor.address.removeprefix("ipc://")).parent
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+@pytest.mark.slow
+def test_killed_under_load_it_gives_right_vectors_or_typed_refusals_and_comes_back(
+    supervisor: EngineSupervisor, client: EngineClient, tiny_model: EmbeddingModel
+) -> None:
+    items = clips(6)
+    expected = tiny_model.encode("pose", items)
+    over = threading.Event()
+    outcomes = {"right": 0, "refused": 0}
+    wrong: list[float] = []
+
+    def ask(index: int) -> None:
+        while not over.is_set():
+            request = EmbedRequest("tiny", "pose", [items[index]], time.monotonic() + 30)
+            try:
+                vector = client.embed(request).embeddings[0]
+            except (EngineStoppedError, DeadlineExceededError):
+                outcomes["refused"] += 1
+                over.wait(0.01)
+                continue
+            error = float(np.abs(vector - expected[index]).max() / np.abs(expected[index]).max())
+            outcomes["right"] += 1
+            if error > 2e-5:
+                wrong.append(error)
+
+    finish = [in_thread(lambda index=index: ask(index)) for index in range(len(items))]
+    for _ in range(3):
+        killed, before = supervisor.pid, outcomes["right"]
+        until(lambda before=before: outcomes["right"] > before + 5)
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        until(lambda killed=killed: supervisor.pid != killed)
+        until(lambda: client.readiness().ready)
+    over.set()
+    for end in finish:
+        end()
+    assert not wrong
+    assert outcomes["refused"] > 0
+
+
+def test_stopping_answers_what_was_admitted(
+    supervisor: EngineSupervisor, client: EngineClient, tiny_model: EmbeddingModel
+) -> None:
+    items = clips(200, frames=64)
+    admitted = in_thread(lambda: client.embed(EmbedRequest("tiny", "pose", items)))
+    until(lambda: client.in_flight == 1 and "queue_wait_seconds_count 0" not in client.metrics())
+    supervisor.stop()
+    result = admitted()
+    np.testing.assert_allclose(result.embeddings, tiny_model.encode("pose", items), atol=1e-4)
+    assert not Path(supervisor.address.removeprefix("ipc://")).parent.exists()
+
+
+def test_an_engine_ends_with_whoever_started_it(settings: EngineSettings, tmp_path: Path) -> None:
+    script = (
+        "import os, subprocess, sys\n"
+        f"engine = subprocess.Popen([sys.executable, '-m', 'engine', '--address', 'ipc://{tmp_path}/e.sock', "
+        f"'--parent', str(os.getpid()), *{command_line(settings)!r}], start_new_session=True)\n"
+        "print(engine.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    client = EngineClient(f"ipc://{tmp_path}/e.sock")
+    until(lambda: client.readiness().ready)
+    parent.kill()
+    parent.wait()
+    parent.stdin.close()
+    parent.stdout.close()
+    until(lambda: not client.readiness().ready)
+    client.close()
+    until(lambda: not _runs(pid))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "zombie" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False

@@ -125,6 +125,7 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
     Raises:
         FeatureKindError: no such kind.
         PersonError: several people and none chosen, or the chosen one is not there.
+        PoseEmptyError: no frames or no people.
         PoseLayoutError: the pose lacks a component or a point.
         PoseScaleError: the shoulders are never seen together, or are in one place.
         PoseContentError: numbers too large to be measured in shoulder widths.

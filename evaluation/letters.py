@@ -85,7 +85,7 @@ def spread_over_groups(hits: np.ndarray, groups: Sequence[str], *, draws: int = 
 def add_resting_left_hand(features: Sequence[np.ndarray], *, seed: int = 0) -> list[np.ndarray]:
     """Put a left hand at rest into every clip that shows none.
 
-    Its shape is another clip's right hand at the start of its movement, mirrored, fingers down.
+    Its shape is another clip's hand at the start of its movement, as a left hand, fingers down.
 
     Args:
         features: float32 (frames, 609) each; not changed.
@@ -93,11 +93,12 @@ def add_resting_left_hand(features: Sequence[np.ndarray], *, seed: int = 0) -> l
     """
     chance = np.random.default_rng(seed)
     hands = [split_hands(torch.from_numpy(clip)[None]) for clip in features]
-    starts = [points[0, 0, 1].numpy() for points, seen in hands if seen[0, 0, 1]]
+    mirror = np.array([[[1, 1, 1]], [[-1, 1, 1]]])
+    starts = np.concatenate([(points[0, 0].numpy() * mirror)[seen[0, 0].numpy()] for points, seen in hands])
     low, span = np.array(RESTING_PLACE)
     changed = []
     for clip, (_, seen) in zip(features, hands, strict=True):
-        shape = starts[chance.integers(len(starts))] * [-1, 1, 1]
+        shape = starts[chance.integers(len(starts))]
         place = np.append(low + span * chance.random(2), 0)
         tremor = chance.normal(0, TREMOR, (len(clip), 1, 3))
         if seen[0, :, 0].any():

@@ -34,7 +34,6 @@ class Augmentation:
     hand_rotation: float = 12.0
     shift: float = 0.15
     hand_shift: float = 0.04
-    anatomy: float = 0.012
     noise: float = 0.004
     point_dropout: float = 0.05
     left_dropout: float = 0.1
@@ -153,8 +152,6 @@ def augment(
     relative = (points - wrists) @ turns[:, None]
     kept = ~_happens((batch, steps, 2, HAND_POINTS, 1), strength.point_dropout, chance)
     relative = relative * kept + _normal(tuple(points.shape), chance) * strength.noise
-    # Unlike noise this lasts the whole clip, as another signer's fingers do, and no mean over time removes it.
-    relative = relative + _normal((batch, 1, 2, HAND_POINTS, 3), chance) * strength.anatomy
     shift = _normal((batch, 1, 1, 1, 3), chance) * strength.shift
     shift = shift + _normal((batch, 1, 2, 1, 3), chance) * strength.hand_shift
     points = wrists + shift * torch.tensor([1.0, 1.0, 0.0]) + relative

@@ -9,8 +9,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
-from evaluation.letters import stack
 from models.architecture import SignClip
 from models.catalog import ModelConfig
 from models.hand_geometry import describe_hands, mirror_left_handed, read_moments, split_hands
@@ -43,10 +43,18 @@ class LetterClips:
 
     @classmethod
     def load(cls, clips: list[Clip]) -> "LetterClips":
-        features, frame_mask = stack([clip.features for clip in clips])
-        points, seen = mirror_left_handed(*split_hands(features), frame_mask)
-        letters = torch.from_numpy(letter_ids(clips))
-        return cls(clips, points, seen, frame_mask.sum(dim=1), letters, depth_corrections(clips))
+        hands = [_right_dominant_hands(clip) for clip in clips]
+        points = pad_sequence([points for points, _ in hands], batch_first=True)
+        seen = pad_sequence([seen for _, seen in hands], batch_first=True)
+        frame_counts = torch.tensor([len(clip.features) for clip in clips])
+        return cls(clips, points, seen, frame_counts, torch.from_numpy(letter_ids(clips)), depth_corrections(clips))
+
+
+def _right_dominant_hands(clip: Clip) -> tuple[Tensor, Tensor]:
+    # (frames, 2, 21, 3) and (frames, 2). Clip by clip: padding the whole features would take ten times the memory.
+    points, seen = split_hands(torch.from_numpy(clip.features)[None])
+    points, seen = mirror_left_handed(points, seen, torch.ones(1, len(clip.features), dtype=torch.bool))
+    return points[0], seen[0]
 
 
 def draw_geometry(data: LetterClips, rows: Tensor, model: SignClip, run: Experiment, chance: torch.Generator) -> Tensor:
@@ -81,7 +89,7 @@ def _optimizer(model: SignClip, log_scale: nn.Parameter, run: Experiment) -> tor
         {"params": matrices, "weight_decay": run.weight_decay},
         {"params": [*others, log_scale], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=run.learning_rate)
+    return torch.optim.AdamW(groups, lr=run.learning_rate, fused=True)
 
 
 def _embed(

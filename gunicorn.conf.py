@@ -1,9 +1,12 @@
 """How gunicorn serves the application; read by `gunicorn app:app` without being named."""
 
 import os
+import shutil
 import sys
+import tempfile
 from dataclasses import replace
 
+from app.counters import DIRECTORY, share_between_workers
 from app.services import engine_settings
 from app.settings import SettingsError, load_settings
 from app.telemetry import logging_config
@@ -40,6 +43,7 @@ supervisors: list[EngineSupervisor] = []
 
 def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Start one engine a device before any worker: four workers share one copy of each model."""
+    os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="signclip-metrics-")
     if settings.engine_address:
         return
     for number, device in enumerate(settings.device.split(",")):
@@ -50,8 +54,19 @@ def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
     os.environ["SIGNCLIP_ENGINE_ADDRESS"] = ",".join(supervisor.address for supervisor in supervisors)
 
 
+def pre_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Give a worker the lowest place that is free; its counters go on where those of the last one there ended."""
+    taken = {other.place for other in server.WORKERS.values()}
+    worker.place = next(place for place in range(len(taken) + 1) if place not in taken)
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    share_between_workers(worker.place)
+
+
 def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Stop the engines when the last worker has ended; they answer what they admitted."""
+    shutil.rmtree(os.environ[DIRECTORY], ignore_errors=True)
     for supervisor in supervisors:
         supervisor.stop()
 

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from flask_cors import CORS
 
-from app import access, catalog, documentation, embed, health, openai, poses, problems, similarity, telemetry
+from app import access, catalog, documentation, embed, health, metrics, openai, poses, problems, similarity, telemetry
 from app.services import EXTENSION, Services
 from app.settings import Settings, load_settings
 from engine.interface import Engine
@@ -20,6 +20,7 @@ _BLUEPRINTS = (
     catalog.blueprint,
     openai.blueprint,
     health.blueprint,
+    metrics.blueprint,
     documentation.blueprint,
 )
 _TOLD = ("X-Request-ID", "Server-Timing", "Retry-After", "X-SignCLIP-Model", "X-SignCLIP-Signature")

@@ -5,7 +5,9 @@ import threading
 from functools import cached_property
 
 from flask import current_app
+from prometheus_client import CollectorRegistry
 
+from app.counters import RequestMetrics
 from app.settings import Settings, SettingsError
 from engine.client import EngineClient
 from engine.interface import Engine
@@ -56,6 +58,8 @@ class Services:
         self.weights = WeightsFolder(settings.weights_dir)
         self.catalog = load_catalog(weights=settings.weights_dir)
         self._check_names()
+        self.metrics_registry = CollectorRegistry()
+        self.metrics = RequestMetrics(self.metrics_registry)
         self._lock = threading.Lock()
         self._engine = engine
         self._owner_pid = os.getpid()

@@ -11,6 +11,8 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
+from app.services import services
+
 log = logging.getLogger("signclip.access")
 failures_log = logging.getLogger("signclip.failures")
 
@@ -100,12 +102,22 @@ def install(app: Flask) -> None:
         if facts.stages_ms:
             stages = {**facts.stages_ms, "total": total_ms}
             response.headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages.items())
+        route = request.url_rule.rule if request.url_rule else None
+        services().metrics.count(
+            method=request.method,
+            route=route or "none",
+            status=response.status_code,
+            code=facts.code,
+            seconds=total_ms / 1000,
+            items=facts.items or 0,
+            model=facts.model,
+        )
         log.info(
             "request",
             extra={
                 "request_id": facts.request_id,
                 "method": request.method,
-                "route": request.url_rule.rule if request.url_rule else None,
+                "route": route,
                 "status": response.status_code,
                 "code": facts.code,
                 "duration_ms": round(total_ms, 2),

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from engine.budget import BatchBudget
 from engine.cache import TextCache, text_key
 from engine.errors import (
-    CancelledError,
     DeadlineExceededError,
     EngineError,
     EngineStoppedError,
@@ -22,14 +21,12 @@ from engine.errors import (
 from engine.interface import EmbedRequest, EmbedResult, Tower
 from engine.metrics import EngineMetrics
 from engine.queue import Item, Ticket, WaitingItems
+from engine.waiting import Deliver
 
 log = logging.getLogger(__name__)
 Vectors = npt.NDArray[np.float32]
-Deliver = Callable[[EmbedResult | EngineError], None]
 # How often the owner looks for requests whose deadline passed while their model loads, in seconds.
 _SWEEP_S = 0.25
-# How often a waiting call asks whether its client is still there, in seconds.
-_GONE_S = 0.1
 
 
 class LoadedModel(Protocol):
@@ -293,45 +290,3 @@ def _deliver(ticket: Ticket, answer: EmbedResult | EngineError) -> None:
         ticket.deliver(answer)
     except Exception:  # a receiver that fails to receive is no reason to leave the others without their answers
         log.exception("an answer could not be delivered")
-
-
-def wait_for(
-    submit: Callable[[Deliver], Any],
-    cancel: Callable[[Any], None],
-    deadline: float | None,
-    is_gone: Callable[[], bool] | None = None,
-) -> EmbedResult:
-    """Turn submit-and-deliver into a call that waits.
-
-    Args:
-        submit: takes `deliver`, returns a ticket.
-        cancel: takes that ticket, when the deadline passes first or nobody waits any more.
-        deadline: in seconds of time.monotonic().
-        is_gone: asked now and then whether whoever wanted the answer has left.
-    Raises:
-        CancelledError: they have.
-        EngineError: whatever was delivered instead of an answer.
-    """
-    answered = threading.Event()
-    answers: list[EmbedResult | EngineError] = []
-
-    def deliver(answer: EmbedResult | EngineError) -> None:
-        answers.append(answer)
-        answered.set()
-
-    ticket = submit(deliver)
-    while True:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        patience = left if is_gone is None else min(_GONE_S, left if left is not None else _GONE_S)
-        if answered.wait(patience):
-            break
-        if left is not None and left <= (patience or 0.0):
-            cancel(ticket)
-            raise DeadlineExceededError("the deadline passed before the request was answered")
-        if is_gone is not None and is_gone():
-            cancel(ticket)
-            raise CancelledError("whoever asked has gone")
-    answer = answers[0]
-    if isinstance(answer, Exception):
-        raise answer
-    return answer

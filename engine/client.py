@@ -13,10 +13,10 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from engine import messages
-from engine.batcher import Deliver, wait_for
 from engine.errors import EngineStoppedError, MessageError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.messages import EngineStatus, Frames
+from engine.waiting import Deliver, wait_for
 from engine.wakeup import Wakeup
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from engine.batcher import Batcher, Deliver, wait_for
+from engine.batcher import Batcher
 from engine.budget import BatchBudget
 from engine.cache import TextCache
 from engine.errors import EngineError, ModelFailedError
@@ -15,6 +15,7 @@ from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.metrics import EngineMetrics
 from engine.queue import Ticket
 from engine.settings import BATCH_TOKENS, EngineSettings
+from engine.waiting import Deliver, wait_for
 from models.backends.choice import choose_device, choose_dtype, make_backend
 from models.catalog import load_catalog
 from models.embedding import EmbeddingModel

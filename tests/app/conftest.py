@@ -72,7 +72,7 @@ class FakeEngine:
         )
 
     def metrics(self) -> str:
-        return ""
+        return "# TYPE signclip_engine_ready gauge\nsignclip_engine_ready 1.0\n"
 
     def default_model(self) -> str:
         return "tiny"

@@ -12,12 +12,13 @@ import zmq
 
 from engine import client as client_module
 from engine import server as server_module
-from engine.batcher import Batcher, Deliver
+from engine.batcher import Batcher
 from engine.client import EngineClient
 from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
 from engine.interface import EmbedRequest, ModelStatus, Readiness
 from engine.queue import Ticket
 from engine.server import EngineServer
+from engine.waiting import Deliver
 from models.errors import WeightsMissingError
 from tests.engine.fakes import PATIENCE_S, FakeModels, clip, in_thread, text, texts, vector_of
 

@@ -1,0 +1,53 @@
+"""What the web workers count, in Prometheus' words; docs/metrics.md lists the names.
+
+Under gunicorn every worker writes into files named after its place, not its process: counters survive a restart, and
+nothing piles up.
+"""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+
+
+class RequestMetrics:
+    """Counters of one web worker; build it after the fork."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("method", "route", "status")
+        self._requests = Counter("signclip_requests", "Requests answered", labels, registry=registry)
+        self._failures = Counter(
+            "signclip_failures", "Requests refused or failed", ("route", "code"), registry=registry
+        )
+        self._items = Counter("signclip_items", "Texts and clips asked for", ("model", "route"), registry=registry)
+        self._seconds = Histogram(
+            "signclip_request_seconds", "Seconds to an answer", ("route",), buckets=_SECONDS, registry=registry
+        )
+
+    def count(
+        self, *, method: str, route: str, status: int, code: str | None, seconds: float, items: int, model: str | None
+    ) -> None:
+        """Count one answer. Labels are routes, codes and model names of ours, never a user's words."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+        if code is not None:
+            self._failures.labels(route, code).inc()
+        if model is not None and items:
+            self._items.labels(model, route).inc(items)
+
+
+def share_between_workers(place: int) -> None:
+    """Count into the shared directory under this worker's place; called in the worker before its app is built."""
+    values.ValueClass = values.MultiProcessValue(lambda: f"place{place}")  # type: ignore[no-untyped-call]
+
+
+def exposition(own: CollectorRegistry) -> str:
+    """All workers' counters in Prometheus' text format; this process's alone where nothing is shared."""
+    if DIRECTORY not in os.environ:
+        return str(generate_latest(own).decode())
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return str(generate_latest(registry).decode())

@@ -1,0 +1,15 @@
+"""The page that Prometheus reads: the web workers' counters, then the engine's own."""
+
+from flask import Blueprint, Response
+
+from app.counters import exposition
+from app.services import services
+
+blueprint = Blueprint("metrics", __name__)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    found = services()
+    page = exposition(found.metrics_registry) + found.engine.metrics()
+    return Response(page, content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,15 +1,18 @@
 """Stand-ins for models: their vectors name the item they were made from, and tests say when they load, run and fail."""
 
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import EngineError, ModelFailedError
+from engine.batcher import Batcher
+from engine.errors import EngineError, EngineStoppedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, Tower
 
 PATIENCE_S = 20.0
@@ -45,6 +48,7 @@ class FakeModel:
     def __init__(self, name: str, digest: str = "digest") -> None:
         self.name = name
         self.digest = digest
+        self.dtype = "float32"
         self.batches: list[tuple[Tower, list[Array]]] = []
         self.entered = threading.Semaphore(0)
         self.gate = threading.Event()
@@ -103,11 +107,6 @@ class FakeModels:
         self.here[name] = FakeModel(name)
         on_change(None)
 
-    def fail_loading(self, name: str) -> None:
-        wanted, on_change = self.next_request()
-        assert wanted == name
-        on_change(ModelFailedError(f"{name} is broken"))
-
 
 class Receiver:
     """The other end of `deliver`: what came, how often, and in which thread."""
@@ -152,3 +151,49 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+def send(batcher: Batcher, items: list[Array], *, tower: Tower = "text", model: str = "m") -> Receiver:
+    receiver = Receiver(EmbedRequest(model, tower, items))
+    batcher.submit(receiver.request, receiver)
+    return receiver
+
+
+def block(batcher: Batcher, models: FakeModels) -> Receiver:
+    """Occupy the owner thread with a batch of one until the gate opens."""
+    models.here["m"].close_gate()
+    receiver = send(batcher, [text(7, 7)])
+    models.here["m"].wait_entered()
+    return receiver
+
+
+def assert_right(receiver: Receiver, *, failed: tuple[int, ...] = ()) -> EmbedResult:
+    """Every vector is its own item's, but for those that failed."""
+    request, result = receiver.request, receiver.result()
+    assert set(result.failures) == set(failed)
+    for index, item in enumerate(request.items):
+        expected = 0 if index in failed else vector_of(request.model, request.tower, item)
+        np.testing.assert_array_equal(result.embeddings[index], np.broadcast_to(expected, result.embeddings.shape[1]))
+    return result
+
+
+def in_thread(function: Callable[[], object]) -> Callable[[], object]:
+    """Start a function in a thread; the result waits for its end and gives what it gave or raised."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(function)
+    pool.shutdown(wait=False)
+    return lambda: future.result(timeout=PATIENCE_S)
+
+
+def refused_from_now_on(batcher: Batcher) -> None:
+    """Wait, by asking, until a stop that runs in another thread has shut the door."""
+    give_up = time.monotonic() + PATIENCE_S
+    cancelled = Receiver()
+    while time.monotonic() < give_up:
+        try:
+            ticket = batcher.submit(EmbedRequest("m", "text", [text(9, 9, 9)]), cancelled)
+        except EngineStoppedError:
+            return
+        batcher.cancel(ticket)
+        threading.Event().wait(0.002)
+    raise AssertionError("requests are still admitted")

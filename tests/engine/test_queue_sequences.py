@@ -85,7 +85,7 @@ class QueueAgainstTwin(RuleBasedStateMachine):
 
     @rule(budget=st.integers(1, 80), ready=st.sets(st.sampled_from("ab"), min_size=1))
     def next_batch(self, budget, ready) -> None:
-        batch = self.queue.next_batch(budget, ready.__contains__)
+        batch = self.queue.next_batch(lambda group: budget, ready.__contains__)
         taken = [(item.ticket, item.index) for item in batch]
         candidates = [place for place in self.places if place[0].request.model in ready]
         assert bool(batch) == bool(candidates)

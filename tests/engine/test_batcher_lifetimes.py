@@ -1,0 +1,262 @@
+"""Requests that end early, models that come late, and texts that were seen before."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from engine.batcher import Batcher
+from engine.errors import DeadlineExceededError, EngineStoppedError, ModelFailedError
+from engine.interface import EmbedRequest, EmbedResult
+from engine.waiting import wait_for
+from tests.engine.fakes import (
+    POISON,
+    Clock,
+    FakeModel,
+    FakeModels,
+    Receiver,
+    assert_right,
+    block,
+    clip,
+    in_thread,
+    send,
+    text,
+    texts,
+)
+
+
+def send_until(batcher: Batcher, deadline: float, *, model: str = "m") -> Receiver:
+    receiver = Receiver(EmbedRequest(model, "text", [text(1, 2, 3), text(4, 5, 6)], deadline=deadline))
+    batcher.submit(receiver.request, receiver)
+    return receiver
+
+
+class TestDeadlines:
+    def test_an_expired_request_never_reaches_a_forward(self, batcher: Batcher, models: FakeModels, clock: Clock):
+        first = block(batcher, models)
+        late, patient = send_until(batcher, clock.now + 1.0), send(batcher, [text(8, 8)])
+        clock.advance(1.0)
+        models.here["m"].gate.set()
+        assert isinstance(late.error(), DeadlineExceededError)
+        assert_right(first)
+        assert_right(patient)
+        assert [item[0] for item in models.here["m"].ran] == [7, 8]
+        assert batcher.waiting_items == 0
+
+    def test_a_request_runs_until_the_very_moment_of_its_deadline(
+        self, batcher: Batcher, models: FakeModels, clock: Clock
+    ):
+        block(batcher, models)
+        just = send_until(batcher, clock.now + 1.0)
+        clock.advance(0.999)
+        models.here["m"].gate.set()
+        assert_right(just)
+
+    def test_a_deadline_that_passed_before_the_request_came(self, batcher: Batcher, models: FakeModels, clock: Clock):
+        late = send_until(batcher, clock.now - 1.0)
+        assert isinstance(late.error(), DeadlineExceededError)
+        assert models.here["m"].batches == []
+
+    def test_it_passes_also_while_the_model_loads(self, batcher: Batcher, models: FakeModels, clock: Clock):
+        late = send_until(batcher, clock.now + 1.0, model="slow")
+        patient = send(batcher, [text(8, 8)], model="slow")
+        clock.advance(2.0)
+        assert isinstance(late.error(), DeadlineExceededError)
+        models.finish_loading("slow")
+        assert_right(patient)
+        assert [item[0] for item in models.here["slow"].ran] == [8]
+
+    def test_whoever_waits_is_told_at_the_deadline_and_the_late_answer_reaches_nobody(
+        self, batcher: Batcher, models: FakeModels
+    ):
+        models.here["m"].close_gate()
+        late = EmbedRequest("m", "text", [text(1, 2)], deadline=time.monotonic() + 0.05)
+        with pytest.raises(DeadlineExceededError):  # while its forward runs
+            wait_for(lambda deliver: batcher.submit(late, deliver), batcher.cancel, late.deadline)
+        models.here["m"].gate.set()
+        for item in texts(5):
+            request = EmbedRequest("m", "text", [item])
+            receiver = Receiver(request)
+            receiver(wait_for(lambda deliver, request=request: batcher.submit(request, deliver), batcher.cancel, None))
+            assert_right(receiver)
+
+
+class TestCancelling:
+    def test_a_waiting_request_costs_no_forward(self, batcher: Batcher, models: FakeModels):
+        first = block(batcher, models)
+        gone = Receiver(EmbedRequest("m", "text", texts(5)))
+        ticket = batcher.submit(gone.request, gone)
+        kept = send(batcher, [text(8, 8)])
+        batcher.cancel(ticket)
+        batcher.cancel(ticket)
+        assert batcher.waiting_items == 1
+        models.here["m"].gate.set()
+        assert_right(first)
+        assert_right(kept)
+        assert [item[0] for item in models.here["m"].ran] == [7, 8]
+        assert not gone.came
+
+    def test_a_running_request_delivers_nothing_and_runs_no_further_batch(
+        self, make_batcher: Callable[..., Batcher], models: FakeModels
+    ):
+        batcher = make_batcher(budget=6)
+        models.here["m"].close_gate()
+        gone = Receiver(EmbedRequest("m", "text", texts(4)))  # two batches
+        ticket = batcher.submit(gone.request, gone)
+        models.here["m"].wait_entered()
+        batcher.cancel(ticket)
+        kept = send(batcher, [text(8, 8)])
+        models.here["m"].gate.set()
+        assert_right(kept)
+        assert len(models.here["m"].ran) == 3
+        assert not gone.came
+
+    def test_an_answered_request_stays_answered(self, batcher: Batcher):
+        receiver = Receiver(EmbedRequest("m", "text", texts(1)))
+        ticket = batcher.submit(receiver.request, receiver)
+        assert_right(receiver)
+        batcher.cancel(ticket)
+        assert_right(send(batcher, texts(2)))
+
+
+class TestLoading:
+    def test_requests_of_other_models_do_not_wait(self, batcher: Batcher, models: FakeModels):
+        slow = send(batcher, texts(2), model="slow")
+        for _ in range(3):
+            assert_right(send(batcher, texts(2)))
+        assert not slow.came
+        models.finish_loading("slow")
+        assert_right(slow)
+
+    def test_a_model_is_asked_for_once_however_many_wait(self, batcher: Batcher, models: FakeModels):
+        waiting = [send(batcher, [item], model="slow") for item in texts(5)]
+        name, on_change = models.next_request()
+        assert_right(send(batcher, texts(1)))
+        assert not models.requested
+        models.here[name] = FakeModel(name)
+        on_change(None)
+        for receiver in waiting:
+            assert_right(receiver)
+
+    def test_a_failure_reaches_the_requests_of_that_model_alone_and_the_next_one_tries_again(
+        self, batcher: Batcher, models: FakeModels
+    ):
+        broken = [send(batcher, [item], model="broken") for item in texts(3)]
+        slow = send(batcher, texts(1), model="slow")
+        for _ in range(2):
+            name, on_change = models.next_request()
+            if name == "broken":
+                on_change(ModelFailedError("broken is broken"))
+            else:
+                loaded = on_change
+        for receiver in broken:
+            assert "broken is broken" in str(receiver.error())
+        assert not slow.came
+        again = send(batcher, texts(1), model="broken")
+        models.finish_loading("broken")
+        assert_right(again)
+        models.here["slow"] = FakeModel("slow")
+        loaded(None)
+        assert_right(slow)
+
+    def test_a_model_let_go_before_its_turn_is_loaded_again_off_the_owner_thread(
+        self, batcher: Batcher, models: FakeModels
+    ):
+        first = block(batcher, models)
+        waiting = send(batcher, texts(2))
+        held = models.here.pop("m")
+        held.gate.set()
+        assert_right(first)  # the running batch kept its model
+        models.finish_loading("m")
+        assert_right(waiting)
+        assert len(held.batches) == 1
+
+    def test_a_model_let_go_while_it_runs_still_answers(self, batcher: Batcher, models: FakeModels):
+        first = block(batcher, models)
+        held = models.here.pop("m")
+        held.gate.set()
+        assert_right(first)
+
+    def test_an_expired_request_of_a_model_that_then_fails_is_told_once(
+        self, batcher: Batcher, models: FakeModels, clock: Clock
+    ):
+        late = send_until(batcher, clock.now + 1.0, model="broken")
+        _, on_change = models.next_request()
+        clock.advance(2.0)
+        assert isinstance(late.error(), DeadlineExceededError)
+        on_change(ModelFailedError("broken is broken"))
+        assert_right(send(batcher, texts(1)))
+        assert len(late.answers) == 1
+
+
+class TestCache:
+    @pytest.fixture
+    def batcher(self, make_batcher: Callable[..., Batcher]) -> Batcher:
+        return make_batcher(cache=100)
+
+    def test_a_known_text_skips_the_queue(self, batcher: Batcher, models: FakeModels):
+        assert assert_right(send(batcher, texts(3))).cached == 0
+        first = block(batcher, models)
+        known = send(batcher, texts(3))
+        assert known.came  # in the submitting thread, while the owner is busy
+        assert assert_right(known).cached == 3
+        models.here["m"].gate.set()
+        assert_right(first)
+        assert len(models.here["m"].ran) == 4
+
+    def test_of_a_request_partly_known_only_the_rest_runs(self, batcher: Batcher, models: FakeModels):
+        assert_right(send(batcher, texts(3)))
+        mixed = [text(1, 1), *texts(3), text(2, 2)]
+        assert assert_right(send(batcher, mixed)).cached == 3
+        assert [item[0] for item in models.here["m"].batches[-1][1]] == [1, 2]
+
+    def test_a_model_loaded_anew_from_another_checkpoint_starts_afresh(self, batcher: Batcher, models: FakeModels):
+        assert_right(send(batcher, texts(1)))
+        models.here["m"] = FakeModel("m", digest="another")
+        assert assert_right(send(batcher, texts(1))).cached == 0
+
+    def test_a_vector_is_kept_under_the_checkpoint_that_made_it(self, batcher: Batcher, models: FakeModels):
+        first = block(batcher, models)
+        old = models.here["m"]
+        models.here["m"] = FakeModel("m", digest="another")  # replaced while the old one runs
+        old.gate.set()
+        assert_right(first)
+        assert assert_right(send(batcher, first.request.items)).cached == 0
+
+    def test_models_do_not_share_vectors(self, batcher: Batcher, models: FakeModels):
+        models.here["n"] = FakeModel("n")
+        assert_right(send(batcher, texts(2)))
+        assert assert_right(send(batcher, texts(2), model="n")).cached == 0
+
+    def test_clips_and_failures_are_not_kept(self, batcher: Batcher):
+        for _ in range(2):
+            assert assert_right(send(batcher, [clip(4)], tower="pose")).cached == 0
+            assert assert_right(send(batcher, [text(POISON, 1)]), failed=(0,)).cached == 0
+
+    def test_an_answer_is_the_receivers_own(self, batcher: Batcher):
+        assert_right(send(batcher, texts(1)))
+        send(batcher, texts(1)).result().embeddings[:] = 0
+        assert_right(send(batcher, texts(1)))
+
+    def test_a_known_text_is_refused_too_when_the_engine_drains(self, batcher: Batcher):
+        assert_right(send(batcher, texts(1)))
+        batcher.stop()
+        with pytest.raises(EngineStoppedError):
+            send(batcher, texts(1))
+
+
+def test_wait_for_gives_the_answer_to_its_own_caller(batcher: Batcher, models: FakeModels):
+    """Many callers at once, answered out of order."""
+    requests = [EmbedRequest("m", "text", [item]) for item in texts(8)]
+    ready = threading.Barrier(len(requests), timeout=20)
+
+    def call(request: EmbedRequest) -> EmbedResult:
+        ready.wait()
+        return wait_for(lambda deliver: batcher.submit(request, deliver), batcher.cancel, None)
+
+    outcomes = [in_thread(lambda request=request: call(request)) for request in requests]
+    for request, outcome in zip(requests, outcomes, strict=True):
+        receiver = Receiver(request)
+        receiver(outcome())
+        assert_right(receiver)

@@ -1,27 +1,28 @@
 """Tensors out of a PyTorch checkpoint without executing anything in it.
 
-A checkpoint is a zip archive: `data.pkl` describes the objects, one file each under `data/` holds a tensor's bytes. The
-unpickler here knows tensors and plain containers; every other class becomes an inert placeholder. Tensors stay on disk
-until asked for, so an optimizer's state beside them costs nothing.
+A checkpoint is a zip archive: `data.pkl` describes the objects, one file each under `data/` holds a tensor's bytes.
+Tensors and plain containers are known here; whatever is of another class becomes an inert placeholder. Tensors stay on
+disk until asked for, so an optimizer's state beside them costs nothing.
 """
 
-import collections
-import pickle
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from models.errors import CheckpointFormatError
+from models.pickle_machine import Name, Placeholder, read_pickle
 
-# data.pkl of the released files is under 1 MB; a description 100 times as large is an attack or another kind of file.
-_DESCRIPTION_LIMIT_BYTES = 100_000_000
+# data.pkl of the released files is under 1 MB; each byte may ask for an object of some 64 bytes.
+_DESCRIPTION_LIMIT_BYTES = 10_000_000
+# The largest stored tensor, a convolution's weight, has 3 dimensions.
+_RANK_LIMIT = 8
 _STORAGE_DTYPES = {
     "FloatStorage": torch.float32,
     "HalfStorage": torch.float16,
@@ -35,44 +36,19 @@ _STORAGE_DTYPES = {
     "BoolStorage": torch.bool,
 }
 _UNREADABLE = (
-    pickle.UnpicklingError,
     zipfile.BadZipFile,
     AttributeError,
     EOFError,
-    ImportError,
     IndexError,
     KeyError,
     MemoryError,
     NotImplementedError,
     OSError,
     OverflowError,
-    RecursionError,
     RuntimeError,
     TypeError,
     ValueError,
 )
-
-
-class Placeholder:
-    """Stands for an object of a class we do not know. Whatever the pickle does with it, nothing happens."""
-
-    def __new__(cls, *_args: Any, **_kwargs: Any) -> "Placeholder":
-        return super().__new__(cls)
-
-    def __init__(self, *_args: Any, **_kwargs: Any) -> None: ...
-
-    def __call__(self, *_args: Any, **_kwargs: Any) -> "Placeholder":
-        return Placeholder()
-
-    def __setstate__(self, state: Any) -> None: ...
-
-    def __setitem__(self, key: Any, value: Any) -> None: ...
-
-    def append(self, item: Any) -> None: ...
-
-    def extend(self, items: Any) -> None: ...
-
-    def add(self, item: Any) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -97,9 +73,11 @@ class StoredTensor:
             info = archive.getinfo(self.entry)
         except KeyError:
             raise CheckpointFormatError(f"the archive lacks {self.entry!r}") from None
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size < elements * self.dtype.itemsize:
+        # prod: strides of 0 may repeat a few stored numbers any number of times.
+        needed = max(elements, prod(self.shape)) * self.dtype.itemsize
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size < needed:
             raise CheckpointFormatError(
-                f"{self.entry!r} holds {info.file_size} bytes; its shape {self.shape} needs {elements} {self.dtype}"
+                f"{self.entry!r} holds {info.file_size} bytes; its shape {self.shape} needs {needed}, uncompressed"
             )
         if elements == 0:
             return torch.empty(self.shape, dtype=self.dtype)
@@ -107,52 +85,30 @@ class StoredTensor:
         return flat.as_strided(self.shape, self.stride, self.offset).contiguous()
 
 
-@dataclass(frozen=True)
-class _Storage:
+class _Storage(NamedTuple):
     entry: str
     dtype: torch.dtype
 
 
-def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_rest: Any) -> Any:
-    """Stand in for torch._utils._rebuild_tensor_v2; anything but a tensor's description gives a placeholder."""
-    if not isinstance(storage, _Storage):
-        return Placeholder()
-    numbers = (offset, *shape, *stride)
-    if len(shape) != len(stride) or not all(isinstance(n, int) and 0 <= n < 2**48 for n in numbers):
-        raise CheckpointFormatError(f"{storage.entry!r} has shape {shape}, stride {stride}, offset {offset}")
-    if prod(shape) > 2**40:
-        raise CheckpointFormatError(f"{storage.entry!r} claims {prod(shape)} elements")
-    return StoredTensor(storage.entry, storage.dtype, offset, tuple(shape), tuple(stride))
+def _stand_for_call(function: object, arguments: object) -> object:
+    """What the named class or function would give: a container, a tensor's description or a placeholder."""
+    match function, arguments:
+        case Name("collections", "OrderedDict"), ():
+            return {}
+        case Name("torch._utils", "_rebuild_parameter"), (StoredTensor() as tensor, *_):
+            return tensor
+        case Name("torch._utils", "_rebuild_tensor_v2"), (_Storage() as storage, offset, shape, stride, *_):
+            return _describe_tensor(storage, offset, shape, stride)
+    return Placeholder()
 
 
-def _rebuild_parameter(data: Any, *_rest: Any) -> Any:
-    return data
-
-
-_KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-}
-
-
-class _TensorUnpickler(pickle.Unpickler):
-    def __init__(self, file: IO[bytes], prefix: str) -> None:
-        super().__init__(file, encoding="utf-8")
-        self._prefix = prefix
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _KNOWN:
-            return _KNOWN[module, name]
-        if module == "torch" and name in _STORAGE_DTYPES:
-            return _STORAGE_DTYPES[name]
-        return Placeholder
-
-    def persistent_load(self, identifier: Any) -> Any:
-        match identifier:
-            case ("storage", torch.dtype() as dtype, str(key), *_):
-                return _Storage(f"{self._prefix}data/{key}", dtype)
-        return Placeholder()
+def _describe_tensor(storage: _Storage, offset: object, shape: object, stride: object) -> StoredTensor:
+    if isinstance(shape, tuple) and isinstance(stride, tuple) and len(shape) == len(stride) <= _RANK_LIMIT:
+        numbers = (offset, *shape, *stride)
+        if all(type(number) is int and 0 <= number < 2**48 for number in numbers):
+            return StoredTensor(storage.entry, storage.dtype, numbers[0], shape, stride)
+    # Not shown: the file may have put anything there, of any size.
+    raise CheckpointFormatError(f"{storage.entry!r} has an impossible shape, stride or offset")
 
 
 @contextmanager
@@ -170,10 +126,17 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Any, zipfile.ZipFile]]:
             info = archive.getinfo(names[0])
             if info.compress_type != zipfile.ZIP_STORED or info.file_size > _DESCRIPTION_LIMIT_BYTES:
                 raise CheckpointFormatError(f"{path}: {names[0]} of {info.file_size} bytes is no tensor description")
-            with archive.open(info) as file:
-                content = _TensorUnpickler(file, names[0].removesuffix("data.pkl")).load()
+            prefix = names[0].removesuffix("data.pkl")
+
+            def stand_for_storage(identifier: object) -> object:
+                match identifier:
+                    case ("storage", Name("torch", str(kind)), str(key), *_) if kind in _STORAGE_DTYPES:
+                        return _Storage(f"{prefix}data/{key}", _STORAGE_DTYPES[kind])
+                return Placeholder()
+
+            content = read_pickle(archive.read(info), call=_stand_for_call, persistent=stand_for_storage)
             yield content, archive
     except _UNREADABLE as error:
         raise CheckpointFormatError(
-            f"{path} is no readable PyTorch checkpoint ({type(error).__name__}: {error})"
+            f"{path} is no readable PyTorch checkpoint ({type(error).__name__}: {str(error)[:200]})"
         ) from error

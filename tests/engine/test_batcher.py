@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine.batcher import Batcher
+from engine.budget import BatchBudget
 from engine.errors import EngineError, EngineStoppedError, ItemFailedError, QueueFullError
 from engine.interface import EmbedRequest, EmbedResult, Tower
 from engine.waiting import wait_for
@@ -172,6 +173,25 @@ def test_a_full_queue_refuses_and_has_room_again_when_its_batch_is_taken(
     assert batcher.waiting_items == 0
     assert_right(send(batcher, texts(3)))
     assert not refused.came
+
+
+def test_the_budget_learns_from_what_ran_and_not_from_repeats_or_failures(
+    batcher: Batcher, models: FakeModels, monkeypatch: pytest.MonkeyPatch
+):
+    learned: list[int] = []
+    monkeypatch.setattr(
+        BatchBudget, "observe", lambda self, group, *, tokens, seconds: learned.append(tokens), raising=True
+    )
+    first = block(batcher, models)
+    same = [send(batcher, [text(4, 4, 4)]) for _ in range(9)]
+    models.here["m"].gate.set()
+    for receiver in (first, *same):
+        assert_right(receiver)
+    assert learned == [2, 3]
+    assert_right(send(batcher, [clip(4), clip(4)], tower="pose"))
+    assert learned == [2, 3, 12]
+    assert_right(send(batcher, [text(POISON, 1), text(2, 2)]), failed=(0,))
+    assert learned == [2, 3, 12]
 
 
 class TestStop:

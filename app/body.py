@@ -13,6 +13,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
+from app.connection import reading
 from app.errors import BodyError, InputError, MediaTypeError, NotDecodableError, NotJsonError, Problem, TooLargeError
 
 # What a decoder of the zstd content coding must support (RFC 9659); more would let one frame ask for gigabytes.
@@ -75,10 +76,8 @@ def _read(request: Request, *, max_bytes: int) -> bytes:
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip", "zstd"):
         raise MediaTypeError(f"Content-Encoding {_shown(coding)} is not read here; send gzip, zstd or none")
-    try:
+    with reading():
         data = request.get_data(cache=False)
-    except OSError as error:
-        raise BodyError("the body broke off or its chunks are malformed") from error
     # Werkzeug ends a chunked body at the limit without a word.
     if request.content_length is None and len(data) >= max_bytes:
         raise TooLargeError(f"the body has {max_bytes} bytes or more")

@@ -1,7 +1,5 @@
 """Prepared items to vectors: one call of the engine, with the request's deadline."""
 
-import select
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from flask import request
 
+from app.connection import client_socket, has_gone
 from app.errors import ClientGoneError, InputError, Problem, TooManyItemsError
 from app.preparation import Prepared
 from app.services import services
@@ -75,9 +74,9 @@ def embed(config: ModelConfig, prepared: Prepared, *, skip: bool, deadline: floa
     if not present:
         return Vectors(values, failures)
     items: Sequence[npt.NDArray[Any]] = [item for item in prepared.items if item is not None]
-    connection = request.environ.get("gunicorn.socket")
+    connection = client_socket()
     result = services().engine.embed(
-        EmbedRequest(config.name, prepared.tower, items, deadline), lambda: _client_has_gone(connection)
+        EmbedRequest(config.name, prepared.tower, items, deadline), lambda: has_gone(connection)
     )
     facts.add("queue", result.queue_s)
     facts.add("forward", result.forward_s)
@@ -101,18 +100,5 @@ def _check_worth_it(prepared: Prepared, deadline: float) -> None:
         )
     if time.monotonic() >= deadline:
         raise DeadlineExceededError("the deadline passed before the request was queued")
-    if _client_has_gone(request.environ.get("gunicorn.socket")):
+    if has_gone(client_socket()):
         raise ClientGoneError("the client closed the connection before its request was queued")
-
-
-def _client_has_gone(connection: socket.socket | None) -> bool:
-    """Whether the other end has closed; a pipelined request or nothing at all says that it has not."""
-    if connection is None:
-        return False
-    try:
-        readable, _, _ = select.select([connection], [], [], 0)
-        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
-    except ValueError:  # TLS cannot be peeked into
-        return False
-    except OSError:
-        return True

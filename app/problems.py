@@ -5,10 +5,10 @@ from typing import Any
 
 import orjson
 from flask import Flask, Response, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app import telemetry
-from app.errors import UNFORESEEN, Answer, ClientGoneError, RequestError, TooLargeError, answer_to, code_of
+from app.errors import UNFORESEEN, Answer, RequestError, TooLargeError, answer_to, code_of
 from app.services import services
 
 _DETAIL_CHARS = 1000
@@ -26,8 +26,6 @@ def _http(error: HTTPException) -> Response:
     """Translate werkzeug's errors, with the headers that belong to them (Allow)."""
     if isinstance(error, RequestEntityTooLarge):
         return _any(TooLargeError(f"the body has more than {services().settings.max_body_bytes} bytes"))
-    if isinstance(error, ClientDisconnected):
-        return _any(ClientGoneError("the client closed the connection while it sent the body"))
     if error.code is None or error.response is not None:
         return _any(error)
     detail = {404: "there is no such route; GET /docs shows those there are"}.get(error.code, error.description or "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -66,6 +68,31 @@ def test_400_not_json_or_not_decodable(client, body, headers, fragment):
 
 def test_400_a_get_without_a_body(client):
     refused(client.get(TEXT), 400, "no body")
+
+
+def test_400_or_499_a_body_that_breaks_off(client):
+    """Gunicorn's own words for chunks that are none, and for a client that stops sending."""
+    from gunicorn.http.errors import InvalidChunkSize, NoMoreData
+
+    for error, status, fragment in (
+        (InvalidChunkSize(b"ZZ"), 400, "malformed"),
+        (NoMoreData(), 499, "broke off"),
+        (ConnectionResetError(), 499, "broke off"),
+        (TimeoutError(), 499, "no more of it came for 30 s"),
+    ):
+        stream = {"wsgi.input": _Broken(error), "wsgi.input_terminated": True}
+        refused(client.post(TEXT, headers=JSON, environ_overrides=stream), status, fragment)
+
+
+class _Broken:
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, size: int = -1) -> bytes:
+        raise self._error
+
+    def readinto(self, buffer: bytearray) -> int:
+        raise self._error
 
 
 def test_400_a_form_without_a_boundary(client):
@@ -139,8 +166,6 @@ def test_413_the_body(client):
 
 def test_413_a_chunked_body(client):
     """Without a Content-Length, the limit holds while the body is read."""
-    import io
-
     stream = {"wsgi.input": io.BytesIO(b" " * 4_000_001), "wsgi.input_terminated": True}
     headers = {**JSON, "Transfer-Encoding": "chunked"}
     refused(client.post(TEXT, headers=headers, environ_overrides=stream), 413, "4000000 bytes")
@@ -173,8 +198,6 @@ def test_413_more_than_the_queue_could_ever_hold(make_client, engine, pose_bytes
 
 
 def test_413_files_of_a_form(client):
-    import io
-
     files = {"pose": [(io.BytesIO(b"x"), "x.pose") for _ in range(9)]}
     refused(client.post(POSE, data=files), 413, "9 items")
     fields = {"pose": (io.BytesIO(b"x"), "x.pose"), "flip": "n" * 70_000}
@@ -220,8 +243,6 @@ def test_429_the_worker_has_as_many_requests_as_it_takes(make_client, engine):
 
 
 def test_499_a_client_that_left_costs_nothing(client, engine):
-    import socket
-
     here, there = socket.socketpair()
     there.close()
     with here:
@@ -231,8 +252,6 @@ def test_499_a_client_that_left_costs_nothing(client, engine):
 
 
 def test_499_is_not_for_a_client_that_waits(client):
-    import socket
-
     here, there = socket.socketpair()
     with here, there:
         environ = {"gunicorn.socket": here}
@@ -243,8 +262,6 @@ def test_499_is_not_for_a_client_that_waits(client):
 
 
 def test_499_a_client_that_leaves_while_it_waits(client, engine):
-    import socket
-
     engine.hold = threading.Event()
     here, there = socket.socketpair()
     with here, ThreadPoolExecutor() as pool:

@@ -1,7 +1,14 @@
 """The counters that Prometheus reads: right numbers, no user's words."""
 
+import re
+from pathlib import Path
+
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
+
+from engine.metrics import EngineMetrics
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def samples(client: FlaskClient) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -35,3 +42,17 @@ def test_unknown_paths_do_not_become_labels(client: FlaskClient) -> None:
 
 def test_the_engines_counters_stand_beside(client: FlaskClient) -> None:
     assert "signclip_engine_" in client.get("/metrics").get_data(as_text=True)
+
+
+def test_every_name_is_documented(client: FlaskClient) -> None:
+    documented = set(re.findall(r"`(signclip_\w+\*?)`", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")))
+    metrics = EngineMetrics()
+    for name in ("ready", "queue_items", "queue_tokens", "text_cache_items", "models_loaded"):
+        metrics.watch(name, "", lambda: 0.0)
+    client.post("/api/embed/text", json={"text": []})
+    page = client.get("/metrics").get_data(as_text=True) + metrics.exposition()
+    counted = {
+        family.name + ("_total" if family.type == "counter" else "") for family in text_string_to_metric_families(page)
+    }
+    counted = {name for name in counted if not name.endswith("_created")}
+    assert {name for name in counted if "_process_" not in name} == {name for name in documented if "*" not in name}

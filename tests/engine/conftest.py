@@ -1,13 +1,21 @@
-"""A batcher over fake models, and a clock that tests move."""
+"""A batcher over fake models, a clock that tests move, and engines on a small real model."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from safetensors.numpy import load_file, save_file
 
 from engine.batcher import Batcher
 from engine.budget import BatchBudget
 from engine.cache import TextCache
+from engine.local import LocalEngine
+from engine.settings import EngineSettings
+from tests.engine.engines import RECORD
 from tests.engine.fakes import Clock, FakeModels
 
 
@@ -46,3 +54,39 @@ def make_batcher(models: FakeModels) -> Iterator[Callable[..., Batcher]]:
 @pytest.fixture
 def batcher(make_batcher: Callable[..., Batcher]) -> Batcher:
     return make_batcher()
+
+
+@pytest.fixture
+def weights(tiny_weights: Path, tmp_path: Path) -> Path:
+    """A weights folder of the test's own, whose model `tiny` (alias `small`) records the checkpoint it came from."""
+    copy = tmp_path / "weights"
+    shutil.copytree(tiny_weights, copy, ignore=shutil.ignore_patterns(RECORD))
+    model = copy / "tiny" / "model.safetensors"
+    save_file(load_file(model), model, metadata={"digest": "0" * 64})
+    config = copy / "tiny" / "config.yaml"
+    config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "aliases": ["small"]}))
+    return copy
+
+
+@pytest.fixture
+def make_engine(weights: Path, tmp_path: Path) -> Iterator[Callable[..., LocalEngine]]:
+    """Starts engines on `weights` alone, and closes them all."""
+    (tmp_path / "configs").mkdir()
+    built: list[LocalEngine] = []
+
+    def make(**changes: Any) -> LocalEngine:
+        first = EngineSettings(
+            weights_dir=weights,
+            configs_dir=tmp_path / "configs",
+            default_model="tiny",
+            device="cpu",
+            backend="torch",
+            threads=1,
+            text_cache_items=0,
+        )
+        built.append(LocalEngine(replace(first, **changes)))
+        return built[-1]
+
+    yield make
+    for engine in built:
+        engine.close()

@@ -1,0 +1,187 @@
+"""The engine in this process, on a real small model: when it is ready, why it is not, and how it ends."""
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from engine import local
+from engine.errors import EngineStoppedError
+from engine.interface import EmbedRequest
+from engine.local import LocalEngine
+from models.embedding import EmbeddingModel
+from tests.engine.engines import RECORD, WORD, clip, hold_forwards, started
+from tests.engine.fakes import PATIENCE_S, Receiver, in_thread
+
+
+def tamper(path: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
+    """Rewrite a safetensors file, its recorded digest kept."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    tensors = {name: array.copy() for name, array in load_file(path).items()}
+    change(tensors)
+    save_file(tensors, path, metadata=header.get("__metadata__"))
+
+
+class TestReadiness:
+    def test_it_turns_true_only_when_the_probes_came_back(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
+    ):
+        probing, go_on = threading.Event(), threading.Event()
+        real = EmbeddingModel.encode
+
+        def held(self: EmbeddingModel, tower: Any, items: Any) -> Any:
+            if tower == "pose" and threading.current_thread().name == "engine-owner":
+                probing.set()
+                assert go_on.wait(PATIENCE_S)
+            return real(self, tower, items)
+
+        monkeypatch.setattr(EmbeddingModel, "encode", held)
+        engine = make_engine()
+        assert probing.wait(PATIENCE_S)
+        assert engine.statuses()["tiny"].state == "loaded"
+        assert not engine.readiness().ready
+        assert "loading" in str(engine.readiness().reason)
+        go_on.set()
+        assert started(engine).readiness().ready
+        assert engine.readiness().reason is None
+
+    def test_a_second_start_holds_the_model_to_the_record_of_the_first(
+        self, make_engine: Callable[..., LocalEngine], weights: Path
+    ):
+        assert started(make_engine()).readiness().ready
+        assert (weights / "tiny" / RECORD).is_file()
+        assert started(make_engine()).readiness().ready
+
+    def test_weights_that_changed_under_their_digest_are_found_out(
+        self, make_engine: Callable[..., LocalEngine], weights: Path
+    ):
+        started(make_engine()).close()
+        name = "text_tower.bert.encoder.layer.1.output.dense.weight"
+        tamper(weights / "tiny" / "model.safetensors", lambda tensors: tensors[name].__imul__(1.5))
+        reason = not_ready(make_engine())
+        assert "text tower strays" in reason
+
+    def test_a_record_of_other_vectors_is_found_out(self, make_engine: Callable[..., LocalEngine], weights: Path):
+        started(make_engine()).close()
+        tamper(weights / "tiny" / RECORD, lambda tensors: tensors["pose"].__iadd__(1))
+        assert "pose tower strays" in not_ready(make_engine())
+
+    def test_a_record_of_another_shape_is_no_reason_to_load_forever(
+        self, make_engine: Callable[..., LocalEngine], weights: Path
+    ):
+        started(make_engine()).close()
+        tamper(weights / "tiny" / RECORD, lambda tensors: tensors.update(pose=np.ones(5, dtype=np.float32)))
+        assert "loading" not in not_ready(make_engine())
+
+    def test_a_record_of_another_checkpoint_is_replaced(self, make_engine: Callable[..., LocalEngine], weights: Path):
+        started(make_engine()).close()
+        model = weights / "tiny" / "model.safetensors"
+        save_file({k: v * np.float32(1.1) for k, v in load_file(model).items()}, model, metadata={"digest": "1" * 64})
+        assert started(make_engine()).readiness().ready
+
+    def test_nan_from_the_model_is_found_out(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch, weights: Path
+    ):
+        started(make_engine()).close()
+        tamper(
+            weights / "tiny" / "model.safetensors",
+            lambda tensors: tensors["pose_tower.mlp.linear2.bias"].__imul__(np.nan),
+        )
+        assert not_ready(make_engine())
+
+    @pytest.mark.parametrize(
+        ("damage", "reason"),
+        [
+            (lambda path: path.write_bytes(path.read_bytes()[:100]), "safetensors"),
+            (lambda path: tamper(path, lambda tensors: tensors.pop("pose_tower.mlp.linear1.bias")), "linear1.bias"),
+            (lambda path: path.unlink(), "weights"),
+        ],
+        ids=["truncated", "tensor missing", "gone"],
+    )
+    def test_a_file_that_does_not_load_is_the_reason(
+        self, make_engine: Callable[..., LocalEngine], weights: Path, damage: Callable[[Path], object], reason: str
+    ):
+        damage(weights / "tiny" / "model.safetensors")
+        assert reason in not_ready(make_engine())
+
+    def test_whatever_ends_the_start_is_the_reason(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
+    ):
+        def fail(*args: object, **kwargs: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(local, "expected_vectors", fail)
+        assert "MemoryError" in not_ready(make_engine())
+
+
+def not_ready(engine: LocalEngine) -> str:
+    readiness = started(engine).readiness()
+    assert not readiness.ready
+    return str(readiness.reason)
+
+
+class TestClose:
+    def test_it_answers_what_was_admitted_and_refuses_the_rest(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
+    ):
+        engine = started(make_engine())
+        running, go_on = hold_forwards(monkeypatch)
+        receivers = [Receiver(), Receiver()]
+        engine.submit(EmbedRequest("tiny", "text", [WORD]), receivers[0])
+        assert running.wait(PATIENCE_S)
+        engine.submit(EmbedRequest("tiny", "pose", [clip(4)]), receivers[1])
+        closing = in_thread(engine.close)
+        while engine.readiness().ready:
+            threading.Event().wait(0.002)
+        go_on.set()
+        closing()
+        for receiver in receivers:
+            assert receiver.result().embeddings.any()
+        with pytest.raises(EngineStoppedError):
+            engine.embed(EmbedRequest("tiny", "text", [WORD]))
+
+    def test_twice_and_from_two_threads(self, make_engine: Callable[..., LocalEngine]):
+        engine = make_engine()
+        closings = [in_thread(engine.close) for _ in range(2)]
+        for closing in closings:
+            closing()
+        engine.close()
+        assert engine.readiness() == local.Readiness(False, "the engine is shutting down")
+
+    def test_during_a_load_it_ends_and_never_turns_ready(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
+    ):
+        loading, go_on = threading.Event(), threading.Event()
+        real = local.make_backend
+
+        def held(*args: Any, **kwargs: Any) -> Any:
+            loading.set()
+            assert go_on.wait(PATIENCE_S)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(local, "make_backend", held)
+        engine = make_engine()
+        assert loading.wait(PATIENCE_S)
+        assert engine.statuses()["tiny"].state == "loading"
+        request = in_thread(lambda: engine.embed(EmbedRequest("tiny", "text", [WORD])))
+        closing = in_thread(engine.close)
+        go_on.set()
+        closing()
+        with suppress(EngineStoppedError):  # admitted before the close, or refused by it
+            assert request().embeddings.any()  # type: ignore[attr-defined]
+        assert not engine.readiness().ready
+        assert not engine._start.is_alive()
+        assert engine.statuses()["tiny"].state != "loaded"
+
+    def test_no_thread_outlives_it(self, make_engine: Callable[..., LocalEngine]):
+        engine = started(make_engine())
+        engine.embed(EmbedRequest("tiny", "text", [WORD]))
+        engine.close()
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("engine-")]

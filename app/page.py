@@ -79,11 +79,12 @@ def _curl(path: str, example: Any, *, takes_files: bool) -> str:
         return f"curl {BASE_URL}{path} -F pose=@clip.pose"
     if example is None:
         return f"curl {BASE_URL}{path}"
+    send = f"curl {BASE_URL}{path} -H 'Content-Type: application/json' -d"
     if "pose" in example:
-        texts = orjson.dumps(example["text"]).decode()
-        clip = "\"'$(base64 -w0 clip.pose)'\""
-        return f'curl {BASE_URL}{path} --json \'{{"text": {texts}, "pose": [{clip}]}}\''
-    return f"curl {BASE_URL}{path} --json '{orjson.dumps(example).decode()}'"
+        # Through a pipe: a clip is longer than an argument may be.
+        body = orjson.dumps({**example, "pose": ["%s"]}).decode()
+        return f"printf '{body}' \"$(base64 < clip.pose | tr -d '\\n')\" | {send} @-"
+    return f"{send} '{orjson.dumps(example).decode()}'"
 
 
 def _resolve(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:

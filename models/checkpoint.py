@@ -89,9 +89,13 @@ def _rows(named: Mapping[str, StoredTensor], name: str) -> int | None:
 
 
 def expected_shapes(config: ModelConfig, *, vocab_size: int | None) -> dict[str, tuple[int, ...]]:
-    """Shapes of a model's tensors in a file, by name; allocates nothing."""
+    """Shapes of a model's tensors in a file, by name; allocates nothing.
+
+    Args:
+        vocab_size: rows of the file's text word list, for configurations that leave it open.
+    """
     with torch.device("meta"):
-        module = SignClip(config, vocab_size=vocab_size or config.text_tower.vocab_size or 4)
+        module = SignClip(config, vocab_size=config.text_tower.vocab_size or vocab_size or 4)
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     if config.interpolates_positions:
         shapes[POSE_POSITIONS] = (config.pose_tower.positions, config.pose_tower.width)

@@ -206,7 +206,7 @@ def check_vocabulary(path: Path, vocab_size: int) -> None:
     Raises:
         TensorMismatchError: it has more pieces than the model's word list has rows.
     """
-    entry = read_safetensors_header(path).get(TEXT_WORDS) or {"shape": [0]}
-    rows = entry["shape"][0]
+    shape = read_safetensors_header(path).get(TEXT_WORDS, {}).get("shape")
+    rows = shape[0] if shape else 0
     if vocab_size > rows:
         raise TensorMismatchError(str(path), [f"its tokenizer has {vocab_size} pieces, {TEXT_WORDS} {rows} rows"])

@@ -84,6 +84,10 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
         raise CheckpointFormatError(f"{path} is no safetensors file: {error}") from error
     if not isinstance(header, dict):
         raise CheckpointFormatError(f"{path} is no safetensors file: its header is not a mapping")
+    for name, entry in header.items():
+        shape = entry.get("shape") if isinstance(entry, dict) else None
+        if name != "__metadata__" and not (isinstance(shape, list) and all(type(size) is int for size in shape)):
+            raise CheckpointFormatError(f"{path} is no safetensors file: its header gives {name[:100]!r} no shape")
     return header
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from models.catalog import ModelConfig
 from models.embedding import EmbeddingModel
@@ -58,8 +58,9 @@ def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, d
     model = EmbeddingModel(config, tokenizer, backend, digest)
     vectors = {tower: model.encode(tower, [item])[0] for tower, item in items.items()}  # type: ignore[arg-type]
     try:
-        save_file({**vectors, "key": np.frombuffer(key.encode(), dtype=np.uint8)}, record)
-    except (OSError, SafetensorError):
+        # Not save_file: it makes files that only their owner can read.
+        record.write_bytes(save({**vectors, "key": np.frombuffer(key.encode(), dtype=np.uint8)}))
+    except OSError:
         log.info("the weights folder is read-only; the probe is computed at every start", extra={"model": config.name})
     return vectors
 

@@ -18,43 +18,43 @@ class SkippedItem(_Answer):
 class Quality(_Answer):
     """Shares are of frames, in 0–1."""
 
-    frames: int
-    fps: float
-    duration_s: float
-    people: int
-    left_hand: float | None = Field(description="null: the layout has none; so for the other parts")
-    right_hand: float | None
-    face: float | None
-    shoulders: float | None
-    active_hand: str | None
-    warnings: list[str]
+    frames: int = Field(description="frames in the clip")
+    fps: float = Field(description="frames per second")
+    duration_s: float = Field(description="frames over fps, in seconds")
+    people: int = Field(description="people in the file")
+    left_hand: float | None = Field(description="share of frames in which it is seen; null: not in the layout")
+    right_hand: float | None = Field(description="as left_hand")
+    face: float | None = Field(description="as left_hand")
+    shoulders: float | None = Field(description="share of frames in which both are seen; null: not in the layout")
+    active_hand: str | None = Field(description="which hand signs; null when it cannot be told")
+    warnings: list[str] = Field(description="what about the clip will not embed well; empty for a good one")
 
 
 class EmbedAnswer(_Answer):
     """Vectors in the order of the input; null where an item was skipped."""
 
-    embeddings: list[list[float] | str | None]
-    model_name: str
-    dimensions: int
-    normalized: bool
+    embeddings: list[list[float] | str | None] = Field(description="numbers, or base64 where encoding_format says so")
+    model_name: str = Field(description="the model that made them")
+    dimensions: int = Field(description="numbers in a vector")
+    normalized: bool = Field(description="whether vectors have unit length")
     signature: str | None = Field(description="what made the vectors; equal signatures can be compared")
     prompts: list[str] | None = Field(None, description="what was embedded, when sign_language was given")
-    quality: list[Quality | None] | None = None
-    warnings: list[str] | None = None
-    errors: list[SkippedItem] | None = None
+    quality: list[Quality | None] | None = Field(None, description="a report for each clip, when asked for")
+    warnings: list[str] | None = Field(None, description="what was cut, and tags the model has not seen; if any")
+    errors: list[SkippedItem] | None = Field(None, description="index, code and detail of skipped items; if any")
 
 
 class SimilarityAnswer(_Answer):
     """Rows are the clips, columns the texts; both are the same when only one kind was given."""
 
-    cosine: list[list[float]]
-    dot: list[list[float]]
+    cosine: list[list[float]] = Field(description="cosine similarities, rows × columns")
+    dot: list[list[float]] = Field(description="dot products of raw vectors, rows × columns")
     probabilities: list[list[float]] | None = Field(None, description="softmax of dot over the texts")
     rows: list[str] = Field(description="JSON pointers to the items of the request")
     columns: list[str] = Field(description="JSON pointers to the items of the request")
-    model_name: str
-    prompts: list[str] | None = None
-    warnings: list[str] | None = None
+    model_name: str = Field(description="the model that made the vectors")
+    prompts: list[str] | None = Field(None, description="what was embedded, when sign_language was given")
+    warnings: list[str] | None = Field(None, description="what was cut, and tags the model has not seen; if any")
 
 
 class ModelAnswer(_Answer):

@@ -3,12 +3,14 @@
 from flask import Blueprint, Response
 
 from app.counters import exposition
+from app.operations import Operation, operation
 from app.services import services
 
 blueprint = Blueprint("metrics", __name__)
 
 
 @blueprint.get("/metrics")
+@operation(Operation(summary="Counters in Prometheus' text format", answer=None, text=True, statuses=(401,)))
 def metrics() -> Response:
     found = services()
     page = exposition(found.metrics_registry) + found.engine.metrics()

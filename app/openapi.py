@@ -108,6 +108,8 @@ def _responses(about: Operation) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if about.answer is not None:
         content["application/json"] = {"schema": {"$ref": _SCHEMAS + about.answer.__name__}}
+    if about.text:
+        content["text/plain"] = {"schema": {"type": "string"}}
     if about.npy:
         content[NPY] = {"schema": {"type": "string", "format": "binary"}}
     responses: dict[str, Any] = {"200": {"description": "as asked", "content": content}}

@@ -21,6 +21,7 @@ class Operation:
         options: schema of what goes beside a clip that comes as a file; None where clips are not taken as files.
         statuses: those of errors it can answer with, besides 500.
         npy: whether it can answer a raw array.
+        text: whether it answers plain text.
         description: Markdown-free sentences.
     """
 
@@ -30,6 +31,7 @@ class Operation:
     options: type[BaseModel] | None = None
     statuses: tuple[int, ...] = ()
     npy: bool = False
+    text: bool = False
     description: str = ""
 
 

@@ -27,6 +27,7 @@ class Section:
     Attributes:
         example: a JSON body, or "".
         takes_files: whether a clip may come as a file.
+        takes_clips: whether clips can stand in the JSON body.
         curl: a command line that works as pasted, beside a clip.pose where a clip is needed.
     """
 
@@ -39,6 +40,7 @@ class Section:
     answers: list[Row]
     example: str
     takes_files: bool
+    takes_clips: bool
     curl: str
     statuses: list[str]
 
@@ -69,6 +71,7 @@ def _section(path: str, method: str, operation: Mapping[str, Any], schemas: Mapp
         answers=_rows(answer),
         example=orjson.dumps(example, option=orjson.OPT_INDENT_2).decode() if example else "",
         takes_files=takes_files,
+        takes_clips="pose" in request.get("properties", {}),
         curl=_curl(path, example, takes_files=takes_files),
         statuses=[status for status in operation["responses"] if status != "200"],
     )

@@ -17,6 +17,8 @@ log = logging.getLogger("signclip.access")
 failures_log = logging.getLogger("signclip.failures")
 
 REQUEST_ID_HEADER = "X-Request-ID"
+# A method may be any word a client likes; those of RFC 9110 alone become labels and lines in the log.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$")
 
 
@@ -102,9 +104,10 @@ def install(app: Flask) -> None:
         if facts.stages_ms:
             stages = {**facts.stages_ms, "total": total_ms}
             response.headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages.items())
+        method = request.method if request.method in _METHODS else "other"
         route = request.url_rule.rule if request.url_rule else None
         services().metrics.count(
-            method=request.method,
+            method=method,
             route=route or "none",
             status=response.status_code,
             code=facts.code,
@@ -116,7 +119,7 @@ def install(app: Flask) -> None:
             "request",
             extra={
                 "request_id": facts.request_id,
-                "method": request.method,
+                "method": method,
                 "route": route,
                 "status": response.status_code,
                 "code": facts.code,

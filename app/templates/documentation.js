@@ -21,17 +21,31 @@ function shortened(value) {
   return value;
 }
 
+function base64(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
 async function send(form) {
   const headers = {};
   const key = document.getElementById("api-key");
   if (key && key.value) headers["X-API-Key"] = key.value;
+  const clips = form.elements.clips ? [...form.elements.clips.files] : [];
   let body;
-  if (form.elements.files) {
-    body = new FormData();
-    for (const file of form.elements.files.files) body.append("pose", file);
-  } else if (form.elements.body) {
+  if (form.elements.body) {
     body = form.elements.body.value;
+    if (form.elements.clips) {
+      const { pose: placeholder, ...others } = JSON.parse(body);
+      body = JSON.stringify(clips.length ? { ...others, pose: await Promise.all(clips.map(base64)) } : others);
+    }
     headers["Content-Type"] = "application/json";
+  } else if (form.elements.clips) {
+    body = new FormData();
+    for (const clip of clips) body.append("pose", clip);
   }
   const address = location.href.replace(/\/docs.*$/, "") + form.dataset.path;
   return fetch(address, { method: form.dataset.method, headers, body });
@@ -45,11 +59,12 @@ async function show(form) {
   button.disabled = true;
   try {
     const answer = await send(form);
-    const content = await answer.json();
+    const isJson = answer.headers.get("Content-Type").includes("json");
+    const content = isJson ? JSON.stringify(shortened(await answer.json()), null, 2) : await answer.text();
     const timing = answer.headers.get("Server-Timing");
     line.className = answer.ok ? "good" : "bad";
     line.textContent = `${answer.status}${timing ? " · " + timing.replaceAll(";dur=", " ") + " ms" : ""}`;
-    text.textContent = JSON.stringify(shortened(content), null, 2);
+    text.textContent = content;
   } catch (error) {
     line.className = "bad";
     line.textContent = "no answer";

@@ -22,9 +22,11 @@ class Tokenizer:
         fast.no_truncation()
         self._fast = fast
         self.name = name
-        self.vocab_size: int = fast.get_vocab_size()
+        # Not the number of pieces: ids may have gaps, and each must be a row of the model's word list.
+        self.vocab_size: int = 1 + max(fast.get_vocab().values(), default=-1)
         self.cls_id = self._special("[CLS]")
         self.sep_id = self._special("[SEP]")
+        self._special("[UNK]")  # without it, a text with an unknown word cannot be encoded at all
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text's word pieces, of any length, without [CLS] and [SEP]."""

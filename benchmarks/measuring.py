@@ -25,7 +25,7 @@ def take_turns(
     Args:
         cases: by name; each is called once before the first round, which compiles and fills caches.
         rounds: visits to each case.
-        limit_s: no further round starts after this long; there are two at least.
+        limit_s: no further round starts after this long.
         visit_s: a visit repeats a fast case for this long.
     Returns:
         Median seconds of one call, by name.
@@ -35,7 +35,7 @@ def take_turns(
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     began = time.perf_counter()
     for done in range(rounds):
-        if done >= 2 and time.perf_counter() - began > limit_s:
+        if done and time.perf_counter() - began > limit_s:
             break
         for name, case in cases.items():
             visited = time.perf_counter()

@@ -1,0 +1,70 @@
+"""How fast this machine multiplies matrices of the towers' sizes: the limit that a forward pass is held against."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+# bert-base: what its feed-forward layers multiply, seven tenths of a tower's operations.
+WIDTH, INNER = 768, 3072
+# Positions in 32 short texts and in 32 clips of 73 frames.
+POSITIONS = (32 * 8, 32 * 75)
+# Products in one call, up and down in turn, so that handing over the first and last matrix does not count for much.
+CHAIN = 8
+
+
+def operations(positions: int) -> int:
+    """Multiplications and additions of one call."""
+    return CHAIN * 2 * positions * WIDTH * INNER
+
+
+def product_cases(dtype: str, device: str) -> dict[tuple[str, int], Callable[[], object]]:
+    """Calls to time, by library and positions."""
+    cases: dict[tuple[str, int], Callable[[], object]] = {}
+    for positions in POSITIONS:
+        cases["torch", positions] = _in_torch(positions, dtype, device)
+        if device == "cpu" and find_spec("openvino") is not None:
+            cases["openvino", positions] = _in_openvino(positions, dtype)
+    return cases
+
+
+def _matrices(positions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    # Scaled so that the chain neither grows nor vanishes: subnormal numbers would be multiplied at another speed.
+    up = generator.standard_normal((INNER, WIDTH), dtype=np.float32) / np.float32(np.sqrt(WIDTH))
+    down = generator.standard_normal((WIDTH, INNER), dtype=np.float32) / np.float32(np.sqrt(INNER))
+    return generator.standard_normal((positions, WIDTH), dtype=np.float32), up, down
+
+
+def _in_torch(positions: int, dtype: str, device: str) -> Callable[[], object]:
+    import torch
+
+    start, up, down = (torch.from_numpy(m).to(device, getattr(torch, dtype)) for m in _matrices(positions))
+
+    def run() -> object:
+        with torch.inference_mode():
+            hidden = start
+            for _ in range(CHAIN // 2):
+                hidden = torch.nn.functional.linear(torch.nn.functional.linear(hidden, up), down)
+            return hidden[0, 0].item()  # a GPU is only asked until someone wants to know
+
+    return run
+
+
+def _in_openvino(positions: int, dtype: str) -> Callable[[], object]:
+    from models.backends import openvino as backend
+
+    openvino: Any = backend._import_openvino()
+    ops = openvino.opset13
+    start, up, down = _matrices(positions)
+    parameter = ops.parameter([positions, WIDTH], np.float32)
+    hidden = parameter
+    for _ in range(CHAIN // 2):
+        for weights in (up, down):
+            hidden = ops.matmul(hidden, ops.constant(weights), False, True)
+    precision = {"float32": "f32", "bfloat16": "bf16"}[dtype]
+    options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.Core().compile_model(openvino.Model([hidden], [parameter]), "CPU", options)
+    request = compiled.create_infer_request()
+    return lambda: request.infer({0: start}, share_inputs=True, share_outputs=True)

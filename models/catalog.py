@@ -65,7 +65,7 @@ class ModelConfig(_Strict):
     projection: Literal["none", "linear", "linear_l2", "l2"] = "none"
     logit_scale: float = Field(1.0, gt=0, description="dot products of raw vectors are multiplied by it")
     dropout: float = Field(0.1, ge=0, lt=1, description="in training only")
-    tokenizer: str = Field("bert-base-cased", pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    tokenizer: str = Field("bert-base-cased", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")
     lowercase: bool | None = Field(None, description="None: as the tokenizer's own files say")
     prompt: str = Field("<{spoken}> <{sign}> {text}", description="how sign_language and spoken_language become text")
     sign_languages: tuple[str, ...] | None = Field(None, description="tags seen in training; None: not recorded")
@@ -78,6 +78,12 @@ class ModelConfig(_Strict):
     def _prompt_has_text(cls, value: str) -> str:
         if "{text}" not in value:
             raise ValueError("prompt must contain {text}")
+        try:
+            value.format(spoken="", sign="", language="", text="")
+        except (LookupError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"prompt may name {{spoken}}, {{sign}}, {{language}} and {{text}} only: {error}"
+            ) from error
         return value
 
     @model_validator(mode="after")

@@ -66,6 +66,8 @@ def logging_config(level: str) -> dict[str, Any]:
         },
         "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
         "root": {"level": level, "handlers": ["stdout"]},
+        # The development server logs whole addresses, with whatever a user put there.
+        "loggers": {"werkzeug": {"level": "WARNING"}},
     }
 
 

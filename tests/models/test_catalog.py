@@ -73,7 +73,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_and_all():
     ) as e:
         load_catalog().resolve("defualt")
     assert "fingerspelling" in e.value.known
-    with pytest.raises(UnknownModelError, match="no model '☃'. Models:"):
+    with pytest.raises(UnknownModelError, match=r"no model '☃'. Models:"):
         load_catalog().resolve("☃")
 
 

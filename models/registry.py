@@ -103,6 +103,7 @@ class Registry:
         self._max_loaded = max_loaded
         self._lock = threading.Lock()
         self._loaded: OrderedDict[str, EmbeddingModel] = OrderedDict()
+        # Held while a model loads. Never dropped: whoever waits on one must exclude whoever comes later.
         self._loading: dict[str, threading.Lock] = {}
         self._failed: dict[str, ModelsError] = {}
         self._digests: dict[tuple[Path, float], str] = {}
@@ -145,11 +146,9 @@ class Registry:
         except ModelsError as error:
             with self._lock:
                 self._failed[config.name] = error
-                self._loading.pop(config.name, None)
             raise
         with self._lock:
             self._failed.pop(config.name, None)
-            self._loading.pop(config.name, None)
             self._loaded[config.name] = model
             while len(self._loaded) > self._max_loaded:
                 name, _ = self._loaded.popitem(last=False)
@@ -174,11 +173,11 @@ class Registry:
     def _state(self, config: ModelConfig) -> ModelState:
         with self._lock:
             model = self._loaded.get(config.name)
-            loading = config.name in self._loading
+            lock = self._loading.get(config.name)
             failed = self._failed.get(config.name)
         if model is not None:
             return ModelState("loaded", device=model.backend.device, dtype=model.backend.dtype, digest=model.digest)
-        if loading:
+        if lock is not None and lock.locked():
             return ModelState("loading")
         missing = self.weights.missing(config)
         if missing is not None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from app.counters import DIRECTORY, share_between_workers
 from app.services import engine_settings
 from app.settings import SettingsError, load_settings
-from app.telemetry import logging_config
+from engine.logs import logging_config
 from engine.supervisor import EngineSupervisor
 
 try:

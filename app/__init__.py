@@ -10,6 +10,7 @@ from app import access, catalog, documentation, embed, health, metrics, openai, 
 from app.services import EXTENSION, Services
 from app.settings import Settings, load_settings
 from engine.interface import Engine
+from engine.logs import configure_logging
 
 __all__ = ["create_app"]
 
@@ -67,6 +68,6 @@ def __getattr__(name: str) -> Any:
     with _lock:
         if not _serving:
             settings = load_settings()
-            telemetry.configure_logging(settings.log_level)
+            configure_logging(settings.log_level)
             _serving.append(create_app(settings))
     return _serving[0]

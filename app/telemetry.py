@@ -1,13 +1,11 @@
 """What a request leaves behind: its id, its timings, one line in the log. Never what it said."""
 
 import logging
-import logging.config
 import re
 import time
 import traceback
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
 
 from flask import Flask, Response, g, request
 
@@ -49,31 +47,6 @@ def record() -> Record:
         g.record = Record(given if _REQUEST_ID.match(given) else uuid.uuid4().hex, time.monotonic())
     found: Record = g.record
     return found
-
-
-def logging_config(level: str) -> dict[str, Any]:
-    """One JSON object a line on standard output, for this service and for gunicorn."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {
-            "json": {
-                "()": "pythonjsonlogger.json.JsonFormatter",
-                "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-                "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
-                "json_ensure_ascii": False,
-            }
-        },
-        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
-        "root": {"level": level, "handlers": ["stdout"]},
-        # The development server logs whole addresses, with whatever a user put there.
-        "loggers": {"werkzeug": {"level": "WARNING"}},
-    }
-
-
-def configure_logging(level: str) -> None:
-    """Log as logging_config says; for processes whose server does not do it."""
-    logging.config.dictConfig(logging_config(level))
 
 
 def log_failure(error: BaseException) -> None:

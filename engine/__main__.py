@@ -1,7 +1,6 @@
 """`python -m engine`: one engine process behind a socket. gunicorn.conf.py starts it; it also runs alone."""
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -10,8 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from pythonjsonlogger.json import JsonFormatter
-
+from engine.logs import configure_logging
 from engine.settings import EngineSettings
 from models.errors import ModelsError
 
@@ -44,9 +42,7 @@ def _plain(kind: Any) -> Callable[[str], Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     settings, options = parse(arguments)
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{"))
-    logging.basicConfig(level=options.log_level.upper(), handlers=[handler])
+    configure_logging(options.log_level.upper())
     from engine.local import LocalEngine
     from engine.server import EngineServer
 

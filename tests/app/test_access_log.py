@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from app.telemetry import logging_config
+from engine.logs import logging_config
 
 SECRET = "Geheimnis"
 

@@ -1,0 +1,29 @@
+"""How every process of the service logs: one JSON object a line, never a user's text, pose or video."""
+
+import logging.config
+from typing import Any
+
+
+def logging_config(level: str) -> dict[str, Any]:
+    """One JSON object a line on standard output, for this service and for gunicorn."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+                "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+                "json_ensure_ascii": False,
+            }
+        },
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "root": {"level": level, "handlers": ["stdout"]},
+        # The development server logs whole addresses, with whatever a user put there.
+        "loggers": {"werkzeug": {"level": "WARNING"}},
+    }
+
+
+def configure_logging(level: str) -> None:
+    """Log as logging_config says; for processes whose server does not do it."""
+    logging.config.dictConfig(logging_config(level))

@@ -34,8 +34,11 @@ SMALLEST_HAND = 1e-4
 """Shoulder widths: a missing hand has 21 equal points, extent 0 up to rounding; real ones measure 0.05 and more."""
 FARTHEST = 4.0
 """Shoulder widths, or palms: larger numbers are tracking faults and would drown everything else in a frame."""
-CROPS = ((0.0, 1.0), (0.1, 0.9), (0.2, 0.8), (0.25, 0.95))
-"""Start and end of each reading, as shares of the clip; training draws up to a quarter off either side."""
+CROPS = ((0.15, 0.85), (0.15, 0.75), (0.25, 0.85), (0.25, 0.75))
+"""Start and end of each reading, as shares of the clip. What lies outside is the way to the letter and back: a nearest
+neighbour by bone directions names 60 % of the lexicon's letters from the middle half of clips, 46 % from whole ones."""
+STEPS = 8
+"""Moments a reading: two thirds of the frames that a typical clip of 25 has there."""
 
 
 def split_hands(pose_features: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,7 +196,7 @@ class HandGeometry(nn.Module):
         out_dim: numbers per moment.
     """
 
-    def __init__(self, steps: int = 12) -> None:
+    def __init__(self, steps: int = STEPS) -> None:
         super().__init__()
         self.steps = steps
         self.crops = len(CROPS)

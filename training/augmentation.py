@@ -23,22 +23,23 @@ Lower than that `drop_idle_hand` finds it, at serving and here."""
 class Augmentation:
     """Strengths; the defaults are those of the study in fingerspelling.md. All zero changes nothing."""
 
-    crop: float = 0.25
+    least_crop: float = 0.1
+    crop: float = 0.35
     time_jitter: float = 0.3
     time_warp: float = 0.1
     rotation: float = 7.0
     scale: float = 0.1
     shear: float = 0.06
     depth: float = 0.25
-    corrected_depth: float = 0.5
+    corrected_depth: float = 0.25
     hand_rotation: float = 12.0
     shift: float = 0.15
     hand_shift: float = 0.04
     noise: float = 0.004
     point_dropout: float = 0.05
-    left_dropout: float = 0.1
+    left_dropout: float = 0.05
     frame_dropout: float = 0.08
-    idle_left: float = 0.4
+    idle_left: float = 0.2
 
 
 def draw_moments(frame_counts: Tensor, steps: int, strength: Augmentation, chance: Generator) -> Tensor:
@@ -47,14 +48,15 @@ def draw_moments(frame_counts: Tensor, steps: int, strength: Augmentation, chanc
     Args:
         frame_counts: int (batch,).
         steps: moments per clip.
-        strength: `crop` is the largest share cut off either end, `time_warp` the largest bend of the pace as a share
-            of the part read, `time_jitter` a share of the distance between moments.
+        strength: between `least_crop` and `crop` of the clip are cut off either end, `time_warp` is the largest bend of
+            the pace as a share of the part read, `time_jitter` a share of the distance between moments.
     Returns:
         float32 (batch, steps), in frames; between 0 and frame_counts - 1.
     """
     batch = len(frame_counts)
     start, cut, bend = torch.rand(3, batch, 1, generator=chance)
-    start, end = start * strength.crop, 1 - cut * strength.crop
+    span = strength.crop - strength.least_crop
+    start, end = strength.least_crop + start * span, 1 - strength.least_crop - cut * span
     pace = torch.linspace(0, 1, steps)
     bent = pace + (2 * bend - 1) * strength.time_warp * torch.sin(math.pi * pace)
     jitter = torch.randn(batch, steps, generator=chance) * strength.time_jitter / max(steps - 1, 1)

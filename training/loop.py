@@ -142,8 +142,8 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _learning_rate(step, run))
     for step in range(run.steps):
         rows = torch.randint(len(clips), (run.batch_size,), generator=tensor_chance)
-        geometry = draw_geometry(data, rows, model, run, tensor_chance)
         texts, named = draw_texts(data, rows, run, text_chance)
+        geometry = draw_geometry(data, rows, model, run, tensor_chance)
         poses, text_vectors = _embed(model, geometry, texts, tokenizer, bfloat16=run.bfloat16)
         scores = text_vectors @ poses.T * log_scale.exp().clamp(max=LARGEST_SCALE)
         targets = soft_targets(rows, data.letters[rows], named, same_letter=run.same_letter)

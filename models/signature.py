@@ -8,6 +8,11 @@ from models.catalog import ModelConfig
 
 # Raised whenever the same weights would give other numbers (pooling, positions, text clean-up).
 ARCHITECTURE_VERSION = 1
+# What of a configuration moves a vector. Two may share their weights and differ in any of it.
+_FIELDS = {
+    *("features", "feature_dim", "embed_dim", "max_frames", "max_tokens", "pose_tower", "text_tower", "pose_frontend"),
+    *("convolutions", "projection", "logit_scale", "tokenizer", "lowercase"),
+}
 
 
 def signature(
@@ -25,8 +30,8 @@ def signature(
         "architecture": ARCHITECTURE_VERSION,
         "digest": digest,
         "dtype": dtype,
-        "features": [config.features, features_version],
-        "limits": [config.max_frames, config.max_tokens],
+        "features_version": features_version,
+        "model": config.model_dump(mode="json", include=_FIELDS),
         "options": dict(sorted(options.items())),
     }
     packed = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,113 @@
+"""What can be wrong with a video, and with the process that looks at it.
+
+VideoError
+├── VideoUnreadableError    the bytes are no video that is read here, or are damaged
+│   ├── VideoCodecError     its pictures are coded in a way that is not read here
+│   ├── VideoTruncatedError it ends before what it declares
+│   └── VideoSizeChangeError  its pictures change size on the way
+├── VideoEmptyError         no pictures in it, or only a cover
+├── VideoTooLargeError      bytes, sides, pixels, rate or memory exceed a limit
+├── VideoTooLongError       frames or seconds exceed a limit
+├── VideoTooSlowError       one frame takes longer than any should
+└── NobodyInViewError       nobody is seen in most frames
+
+EstimatorError              the video may be good, its estimation did not come to an end
+├── EstimatorLostError      the process died on it
+└── EstimationStoppedError  nobody wants the result any more
+
+Every class has a stable ``code``; every message says what was wrong, the value and the limit.
+"""
+
+from __future__ import annotations
+
+
+class VideoError(Exception):
+    """Anything that makes a video unusable; the message may be shown to whoever sent it."""
+
+    code = "video_invalid"
+
+
+class VideoUnreadableError(VideoError):
+    """The bytes are no video that is read here, or are damaged."""
+
+    code = "video_unreadable"
+
+
+class VideoCodecError(VideoUnreadableError):
+    """The pictures are coded in a way that is not read here."""
+
+    code = "video_codec_unsupported"
+
+
+class VideoTruncatedError(VideoUnreadableError):
+    """The video ends before what it declares."""
+
+    code = "video_truncated"
+
+
+class VideoSizeChangeError(VideoUnreadableError):
+    """The pictures change size on the way."""
+
+    code = "video_size_changes"
+
+
+class VideoEmptyError(VideoError):
+    """There are no pictures, or only a cover."""
+
+    code = "video_empty"
+
+
+class VideoTooLargeError(VideoError):
+    """Bytes, sides, pixels, rate or memory exceed a limit."""
+
+    code = "video_too_large"
+
+
+class VideoTooLongError(VideoError):
+    """Frames or seconds exceed a limit."""
+
+    code = "video_too_long"
+
+
+class VideoTooSlowError(VideoError):
+    """One frame takes longer than any should."""
+
+    code = "video_too_slow"
+
+
+class NobodyInViewError(VideoError):
+    """Nobody is seen in most frames."""
+
+    code = "video_nobody_in_view"
+
+
+class EstimatorError(Exception):
+    """The video may be good, but its estimation did not come to an end."""
+
+    code = "estimator_failed"
+
+
+class EstimatorLostError(EstimatorError):
+    """The process died on the video."""
+
+    code = "estimator_lost"
+
+    def __init__(self, message: str, *, retry_after_s: float = 2.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class EstimationStoppedError(EstimatorError):
+    """Nobody wants the result any more."""
+
+    code = "estimation_stopped"
+
+
+_NAMED = {
+    cls.__name__: cls for cls in list(globals().values()) if isinstance(cls, type) and issubclass(cls, VideoError)
+}
+
+
+def video_error(name: str, message: str) -> VideoError:
+    """Rebuild an error of the first tree, as it came from another process; an unknown name gives the root."""
+    return _NAMED.get(name, VideoError)(message)

@@ -9,6 +9,7 @@ import pytest
 from engine.batcher import Batcher
 from engine.errors import DeadlineExceededError, EngineStoppedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult
+from engine.queue import Ticket
 from engine.waiting import wait_for
 from tests.engine.fakes import (
     POISON,
@@ -72,8 +73,14 @@ class TestDeadlines:
     ):
         models.here["m"].close_gate()
         late = EmbedRequest("m", "text", [text(1, 2)], deadline=time.monotonic() + 0.05)
+        tickets: list[Ticket] = []
+
+        def cancel(_: object) -> None:
+            batcher.cancel(tickets[0])
+
         with pytest.raises(DeadlineExceededError):  # while its forward runs
-            wait_for(lambda deliver: batcher.submit(late, deliver), batcher.cancel, late.deadline)
+            wait_for(lambda deliver: tickets.append(batcher.submit(late, deliver)), cancel, late.deadline)
+        assert [ticket.over for ticket in tickets] == [True]
         models.here["m"].gate.set()
         for item in texts(5):
             request = EmbedRequest("m", "text", [item])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from models.catalog import ModelConfig
+from models.weights import WeightsFolder
 from tests import make_checkpoint
+from tests.models.origins import FILE_ID, Origins, serve
 
 SMALL = {
     "name": "small",
@@ -24,6 +28,8 @@ SMALL = {
     "pose_tower": {"layers": 1, "width": 32, "heads": 4, "inner": 64},
     "text_tower": {"layers": 2, "width": 32, "heads": 4, "inner": 64},
 }
+# Large enough for a file of several of gdown's chunks of half a megabyte, so that it can break in the middle.
+SMALL_VOCABULARY = 12_000
 Tensors = OrderedDict[str, torch.Tensor]
 
 
@@ -68,3 +74,35 @@ def save_checkpoint(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture
+def origins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: Path, make_tensors: Callable[..., Tensors]
+) -> Iterator[Origins]:
+    """Stand-ins for Drive and the hub that hold `small`'s checkpoint and its tokenizer `bert-small`."""
+    buffer = io.BytesIO()
+    torch.save({"cfg": None, "model": make_tensors(small_config(), vocab_size=SMALL_VOCABULARY)}, buffer)
+    with serve(tmp_path, monkeypatch) as origins:
+        origins.files = {FILE_ID: buffer.getvalue()}
+        origins.repository = {
+            "vocab.txt": (tiny_weights / "tiny" / "tokenizer" / "vocab.txt").read_bytes(),
+            "tokenizer_config.json": b'{"do_lower_case": false}',
+            "config.json": b'{"model_type": "bert"}',
+            "model.safetensors": b"what nobody asks for",
+        }
+        yield origins
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> WeightsFolder:
+    """A weights folder that knows `small`, a model on Drive, and holds nothing of it."""
+    folder = tmp_path / "weights"
+    (folder / "small").mkdir(parents=True)
+    config = {
+        **{key: value for key, value in SMALL.items() if key != "name"},
+        "tokenizer": "bert-small",
+        "download": {"drive_file": FILE_ID, "experiment": "runs/small"},
+    }
+    (folder / "small" / "config.yaml").write_text(yaml.safe_dump(config))
+    return WeightsFolder(folder)

@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from engine.batcher import Batcher
 from engine.budget import BatchBudget
@@ -17,7 +21,7 @@ from engine.queue import Ticket
 from engine.settings import BATCH_TOKENS, EngineSettings
 from engine.waiting import Deliver, wait_for
 from models.backends.choice import choose_device, choose_dtype, make_backend
-from models.catalog import load_catalog
+from models.catalog import ModelConfig, load_catalog
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
@@ -153,7 +157,9 @@ class LocalEngine:
             for name in self._preload:
                 if self._closing:
                     return
-                self._prove(self.registry.get(name))
+                model = self.registry.get(name)
+                self._prove(model)
+                self._warm_up(model)
         except (ModelsError, EngineError) as error:
             log.error("not ready", extra={"error": str(error)})
             self._readiness = Readiness(False, str(error))
@@ -179,3 +185,27 @@ class LocalEngine:
                 raise ModelFailedError(
                     f"model {config.name!r}: the {tower} tower strays {error:.1e} from its probe, past {tolerance}"
                 )
+
+    def _warm_up(self, model: EmbeddingModel) -> None:
+        """Run batches of a real size, so that the budget knows the device's rate before the first request comes."""
+        if self.settings.batch_tokens is not None:
+            return
+        for tower, items in warm_up_items(model.config, model.tokenizer.vocab_size).items():
+            # Twice: the first batch of a shape also pays for preparing its kernels.
+            for _ in range(2):
+                self.embed(EmbedRequest(model.config.name, tower, items()))  # type: ignore[arg-type]
+
+
+def warm_up_items(config: ModelConfig, vocab_size: int) -> Mapping[str, Callable[[], list[npt.NDArray[Any]]]]:
+    """Makers of about BATCH_TOKENS positions of random texts and clips, never the same twice: the cache knows none."""
+    generator = np.random.default_rng()
+    tokens, frames = min(8, config.max_tokens - 1), min(64, config.max_frames)
+
+    def texts() -> list[npt.NDArray[Any]]:
+        return list(generator.integers(0, vocab_size, (BATCH_TOKENS // tokens, tokens), dtype=np.int32))
+
+    def clips() -> list[npt.NDArray[Any]]:
+        shape = (BATCH_TOKENS // (frames + 2), frames, config.feature_dim)
+        return list(generator.standard_normal(shape, dtype=np.float32))
+
+    return {"text": texts, "pose": clips}

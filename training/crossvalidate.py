@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from evaluation.letters import add_resting_left_hand, embed_clips, letter_ranks, spread_over_groups, summarize_ranks
 from evaluation.nearest import nearest_ranks, warped_distances
+from evaluation.results import record
 from models.architecture import SignClip
 from models.catalog import load_catalog
 from poses import FeatureOptions
@@ -174,7 +175,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--final", action="store_true", help="the partition that no choice was made on")
     parser.add_argument("--results", type=Path, default=Path("runs/crossvalidation"), help="folder for folds' ranks")
-    parser.add_argument("--json", type=Path, help="also write the table here")
+    parser.add_argument("--json", type=Path, help="results file that also gets the table")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -187,7 +188,7 @@ def main() -> None:
     summary = summarize(scored, score_baseline(clips, partition), signs)
     print_table("partition kept to the end" if arguments.final else "the protocol's five splits", summary)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(summary, indent=2) + "\n")
+        record(arguments.json, "final_partition" if arguments.final else "protocol", summary)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ This asks whether it knows what it was shown; what it makes of new signers is tr
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
 from evaluation.letters import embed_clips
+from evaluation.results import record
 from evaluation.retrieval import pose_to_text, text_to_pose
 from models.architecture import SignClip
 from models.catalog import load_catalog
@@ -55,7 +55,7 @@ def main() -> None:
     """Score the shipped weights from the command line."""
     parser = argparse.ArgumentParser(prog="python -m training.dictionary", description=__doc__)
     parser.add_argument("model", nargs="?", default="fingerspelling")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="results file that also gets the figures")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config = load_catalog()[arguments.model]
@@ -65,7 +65,7 @@ def main() -> None:
     figures = score_dictionary(model, tokenizer, read_lexicon())
     print_dictionary(figures)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        record(arguments.json, "dictionary", figures)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from models.architecture import SignClip
 from models.catalog import ModelConfig
 from models.hand_geometry import describe_hands, mirror_left_handed, read_moments, split_hands
-from training.augmentation import augment, draw_moments
+from training.augmentation import Augmentation, augment, draw_moments
 from training.datasets.fingerspelling import Clip, depth_corrections
 from training.experiment import Experiment
 from training.loss import soft_targets, symmetric_info_nce
@@ -57,15 +57,17 @@ def _right_dominant_hands(clip: Clip) -> tuple[Tensor, Tensor]:
     return points[0], seen[0]
 
 
-def draw_geometry(data: LetterClips, rows: Tensor, model: SignClip, run: Experiment, chance: torch.Generator) -> Tensor:
+def draw_geometry(
+    data: LetterClips, rows: Tensor, model: SignClip, strength: Augmentation, chance: torch.Generator
+) -> Tensor:
     """Read and describe clips as if each had been filmed anew; float32 (rows, steps, features)."""
     reader = model.pose_tower.geometry
     if reader is None:
-        raise ValueError(f"model {run.model!r} reads no hand geometry, which is all this data set is good for")
-    moments = draw_moments(data.frame_counts[rows], reader.steps, run.augmentation, chance)
+        raise ValueError(f"model {model.config.name!r} reads no hand geometry, which is all this data set is good for")
+    moments = draw_moments(data.frame_counts[rows], reader.steps, strength, chance)
     # Only the moments' neighbours are gathered: the longest clip is ten times the typical one.
     points, seen = read_moments(data.points, data.seen, moments, rows)
-    points, seen = augment(points, seen, data.depth[rows], run.augmentation, chance)
+    points, seen = augment(points, seen, data.depth[rows], strength, chance)
     return describe_hands(points, seen)
 
 
@@ -143,7 +145,7 @@ def train(
     for step in range(run.steps):
         rows = torch.randint(len(clips), (run.batch_size,), generator=tensor_chance)
         texts, named = draw_texts(data, rows, run, text_chance)
-        geometry = draw_geometry(data, rows, model, run, tensor_chance)
+        geometry = draw_geometry(data, rows, model, run.augmentation_at(step), tensor_chance)
         poses, text_vectors = _embed(model, geometry, texts, tokenizer, bfloat16=run.bfloat16)
         scores = text_vectors @ poses.T * log_scale.exp().clamp(max=LARGEST_SCALE)
         targets = soft_targets(rows, data.letters[rows], named, same_letter=run.same_letter)

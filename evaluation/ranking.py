@@ -13,7 +13,7 @@ TOP = 10
 
 @dataclass(frozen=True)
 class TileSize:
-    """Queries and candidates scored together; 1024 × 8192 scores of 8 bytes are 64 MiB, and sorting takes as much again."""
+    """Queries and candidates scored together; 1024 × 8192 scores of 8 bytes are 64 MiB, and sorting as much again."""
 
     rows: int = 1024
     columns: int = 8192

@@ -34,8 +34,9 @@ class BatchBudget:
         return int(min(_LARGEST_TOKENS, max(_SMALLEST_TOKENS, rate * self._target_s)))
 
     def observe(self, group: Group, *, tokens: int, seconds: float) -> None:
-        """Learn from a batch of `tokens` padded positions; one far below the budget says little and is left out."""
-        if seconds <= 0 or tokens < max(_SMALLEST_TOKENS, self.tokens(group) // 4):
+        """Learn from a batch of `tokens` padded positions, unless it was both small and quick: that says little."""
+        small = tokens < max(_SMALLEST_TOKENS, self.tokens(group) // 4)
+        if seconds <= 0 or (small and seconds < self._target_s / 2):
             return
         rate = tokens / seconds
         known = self._rates.get(group)

@@ -45,6 +45,11 @@ class EmbeddingModel:
             ShapeError: an item is empty, too long, or of another number of features.
         """
         lengths = np.array([len(item) for item in items])
+        longest = self.config.max_tokens - 1 if tower == "text" else self.config.max_frames
+        if not (lengths.min() >= 1 and lengths.max() <= longest):
+            raise ShapeError(
+                f"{tower} items of {lengths.min()} to {lengths.max()}; model {self.config.name!r} takes 1 to {longest}"
+            )
         mask = np.arange(lengths.max())[None, :] < lengths[:, None]  # (items, longest)
         if tower == "text":
             input_ids = np.zeros(mask.shape, dtype=np.int64)

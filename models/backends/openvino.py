@@ -28,7 +28,7 @@ GRAPH_VERSION = 1
 _PRECISION = {"float32": "f32", "bfloat16": "bf16"}
 
 
-def _import_openvino() -> ModuleType:
+def import_openvino() -> ModuleType:
     """Import OpenVINO with its telemetry package out of reach: it reports imports and conversions otherwise."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     module: ModuleType = importlib.import_module("openvino")
@@ -56,7 +56,7 @@ class OpenVinoBackend:
 
     def __init__(self, path: Path, config: ModelConfig, *, dtype: str, threads: int | None = None) -> None:
         self.dtype = dtype
-        openvino = _import_openvino()
+        openvino = import_openvino()
         core = openvino.Core()
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISION[dtype], "PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
@@ -98,7 +98,7 @@ def _convert_once(path: Path, config: ModelConfig, folder: Path) -> None:
         if is_converted(path, config):
             return
         log.info("converting a model for OpenVINO", extra={"model": config.name})
-        openvino = _import_openvino()
+        openvino = import_openvino()
         part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
         try:
             for tower, graph in convert_towers(path, config).items():
@@ -120,7 +120,7 @@ def _drop_outdated(folder: Path, config: ModelConfig) -> None:
 
 def convert_towers(path: Path, config: ModelConfig) -> dict[str, Any]:
     """Trace both towers of a model into OpenVINO graphs that take any batch and length."""
-    openvino = _import_openvino()
+    openvino = import_openvino()
     import torch
 
     from models.checkpoint import load_model

@@ -7,10 +7,11 @@ import tempfile
 from dataclasses import replace
 
 from app.counters import DIRECTORY, share_between_workers
-from app.services import engine_settings
+from app.services import engine_settings, estimator_settings
 from app.settings import SettingsError, load_settings
 from engine.logs import logging_config
-from engine.supervisor import EngineSupervisor
+from engine.supervisor import EngineSupervisor, ProcessSupervisor
+from estimators.supervisor import EstimatorSupervisor
 
 try:
     settings = load_settings()
@@ -26,7 +27,7 @@ worker_connections = threads + 1000
 # The original service ran with -t 300.
 timeout = 300
 # Longer than a request may take, so that a stopping worker answers what it admitted.
-graceful_timeout = int(settings.timeout_s) + 10
+graceful_timeout = int(max(settings.timeout_s, settings.video_timeout_s)) + 10
 keepalive = 15
 # Heartbeats through a file on a disk can stall a worker for seconds.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -38,20 +39,29 @@ logconfig_dict = {
 }
 
 
-supervisors: list[EngineSupervisor] = []
+supervisors: list[ProcessSupervisor] = []
 
 
 def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Start one engine a device before any worker: four workers share one copy of each model."""
+    """Start one engine a device and the estimators before any worker: four workers share one copy of each model."""
     os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="signclip-metrics-")
-    if settings.engine_address:
-        return
-    for number, device in enumerate(settings.device.split(",")):
-        engine = replace(engine_settings(settings), device=device)
-        supervisors.append(EngineSupervisor(engine, name=f"engine{number}", drain_s=graceful_timeout))
-        supervisors[-1].start()
-    # The workers, forked from this process, find the engines by this setting.
-    os.environ["SIGNCLIP_ENGINE_ADDRESS"] = ",".join(supervisor.address for supervisor in supervisors)
+    # The workers, forked from this process, find what is started here by these settings.
+    if not settings.engine_address:
+        os.environ["SIGNCLIP_ENGINE_ADDRESS"] = ",".join(map(start_engine, settings.device.split(",")))
+    if not settings.estimator_address:
+        estimators = EstimatorSupervisor(estimator_settings(settings), drain_s=graceful_timeout)
+        supervisors.append(estimators)
+        estimators.start()
+        os.environ["SIGNCLIP_ESTIMATOR_ADDRESS"] = estimators.address
+
+
+def start_engine(device):  # type: ignore[no-untyped-def]
+    """Start the engine of a device; returns its address."""
+    engine = replace(engine_settings(settings), device=device)
+    supervisor = EngineSupervisor(engine, name=f"engine{len(supervisors)}", drain_s=graceful_timeout)
+    supervisors.append(supervisor)
+    supervisor.start()
+    return supervisor.address
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -65,7 +75,7 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
 
 def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Stop the engines when the last worker has ended; they answer what they admitted."""
+    """Stop engines and estimators when the last worker has ended; they answer what they admitted."""
     shutil.rmtree(os.environ[DIRECTORY], ignore_errors=True)
     for supervisor in supervisors:
         supervisor.stop()

@@ -11,6 +11,7 @@ from app.services import EXTENSION, Services
 from app.settings import Settings, load_settings
 from engine.interface import Engine
 from engine.logs import configure_logging
+from estimators.interface import Estimators
 
 __all__ = ["create_app"]
 
@@ -27,12 +28,14 @@ _BLUEPRINTS = (
 _TOLD = ("X-Request-ID", "Server-Timing", "Retry-After", "X-SignCLIP-Model", "X-SignCLIP-Signature")
 
 
-def create_app(settings: Settings | None = None, engine: Engine | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None, engine: Engine | None = None, estimators: Estimators | None = None
+) -> Flask:
     """Build the application.
 
     Args:
         settings: None reads the environment.
-        engine: None builds one in this process on first need.
+        engine, estimators: None builds them in this process on first need, or their clients.
     Raises:
         SettingsError: the environment is wrong.
         CatalogError: a model's configuration is wrong.
@@ -40,7 +43,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     settings = settings if settings is not None else load_settings()
     application = Flask(__name__, static_folder=None)
     application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    application.extensions[EXTENSION] = Services(settings, engine)
+    application.extensions[EXTENSION] = Services(settings, engine, estimators)
     telemetry.install(application)
     problems.install(application)
     access.install(application, settings)

@@ -2,7 +2,9 @@
 
 import os
 import threading
+from collections.abc import Callable
 from functools import cached_property
+from typing import Generic, Protocol, TypeVar
 
 from flask import current_app
 from prometheus_client import CollectorRegistry
@@ -13,6 +15,10 @@ from engine.client import EngineClient
 from engine.interface import Engine
 from engine.settings import EngineSettings
 from engine.spread import SpreadEngine
+from estimators.client import EstimatorClient
+from estimators.interface import Estimators
+from estimators.local import LocalEstimators
+from estimators.settings import EstimatorSettings
 from models.catalog import ModelConfig, load_catalog
 from models.errors import UnknownModelError
 from models.signature import signature
@@ -42,14 +48,50 @@ def engine_settings(settings: Settings) -> EngineSettings:
     )
 
 
+def estimator_settings(settings: Settings) -> EstimatorSettings:
+    """The estimators' share of the service's settings."""
+    return EstimatorSettings(workers=settings.video_workers, max_waiting=settings.max_queue_videos)
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Part = TypeVar("Part", bound=_Closable)
+
+
+class _PerProcess(Generic[Part]):
+    """A part that is built on first need and anew after a fork: neither threads nor sockets survive one."""
+
+    def __init__(self, build: Callable[[], Part], part: Part | None) -> None:
+        self._build = build
+        self._part = part
+        self._owner_pid = os.getpid()
+        self._lock = threading.Lock()
+
+    def get(self) -> Part:
+        with self._lock:
+            if self._part is None or self._owner_pid != os.getpid():
+                self._part = self._build()
+                self._owner_pid = os.getpid()
+            return self._part
+
+    def close(self) -> None:
+        with self._lock:
+            if self._part is not None and self._owner_pid == os.getpid():
+                self._part.close()
+
+
 class Services:
     """Shared by all threads of one process.
 
     The engine is built on first need, so that a server forks before any thread pool or device is there.
     """
 
-    def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
+    def __init__(self, settings: Settings, engine: Engine | None = None, estimators: Estimators | None = None) -> None:
         """
+        Args:
+            engine, estimators: None builds them on first need.
         Raises:
             CatalogError: a model's configuration is wrong.
             SettingsError: the settings name a model that is not in the catalog.
@@ -60,24 +102,23 @@ class Services:
         self._check_names()
         self.metrics_registry = CollectorRegistry()
         self.metrics = RequestMetrics(self.metrics_registry)
-        self._lock = threading.Lock()
-        self._engine = engine
-        self._owner_pid = os.getpid()
+        self._engine = _PerProcess(lambda: _build_engine(settings), engine)
+        self._estimators = _PerProcess(lambda: _build_estimators(settings), estimators)
 
     @property
     def engine(self) -> Engine:
         """The engine of this process; the first call builds it."""
-        with self._lock:
-            if self._engine is None or self._owner_pid != os.getpid():
-                self._engine = _build_engine(self.settings)
-                self._owner_pid = os.getpid()
-            return self._engine
+        return self._engine.get()
 
     def close(self) -> None:
-        """Let the engine answer what it admitted, then end it. May be called twice."""
-        with self._lock:
-            if self._engine is not None and self._owner_pid == os.getpid():
-                self._engine.close()
+        """Let engine and estimators answer what they admitted, then end them. May be called twice."""
+        self._engine.close()
+        self._estimators.close()
+
+    @property
+    def estimators(self) -> Estimators:
+        """The estimators of this process; the first call builds them."""
+        return self._estimators.get()
 
     def model(self, name: str | None) -> ModelConfig:
         """Find a model that can serve.
@@ -103,6 +144,11 @@ class Services:
             return None
         version = FEATURE_KINDS[config.features].version
         return signature(config, digest=digest, dtype=dtype, features_version=version, options=options)
+
+    @cached_property
+    def video_admission(self) -> threading.BoundedSemaphore:
+        """Places for requests with videos, whose bodies are large."""
+        return threading.BoundedSemaphore(self.settings.max_video_requests)
 
     @cached_property
     def admission(self) -> threading.BoundedSemaphore:
@@ -131,6 +177,13 @@ def _build_engine(settings: Settings) -> Engine:
     from engine.local import LocalEngine  # torch may come with it
 
     return LocalEngine(engine_settings(settings))
+
+
+def _build_estimators(settings: Settings) -> Estimators:
+    """A client of the estimators that run beside this process, or estimators of its own."""
+    if settings.estimator_address:
+        return EstimatorClient(settings.estimator_address)
+    return LocalEstimators(estimator_settings(settings))
 
 
 def services() -> Services:

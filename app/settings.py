@@ -67,6 +67,27 @@ class Settings(BaseSettings):
         262_144, ge=8192, description="tokens and frames that may wait for the model; past it 429"
     )
     text_cache_items: int = Field(20_000, ge=0, description="texts whose vectors are remembered; 0: none")
+    video_workers: int | None = Field(
+        None, ge=1, le=1024, description="processes that estimate poses of videos, 0.4 GB each; unset: one a core"
+    )
+    estimator_address: str | None = Field(
+        None,
+        description="socket of running estimators (`python -m estimators`); unset: gunicorn starts its own, other "
+        "servers run them themselves",
+    )
+    max_queue_videos: int = Field(64, ge=0, description="videos that may wait for a process; past it 429")
+    max_videos: int = Field(16, ge=1, description="videos in one request; past it 413")
+    max_video_bytes: int = Field(
+        100 * _MIB, ge=1024, description="bytes of the videos of one request; past it 413; base64 takes a third more"
+    )
+    max_video_s: float = Field(120.0, gt=0, le=3600, description="seconds of one video; past it 422")
+    max_video_side: int = Field(4096, ge=16, le=8192, description="pixels of a video's width or height; past it 422")
+    max_video_requests: int = Field(
+        8, ge=1, le=900, description="requests with videos that one web worker takes at once; past it 429"
+    )
+    video_timeout_s: float = Field(
+        300.0, gt=0, le=3600, description="seconds until a request with videos is answered 504"
+    )
     timeout_s: float = Field(120.0, gt=0, le=3600, description="seconds until a request is answered 504")
     max_requests: int = Field(
         64, ge=1, le=900, description="requests with work to do that one web worker takes at once; past it 429"

@@ -1,4 +1,4 @@
-"""Starts an engine process, watches it, and starts it again with the models it had."""
+"""Starts a process behind a socket, watches it, and starts it again; an engine, with the models it had."""
 
 import logging
 import os
@@ -14,33 +14,32 @@ from pathlib import Path
 from engine.settings import EngineSettings
 
 log = logging.getLogger(__name__)
-# An engine that ends within this many seconds of its start is started again ever more slowly, up to the longest pause.
+# A process that ends within this many seconds of its start is started again ever more slowly, up to the longest pause.
 HEALTHY_AFTER_S = 10.0
 LONGEST_PAUSE_S = 10.0
 
 
-class EngineSupervisor:
-    """One engine process and the private directory of its socket.
+class ProcessSupervisor:
+    """One process and the private directory of its socket.
 
     Args:
-        name: tells the sockets of several engines apart.
-        drain_s: how long a stopping engine may take to answer what it admitted.
+        name: what the process is, in logs and in the name of its socket.
+        drain_s: how long it may take to answer what it admitted, once it is told to stop.
     """
 
-    def __init__(self, settings: EngineSettings, *, name: str = "engine", drain_s: float = 30.0) -> None:
-        self._settings = settings
+    def __init__(self, name: str, *, drain_s: float) -> None:
+        self._name = name
         self._drain_s = drain_s
         # mkdtemp makes it 0700: whoever can enter can ask for vectors, and nobody else can.
         self._directory = Path(tempfile.mkdtemp(prefix="signclip-"))
-        self.address = f"ipc://{self._directory / name}.sock"
-        self._record = self._directory / "loaded"
+        self.socket_path = str(self._directory / name) + ".sock"
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._watcher = threading.Thread(target=self._watch, name="engine-supervisor", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name=f"{name}-supervisor", daemon=True)
 
     @property
     def pid(self) -> int | None:
-        """Process id of the engine that runs now."""
+        """Process id of the process that runs now."""
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
@@ -48,7 +47,7 @@ class EngineSupervisor:
         self._watcher.start()
 
     def stop(self) -> None:
-        """Let the engine answer what it admitted, then end it; after drain_s it is killed. May be called twice."""
+        """Let the process answer what it admitted, then end it; after drain_s it is killed. May be called twice."""
         self._stopping.set()
         process = self._process
         if process is not None:
@@ -56,26 +55,21 @@ class EngineSupervisor:
             try:
                 process.wait(self._drain_s)
             except subprocess.TimeoutExpired:
-                log.warning("the engine did not drain in time", extra={"seconds": self._drain_s})
+                log.warning("%s did not drain in time", self._name, extra={"seconds": self._drain_s})
                 process.kill()
                 process.wait()
         if self._watcher.is_alive():
             self._watcher.join()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _spawn(self) -> None:
-        settings = replace(self._settings, preload=self._models_it_had())
-        command = [sys.executable, "-m", "engine", "--address", self.address, "--parent", str(os.getpid())]
-        command += ["--record", str(self._record), *command_line(settings)]
-        # A session of its own: Ctrl-C in a terminal reaches the web server, which then stops the engine in order.
-        self._process = subprocess.Popen(command, cwd=Path(__file__).parent.parent, start_new_session=True)
+    def _command(self) -> list[str]:
+        """Arguments of Python that start the process; asked anew at every start."""
+        raise NotImplementedError
 
-    def _models_it_had(self) -> tuple[str, ...]:
-        try:
-            had = self._record.read_text(encoding="utf-8").split()
-        except OSError:
-            had = []
-        return tuple(dict.fromkeys([*self._settings.preload, *had]))
+    def _spawn(self) -> None:
+        command = [sys.executable, *self._command(), "--parent", str(os.getpid())]
+        # A session of its own: Ctrl-C in a terminal reaches the web server, which then stops the process in order.
+        self._process = subprocess.Popen(command, cwd=Path(__file__).parent.parent, start_new_session=True)
 
     def _watch(self) -> None:
         pause = 0.0
@@ -88,10 +82,36 @@ class EngineSupervisor:
                 return
             short = time.monotonic() - started < HEALTHY_AFTER_S
             pause = min(LONGEST_PAUSE_S, max(0.5, 2 * pause)) if short and pause else (0.1 if short else 0.0)
-            log.error("the engine ended and is started again", extra={"exit_code": code, "pause_s": pause})
+            log.error("%s ended and is started again", self._name, extra={"exit_code": code, "pause_s": pause})
             if self._stopping.wait(pause):
                 return
             self._spawn()
+
+
+class EngineSupervisor(ProcessSupervisor):
+    """One engine process; it is started again with the models it had.
+
+    Args:
+        name: tells the sockets of several engines apart.
+    """
+
+    def __init__(self, settings: EngineSettings, *, name: str = "engine", drain_s: float = 30.0) -> None:
+        super().__init__(name, drain_s=drain_s)
+        self._settings = settings
+        self.address = f"ipc://{self.socket_path}"
+        self._record = self._directory / "loaded"
+
+    def _command(self) -> list[str]:
+        settings = replace(self._settings, preload=self._models_it_had())
+        command = ["-m", "engine", "--address", self.address, "--record", str(self._record)]
+        return [*command, *command_line(settings)]
+
+    def _models_it_had(self) -> tuple[str, ...]:
+        try:
+            had = self._record.read_text(encoding="utf-8").split()
+        except OSError:
+            had = []
+        return tuple(dict.fromkeys([*self._settings.preload, *had]))
 
 
 def command_line(settings: EngineSettings) -> list[str]:

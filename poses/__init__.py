@@ -1,6 +1,6 @@
 """Everything about a pose before a model sees it: reading, features, flip, anonymization, quality, video to pose.
 
-Nothing here imports torch. MediaPipe and PyAV come with `video`, `estimation` and `view` alone: web workers leave those.
+Nothing here imports torch. MediaPipe and PyAV come with `video`, `estimation` and `view` alone, never with this.
 """
 
 from .errors import (

@@ -1,0 +1,187 @@
+"""The estimators of this process: one queue, a thread for each estimator process."""
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from estimators.interface import EstimateRequest, Event, Finished, Progress
+from estimators.settings import EstimatorSettings
+from poses.estimates import Estimate
+from poses.estimator import EstimatorProcess
+from poses.video_errors import EstimatorError, EstimatorLostError, VideoError
+
+log = logging.getLogger(__name__)
+# How often a waiting call asks whether its client is still there, in seconds.
+_GONE_S = 0.1
+
+
+class LocalWork:
+    """A request in this process: what waits of it, what runs, and what there is to tell."""
+
+    def __init__(self, request: EstimateRequest, forget: Callable[["LocalWork"], None]) -> None:
+        self.request = request
+        self.over = False
+        self.waiting = deque(range(len(request.videos)))
+        self.running = 0
+        self._forget = forget
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(map(len, self.request.videos))
+
+    def tell(self, event: Event) -> None:
+        self._events.put(event)
+
+    def is_unwanted(self) -> bool:
+        deadline = self.request.deadline
+        return self.over or (deadline is not None and time.monotonic() >= deadline)
+
+    def events(self, is_gone: Callable[[], bool] | None = None) -> Iterator[Event]:
+        unfinished = len(self.request.videos)
+        while unfinished:
+            event = self._next(is_gone)
+            unfinished -= isinstance(event, Finished)
+            yield event
+
+    def close(self) -> None:
+        self._forget(self)
+
+    def _next(self, is_gone: Callable[[], bool] | None) -> Event:
+        deadline = self.request.deadline
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            patience = left if is_gone is None else min(_GONE_S, _GONE_S if left is None else left)
+            try:
+                event = self._events.get(timeout=patience)
+            except queue.Empty:
+                event = None
+            if deadline is not None and time.monotonic() >= deadline:
+                raise DeadlineExceededError("the deadline passed before every video was looked at")
+            if event is not None:
+                return event
+            if is_gone is not None and is_gone():
+                raise CancelledError("whoever asked has gone")
+
+
+@dataclass(eq=False)
+class _Clip:
+    work: LocalWork
+    index: int
+
+
+class LocalEstimators:
+    """Estimators whose queue is here. Build them after a fork, never before; processes start when videos come."""
+
+    def __init__(self, settings: EstimatorSettings | None = None) -> None:
+        self._settings = settings = settings or EstimatorSettings()
+        self._condition = threading.Condition()
+        self._works: list[LocalWork] = []
+        self._closing = False
+        self._processes = [EstimatorProcess(settings.health) for _ in range(settings.worker_count())]
+        # The last to rest is the first to work: its process is there already.
+        self._idle = list(self._processes)
+        self._threads = [
+            threading.Thread(target=self._keep, args=(process,), name=f"estimator-{number}", daemon=True)
+            for number, process in enumerate(self._processes)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the estimator processes that run now."""
+        return [process.pid for process in self._processes if process.pid is not None]
+
+    @property
+    def waiting(self) -> int:
+        """Videos that wait for a process."""
+        return sum(len(work.waiting) for work in self._works)
+
+    def begin(self, request: EstimateRequest) -> LocalWork:
+        work = LocalWork(request, self._forget)
+        with self._condition:
+            if self._closing:
+                raise EngineStoppedError("the estimators are shutting down")
+            self._check_place(work)
+            self._works.append(work)
+            self._condition.notify_all()
+        return work
+
+    def close(self) -> None:
+        with self._condition:
+            self._closing = True
+            self._condition.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _check_place(self, work: LocalWork) -> None:
+        """Refuse what would wait beyond the limits; what a process takes at once does not wait."""
+        limits = self._settings
+        wait = self.waiting + len(work.request.videos) - len(self._idle)
+        if wait > limits.max_waiting:
+            raise QueueFullError(f"{wait} videos would wait; at most {limits.max_waiting} may")
+        held = sum(other.size_bytes for other in self._works)
+        if held and held + work.size_bytes > limits.max_bytes:
+            raise QueueFullError(f"videos of {held} bytes are held already; at most {limits.max_bytes} may be")
+
+    def _forget(self, work: LocalWork) -> None:
+        with self._condition:
+            work.over = True
+            work.waiting.clear()
+            if not work.running and work in self._works:
+                self._works.remove(work)
+                self._condition.notify_all()
+
+    def _keep(self, process: EstimatorProcess) -> None:
+        """Look after one process: give it one video after the other."""
+        while (clip := self._take(process)) is not None:
+            work, outcome = clip.work, self._estimate(process, clip)
+            with self._condition:
+                work.running -= 1
+                if not work.running and not work.waiting and work in self._works:
+                    self._works.remove(work)
+                self._idle.append(process)
+                self._condition.notify_all()
+            work.tell(Finished(clip.index, outcome))
+        process.close()
+        process.kill()
+
+    def _take(self, process: EstimatorProcess) -> _Clip | None:
+        """Wait for this process's next video; None when there will be none."""
+        with self._condition:
+            while True:
+                # Who has the fewest at work comes next, so that a request of many does not keep out one of one.
+                work = min((work for work in self._works if work.waiting), key=lambda work: work.running, default=None)
+                if work is not None and self._idle[-1] is process:
+                    self._idle.pop()
+                    work.running += 1
+                    self._condition.notify_all()
+                    return _Clip(work, work.waiting.popleft())
+                if self._closing and work is None:
+                    self._idle.remove(process)
+                    self._condition.notify_all()
+                    return None
+                self._condition.wait()
+
+    @staticmethod
+    def _estimate(process: EstimatorProcess, clip: _Clip) -> Estimate | VideoError | EstimatorError:
+        work, index = clip.work, clip.index
+        try:
+            return process.estimate(
+                work.request.videos[index],
+                limits=work.request.limits,
+                on_frame=lambda done, total: work.tell(Progress(index, done, total)),
+                unwanted=work.is_unwanted,
+            )
+        except (VideoError, EstimatorError) as error:
+            return error
+        except Exception:  # the last resort: a thread that dies in silence takes a process and a video with it
+            log.exception("an estimator's thread stumbled")
+            process.kill()
+            return EstimatorLostError("the process that looked at the video was lost; send it again")

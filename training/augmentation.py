@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from models.hand_geometry import HAND_POINTS, LEFT, RIGHT, WRIST, drop_idle_hand
 
+MIRROR = torch.tensor([-1.0, 1.0, 1.0])
 IDLE_ACROSS = (-0.1, 0.9)
 IDLE_DOWN = (0.2, 1.3)
 """Shoulder widths from between the shoulders, to the signer's left and down, where a hand may rest: chest to hip.
@@ -37,6 +38,7 @@ class Augmentation:
     hand_shift: float = 0.04
     noise: float = 0.004
     point_dropout: float = 0.05
+    mirrored_pairs: float = 0.2
     left_dropout: float = 0.05
     frame_dropout: float = 0.08
     idle_left: float = 0.2
@@ -115,7 +117,7 @@ def add_idle_hand(points: Tensor, seen: Tensor, share: float, chance: Generator)
     donor = torch.randperm(batch, generator=chance)
     moment = torch.randint(steps, (batch,), generator=chance)
     added = ~seen[:, :, LEFT].any(dim=1) & _happens((batch,), share, chance) & seen[donor, moment, RIGHT]
-    shape = points[donor, moment, RIGHT] * torch.tensor([-1.0, 1.0, 1.0])  # (batch, 21, 3)
+    shape = points[donor, moment, RIGHT] * MIRROR  # (batch, 21, 3)
     turns = _turns(_normal((batch, 3), chance) * torch.tensor([0.5, 0.5, 1.5]))
     shape = (shape - shape[:, WRIST : WRIST + 1]) @ turns
     across, down = torch.rand(2, batch, generator=chance)
@@ -148,6 +150,11 @@ def augment(
     corrected = _happens((batch,), strength.corrected_depth, chance)
     points = points.clone()
     points[..., 2] *= torch.where(corrected, depth_corrections, torch.ones(batch))[:, None, None, None]
+
+    # One hand alone is always turned into a right one; of two, presence cannot tell which is the signer's better one.
+    mirrored = (seen[:, :, LEFT] & seen[:, :, RIGHT]).any(dim=1) & _happens((batch,), strength.mirrored_pairs, chance)
+    points = torch.where(mirrored[:, None, None, None, None], points.flip(2) * MIRROR, points)
+    seen = torch.where(mirrored[:, None, None], seen.flip(2), seen)
 
     dropped = _happens((batch,), strength.left_dropout, chance) & seen[:, :, RIGHT].any(dim=1)
     seen = seen & ~torch.stack((dropped, torch.zeros_like(dropped)), dim=-1)[:, None]

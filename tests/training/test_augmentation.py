@@ -56,6 +56,15 @@ def test_depth_is_corrected_for_the_chosen_share(hands):
     torch.testing.assert_close(points[..., :2], hands[0][..., :2], rtol=0, atol=1e-6)
 
 
+def test_pairs_are_mirrored_single_hands_never(hands):
+    strength = Augmentation(**{**OFF.__dict__, "mirrored_pairs": 1.0})
+    torch.testing.assert_close(_augmented(hands, strength, depth=1.0)[0], hands[0], rtol=0, atol=1e-6)
+    points = hands[0] + 0.5
+    pairs = points, torch.ones_like(hands[1])
+    mirrored, _ = _augmented(pairs, strength, depth=1.0)
+    torch.testing.assert_close(mirrored, points.flip(2) * torch.tensor([-1.0, 1.0, 1.0]), rtol=0, atol=1e-6)
+
+
 def test_idle_hand_keeps_still_and_leaves_the_other(hands):
     points, seen = add_idle_hand(*hands, 1.0, torch.Generator().manual_seed(0))
     assert seen.all()

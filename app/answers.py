@@ -30,6 +30,19 @@ class Quality(_Answer):
     warnings: list[str] = Field(description="what about the clip will not embed well; empty for a good one")
 
 
+class VideoAnswer(_Answer):
+    """What was read of a video."""
+
+    width: int = Field(description="pixels, upright and square, as the pose has them")
+    height: int = Field(description="pixels, as width")
+    fps: float = Field(description="frames per second, on average")
+    frames: int = Field(description="frames that were looked at")
+    duration_s: float = Field(description="frames over fps, in seconds")
+    rotation: int = Field(description="degrees counterclockwise by which the stored pictures were turned")
+    codec: str = Field(description="how the pictures were coded")
+    extractor: str = Field(description="what estimated the pose, with version and settings")
+
+
 class EmbedAnswer(_Answer):
     """Vectors in the order of the input; null where an item was skipped."""
 
@@ -41,6 +54,22 @@ class EmbedAnswer(_Answer):
     prompts: list[str] | None = Field(None, description="what was embedded, when sign_language was given")
     quality: list[Quality | None] | None = Field(None, description="a report for each clip, when asked for")
     warnings: list[str] | None = Field(None, description="what was cut, and tags the model has not seen; if any")
+    errors: list[SkippedItem] | None = Field(None, description="index, code and detail of skipped items; if any")
+    video: list[VideoAnswer | None] | None = Field(None, description="what was read of each video, where videos came")
+    pose: list[str | None] | None = Field(None, description="the estimated .pose files, base64, with return_pose")
+
+
+class EstimatedPose(_Answer):
+    pose: str = Field(description="a .pose file, base64")
+    video: VideoAnswer
+    quality: Quality
+
+
+class EstimateAnswer(_Answer):
+    """Poses in the order of the videos; null where one was skipped."""
+
+    poses: list[EstimatedPose | None] = Field(description="pose, video and quality of each clip")
+    warnings: list[str] | None = Field(None, description="what did not decode; if anything")
     errors: list[SkippedItem] | None = Field(None, description="index, code and detail of skipped items; if any")
 
 

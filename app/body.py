@@ -21,6 +21,7 @@ _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
 _FORM_FIELDS_BYTES = 64 * 1024
 # Parts of a form beside its files: there are fewer options than this.
 _FORM_OPTIONS = 32
+_EXAMPLES = {"pose": "clip.pose", "video": "clip.mp4"}
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,19 @@ def read_clips(request: Request, key: str, *, max_bytes: int, max_items: int) ->
     """
     if not request.mimetype or request.is_json:
         return Body(_parse(request, _read(request, max_bytes=max_bytes)))
-    if request.mimetype == "application/octet-stream":
+    if request.mimetype == "application/octet-stream" or (key == "video" and _is_video(request.mimetype)):
         return Body(_options(request.args), files=[_read(request, max_bytes=max_bytes)])
     if request.mimetype == "multipart/form-data":
         _refuse_query(request)
         return _parse_form(request, key, _read(request, max_bytes=max_bytes), max_items=max_items)
     raise MediaTypeError(
         f"Content-Type {_shown(request.mimetype)} is not read here; "
-        "send application/json, multipart/form-data or application/octet-stream"
+        f"send application/json, multipart/form-data{', video/*' if key == 'video' else ''} or application/octet-stream"
     )
+
+
+def _is_video(mimetype: str) -> bool:
+    return mimetype.startswith("video/") or mimetype == "image/gif"
 
 
 def _read(request: Request, *, max_bytes: int) -> bytes:
@@ -148,13 +153,13 @@ def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> B
     except ValueError as error:
         raise BodyError("the body is no multipart/form-data with the boundary that Content-Type names") from error
     if key in fields:
-        raise _wrong(key, f"must be a file part, as in curl -F {key}=@clip.{key}")
+        raise _wrong(key, f"must be a file part, as in curl -F {key}=@{_EXAMPLES[key]}")
     for name in files:
         if name != key:
             raise _wrong(name[:64], f"is no name for a file; name the parts {key!r}")
     uploads: list[FileStorage] = files.getlist(key)
     if not uploads:
-        raise _wrong(key, f"is missing; send one or more file parts of that name, as in curl -F {key}=@clip.{key}")
+        raise _wrong(key, f"is missing; send one or more file parts of that name, as in curl -F {key}=@{_EXAMPLES[key]}")
     return Body(_options(fields), files=[upload.read() for upload in uploads])
 
 

@@ -5,10 +5,10 @@ RequestError
 │   ├── NotJsonError        they are no JSON document, or not an object
 │   └── NotDecodableError   they are not what Content-Encoding says
 ├── TooLargeError           the body, or what it unpacks to, is over the limit
-├── TooManyItemsError       more texts or poses than one request may hold
+├── TooManyItemsError       more texts or clips than one request may hold
 ├── MediaTypeError          a Content-Type or Content-Encoding that is not read here
 ├── InputError              the document has a wrong, missing or unknown key
-├── ItemError               one text or pose cannot be embedded
+├── ItemError               one text or clip cannot be embedded
 │   ├── Base64Error         it is no base64
 │   ├── TextTooLongError    it has more characters than a text may have
 │   ├── TokensOverLimitError  it has more word pieces than the model takes
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import engine.errors as engine_errors
 import models.errors as models_errors
 import poses.errors as poses_errors
+import poses.video_errors as video_errors
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     InputError: Answer(422, "The input is refused"),
     ItemError: Answer(422, "An item is refused"),
     poses_errors.PoseError: Answer(422, "A pose is refused"),
+    video_errors.VideoError: Answer(422, "A video is refused"),
     models_errors.UnknownLanguageError: Answer(422, "There is no such language"),
     engine_errors.QueueFullError: Answer(429, "The queue is full"),
     TooManyRequestsError: Answer(429, "Too many requests at once"),
@@ -142,6 +144,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     engine_errors.ItemFailedError: Answer(500, "The model failed on an item", public=False),
     NotReadyError: Answer(503, "The service is not ready"),
     engine_errors.EngineStoppedError: Answer(503, "The engine is not running"),
+    video_errors.EstimatorError: Answer(503, "The estimation of a video was lost"),
     engine_errors.ModelFailedError: Answer(503, "The model does not load"),
     models_errors.WeightsMissingError: Answer(503, "The model's files are not on this machine"),
     models_errors.TokenizerError: Answer(503, "The model's tokenizer does not load"),

@@ -38,13 +38,15 @@ class Vectors:
     dtype: str | None = None
 
 
-def request_deadline() -> float:
+def request_deadline(seconds: float | None = None) -> float:
     """When this request must be answered, in seconds of time.monotonic().
 
+    Args:
+        seconds: it may take; None: as the settings say.
     Raises:
         InputError: X-Timeout-Ms is no positive whole number.
     """
-    seconds = services().settings.timeout_s
+    seconds = services().settings.timeout_s if seconds is None else seconds
     given = request.headers.get(TIMEOUT_HEADER)
     if given is not None:
         if not (given.isascii() and given.isdigit() and len(given) < 12 and int(given) > 0):

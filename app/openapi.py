@@ -75,7 +75,7 @@ def _describe(about: Operation, *, name: str) -> dict[str, Any]:
         parameters += _query(about.options)
     described["parameters"] = parameters
     if about.request is not None:
-        described["requestBody"] = {"required": True, "content": _bodies(about.request, about.options)}
+        described["requestBody"] = {"required": True, "content": _bodies(about)}
     return described
 
 
@@ -93,14 +93,17 @@ def _query(options: type[BaseModel]) -> list[dict[str, Any]]:
     return parameters
 
 
-def _bodies(request: type[BaseModel], options: type[BaseModel] | None) -> dict[str, Any]:
-    bodies: dict[str, Any] = {"application/json": {"schema": {"$ref": _SCHEMAS + request.__name__}}}
-    if options is not None:
-        files = {"pose": {"type": "array", "items": {"type": "string", "format": "binary"}}}
-        fields = options.model_json_schema()["properties"]
-        form = {"type": "object", "required": ["pose"], "properties": {**files, **fields}}
+def _bodies(about: Operation) -> dict[str, Any]:
+    bodies: dict[str, Any] = {}
+    if about.request is not None:
+        bodies["application/json"] = {"schema": {"$ref": _SCHEMAS + about.request.__name__}}
+    if about.options is not None:
+        files = {about.files: {"type": "array", "items": {"type": "string", "format": "binary"}}}
+        fields = about.options.model_json_schema()["properties"]
+        form = {"type": "object", "required": [about.files], "properties": {**files, **fields}}
         bodies["multipart/form-data"] = {"schema": form}
-        bodies["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+        raw = {"schema": {"type": "string", "format": "binary"}}
+        bodies |= {"application/octet-stream": raw} | ({"video/*": raw} if about.files == "video" else {})
     return bodies
 
 
@@ -110,6 +113,9 @@ def _responses(about: Operation) -> dict[str, Any]:
         content["application/json"] = {"schema": {"$ref": _SCHEMAS + about.answer.__name__}}
     if about.text:
         content["text/plain"] = {"schema": {"type": "string"}}
+    if about.pose:
+        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+        content["application/x-ndjson"] = {"schema": {"type": "string"}}
     if about.npy:
         content[NPY] = {"schema": {"type": "string", "format": "binary"}}
     responses: dict[str, Any] = {"200": {"description": "as asked", "content": content}}

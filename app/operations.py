@@ -21,6 +21,8 @@ class Operation:
         options: schema of what goes beside a clip that comes as a file; None where clips are not taken as files.
         statuses: those of errors it can answer with, besides 500.
         npy: whether it can answer a raw array.
+        pose: whether it can answer a .pose file, and lines that tell how far it is.
+        files: name of the form's file parts.
         text: whether it answers plain text.
         description: Markdown-free sentences.
     """
@@ -31,6 +33,8 @@ class Operation:
     options: type[BaseModel] | None = None
     statuses: tuple[int, ...] = ()
     npy: bool = False
+    pose: bool = False
+    files: str = "pose"
     text: bool = False
     description: str = ""
 

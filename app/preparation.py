@@ -1,6 +1,5 @@
 """Texts to token ids and .pose files to features, here in the web worker, so that nothing refusable is ever queued."""
 
-import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 import pose_format
+import pybase64
 
 from app.errors import (
     Base64Error,
@@ -28,6 +28,7 @@ from poses import quality
 from poses.errors import PoseError
 from poses.features import FeatureOptions, extract
 from poses.reading import read
+from poses.video_errors import EstimatorError, VideoError
 
 Array = npt.NDArray[Any]
 _DATA_URL_CHARS = 256
@@ -118,19 +119,38 @@ def prepare_poses(
     rules: ItemRules,
     with_quality: bool = False,
 ) -> Prepared:
-    """Read .pose files and compute the features that the model takes.
+    """Read .pose files, from their bytes or base64, and compute the features that the model takes.
 
-    Args:
-        files: bytes of a file, or its base64.
     Raises:
         ItemError: a file is no usable pose, or too long, and rules do not skip it.
     """
+    return prepare_clips(
+        config, lambda index: read_clip(files[index]), clips=clips, rules=rules, with_quality=with_quality
+    )
+
+
+def prepare_clips(
+    config: ModelConfig,
+    read_item: Callable[[int], pose_format.Pose],
+    *,
+    clips: ClipOptions,
+    rules: ItemRules,
+    with_quality: bool = False,
+) -> Prepared:
+    """Compute the features that the model takes.
+
+    Args:
+        read_item: gives the pose of an item, or raises what is wrong with it.
+    Raises:
+        ItemError: an item is no usable pose, or too long, and rules do not skip it.
+        EstimatorError: the estimation of a video was lost, and rules do not skip it.
+    """
     warnings: list[str] = []
-    reports: list[dict[str, Any] | None] = [None] * len(files)
+    reports: list[dict[str, Any] | None] = [None] * len(rules.pointers)
     wanted = FeatureOptions(flip=clips.flip, anonymize=clips.anonymize, person=clips.person)
 
     def one(index: int) -> Array:
-        pose = read_clip(files[index])
+        pose = read_item(index)
         frames = len(pose.body.data)
         if frames > config.max_frames:
             limit = f"{frames} frames; model {config.name!r} takes {config.max_frames}"
@@ -161,7 +181,7 @@ def read_clip(file: str | bytes) -> pose_format.Pose:
     Raises:
         Base64Error, PoseError
     """
-    return read(_decode(file) if isinstance(file, str) else file)
+    return read(decode_base64(file) if isinstance(file, str) else file)
 
 
 def report(pose: pose_format.Pose, person: int | None) -> dict[str, Any]:
@@ -180,7 +200,7 @@ def _prompt(config: ModelConfig, text: str, options: PromptOptions, warnings: li
     return prompt.text
 
 
-def _decode(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Bytes of strict base64; line breaks and a data URL's head are no fault."""
     head, comma, rest = text[:_DATA_URL_CHARS].partition(",")
     if comma and head.startswith("data:") and head.endswith(";base64"):
@@ -188,9 +208,17 @@ def _decode(text: str) -> bytes:
     if "\n" in text:
         text = "".join(text.split())
     try:
-        return base64.b64decode(text, validate=True)
+        return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Base64Error(f"{len(text)} characters that are not base64: {error}") from error
+
+
+def placed(error: Exception, pointer: str) -> Exception:
+    """An item's error, with its place in the document; one that is not the item's fault stays as it is."""
+    if isinstance(error, EstimatorError):
+        return error
+    code = str(getattr(error, "code", ItemError.code))
+    return ItemError(f"{pointer}: {error}", problems=(Problem(pointer, str(error)),), code=code)
 
 
 def _each(prepare: Callable[[int], Array], rules: ItemRules) -> tuple[list[Array | None], dict[int, Exception]]:
@@ -200,11 +228,9 @@ def _each(prepare: Callable[[int], Array], rules: ItemRules) -> tuple[list[Array
     for index, pointer in enumerate(rules.pointers):
         try:
             items.append(prepare(index))
-        except (ItemError, PoseError) as error:
+        except (ItemError, PoseError, VideoError, EstimatorError) as error:
             if not rules.skip:
-                raise ItemError(
-                    f"{pointer}: {error}", problems=(Problem(pointer, str(error)),), code=error.code
-                ) from error
+                raise placed(error, pointer) from error
             items.append(None)
             failures[index] = error
     return items, failures

@@ -9,7 +9,6 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app import telemetry
 from app.errors import UNFORESEEN, Answer, RequestError, TooLargeError, answer_to, code_of
-from app.services import services
 
 _DETAIL_CHARS = 1000
 # What werkzeug raises before or beside the views.
@@ -19,15 +18,15 @@ _CODES = {400: "request_malformed", 404: "route_unknown", 405: "method_not_allow
 def install(app: Flask) -> None:
     """Answer every error of every route as a problem."""
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _any)
+    app.register_error_handler(Exception, problem_response)
 
 
 def _http(error: HTTPException) -> Response:
     """Translate werkzeug's errors, with the headers that belong to them (Allow)."""
     if isinstance(error, RequestEntityTooLarge):
-        return _any(TooLargeError(f"the body has more than {services().settings.max_body_bytes} bytes"))
+        return problem_response(TooLargeError(f"the body has more than {request.max_content_length} bytes"))
     if error.code is None or error.response is not None:
-        return _any(error)
+        return problem_response(error)
     detail = {404: "there is no such route; GET /docs shows those there are"}.get(error.code, error.description or "")
     code = _CODES.get(error.code, "http_error")
     response = _problem(Answer(error.code, error.name), code=code, detail=detail)
@@ -37,7 +36,7 @@ def _http(error: HTTPException) -> Response:
     return response
 
 
-def _any(error: Exception) -> Response:
+def problem_response(error: Exception) -> Response:
     """Answer an error of ours as the table says, and anything else as our bug."""
     answer = answer_to(error)
     if answer.status == 500:

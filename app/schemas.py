@@ -123,19 +123,56 @@ class InspectRequest(InspectOptions):
     pose: str = Field(description="a .pose file, base64")
 
 
-class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions):
+class SeenOptions(_Request):
+    min_seen: float = Field(
+        0.5, ge=0, le=1, description="least share of a video's frames in which somebody is seen; fewer are refused"
+    )
+
+
+class VideoOptions(EmbedOptions, ClipOptions, SeenOptions):
+    """Options beside videos that come as files."""
+
+    return_pose: bool = Field(False, description="add the estimated .pose files, base64")
+
+
+class VideoRequest(VideoOptions):
+    """Videos to embed, as base64 in JSON."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"video": ["<base64 video>"], "flip": "auto"}]})
+    counted: ClassVar[tuple[str, ...]] = ("video",)
+
+    video: Items = Field(description="a video file or a list of them, base64")
+
+
+class EstimateOptions(SeenOptions):
+    """Options beside videos that come as files."""
+
+    on_error: Literal["fail", "skip"] = Field("fail", description="skip: a bad video becomes null, with an entry in errors")
+
+
+class EstimateRequest(EstimateOptions):
+    """Videos whose poses are wanted, as base64 in JSON."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"video": "<base64 video>"}]})
+    counted: ClassVar[tuple[str, ...]] = ("video",)
+
+    video: Items = Field(description="a video file or a list of them, base64")
+
+
+class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
     """Texts and clips to compare: clips with texts, or those of one kind with each other."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": ["house", "tree"], "pose": ["<base64 .pose>"]}]})
-    counted: ClassVar[tuple[str, ...]] = ("text", "pose")
+    counted: ClassVar[tuple[str, ...]] = ("text", "pose", "video")
 
     text: Items | None = Field(None, description="a text or a list of texts: the columns")
     pose: Items | None = Field(None, description="a .pose file or a list of them, base64: the rows")
+    video: Items | None = Field(None, description="a video file or a list of them, base64: rows below those of pose")
 
     @model_validator(mode="after")
     def _something_to_compare(self) -> "SimilarityRequest":
-        if self.text is None and self.pose is None:
-            raise ValueError("text or pose is needed, or both")
+        if self.text is None and self.pose is None and self.video is None:
+            raise ValueError("text, pose or video is needed, or several of them")
         return self
 
 

@@ -1,6 +1,5 @@
 """Vectors into what goes over the wire: unit length, base64, .npy, JSON."""
 
-import base64
 import io
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import orjson
+import pybase64
 from flask import Response
 
 from app.schemas import EncodingFormat
@@ -23,9 +23,7 @@ def encoded(values: Floats, encoding: EncodingFormat, *, left_out: Collection[in
             return np.ascontiguousarray(values)
         return [None if index in left_out else row for index, row in enumerate(values)]
     rows = values.astype("<f4" if encoding == "base64" else "<f2")
-    return [
-        None if index in left_out else base64.b64encode(row.tobytes()).decode("ascii") for index, row in enumerate(rows)
-    ]
+    return [None if index in left_out else pybase64.b64encode_as_string(row) for index, row in enumerate(rows)]
 
 
 def npy_answer(values: Floats, *, left_out: Collection[int], headers: Mapping[str, str]) -> Response:

@@ -79,7 +79,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--quick", action="store_true", help="three kills")
     options = parser.parse_args()
+    if options.quick:
+        options.kills = 3
     weights = inputs.full_size_weights().path
     # Without the cache every answer costs a forward.
     settings = {

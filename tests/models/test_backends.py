@@ -158,6 +158,16 @@ def test_conversion_reaches_for_no_network(tiny_weights: Path, tmp_path: Path, m
     make_backend(folder / "model.safetensors", config, backend="openvino", device="cpu", dtype="float32", threads=1)
 
 
+def test_torch_uses_the_threads_it_is_given(tiny_weights: Path) -> None:
+    config, weights = load_catalog(weights=tiny_weights)["tiny"], WeightsFolder(tiny_weights)
+    before = torch.get_num_threads()
+    try:
+        TorchBackend(weights.converted(config), config, device="cpu", dtype="float32", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_choices(make_config: Callable[..., ModelConfig], monkeypatch: pytest.MonkeyPatch) -> None:
     config = make_config()
     assert choose_dtype("float32", "cuda") == "float32"

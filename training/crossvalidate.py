@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from evaluation.letters import add_resting_left_hand, embed_clips, letter_ranks, spread_over_groups, summarize_ranks
 from evaluation.nearest import nearest_ranks, warped_distances
-from evaluation.results import record
 from models.architecture import SignClip
 from models.catalog import load_catalog
 from poses import FeatureOptions
 from training.datasets.fingerspelling import LETTERS, SPLITS, Clip, final_partition, read_lexicon
 from training.experiment import Experiment, read_experiment
+from training.figures import record
 from training.loop import train
 from training.prompts import build_tokenizer, embed_texts, prompt
 

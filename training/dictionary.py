@@ -10,13 +10,13 @@ import torch
 from tokenizers import Tokenizer
 
 from evaluation.letters import embed_clips
-from evaluation.results import record
 from evaluation.retrieval import pose_to_text, text_to_pose
 from models.architecture import SignClip
 from models.catalog import load_catalog
 from models.checkpoint import load_model
 from models.weights import WeightsFolder, default_weights_dir
 from training.datasets.fingerspelling import Clip, read_lexicon
+from training.figures import record
 from training.prompts import embed_texts, prompt
 
 SPOKEN_TAGS = ("own", "english", "none")

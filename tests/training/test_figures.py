@@ -2,7 +2,7 @@
 
 import json
 
-from evaluation.results import record
+from training.figures import record
 
 
 def test_other_keys_stay(tmp_path):

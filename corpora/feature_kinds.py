@@ -1,0 +1,94 @@
+"""Every kind of features that a clip's file can give: of poses, of the Kaggle points, of video encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from poses import FEATURE_KINDS
+
+from .errors import FeaturesUnavailableError
+
+# Places among the 543 points of Kaggle's frames.
+# Source: ASLSignPoseProcessor, J22Melody/fairseq, dsprocessor_sign.py.
+_LEFT_HAND = range(468, 489)
+_BODY = range(489, 522)
+_RIGHT_HAND = range(522, 543)
+_FULL_FACE = range(468)
+# fmt: off
+_NOSE = (1, 2, 98, 327)
+_LIPS = (
+    0, 61, 185, 40, 39, 37, 267, 269, 270, 409, 291, 146, 91, 181, 84, 17, 314, 405, 321, 375, 78, 191, 80, 81, 82,
+    13, 312, 311, 310, 415, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308,
+)
+_RIGHT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173)
+_LEFT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398)
+# fmt: on
+_SELECTED_FACE = tuple(sorted((*_NOSE, *_LIPS, *_RIGHT_EYE, *_LEFT_EYE)))
+_HANDS_AND_BODY = (*_LEFT_HAND, *_BODY, *_RIGHT_HAND)
+
+
+@dataclass(frozen=True)
+class ArrayKind:
+    """Features that a file holds nearly as they are wanted.
+
+    Attributes:
+        name: as data sets and configurations call it.
+        version: raised whenever a number changes; old cache entries then no longer count.
+        dim: features a frame.
+        stored_dim: features a frame in the file; averaged in groups of neighbours when there are more than dim.
+        points: for Kaggle's landmarks, which of the 543 points, x, y and z each; None otherwise.
+    """
+
+    name: str
+    version: int
+    dim: int
+    stored_dim: int
+    points: tuple[int, ...] | None = None
+
+
+def _landmarks(name: str, points: tuple[int, ...]) -> ArrayKind:
+    return ArrayKind(name, version=1, dim=3 * len(points), stored_dim=3 * 543, points=points)
+
+
+ARRAY_KINDS: Mapping[str, ArrayKind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            _landmarks("islr_no_face", _HANDS_AND_BODY),
+            _landmarks("islr_full_face", (*_FULL_FACE, *_HANDS_AND_BODY)),
+            _landmarks("islr_selected_face", (*_SELECTED_FACE, *_HANDS_AND_BODY)),
+            # S3D (HowTo100M) and I3D (BSL), a row a second; RWTHFSVideoProcessor averages I3D's pairs for 512.
+            ArrayKind("s3d", version=1, dim=512, stored_dim=512),
+            ArrayKind("i3d", version=1, dim=1024, stored_dim=1024),
+            ArrayKind("i3d_512", version=1, dim=512, stored_dim=1024),
+        )
+    }
+)
+
+
+def feature_dim(kind: str) -> int:
+    """Features a frame.
+
+    Raises:
+        FeaturesUnavailableError: no such kind.
+    """
+    return _kind(kind)[0]
+
+
+def feature_version(kind: str) -> int:
+    """The version of a kind's numbers.
+
+    Raises:
+        FeaturesUnavailableError: no such kind.
+    """
+    return _kind(kind)[1]
+
+
+def _kind(name: str) -> tuple[int, int]:
+    if name in FEATURE_KINDS:
+        return FEATURE_KINDS[name].dim, FEATURE_KINDS[name].version
+    if name in ARRAY_KINDS:
+        return ARRAY_KINDS[name].dim, ARRAY_KINDS[name].version
+    raise FeaturesUnavailableError(f"no features named {name!r}; there are {', '.join((*FEATURE_KINDS, *ARRAY_KINDS))}")

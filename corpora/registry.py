@@ -1,0 +1,77 @@
+"""The data sets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from . import (
+    asl_citizen,
+    asl_signs,
+    chicago_fs_wild,
+    fingerspelling_lexicon,
+    how2sign,
+    manifest,
+    rwth_fingerspelling,
+    sem_lex,
+    signsuisse,
+    spreadthesign,
+    wlasl,
+)
+from .errors import CorpusUnknownError
+from .examples import Corpus, Reader, Split
+
+_RWTH_ARRAYS = {
+    # The authors' folders are s3d_feature and i3d_feature; the 512 averages are made of the 1,024 on the way.
+    "s3d": ("s3d_feature", "s3d"),
+    "i3d": ("i3d_feature", "i3d"),
+    "i3d_512": ("i3d_feature", "i3d"),
+}
+
+CORPORA: Mapping[str, Reader] = MappingProxyType(
+    {
+        "rwth_fingerspelling": rwth_fingerspelling.read,
+        **{
+            f"rwth_fingerspelling_{kind}": partial(
+                rwth_fingerspelling.read, name=f"rwth_fingerspelling_{kind}", folders=folders, features=kind
+            )
+            for kind, folders in _RWTH_ARRAYS.items()
+        },
+        "asl_signs": asl_signs.read,
+        **{
+            f"asl_signs_{subset}": partial(asl_signs.read, name=f"asl_signs_{subset}", features=f"islr_{subset}")
+            for subset in ("no_face", "full_face", "selected_face")
+        },
+        "spreadthesign": spreadthesign.read,
+        "spreadthesign_all_texts": partial(spreadthesign.read, name="spreadthesign_all_texts", texts_in=None),
+        "asl_citizen": asl_citizen.read,
+        "asl_citizen_glosses": partial(asl_citizen.read, name="asl_citizen_glosses", clean=False),
+        "sem_lex": sem_lex.read,
+        "sem_lex_glosses": partial(sem_lex.read, name="sem_lex_glosses", clean=False),
+        "wlasl": wlasl.read,
+        "signsuisse": signsuisse.read,
+        "how2sign": how2sign.read,
+        "chicago_fs_wild": chicago_fs_wild.read,
+        "fingerspelling_lexicon": fingerspelling_lexicon.read,
+        "manifest": manifest.read,
+    }
+)
+"""Readers by name. A name with an ending is the same data under another experiment: features, glosses or texts."""
+
+
+def read_corpus(name: str, root: Path, split: Split = "all") -> Corpus:
+    """Read a data set, or one of its parts.
+
+    Args:
+        name: a key of CORPORA.
+        root: where it lies; see the data set's own file for what must be there.
+        split: "train", "val", "test" or "all".
+    Raises:
+        CorpusUnknownError: no data set of that name.
+        CorpusError: its tables are missing or wrong.
+    """
+    if name not in CORPORA:
+        raise CorpusUnknownError(f"there is no data set {name!r}; there are {', '.join(CORPORA)}")
+    return CORPORA[name](root, split)

@@ -6,7 +6,20 @@ from typing import Any
 from flask import Flask
 from flask_cors import CORS
 
-from app import access, catalog, documentation, embed, health, metrics, openai, poses, problems, similarity, telemetry
+from app import (
+    access,
+    catalog,
+    documentation,
+    embed,
+    estimate,
+    health,
+    metrics,
+    openai,
+    poses,
+    problems,
+    similarity,
+    telemetry,
+)
 from app.services import EXTENSION, Services
 from app.settings import Settings, load_settings
 from engine.interface import Engine
@@ -19,13 +32,22 @@ _BLUEPRINTS = (
     embed.blueprint,
     similarity.blueprint,
     poses.blueprint,
+    estimate.blueprint,
     catalog.blueprint,
     openai.blueprint,
     health.blueprint,
     metrics.blueprint,
     documentation.blueprint,
 )
-_TOLD = ("X-Request-ID", "Server-Timing", "Retry-After", "X-SignCLIP-Model", "X-SignCLIP-Signature")
+_TOLD = (
+    "X-Request-ID",
+    "Server-Timing",
+    "Retry-After",
+    "X-SignCLIP-Model",
+    "X-SignCLIP-Signature",
+    "X-SignCLIP-Video",
+    "X-SignCLIP-Quality",
+)
 
 
 def create_app(

@@ -159,7 +159,8 @@ def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> B
             raise _wrong(name[:64], f"is no name for a file; name the parts {key!r}")
     uploads: list[FileStorage] = files.getlist(key)
     if not uploads:
-        raise _wrong(key, f"is missing; send one or more file parts of that name, as in curl -F {key}=@{_EXAMPLES[key]}")
+        example = f"curl -F {key}=@{_EXAMPLES[key]}"
+        raise _wrong(key, f"is missing; send one or more file parts of that name, as in {example}")
     return Body(_options(fields), files=[upload.read() for upload in uploads])
 
 

@@ -1,17 +1,28 @@
 """Texts and poses to vectors."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flask import Blueprint, Response, request
 
-from app.access import admitted
+from app.access import admitted, admitted_with_videos
 from app.answers import EmbedAnswer
 from app.body import read_clips, read_json
-from app.errors import code_of
+from app.estimation import estimate, facts, pose_base64, read_outcome, read_videos, warnings
 from app.inference import Vectors, embed, request_deadline
 from app.operations import Operation, operation
-from app.preparation import ItemRules, Prepared, prepare_poses, prepare_texts
-from app.schemas import EmbedOptions, PoseOptions, PoseRequest, TextRequest, listed, pointers
+from app.preparation import ItemRules, Prepared, prepare_clips, prepare_poses, prepare_texts, skipped
+from app.schemas import (
+    EmbedOptions,
+    PoseOptions,
+    PoseRequest,
+    TextRequest,
+    VideoOptions,
+    VideoRequest,
+    listed,
+    pointers,
+)
 from app.services import services
 from app.telemetry import record
 from app.validation import check_count, validate
@@ -91,13 +102,58 @@ def embed_pose() -> Response:
     return _answer(config, prepared, wanted, deadline=deadline)
 
 
+@blueprint.post("/video")
+@operation(
+    Operation(
+        summary="Embed videos",
+        request=VideoRequest,
+        options=VideoOptions,
+        answer=EmbedAnswer,
+        statuses=_STATUSES,
+        npy=True,
+        files="video",
+        description="Videos come as base64 in JSON, as multipart file parts named video with the options as fields, or "
+        "as one raw video/* body with the options in the query. Their poses are estimated as the authors did, then "
+        "embedded as by /api/embed/pose, to the same vectors.",
+    )
+)
+@admitted_with_videos
+def embed_video() -> Response:
+    deadline = request_deadline(services().settings.video_timeout_s)
+    wanted, videos = read_videos(VideoRequest, VideoOptions)
+    config = services().model(wanted.model_name)
+    _note(config, len(videos.places))
+    rules = ItemRules(videos.places, wanted.truncate, wanted.on_error == "skip")
+    outcomes = estimate(videos, rules=rules, deadline=deadline, model=config)
+    prepared = prepare_clips(
+        config,
+        lambda index: read_outcome(outcomes[index], min_seen=wanted.min_seen),
+        clips=wanted,
+        rules=rules,
+        with_quality=True,
+    )
+    prepared.warnings += warnings(outcomes, videos.places)
+    estimates = [outcomes[index] for index in range(len(videos.places))]
+    more: dict[str, Any] = {"video": [facts(outcome) for outcome in estimates]}
+    if wanted.return_pose:
+        more["pose"] = [pose_base64(outcome) for outcome in estimates]
+    return _answer(config, prepared, wanted, deadline=deadline, more=more)
+
+
 def _note(config: ModelConfig, items: int) -> None:
     facts = record()
     facts.model, facts.items = config.name, items
 
 
-def _answer(config: ModelConfig, prepared: Prepared, wanted: EmbedOptions, *, deadline: float) -> Response:
-    """Embed what was prepared and write the answer in the form the client asked for."""
+def _answer(
+    config: ModelConfig,
+    prepared: Prepared,
+    wanted: EmbedOptions,
+    *,
+    deadline: float,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> Response:
+    """Embed what was prepared and write the answer in the form the client asked for, with more keys if given."""
     vectors = embed(config, prepared, skip=wanted.on_error == "skip", deadline=deadline)
     options = prepared.options | ({} if wanted.normalize else {"normalize": False})
     signature = services().signature(config, options, digest=vectors.digest, dtype=vectors.dtype)
@@ -112,7 +168,7 @@ def _answer(config: ModelConfig, prepared: Prepared, wanted: EmbedOptions, *, de
         "normalized": wanted.normalize,
         "signature": signature,
     }
-    return json_answer(answer | _remarks(prepared, vectors))
+    return json_answer({**answer, **_remarks(prepared, vectors), **more})
 
 
 def _remarks(prepared: Prepared, vectors: Vectors) -> dict[str, Any]:
@@ -126,8 +182,5 @@ def _remarks(prepared: Prepared, vectors: Vectors) -> dict[str, Any]:
     if warnings:
         remarks["warnings"] = warnings
     if vectors.failures:
-        remarks["errors"] = [
-            {"index": index, "code": code_of(error), "detail": str(error)}
-            for index, error in sorted(vectors.failures.items())
-        ]
+        remarks["errors"] = skipped(vectors.failures)
     return remarks

@@ -11,8 +11,8 @@ from flask import Blueprint, Response, request, stream_with_context
 from app import problems
 from app.access import admitted_with_videos
 from app.answers import EstimateAnswer
-from app.errors import InputError, ItemError, Problem
-from app.estimation import Estimation, Videos, facts, read_outcome, read_videos, warnings
+from app.errors import InputError, ItemError, Problem, RequestError
+from app.estimation import Estimation, facts, read_outcome, read_videos, warnings
 from app.inference import request_deadline
 from app.operations import Operation, operation
 from app.preparation import ItemRules, placed, report, skipped
@@ -20,8 +20,9 @@ from app.schemas import EstimateOptions, EstimateRequest
 from app.services import services
 from app.telemetry import record
 from app.vectors import json_answer
-from poses.estimates import Estimate
+from engine.errors import EngineError
 from poses.errors import PoseError
+from poses.estimates import Estimate
 from poses.video_errors import EstimatorError, VideoError
 
 blueprint = Blueprint("estimate", __name__, url_prefix="/api")
@@ -54,16 +55,73 @@ def estimate_pose() -> Response:
     wanted, videos = read_videos(EstimateRequest, EstimateOptions)
     kind = _kind(len(videos.files))
     record().items = len(videos.files)
-    rules = ItemRules(videos.places, skip=wanted.on_error == "skip")
+    # A file has no place for an error beside it.
+    rules = ItemRules(videos.places, skip=wanted.on_error == "skip" and kind != POSE)
     estimation = Estimation(videos, rules=rules, deadline=deadline)
-    give = lambda: _answer(estimation, videos, wanted, rules)  # noqa: E731
     if kind == LINES:
-        return _stream(estimation, give)
+        lines = _lines(estimation, lambda: _answer(estimation, rules, min_seen=wanted.min_seen))
+        return Response(stream_with_context(lines), mimetype=LINES)
     try:
         for _ in estimation.events():
             pass
     finally:
         estimation.close()
     record().add("estimate", time.monotonic() - record().started)
-    answer = give()
-    return json_answer(answer) if kind == JSON else _file(answer["poses"][0])
+    answer = _answer(estimation, rules, min_seen=wanted.min_seen)
+    return _file(answer["poses"][0]) if kind == POSE else json_answer(answer)
+
+
+def _kind(videos: int) -> str:
+    """The form of the answer."""
+    accepted = request.accept_mimetypes
+    kinds = [POSE, JSON, LINES] if videos == 1 else [JSON, LINES, POSE]
+    kind = accepted.best_match(kinds, kinds[0])
+    if kind == POSE and videos > 1:
+        message = f"{videos} videos are no single file; accept {JSON} or {LINES}"
+        raise InputError(message, problems=(Problem("/video", message),))
+    return kind
+
+
+def _answer(estimation: Estimation, rules: ItemRules, *, min_seen: float) -> dict[str, Any]:
+    poses: list[dict[str, Any] | None] = []
+    failures: dict[int, Exception] = {}
+    for index, pointer in enumerate(rules.pointers):
+        outcome = estimation.outcomes[index]
+        try:
+            pose = read_outcome(outcome, min_seen=min_seen)
+        except (VideoError, EstimatorError, PoseError, ItemError) as error:
+            if not rules.skip:
+                raise placed(error, pointer) from error
+            failures[index] = error
+        if isinstance(outcome, Estimate) and index not in failures:
+            file = base64.b64encode(outcome.pose).decode("ascii")
+            poses.append({"pose": file, "video": facts(outcome), "quality": report(pose, None)})
+        else:
+            poses.append(None)
+    answer: dict[str, Any] = {"poses": poses}
+    remarks = warnings(estimation.outcomes, rules.pointers)
+    return answer | ({"warnings": remarks} if remarks else {}) | ({"errors": skipped(failures)} if failures else {})
+
+
+def _file(item: dict[str, Any]) -> Response:
+    response = Response(base64.b64decode(item["pose"]), mimetype=POSE)
+    response.headers["X-SignCLIP-Video"] = orjson.dumps(item["video"]).decode()
+    response.headers["X-SignCLIP-Quality"] = orjson.dumps(item["quality"]).decode()
+    return response
+
+
+def _lines(estimation: Estimation, answer: Callable[[], dict[str, Any]]) -> Iterator[bytes]:
+    """Lines of progress, then the answer or the problem; the status is out before either is known."""
+    told: dict[int, float] = {}
+    try:
+        for event in estimation.events():
+            now = time.monotonic()
+            if event.done == event.total or now - told.get(event.index, 0.0) >= _LINE_S:
+                told[event.index] = now
+                line = {"index": event.index, "frames_done": event.done, "frames_total": event.total}
+                yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        yield orjson.dumps(answer(), option=orjson.OPT_APPEND_NEWLINE)
+    except (RequestError, EngineError, PoseError, VideoError, EstimatorError) as error:
+        yield problems.problem_response(error).get_data() + b"\n"
+    finally:
+        estimation.close()

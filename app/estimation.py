@@ -1,21 +1,23 @@
 """Videos of a request into poses: one call of the estimators, with the request's deadline."""
 
+import base64
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pose_format
 from flask import request
+from pydantic import BaseModel
 
 from app.body import read_clips
+from app.connection import client_socket, has_gone
 from app.errors import Base64Error, FramesOverLimitError, TooLargeError
-from app.inference import client_has_gone
 from app.preparation import ItemRules, decode_base64, placed
 from app.schemas import VideoBody, listed, pointers
 from app.services import services
 from app.telemetry import record
-from app.validation import Schema, check_count, validate
+from app.validation import check_count, validate
 from estimators.interface import EstimateRequest, Progress
 from models.catalog import ModelConfig
 from poses.estimates import Estimate, VideoLimits
@@ -36,11 +38,14 @@ class Videos:
     places: Sequence[str]
 
 
-def read_videos(whole: type[VideoBody], options: type[Schema]) -> tuple[VideoBody | Schema, Videos]:
+Options = TypeVar("Options", bound=BaseModel)
+
+
+def read_videos(whole: type[VideoBody], options: type[Options]) -> tuple[Options, Videos]:
     """Read a request with videos in any of its forms.
 
     Args:
-        whole: schema of a JSON body.
+        whole: schema of a JSON body; it has the options too.
         options: schema of what goes beside files.
     Raises:
         RequestError: the body or a key is wrong, or there are too many or too large videos.
@@ -50,10 +55,10 @@ def read_videos(whole: type[VideoBody], options: type[Schema]) -> tuple[VideoBod
     share = 3 if request.is_json else 4
     request.max_content_length = max_bytes = settings.max_video_bytes * 4 // share + _FORM_BYTES
     body = read_clips(request, "video", max_bytes=max_bytes, max_items=settings.max_videos)
-    wanted: VideoBody | Schema
     if body.files is None:
-        wanted = checked = validate(whole, body.document, max_items=settings.max_videos)
+        checked = validate(whole, body.document, max_items=settings.max_videos)
         videos = decoded(checked.video)
+        wanted = options.model_validate(checked.model_dump(exclude={"video"}))
     else:
         check_count(len(body.files), max_items=settings.max_videos)
         wanted = validate(options, body.document, max_items=settings.max_videos, strict=False)
@@ -98,7 +103,7 @@ class Estimation:
         self.outcomes: dict[int, Outcome] = {}
         self._rules = rules
         self._model = None if rules.truncate else model
-        self._connection = request.environ.get("gunicorn.socket")
+        self._connection = client_socket()
         for index, file in enumerate(videos.files):
             if isinstance(file, Base64Error):
                 self._finish(index, file)
@@ -114,7 +119,7 @@ class Estimation:
             ItemError: a video is refused, and rules do not skip it.
             EstimatorError: an estimation was lost, and rules do not skip it.
         """
-        for event in self._work.events(lambda: client_has_gone(self._connection)):
+        for event in self._work.events(lambda: has_gone(self._connection)):
             index = self._places[event.index]
             if isinstance(event, Progress):
                 yield Progress(index, event.done, event.total)
@@ -183,6 +188,11 @@ def read_outcome(outcome: Outcome, *, min_seen: float) -> pose_format.Pose:
 def facts(outcome: Outcome) -> dict[str, Any] | None:
     """What was read of a video, as answers have it; None of one that was refused."""
     return asdict(outcome.facts) if isinstance(outcome, Estimate) else None
+
+
+def pose_base64(outcome: Outcome) -> str | None:
+    """The .pose file of a video; None of one that was refused."""
+    return base64.b64encode(outcome.pose).decode("ascii") if isinstance(outcome, Estimate) else None
 
 
 def warnings(outcomes: dict[int, Outcome], places: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Texts to token ids and .pose files to features, here in the web worker, so that nothing refusable is ever queued."""
 
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from app.errors import (
     Problem,
     TextTooLongError,
     TokensOverLimitError,
+    code_of,
 )
 from app.schemas import ClipOptions, PromptOptions
 from engine.interface import Tower
@@ -211,6 +212,11 @@ def decode_base64(text: str) -> bytes:
         return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Base64Error(f"{len(text)} characters that are not base64: {error}") from error
+
+
+def skipped(failures: Mapping[int, Exception]) -> list[dict[str, Any]]:
+    """Items that were left out, as the answer has them."""
+    return [{"index": index, "code": code_of(error), "detail": str(error)} for index, error in sorted(failures.items())]
 
 
 def placed(error: Exception, pointer: str) -> Exception:

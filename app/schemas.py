@@ -135,28 +135,30 @@ class VideoOptions(EmbedOptions, ClipOptions, SeenOptions):
     return_pose: bool = Field(False, description="add the estimated .pose files, base64")
 
 
-class VideoRequest(VideoOptions):
-    """Videos to embed, as base64 in JSON."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"video": ["<base64 video>"], "flip": "auto"}]})
+class VideoBody(_Request):
     counted: ClassVar[tuple[str, ...]] = ("video",)
 
     video: Items = Field(description="a video file or a list of them, base64")
+
+
+class VideoRequest(VideoOptions, VideoBody):
+    """Videos to embed, as base64 in JSON."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"video": ["<base64 video>"], "flip": "auto"}]})
 
 
 class EstimateOptions(SeenOptions):
     """Options beside videos that come as files."""
 
-    on_error: Literal["fail", "skip"] = Field("fail", description="skip: a bad video becomes null, with an entry in errors")
+    on_error: Literal["fail", "skip"] = Field(
+        "fail", description="skip: a bad video becomes null, with an entry in errors"
+    )
 
 
-class EstimateRequest(EstimateOptions):
+class EstimateRequest(EstimateOptions, VideoBody):
     """Videos whose poses are wanted, as base64 in JSON."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"video": "<base64 video>"}]})
-    counted: ClassVar[tuple[str, ...]] = ("video",)
-
-    video: Items = Field(description="a video file or a list of them, base64")
 
 
 class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):

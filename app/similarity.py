@@ -4,18 +4,21 @@ from typing import Any
 
 import numpy as np
 from flask import Blueprint, Response, request
+from pose_format import Pose
 
 from app.access import admitted
 from app.answers import SimilarityAnswer
 from app.body import read_json
+from app.estimation import Outcome, decoded, estimate, read_outcome
 from app.inference import embed, request_deadline
 from app.operations import Operation, operation
-from app.preparation import ItemRules, Prepared, prepare_poses, prepare_texts
+from app.preparation import ItemRules, Prepared, prepare_clips, prepare_texts, read_clip
 from app.schemas import SimilarityRequest, listed, pointers
 from app.services import services
 from app.telemetry import record
-from app.validation import validate
+from app.validation import check_count, validate
 from app.vectors import Floats, json_answer
+from models.catalog import ModelConfig
 from models.embedding import unit_length
 
 blueprint = Blueprint("similarity", __name__, url_prefix="/api")
@@ -34,10 +37,10 @@ blueprint = Blueprint("similarity", __name__, url_prefix="/api")
 )
 @admitted
 def similarity() -> Response:
-    deadline = request_deadline()
     settings = services().settings
     document = read_json(request, max_bytes=settings.max_body_bytes)
     wanted = validate(SimilarityRequest, document, max_items=settings.max_items)
+    deadline = request_deadline(None if wanted.video is None else settings.video_timeout_s)
     config = services().model(wanted.model_name)
     prepared: dict[str, Prepared] = {}
     places: dict[str, list[str]] = {}
@@ -52,10 +55,8 @@ def similarity() -> Response:
             rules=ItemRules(places["text"], wanted.truncate),
             max_chars=settings.max_text_chars,
         )
-    if wanted.pose is not None:
-        places["pose"] = pointers("pose", wanted.pose)
-        rules = ItemRules(places["pose"], wanted.truncate)
-        prepared["pose"] = prepare_poses(config, listed(wanted.pose), clips=wanted, rules=rules)
+    if wanted.pose is not None or wanted.video is not None:
+        prepared["pose"], places["pose"] = _prepare_clips(config, wanted, deadline=deadline)
     facts = record()
     facts.model, facts.items = config.name, sum(map(len, places.values()))
     vectors = {kind: embed(config, items, skip=False, deadline=deadline).values for kind, items in prepared.items()}
@@ -64,6 +65,27 @@ def similarity() -> Response:
     scores = compare(vectors[rows], vectors[columns], probabilities=rows != columns)
     answer = {**scores, "rows": places[rows], "columns": places[columns], "model_name": config.name}
     return json_answer(answer | _remarks(prepared))
+
+
+def _prepare_clips(config: ModelConfig, wanted: SimilarityRequest, *, deadline: float) -> tuple[Prepared, list[str]]:
+    """Poses as they came, then those of videos; and where each stands in the document."""
+    files = listed(wanted.pose) if wanted.pose is not None else []
+    places = pointers("pose", wanted.pose) if wanted.pose is not None else []
+    outcomes: dict[int, Outcome] = {}
+    if wanted.video is not None:
+        videos = decoded(wanted.video)
+        check_count(len(videos.files), max_items=services().settings.max_videos)
+        rules = ItemRules(videos.places, wanted.truncate)
+        outcomes = estimate(videos, rules=rules, deadline=deadline, model=config)
+        places = [*places, *videos.places]
+
+    def read_item(index: int) -> Pose:
+        if index < len(files):
+            return read_clip(files[index])
+        return read_outcome(outcomes[index - len(files)], min_seen=wanted.min_seen)
+
+    prepared = prepare_clips(config, read_item, clips=wanted, rules=ItemRules(places, wanted.truncate))
+    return prepared, places
 
 
 def compare(rows: Floats, columns: Floats, *, probabilities: bool) -> dict[str, Floats]:

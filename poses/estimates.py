@@ -19,7 +19,6 @@ class VideoLimits:
         max_pixels: of one picture.
         max_rate: frames per second; slow-motion cameras have 240.
         max_bad_packets: pieces that may fail to decode; one more and the video counts as damaged.
-        keep_frames: read no further than this many; None reads all.
     """
 
     max_bytes: int = 100 * _MIB
@@ -29,7 +28,6 @@ class VideoLimits:
     max_pixels: int = 4096 * 4096
     max_rate: float = 240.0
     max_bad_packets: int = 5
-    keep_frames: int | None = None
 
 
 @dataclass(frozen=True)

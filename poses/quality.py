@@ -90,6 +90,13 @@ def report(pose: Pose, person: int | None = None) -> QualityReport:
     )
 
 
+def share_with_body(pose: Pose, component: str = "POSE_LANDMARKS") -> float:
+    """Share of frames, 0 to 1, in which anybody's body is seen at all; 0 if the layout has no such component."""
+    places = _component_places(pose.header).get(component, [])
+    seen = pose.body.confidence[:, :, places] != 0  # frames, people, points
+    return float(seen.any(axis=(1, 2)).mean()) if places and len(seen) else 0.0
+
+
 class _Measured:
     """One person's confidence and coordinates, and the shares of frames in which parts of the body are seen."""
 

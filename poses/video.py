@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 
 from .estimates import VideoFacts, VideoLimits
 from .video_errors import (
+    TooManyFramesError,
     VideoCodecError,
     VideoEmptyError,
     VideoSizeChangeError,
@@ -107,15 +108,12 @@ class VideoReader:
             VideoError: the video is damaged, or exceeds a limit.
         Source: simple_video_utils.frames.read_frames_exact, which this equals for square pixels.
         """
-        keep = self._limits.keep_frames
         for frame in self._decoded():
             self._check(frame)
             self._count += 1
             picture = self._upright(frame)
             self._size = (picture.shape[1], picture.shape[0])
             yield picture
-            if self._count == keep:
-                return
         self._check_end()
 
     def facts(self) -> VideoFacts:
@@ -157,8 +155,8 @@ class VideoReader:
         if stream.average_rate and float(stream.average_rate) > limits.max_rate:
             rate = float(stream.average_rate)
             raise VideoTooLargeError(f"{rate:g} frames per second; at most {limits.max_rate:g} are read")
-        if limits.keep_frames is None and stream.frames > limits.max_frames:
-            raise VideoTooLongError(f"{stream.frames} frames; at most {limits.max_frames} are read")
+        if stream.frames > limits.max_frames:
+            raise TooManyFramesError(f"{stream.frames} frames; at most {limits.max_frames} are taken")
 
     def _decoded(self) -> Iterator[VideoFrame]:
         with _translated("the video is damaged"):
@@ -187,7 +185,7 @@ class VideoReader:
                 f"frame {self._count} is {frame.width} × {frame.height}, the first {first.width} × {first.height}"
             )
         if self._count >= self._limits.max_frames:
-            raise VideoTooLongError(f"more than {self._limits.max_frames} frames; no more are read")
+            raise TooManyFramesError(f"more than {self._limits.max_frames} frames; no more are taken")
         if frame.time is not None and first.time is not None:
             self._last_time = max(self._last_time, frame.time - first.time)
             if self._last_time > self._limits.max_seconds:

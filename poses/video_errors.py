@@ -7,7 +7,8 @@ VideoError
 │   └── VideoSizeChangeError  its pictures change size on the way
 ├── VideoEmptyError         no pictures in it, or only a cover
 ├── VideoTooLargeError      bytes, sides, pixels, rate or memory exceed a limit
-├── VideoTooLongError       frames or seconds exceed a limit
+├── VideoTooLongError       it lasts longer than a limit
+│   └── TooManyFramesError  it has more frames than a limit
 ├── VideoTooSlowError       one frame takes longer than any should
 └── NobodyInViewError       nobody is seen in most frames
 
@@ -64,9 +65,15 @@ class VideoTooLargeError(VideoError):
 
 
 class VideoTooLongError(VideoError):
-    """Frames or seconds exceed a limit."""
+    """The video lasts longer than a limit."""
 
     code = "video_too_long"
+
+
+class TooManyFramesError(VideoTooLongError):
+    """The video has more frames than a limit."""
+
+    code = "video_too_many_frames"
 
 
 class VideoTooSlowError(VideoError):

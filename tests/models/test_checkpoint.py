@@ -170,6 +170,15 @@ def test_a_crash_while_writing_leaves_the_old_file_and_nothing_else(converted, m
     assert {path.name for path in converted.parent.iterdir()} == {"checkpoint_best.pt", "model.safetensors"}
 
 
+def test_who_reads_while_another_writes_keeps_the_old_file(converted):
+    """A served model is mapped from it: writing into it would change vectors under the server's hands."""
+    before = converted.read_bytes()
+    with converted.open("rb") as reader:
+        write_safetensors(converted, {"w": torch.ones(2)}, {})
+        assert reader.read() == before
+    assert list(load_file(converted)) == ["w"]
+
+
 @pytest.mark.parametrize(
     ("damage", "error", "message"),
     [

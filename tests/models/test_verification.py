@@ -12,6 +12,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
 from models.download import DownloadRecord, FileRecord
 from models.errors import WeightsMissingError
@@ -100,6 +101,19 @@ def test_changed_weights_give_other_vectors_than_recorded(folder, tensor):
     found = check(folder)
     assert found["probe"].startswith("!")
     assert "gives other vectors than recorded" in found["probe"]
+
+
+def test_vectors_that_depend_on_their_neighbours_are_found(folder, monkeypatch):
+    check(folder)
+    encode = TorchBackend.encode_pose
+
+    def encode_together(self, pose_features, frame_mask):
+        vectors = encode(self, pose_features, frame_mask)
+        return vectors + vectors.mean(axis=0) - vectors.mean(axis=0)[None] * (len(vectors) == 1)
+
+    monkeypatch.setattr(TorchBackend, "encode_pose", encode_together)
+    found = check(folder)
+    assert found["probe"].startswith("!")
 
 
 def test_a_tensor_that_does_not_fit_is_found(folder):

@@ -18,7 +18,8 @@ from app.errors import BodyError, InputError, MediaTypeError, NotDecodableError,
 
 # What a decoder of the zstd content coding must support (RFC 9659); more would let one frame ask for gigabytes.
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
-_FORM_FIELDS_BYTES = 64 * 1024
+# More than the 64 KiB that werkzeug reads at once: it counts those of a file as a field's until it has looked at them.
+_FORM_FIELDS_BYTES = 256 * 1024
 # Parts of a form beside its files: there are fewer options than this.
 _FORM_OPTIONS = 32
 _EXAMPLES = {"pose": "clip.pose", "video": "clip.mp4"}

@@ -24,7 +24,7 @@ Lower than that `drop_idle_hand` finds it, at serving and here."""
 class Augmentation:
     """Strengths; the defaults are those of the study in fingerspelling.md. All zero changes nothing."""
 
-    least_crop: float = 0.1
+    least_crop: float = 0.05
     crop: float = 0.35
     time_jitter: float = 0.3
     time_warp: float = 0.1

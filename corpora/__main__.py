@@ -1,0 +1,92 @@
+"""Look at data sets and read them ahead: `python -m corpora list | stats DATASET ROOT | cache DATASET ROOT FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from poses import FeatureOptions
+
+from .cache import FeatureCache
+from .charts import draw, write_tables
+from .errors import CorpusError
+from .examples import SPLITS, Corpus
+from .loading import Clips, OnClip
+from .registry import CORPORA, read_corpus
+from .statistics import measure
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "list":
+            print("\n".join(CORPORA))
+            return 0
+        corpus = read_corpus(options.dataset, options.root, options.split)
+        if options.command == "stats":
+            _stats(corpus, options)
+        else:
+            _cache(corpus, options)
+    except CorpusError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m corpora", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="names of the data sets")
+    stats = commands.add_parser("stats", help="counts, lengths, missing hands and faces, duplicates; CSV and PNG")
+    cache = commands.add_parser(
+        "cache", help="compute all features now, so that the first epoch is as fast as the next"
+    )
+    for command in (stats, cache):
+        command.add_argument("dataset", metavar="DATASET", help="one of `list`")
+        command.add_argument("root", metavar="ROOT", type=Path, help="where the data set lies")
+        command.add_argument("--split", choices=SPLITS, default="all")
+        command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="reading processes")
+    stats.add_argument("--out", type=Path, help="folder for the tables and the picture (default: runs/stats/DATASET)")
+    stats.add_argument("--max-frames", type=int, default=256, help="what the model takes (default: 256)")
+    cache.add_argument("folder", metavar="FOLDER", type=Path, help="where the cache is or goes")
+    cache.add_argument("--features", help="a kind of features (default: the data set's own)")
+    cache.add_argument("--flip", choices=("never", "auto", "always"), default="never")
+    cache.add_argument("--anonymize", action="store_true")
+    return parser
+
+
+def _stats(corpus: Corpus, options: argparse.Namespace) -> None:
+    folder = options.out or Path("runs/stats") / corpus.name
+    with tqdm(total=len(corpus), unit="clip", disable=None) as bar:
+        statistics = measure(corpus, max_frames=options.max_frames, workers=options.workers, on_clip=_show(bar))
+    write_tables(statistics, folder)
+    draw(statistics, folder / "stats.png")
+    for name, value in statistics.summary().items():
+        print(f"{name:42} {value:>12,.3f}" if isinstance(value, float) else f"{name:42} {value:>12,}")
+    print(f"\nwritten to {folder}")
+
+
+def _cache(corpus: Corpus, options: argparse.Namespace) -> None:
+    clips = Clips(corpus, options.features, options=FeatureOptions(flip=options.flip, anonymize=options.anonymize))
+    with tqdm(total=len(corpus), unit="clip", disable=None) as bar:
+        cached = clips.cached(FeatureCache(options.folder), workers=options.workers, on_clip=_show(bar))
+    print(f"{len(cached):,} clips in {options.folder}; {len(cached.unreadable):,} cannot be read")
+    for unreadable in cached.unreadable[:20]:
+        print(f"  {unreadable.id}: {unreadable.reason}")
+
+
+def _show(bar: tqdm[object]) -> OnClip:
+    def on_clip(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return on_clip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

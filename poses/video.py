@@ -40,8 +40,7 @@ Frame = npt.NDArray[np.uint8]
 # Containers of clips. Playlists (m3u8, ffconcat) would open what they name; pictures (png_pipe) are no videos.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts"
 # What phones, browsers, cameras and archives write.
-_CODECS = {"h264", "hevc", "vp8", "libvpx", "vp9", "libvpx-vp9", "av1", "libdav1d"}
-_CODECS |= {"gif", "mjpeg", "mpeg4", "mpeg1video", "mpeg2video", "h263", "prores"}
+_CODECS = {"h264", "hevc", "vp8", "vp9", "av1", "gif", "mjpeg", "mpeg4", "mpeg1video", "mpeg2video", "h263", "prores"}
 # "none" is no protocol: nothing can be opened beside the bytes at hand.
 _OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
 _READ_BYTES = 1024 * 1024
@@ -127,7 +126,7 @@ class VideoReader:
             frames=self._count,
             duration_s=self._count / fps,
             rotation=_rotation(self._first) if self._first is not None else 0,
-            codec=self._stream.codec_context.name,
+            codec=self._stream.codec_context.codec.canonical_name,
         )
 
     def _declared_seconds(self) -> float | None:
@@ -146,7 +145,7 @@ class VideoReader:
 
     def _check_declared(self) -> None:
         limits, stream = self._limits, self._stream
-        codec = stream.codec_context.name
+        codec = stream.codec_context.codec.canonical_name
         if codec not in _CODECS:
             raise VideoCodecError(f"pictures coded as {codec}; there are read: {', '.join(sorted(_CODECS))}")
         _check_size(stream.width, stream.height, limits)

@@ -1,0 +1,107 @@
+"""Videos to test with: a person who moves a little, in any container and codec, and files made to harm."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+
+
+@cache
+def person(width: int = 192, height: int = 192) -> Picture:
+    """Somebody in full view of the camera, RGB."""
+    from skimage.data import astronaut
+
+    return np.ascontiguousarray(cv2.resize(astronaut(), (width, height), interpolation=cv2.INTER_AREA))
+
+
+def moving(frames: int, width: int = 192, height: int = 192, *, seed: int = 0) -> list[Picture]:
+    """The person, shifted by a few pixels from frame to frame."""
+    steps = np.random.default_rng(seed).integers(-2, 3, (frames, 2)).cumsum(axis=0)
+    return [np.roll(person(width, height), tuple(step), axis=(0, 1)) for step in steps]
+
+
+def corner(frames: int, width: int, height: int) -> list[Picture]:
+    """Gray pictures with a white top left quarter: shows which way is up."""
+    picture = np.full((height, width, 3), 60, np.uint8)
+    picture[: height // 2, : width // 2] = 255
+    return [picture] * frames
+
+
+def encode(
+    pictures: Sequence[Picture],
+    *,
+    container: str = "mp4",
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    rate: int = 25,
+    rotation: int = 0,
+    aspect: Fraction | None = None,
+    times: Sequence[int] | None = None,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+) -> bytes:
+    """Encode pictures.
+
+    Args:
+        rotation: degrees counterclockwise by which a player is to turn them.
+        aspect: width of a pixel over its height.
+        times: of each picture, in thousandths of a second; None: as the rate says.
+    """
+    file = io.BytesIO()
+    with av.open(file, "w", format=container, options=container_options or {}) as output:
+        stream: Any = output.add_stream(codec, rate=rate, options=options or {})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pixels
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pixels)
+            if times is not None:
+                frame.pts, frame.time_base = times[index], Fraction(1, 1000)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def clip(frames: int = 12, *, seed: int = 0, **options: Any) -> bytes:
+    """An H.264 clip of the person."""
+    return encode(moving(frames, seed=seed), **options)
+
+
+def fast_start(frames: int = 60) -> bytes:
+    """A clip whose index comes first, so that its beginning alone can be read."""
+    # The index is moved by writing the file anew, which needs a file on a disk.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        with av.open(str(path), "w", options={"movflags": "faststart"}) as output:
+            stream: Any = output.add_stream("libx264", rate=25, options={"g": "10"})
+            stream.width = stream.height = 192
+            for picture in moving(frames):
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            output.mux(stream.encode(None))
+        return path.read_bytes()
+
+
+def gif_canvas(width: int, height: int) -> bytes:
+    """A GIF of one picture of one pixel on a canvas of any size."""
+    size = width.to_bytes(2, "little") + height.to_bytes(2, "little")
+    return (
+        b"GIF89a" + size + b"\x80\x00\x00" + b"\x00\x00\x00\xff\xff\xff"
+        + b"\x2c\x00\x00\x00\x00" + b"\x01\x00\x01\x00\x00" + b"\x02\x02\x44\x01\x00\x3b"
+    )  # fmt: skip

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _BAR_COLOR, _MARK_COLOR = "#33658a", "#c8553d"
 _LANGUAGES_SHOWN = 20
+_LENGTH_BINS = 40
 _HANDS_BINS = np.linspace(0, 1, 21)
 
 
@@ -99,7 +100,10 @@ def _draw_lengths(statistics: Statistics, axes: Axes) -> None:
         return
     # Few clips are very long: the last bin takes them all, or one would flatten the rest.
     end = max(float(np.quantile(lengths, 0.995)), 1.0)
-    axes.hist(np.minimum(lengths, end), bins=min(40, max(1, int(end))), color=_BAR_COLOR)
+    start = int(lengths.min())
+    # Whole frames a bin: others would hold now one length, now two, and show gaps that are not there.
+    step = int(np.ceil((end + 1 - start) / _LENGTH_BINS))
+    axes.hist(np.minimum(lengths, end), bins=np.arange(start, end + 1 + step, step) - 0.5, color=_BAR_COLOR)
     over = float(np.mean(lengths > statistics.max_frames))
     if statistics.max_frames <= end:
         axes.axvline(statistics.max_frames, color=_MARK_COLOR)

@@ -101,7 +101,9 @@ class Statistics:
         figures["signers"] = len({example.signer for example in self.corpus.examples} - {None})
         figures["concepts"] = len(labels)
         figures["concepts with one clip"] = sum(count == 1 for count in labels.values())
-        figures["different prompts"] = len({self.corpus.prompt(example) for example in self.corpus.examples})
+        prompts = Counter(self.corpus.prompt(example) for example in self.corpus.examples)
+        figures["prompts"] = len(prompts)
+        figures["prompts of several clips"] = sum(count > 1 for count in prompts.values())
         if len(lengths):
             figures |= self._length_figures(lengths)
         for part in ("left_hand", "right_hand", "face"):
@@ -110,12 +112,8 @@ class Statistics:
                 figures[f"share of clips without {part.replace('_', ' ')}"] = float(np.mean(np.array(shares) == 0))
                 figures[f"share of frames with {part.replace('_', ' ')}, mean"] = float(np.mean(shares))
         figures["clips with another's bytes"] = sum(map(len, duplicates)) - len(duplicates)
-        figures["of these in another split"] = sum(
-            len({example.split for example in group}) > 1 for group in duplicates
-        )
-        figures["of these with another text"] = sum(
-            len({example.text for example in group}) > 1 for group in duplicates
-        )
+        figures["equal bytes in different splits"] = sum(len({e.split for e in group}) > 1 for group in duplicates)
+        figures["equal bytes with different texts"] = sum(len({e.text for e in group}) > 1 for group in duplicates)
         return figures
 
     def _length_figures(self, lengths: np.ndarray[tuple[int], np.dtype[np.int64]]) -> dict[str, float | int]:
@@ -174,10 +172,9 @@ def look_at_array(example: Example) -> ClipFacts:
     if example.path.suffix == ".parquet":
         return look_at_pose(example)
     try:
-        from numpy.lib.format import open_memmap  # reads shape and type, and none of the numbers
-
-        frames = len(open_memmap(example.path, mode="r"))
-    except (OSError, ValueError) as error:
+        # Mapped: the shape is wanted, and none of the numbers.
+        frames = len(np.load(example.path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError, TypeError) as error:
         return ClipFacts(0, None, None, None, None, "", f"{example.path}: {error}")
     return ClipFacts(frames, None, None, None, None, _digest(example))
 

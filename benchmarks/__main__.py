@@ -29,7 +29,7 @@ def main() -> int:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
     names = options.names or NAMES
     if options.list:
-        print("\n".join(f"{name:10} {title(name)}" for name in names))
+        print("\n".join(f"{name:14} {title(name)}" for name in names))
         return 0
     arguments = ["--quick"] * options.quick + (["--out", str(options.out)] if options.out else [])
     failed = []

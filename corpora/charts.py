@@ -103,7 +103,7 @@ def _draw_lengths(statistics: Statistics, axes: Axes) -> None:
     start = int(lengths.min())
     # Whole frames a bin: others would hold now one length, now two, and show gaps that are not there.
     step = int(np.ceil((end + 1 - start) / _LENGTH_BINS))
-    axes.hist(np.minimum(lengths, end), bins=np.arange(start, end + 1 + step, step) - 0.5, color=_BAR_COLOR)
+    axes.hist(np.minimum(lengths, end), bins=(np.arange(start, end + 1 + step, step) - 0.5).tolist(), color=_BAR_COLOR)
     over = float(np.mean(lengths > statistics.max_frames))
     if statistics.max_frames <= end:
         axes.axvline(statistics.max_frames, color=_MARK_COLOR)

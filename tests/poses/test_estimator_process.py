@@ -1,0 +1,201 @@
+"""The process around a tracker: killed, replaced, told to stop; it never changes a pose."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from poses import estimator as estimator_module
+from poses.estimates import VideoLimits
+from poses.estimator import EstimatorHealth, EstimatorProcess
+from poses.video_errors import EstimationStoppedError, EstimatorLostError, VideoError, VideoTooSlowError
+from tests.poses.make_videos import clip, corner, encode, gif_canvas
+
+SHORT, OTHER = clip(6, seed=1), clip(9, seed=2)
+# The service's own promise about what a video from outside may cost.
+MOST_BYTES = 2_500_000_000
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[EstimatorProcess]:
+    process = EstimatorProcess()
+    process.start()
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module")
+def expected(process: EstimatorProcess) -> bytes:
+    return process.estimate(SHORT).pose
+
+
+@pytest.fixture
+def own() -> Iterator[Callable[..., EstimatorProcess]]:
+    made: list[EstimatorProcess] = []
+
+    def make(**health: float) -> EstimatorProcess:
+        made.append(EstimatorProcess(replace(EstimatorHealth(), **health)))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.close()
+
+
+def test_a_pose_depends_on_its_video_alone(process: EstimatorProcess, expected: bytes) -> None:
+    other = process.estimate(OTHER).pose
+    assert process.estimate(SHORT).pose == expected
+    with pytest.raises(VideoError):
+        process.estimate(b"no video")
+    assert process.estimate(SHORT).pose == expected
+    assert process.estimate(OTHER).pose == other != expected
+
+
+def test_another_process_gives_the_same(own: Callable[..., EstimatorProcess], expected: bytes) -> None:
+    assert own().estimate(SHORT).pose == expected
+
+
+def test_a_killed_process_costs_its_video_only(process: EstimatorProcess, expected: bytes) -> None:
+    before = process.pid
+
+    def kill(done: int, total: int | None) -> None:
+        if done == 2 and process.pid is not None:
+            os.kill(process.pid, signal.SIGKILL)
+
+    with pytest.raises(EstimatorLostError):
+        process.estimate(clip(40), on_frame=kill)
+    assert process.estimate(SHORT).pose == expected
+    assert process.pid != before
+
+
+def test_unwanted_work_stops_and_the_process_lives(process: EstimatorProcess, expected: bytes) -> None:
+    process.estimate(SHORT)
+    before, seen = process.pid, []
+    with pytest.raises(EstimationStoppedError):
+        process.estimate(clip(60), on_frame=lambda done, total: seen.append(done), unwanted=lambda: len(seen) > 1)
+    assert len(seen) < 60
+    assert process.estimate(SHORT).pose == expected
+    assert process.pid == before
+
+
+def test_a_process_that_hangs_is_killed(own: Callable[..., EstimatorProcess], expected: bytes) -> None:
+    process = own(frame_s=1.0, stop_s=0.2)
+    assert process.estimate(SHORT).pose == expected
+    hung = process.pid
+    assert hung is not None
+
+    def freeze(done: int, total: int | None) -> None:
+        if done == 2:
+            os.kill(hung, signal.SIGSTOP)
+
+    started = time.monotonic()
+    with pytest.raises(VideoTooSlowError, match="1 seconds"):
+        process.estimate(clip(200), on_frame=freeze)
+    assert time.monotonic() - started < 10
+    assert not psutil.pid_exists(hung)
+    # Nor does one that is told to stop and does not.
+    assert process.estimate(SHORT).pose == expected
+    hung = process.pid
+    assert hung is not None
+    with pytest.raises(EstimationStoppedError):
+        process.estimate(clip(200), on_frame=freeze, unwanted=lambda: _is_stopped(hung))
+    assert not psutil.pid_exists(hung)
+
+
+def _is_stopped(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+
+@pytest.mark.parametrize("health", [{"max_clips": 1}, {"max_resident_bytes": 1}], ids=str)
+def test_a_process_is_replaced_before_it_bloats(
+    own: Callable[..., EstimatorProcess], expected: bytes, health: dict[str, int]
+) -> None:
+    process = own(**health)
+    assert process.estimate(SHORT).pose == expected
+    # The next one is on its way already.
+    second = process.pid
+    assert second is not None
+    assert process.estimate(SHORT).pose == expected
+    assert not psutil.pid_exists(second)
+
+
+@pytest.mark.parametrize(
+    ("video", "limits"),
+    [
+        (gif_canvas(65535, 65535), VideoLimits()),
+        (gif_canvas(20000, 20000), VideoLimits(max_side=65535, max_pixels=2**32)),
+        (encode(corner(1, 16, 16)), VideoLimits(max_seconds=0.01)),
+    ],
+    ids=["canvas over the limits", "canvas over the memory", "too long"],
+)
+def test_a_bomb_is_refused_in_bounded_memory(
+    process: EstimatorProcess, expected: bytes, video: bytes, limits: VideoLimits
+) -> None:
+    process.estimate(SHORT)
+    assert process.pid is not None
+    watched = psutil.Process(process.pid)
+    largest = [0]
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set() and watched.is_running():
+            try:
+                largest.append(watched.memory_info().rss)
+            except psutil.Error:
+                return
+            over.wait(0.005)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    started = time.monotonic()
+    with pytest.raises(VideoError):
+        process.estimate(video, limits=limits)
+    over.set()
+    thread.join()
+    assert time.monotonic() - started < 12
+    assert max(largest) < MOST_BYTES
+    assert process.estimate(SHORT).pose == expected
+
+
+def test_a_process_that_cannot_start_says_so(
+    own: Callable[..., EstimatorProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimator_module.sys, "executable", "/bin/false")
+    with pytest.raises(EstimatorLostError):
+        own().estimate(SHORT)
+
+
+def test_a_closed_estimator_has_no_process_and_starts_none(own: Callable[..., EstimatorProcess]) -> None:
+    process = own()
+    process.estimate(SHORT)
+    pid = process.pid
+    assert pid is not None
+    process.close()
+    process.close()
+    assert not psutil.pid_exists(pid)
+    with pytest.raises(EstimatorLostError):
+        process.estimate(SHORT)
+
+
+def test_an_estimator_outlives_no_parent() -> None:
+    program = (
+        "import os, sys; from poses.estimator import EstimatorProcess; p = EstimatorProcess(); p.start(); "
+        "print(p.pid, flush=True); os._exit(0)"
+    )
+    done = subprocess.run(
+        [os.sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    try:
+        psutil.Process(int(done.stdout)).wait(30)
+    except psutil.NoSuchProcess:
+        return

@@ -32,6 +32,8 @@ IDLE_BELOW = 0.75
 """Shoulder widths: a hand so far below the other rests. The lexicon's two-handed letters differ by 0.65 at most."""
 SMALLEST_HAND = 1e-4
 """Shoulder widths: a missing hand has 21 equal points, extent 0 up to rounding; real ones measure 0.05 and more."""
+SMALLEST_PALM = 0.01
+"""Shoulder widths: keeps a degenerate hand's distances finite; the lexicon's palms measure 0.04 and more."""
 FARTHEST = 4.0
 """Shoulder widths, or palms: larger numbers are tracking faults and would drown everything else in a frame."""
 CROPS = ((0.05, 0.95), (0.15, 0.85), (0.15, 0.75), (0.25, 0.85))
@@ -137,7 +139,8 @@ def read_moments(points: Tensor, seen: Tensor, moments: Tensor, rows: Tensor | N
 
 def _unit(vectors: Tensor) -> Tensor:
     # A bone without length (a degenerate hand) gets the direction 0 instead of NaN.
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(SMALLEST_HAND)
+    lengths: Tensor = vectors.norm(dim=-1, keepdim=True)
+    return vectors / lengths.clamp_min(SMALLEST_HAND)
 
 
 def _palm_axes(points: Tensor) -> Tensor:
@@ -152,7 +155,8 @@ def _palm_axes(points: Tensor) -> Tensor:
 def _palm_size(points: Tensor) -> Tensor:
     # Mean length of the three outer sides of the palm's skeleton: steadier than one bone when the hand turns.
     knuckles = points[..., (INDEX_KNUCKLE, MIDDLE_KNUCKLE, LITTLE_KNUCKLE), :]
-    return (knuckles - points[..., WRIST : WRIST + 1, :]).norm(dim=-1).mean(dim=-1).clamp_min(1e-2)
+    lengths: Tensor = (knuckles - points[..., WRIST : WRIST + 1, :]).norm(dim=-1)
+    return lengths.mean(dim=-1).clamp_min(SMALLEST_PALM)
 
 
 def describe_hands(points: Tensor, seen: Tensor) -> Tensor:

@@ -1,0 +1,92 @@
+"""Tables and plots of runs: `python -m evaluation.report RUN… --out FOLDER`."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.plots import plot_concept, plot_confusions, plot_languages, plot_rank_curves
+from evaluation.results import Run, read_run
+from evaluation.tables import (
+    PUBLISHED,
+    compare,
+    probe_rows,
+    probes_markdown,
+    read_published,
+    results_markdown,
+    write_csv,
+)
+
+
+def write_report(
+    runs: Sequence[Run], out: Path, *, published: Path = PUBLISHED, every: bool = False, concept: str | None = None
+) -> list[Path]:
+    """Write results.csv, probes.csv, report.md and plots.
+
+    Args:
+        runs: in the order of the tables.
+        out: a folder; made if need be, files of the same names replaced.
+        published: file of published figures.
+        every: also list published experiments that no run is of.
+        concept: of the heat map; None: the text that most languages have.
+    Returns:
+        what was written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    results = compare([run.metrics for run in runs], read_published(published), every=every)
+    probes = [row for run in runs for row in probe_rows(run.metrics)]
+    write_csv(out / "results.csv", results)
+    text = f"# Results\n\nOurs, and in brackets what was published.\n\n{results_markdown(results)}"
+    written = [out / "results.csv"]
+    if probes:
+        write_csv(out / "probes.csv", probes)
+        written.append(out / "probes.csv")
+        text += f"\n## Frozen embeddings\n\nMean ± standard deviation over seeds.\n\n{probes_markdown(probes)}"
+    plot_rank_curves(runs, out / "rank_curves.png")
+    pictures = [out / "rank_curves.png", *_plot_each(runs, out, concept)]
+    text += "\n## Plots\n\n" + "\n".join(f"![{path.stem.replace('_', ' ')}]({path.name})" for path in pictures) + "\n"
+    (out / "report.md").write_text(text, encoding="utf-8")
+    return [*written, out / "report.md", *pictures]
+
+
+def _plot_each(runs: Sequence[Run], out: Path, concept: str | None) -> list[Path]:
+    pictures: list[Path] = []
+    for number, run in enumerate(runs):
+        slug = re.sub(r"[^a-z0-9]+", "_", run.name.lower()).strip("_")
+        prefix = f"{number + 1}_{slug}" if len(runs) > 1 else slug
+        languages, confusions, concepts = (
+            out / f"{prefix}_{what}.png" for what in ("languages", "confusions", "concept")
+        )
+        plot_languages(run, languages)
+        pictures.append(languages)
+        pictures += [confusions] if plot_confusions(run, confusions) else []
+        pictures += [concepts] if plot_concept(run, concepts, concept=concept) else []
+    return pictures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write a report; the exit status: 0 done, 1 refused, 2 misspelt."""
+    parser = argparse.ArgumentParser(prog="python -m evaluation.report", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders that python -m evaluation wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
+    parser.add_argument("--published", type=Path, default=PUBLISHED, help="figures to print beside ours")
+    parser.add_argument("--all", action="store_true", help="also list published experiments without a run")
+    parser.add_argument("--concept", help="text of the heat map; default: the one that most languages have")
+    options = parser.parse_args(arguments)
+    try:
+        runs = [read_run(folder) for folder in options.runs]
+        written = write_report(
+            runs, options.out, published=options.published, every=options.all, concept=options.concept
+        )
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print((options.out / "report.md").read_text(encoding="utf-8").partition("\n## Plots")[0])
+    for path in written:
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

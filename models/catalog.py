@@ -12,6 +12,11 @@ from models.errors import CatalogError, UnknownModelError
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "models"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
+_MOVING = {
+    *("features", "feature_dim", "embed_dim", "max_frames", "max_tokens", "pose_tower", "text_tower", "pose_frontend"),
+    *("convolutions", "projection", "logit_scale", "tokenizer", "lowercase"),
+}
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,6 +102,10 @@ class ModelConfig(_Strict):
         if self.max_tokens > self.text_tower.positions + 1:
             raise ValueError(f"max_tokens {self.max_tokens} needs more than {self.text_tower.positions} positions")
         return self
+
+    def moving_parts(self) -> dict[str, Any]:
+        """What of this configuration moves a vector; two may share their weights and differ in any of it."""
+        return self.model_dump(mode="json", include=_MOVING)
 
     @property
     def folder(self) -> str:

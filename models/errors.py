@@ -45,7 +45,7 @@ class WeightsMissingError(ModelsError):
     def __init__(self, name: str, what: str, command: str) -> None:
         self.name = name
         self.command = command
-        super().__init__(f"model {name!r} has no {what} on this machine; fetch it with: {command}")
+        super().__init__(f"model {name!r} has no {what} on this machine; to have it: {command}")
 
 
 class CheckpointError(ModelsError):

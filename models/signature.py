@@ -8,11 +8,6 @@ from models.catalog import ModelConfig
 
 # Raised whenever the same weights would give other numbers (pooling, positions, text clean-up).
 ARCHITECTURE_VERSION = 1
-# What of a configuration moves a vector. Two may share their weights and differ in any of it.
-_FIELDS = {
-    *("features", "feature_dim", "embed_dim", "max_frames", "max_tokens", "pose_tower", "text_tower", "pose_frontend"),
-    *("convolutions", "projection", "logit_scale", "tokenizer", "lowercase"),
-}
 
 
 def signature(
@@ -31,7 +26,7 @@ def signature(
         "digest": digest,
         "dtype": dtype,
         "features_version": features_version,
-        "model": config.model_dump(mode="json", include=_FIELDS),
+        "model": config.moving_parts(),
         "options": dict(sorted(options.items())),
     }
     packed = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

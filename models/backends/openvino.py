@@ -4,6 +4,7 @@ A tower is converted once and kept beside the weights; after that neither torch 
 """
 
 import fcntl
+import hashlib
 import importlib
 import logging
 import shutil
@@ -37,7 +38,8 @@ def import_openvino() -> ModuleType:
 
 def graph_folder(path: Path, config: ModelConfig) -> Path:
     """Where a model's converted towers are kept, by checkpoint and configuration."""
-    return path.parent / "openvino" / f"{config.name}-{recorded_digest(path)[:12]}-v{GRAPH_VERSION}"
+    facts = f"{GRAPH_VERSION} {recorded_digest(path)} {config.moving_parts()}"
+    return path.parent / "openvino" / f"{config.name}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
 
 
 def is_converted(path: Path, config: ModelConfig) -> bool:
@@ -113,7 +115,7 @@ def _convert_once(path: Path, config: ModelConfig, folder: Path) -> None:
 
 def _drop_outdated(folder: Path, config: ModelConfig) -> None:
     """Remove what was converted from an earlier checkpoint of this model: each copy is as large as the weights."""
-    for other in folder.parent.glob(f"{config.name}-????????????-v*"):
+    for other in folder.parent.glob(f"{config.name}-????????????"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
 

@@ -95,7 +95,7 @@ def app_settings(tiny_weights: Path) -> Settings:
 @pytest.fixture
 def engine(tiny_weights: Path) -> FakeEngine:
     loaded = ModelStatus("tiny", "loaded", device="cpu", dtype="float32", digest=DIGEST)
-    missing = ModelStatus("", "missing", reason="fetch it with: python -m models download NAME")
+    missing = ModelStatus("", "missing", reason="to have it: python -m models download NAME")
     return FakeEngine({name: loaded if name == "tiny" else missing for name in load_catalog(weights=tiny_weights)})
 
 

@@ -122,6 +122,11 @@ def test_graphs_are_kept_and_renewed(tiny_weights: Path, tmp_path: Path) -> None
     make_backend(path, config, backend="openvino", device="cpu", dtype="float32", threads=1)
     assert (graph_folder(path, config) / "pose.xml").stat().st_mtime_ns == written
     assert not list(folder.glob("openvino/.part-*"))
+    edited = config.model_copy(update={"logit_scale": 4.0})
+    assert not is_converted(path, edited)
+    make_backend(path, edited, backend="openvino", device="cpu", dtype="float32", threads=1)
+    assert is_converted(path, edited)
+    assert not is_converted(path, config), "towers of the configuration before are still there"
 
 
 def test_serving_converted_towers_loads_no_torch_and_no_telemetry(tiny_weights: Path) -> None:

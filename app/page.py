@@ -27,7 +27,7 @@ class Section:
     Attributes:
         example: a JSON body, or "".
         takes_files: whether a clip may come as a file.
-        takes_clips: whether clips can stand in the JSON body.
+        clips: key of the body that clips stand under, "" where there are none.
         curl: a command line that works as pasted, beside a clip.pose where a clip is needed.
     """
 
@@ -40,7 +40,7 @@ class Section:
     answers: list[Row]
     example: str
     takes_files: bool
-    takes_clips: bool
+    clips: str
     curl: str
     statuses: list[str]
 
@@ -61,6 +61,7 @@ def _section(path: str, method: str, operation: Mapping[str, Any], schemas: Mapp
     answer = _resolve(operation["responses"]["200"]["content"].get("application/json", {}), schemas)
     example = next(iter(request.get("examples", [])), None)
     takes_files = "multipart/form-data" in bodies
+    clips = next((key for key in ("pose", "video") if key in request.get("properties", {})), "")
     return Section(
         anchor=operation["operationId"],
         method=method.upper(),
@@ -71,14 +72,17 @@ def _section(path: str, method: str, operation: Mapping[str, Any], schemas: Mapp
         answers=_rows(answer),
         example=orjson.dumps(example, option=orjson.OPT_INDENT_2).decode() if example else "",
         takes_files=takes_files,
-        takes_clips="pose" in request.get("properties", {}),
-        curl=_curl(path, example, takes_files=takes_files),
+        clips=clips,
+        curl=_curl(path, example, clips=clips if takes_files else ""),
         statuses=[status for status in operation["responses"] if status != "200"],
     )
 
 
-def _curl(path: str, example: Any, *, takes_files: bool) -> str:
-    if takes_files:
+def _curl(path: str, example: Any, *, clips: str) -> str:
+    """A command line; clips is the name of its file part, "" where it sends none."""
+    if clips == "video":
+        return f"curl {BASE_URL}{path} -F video=@clip.mp4" + (" -o clip.pose" if path == "/api/pose" else "")
+    if clips:
         return f"curl {BASE_URL}{path} -F pose=@clip.pose"
     if example is None:
         return f"curl {BASE_URL}{path}"

@@ -31,7 +31,8 @@ function base64(file) {
 }
 
 async function send(form) {
-  const headers = {};
+  // A .pose file or lines of progress would say little here.
+  const headers = { Accept: "application/json" };
   const key = document.getElementById("api-key");
   if (key && key.value) headers["X-API-Key"] = key.value;
   const clips = form.elements.clips ? [...form.elements.clips.files] : [];
@@ -45,7 +46,7 @@ async function send(form) {
     headers["Content-Type"] = "application/json";
   } else if (form.elements.clips) {
     body = new FormData();
-    for (const clip of clips) body.append("pose", clip);
+    for (const clip of clips) body.append(form.dataset.clips, clip);
   }
   const address = location.href.replace(/\/docs.*$/, "") + form.dataset.path;
   return fetch(address, { method: form.dataset.method, headers, body });

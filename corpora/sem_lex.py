@@ -32,14 +32,15 @@ def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True)
         CorpusError: as Reader.
     """
     table = find_file(root, _NAMES)
-    folders = ("poses", "pose", "train", "val", "test", "videos")
-    media = Media.below(root, folders, (".pose", ".npy"))
-    wanted = each_split(split)
+    # A video may be in two splits' folders, with a file each.
+    media = {
+        part: Media.below(root, ("poses", "pose", part, "videos"), (".pose", ".npy")) for part in each_split(split)
+    }
     examples: list[Example] = []
     skipped: list[Skipped] = []
     seen: set[tuple[str, str]] = set()
     for row in read_csv(table, _COLUMNS):
-        if row["split"] not in wanted:
+        if row["split"] not in media:
             continue
         video = row.required("video_id")
         example_id = f"{row['split']}/{video}"
@@ -47,9 +48,9 @@ def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True)
             skipped.append(Skipped(example_id, "the video has another row in this split"))
             continue
         seen.add((row["split"], video))
-        file = media.find(example_id) or media.find(video)
+        file = media[row["split"]].find(example_id) or media[row["split"]].find(video)
         if file is None:
-            skipped.append(media.skipped(example_id, video))
+            skipped.append(media[row["split"]].skipped(example_id, video))
             continue
         examples.append(_example(row, example_id, file, clean=clean))
     return Corpus(

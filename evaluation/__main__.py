@@ -11,12 +11,14 @@ from typing import get_args
 
 from tqdm import tqdm
 
+from corpora.cache import FeatureCache
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS
 from corpora.registry import CORPORA, read_corpus
 from evaluation.asking import RARE_COUNT, TASKS, common_texts, read_vocabulary
 from evaluation.evaluating import ProbeSettings, Settings, embed_corpus, evaluate, run_probes
 from evaluation.probing import PROBES, SHOTS, Shots
+from evaluation.reading import Reading
 from evaluation.results import Score, write_run
 from evaluation.tables import compare, probe_rows, probes_markdown, read_published, results_markdown
 from evaluation.vectors import Floats
@@ -57,9 +59,10 @@ def _run(options: argparse.Namespace) -> None:
     if options.in_vocabulary is not None:
         vocabulary = find_vocabulary(options.in_vocabulary, over=options.vocabulary_over)
     corpus = read_corpus(options.dataset, options.root, options.split)
+    reading = Reading(None if options.cache is None else FeatureCache(options.cache), options.workers)
     model = load(options.model, options.weights_dir, device=options.device, dtype=options.dtype)
     watch = partial(_show, total=len(corpus), what=f"{corpus.name} {options.split}")
-    figures, vectors, searched = evaluate(model, corpus, settings, vocabulary=vocabulary, watch=watch)
+    figures, vectors, searched = evaluate(model, corpus, settings, vocabulary=vocabulary, reading=reading, watch=watch)
     metrics = {
         "experiment": options.experiment,
         **figures,
@@ -69,9 +72,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.probes:
         known = None
         if options.learn_from != options.split:
-            examples = read_corpus(options.dataset, options.root, options.learn_from).examples
-            watch = partial(_show, total=len(examples), what=f"{corpus.name} {options.learn_from}")
-            known, _ = embed_corpus(model, examples, settings, vocabulary=vocabulary, watch=watch)
+            support = read_corpus(options.dataset, options.root, options.learn_from)
+            watch = partial(_show, total=len(support), what=f"{corpus.name} {options.learn_from}")
+            known, _ = embed_corpus(model, support, settings, vocabulary=vocabulary, reading=reading, watch=watch)
         probes = ProbeSettings(options.probes, options.shots, range(options.seeds))
         metrics["probes"] = run_probes(vectors, known, probes)
     out = options.out or OUTPUT / f"{options.model.rstrip('/').rpartition('/')[2]}-{corpus.name}-{settings.task}"
@@ -157,6 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     machine.add_argument(
         "--weights-dir", type=Path, help="default: $SIGNCLIP_WEIGHTS_DIR, else weights/ of the project"
     )
+    machine.add_argument("--cache", type=Path, help="folder that keeps features, so that clips are parsed once")
+    machine.add_argument("--workers", type=int, default=1, help="processes that parse clips")
     machine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0")
     machine.add_argument("--dtype", choices=("float32", "bfloat16", "auto"), default="float32")
     return parser

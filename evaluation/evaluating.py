@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from corpora.examples import Corpus, Example
+from corpora.examples import Corpus
 from evaluation.asking import Task, within_vocabulary, write_prompts
 from evaluation.probing import SHOTS, Labelled, Shots, probe
-from evaluation.reading import ClipReader
+from evaluation.reading import ClipReader, Reading
 from evaluation.results import Score, Searched, search
 from evaluation.retrieval import number_labels
 from evaluation.vectors import Floats, Vectors, embed_clips, embed_prompts
@@ -64,10 +64,11 @@ class ProbeSettings:
 
 def embed_corpus(
     model: EmbeddingModel,
-    examples: Sequence[Example],
+    corpus: Corpus,
     settings: Settings,
     *,
     vocabulary: frozenset[str] | None = None,
+    reading: Reading | None = None,
     watch: Watch = lambda clips: clips,
 ) -> tuple[Vectors, dict[str, str]]:
     """Embed a data set's clips, and each of its different prompts once.
@@ -80,13 +81,14 @@ def embed_corpus(
         ValueError: nothing is left to embed, or the task does not fit the data.
     """
     if vocabulary is not None:
-        examples = within_vocabulary(examples, vocabulary)
-    reader = ClipReader(examples, model.config, settings.feature_options, skip_long=settings.skip_long)
+        corpus = corpus.subset(within_vocabulary(corpus.examples, vocabulary))
+    options = settings.feature_options
+    reader = ClipReader(corpus, model.config, options, skip_long=settings.skip_long, reading=reading)
     pose = embed_clips(model, watch(reader))
     kept = reader.kept
     if not kept:
         reason = next(iter(reader.skipped.values()), "there are no examples")
-        raise ValueError(f"none of {len(examples)} clips could be embedded: {reason}")
+        raise ValueError(f"none of {len(corpus)} clips could be embedded: {reason}")
     prompts = write_prompts(model.config, kept, task=settings.task, tagged=settings.tagged)
     prompt_of, firsts = number_labels(prompts)
     different = [prompts[first] for first in firsts]
@@ -108,6 +110,7 @@ def evaluate(
     settings: Settings,
     *,
     vocabulary: frozenset[str] | None = None,
+    reading: Reading | None = None,
     watch: Watch = lambda clips: clips,
 ) -> tuple[dict[str, Any], Vectors, Searched]:
     """Score a model on a data set.
@@ -118,7 +121,7 @@ def evaluate(
         ValueError: see embed_corpus.
     """
     began = time.perf_counter()
-    vectors, skipped = embed_corpus(model, corpus.examples, settings, vocabulary=vocabulary, watch=watch)
+    vectors, skipped = embed_corpus(model, corpus, settings, vocabulary=vocabulary, reading=reading, watch=watch)
     embedded = time.perf_counter()
     searched = search(vectors, score=settings.score)
     metrics = {

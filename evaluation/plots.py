@@ -33,12 +33,11 @@ def plot_rank_curves(runs: Sequence[Run], path: Path) -> None:
         (axes[1], "text_ranks", "Text → pose: the first right clip", "clips"),
     ):
         for run in runs:
-            ranks = np.sort(getattr(run, ranks_of))
-            share = np.arange(1, len(ranks) + 1) / len(ranks)
-            label = f"{run.name} ({run.metrics[count]} {count})"
-            axis.step(
-                np.r_[1, ranks, run.metrics[count]], np.r_[(ranks == 1).mean(), share, 1], where="post", label=label
-            )
+            ranks, counts = np.unique(getattr(run, ranks_of), return_counts=True)
+            share = np.cumsum(counts) / counts.sum()
+            # From rank 1 to the last one possible, so that curves can be compared over the whole width.
+            steps, heights = np.r_[1, ranks, run.metrics[count]], np.r_[share[0] * (ranks[0] == 1), share, 1]
+            axis.step(steps, heights, where="post", label=f"{run.name} ({run.metrics[count]} {count})")
         axis.set(xscale="log", ylim=(0, 1.02), xlabel="rank k", ylabel="share of searches with rank ≤ k", title=title)
         axis.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
         axis.grid(alpha=0.3)
@@ -63,16 +62,21 @@ def plot_confusions(run: Run, path: Path) -> bool:
             shown |= dict.fromkeys(pair)
     rows = sorted(shown, key=lambda prompt: str(run.vectors.prompts[prompt]))
     counts = np.array([[pairs[right, taken] for taken in rows] for right in rows])
-    correct = [int(((prompt_of == prompt) & ~wrong).sum()) for prompt in rows]
+    clips = np.bincount(prompt_of, minlength=len(run.vectors.prompts))[rows]
+    correct = np.bincount(prompt_of[~wrong], minlength=len(run.vectors.prompts))[rows]
     names = _shorten([str(run.vectors.prompts[prompt]) for prompt in rows])
     figure, axes = _figure(4.2 + 0.42 * len(rows), 3.2 + 0.36 * len(rows))
-    _heat_map(axes[0], counts.astype(float), names, names, numbers="{:.0f}", skip_zero=True, colours="Reds")
+    image = _heat_map(axes[0], counts / clips[:, None], names, names, colours="Reds", limits=(0, 1))
+    figure.colorbar(image, ax=axes[0], shrink=0.6, label="share of the right prompt's clips")
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if counts[row, column] > 0.6 * clips[row] else "black"
+        axes[0].text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize=9)
     for place, count in enumerate(correct):
-        axes[0].text(place, place, f"{count}", ha="center", va="center", color="tab:green", fontsize=8, weight="bold")
+        axes[0].text(place, place, f"{count}", ha="center", va="center", color="tab:green", fontsize=9, weight="bold")
     axes[0].set(xlabel="named", ylabel="right prompt")
     axes[0].set_title(
         f"{run.name}: most confused prompts\n{int(wrong.sum())} of {len(wrong)} clips named wrongly; "
-        "green: named rightly",
+        "green: clips named rightly",
         fontsize=10,
     )
     _save(figure, path)
@@ -137,7 +141,8 @@ def plot_concept(run: Run, path: Path, *, concept: str | None = None) -> bool:
     side = 2.2 + 0.36 * len(tags)
     figure, axes = _figure(side * 1.15 * len(panels), side, columns=len(panels))
     for axis, (title, cosines) in zip(axes, panels, strict=True):
-        image = _heat_map(axis, cosines, tags, tags, numbers="{:.2f}", colours="viridis")
+        image = _heat_map(axis, cosines, tags, tags, colours="viridis")
+        _number_fields(axis, image, cosines)
         axis.set_title(title, fontsize=10)
         axis.set(xlabel=title.rpartition(" ")[2], ylabel="clips")
         figure.colorbar(image, ax=axis, shrink=0.75, label="cosine")
@@ -168,22 +173,22 @@ def _heat_map(
     rows: Sequence[str],
     columns: Sequence[str],
     *,
-    numbers: str,
     colours: str,
-    skip_zero: bool = False,
+    limits: tuple[float | None, float | None] = (None, None),
 ) -> mpl.image.AxesImage:
-    image = axis.imshow(values, cmap=colours, aspect="auto")
+    image = axis.imshow(values, cmap=colours, aspect="auto", vmin=limits[0], vmax=limits[1])
     axis.set_xticks(range(len(columns)), columns, rotation=90, fontsize=8)
     axis.set_yticks(range(len(rows)), rows, fontsize=8)
+    return image
+
+
+def _number_fields(axis: Axes, image: mpl.image.AxesImage, values: npt.NDArray[np.floating]) -> None:
     for row, column in np.ndindex(values.shape):
-        if skip_zero and values[row, column] == 0:
-            continue
         red, green, blue, _ = image.cmap(image.norm(values[row, column]))
         # Luminance of BT.601: light numbers on dark fields.
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
         colour = "white" if dark else "black"
-        axis.text(column, row, numbers.format(values[row, column]), ha="center", va="center", color=colour, fontsize=6)
-    return image
+        axis.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", color=colour, fontsize=6.5)
 
 
 def _figure(width: float, height: float, *, columns: int = 1) -> tuple[Figure, list[Axes]]:

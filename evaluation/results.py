@@ -48,7 +48,8 @@ class Run:
     @property
     def name(self) -> str:
         """What tables and plots call it."""
-        return str(self.metrics["experiment"] or f"{self.metrics['model']} on {self.metrics['dataset']}")
+        experiment, model = self.metrics["experiment"], self.metrics["model"]
+        return f"{experiment or model} on {self.metrics['dataset']}, {self.metrics['task']}"
 
 
 def search(vectors: Vectors, *, score: Score = "dot") -> Searched:

@@ -77,7 +77,8 @@ class FeatureCache:
                 (version,) = index.execute("PRAGMA user_version").fetchone()
                 if version not in (0, _FORMAT):
                     raise CacheError(f"{self.folder} is a cache of format {version}, not {_FORMAT}; delete it")
-                index.executescript(f"{_SCHEMA} PRAGMA user_version = {_FORMAT};")
+                if version == 0:  # an existing cache may be read where it cannot be written
+                    index.executescript(f"{_SCHEMA} PRAGMA user_version = {_FORMAT};")
         except (OSError, sqlite3.Error) as error:
             raise CacheError(f"{self.folder} cannot be used as a cache: {error}") from error
 

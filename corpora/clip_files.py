@@ -164,8 +164,9 @@ def _frames(example: Example, frames: int, *, fps: float) -> tuple[int, int]:
     Raises:
         ClipSpanError: no frame lies in it.
     """
-    first = math.floor((example.start_s or 0.0) * fps)
-    last = frames if example.end_s is None else min(frames, math.ceil(example.end_s * fps))
+    # Seconds made of frame numbers come back a hair off: 14 / 25 * 25 is over 14, and would take a 15th frame in.
+    first = math.floor(round((example.start_s or 0.0) * fps, 6))
+    last = frames if example.end_s is None else min(frames, math.ceil(round(example.end_s * fps, 6)))
     if not 0 <= first < last:
         raise ClipSpanError(
             f"{example.path}: {example.start_s or 0:g} to {example.end_s or math.inf:g} s lie outside of "

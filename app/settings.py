@@ -78,7 +78,10 @@ class Settings(BaseSettings):
     max_queue_videos: int = Field(64, ge=0, description="videos that may wait for a process; past it 429")
     max_videos: int = Field(16, ge=1, description="videos in one request; past it 413")
     max_video_bytes: int = Field(
-        100 * _MIB, ge=1024, description="bytes of the videos of one request; past it 413; base64 takes a third more"
+        100 * _MIB,
+        ge=1024,
+        le=1024 * _MIB,
+        description="bytes of the videos of one request; past it 413; base64 takes a third more",
     )
     max_video_s: float = Field(120.0, gt=0, le=3600, description="seconds of one video; past it 422")
     max_video_side: int = Field(4096, ge=16, le=8192, description="pixels of a video's width or height; past it 422")

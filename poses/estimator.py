@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from .estimates import Estimate, VideoFacts, VideoLimits
-from .video_errors import EstimationStoppedError, EstimatorLostError, VideoTooSlowError, video_error
+from .video_errors import EstimationStoppedError, EstimatorLostError, VideoTooLargeError, VideoTooSlowError, video_error
 
 log = logging.getLogger(__name__)
 # How often a running estimation asks whether it is still wanted, in seconds.
@@ -88,6 +88,8 @@ class EstimatorProcess:
             EstimatorLostError: the process died, or did not start; the next video finds a new one.
             EstimationStoppedError: the result was unwanted.
         """
+        if len(video) > limits.max_bytes:  # what does not fit there must not be sent there
+            raise VideoTooLargeError(f"{len(video)} bytes; at most {limits.max_bytes} are read")
         self.start()
         try:
             connection = self._get_ready(unwanted)

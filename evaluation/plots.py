@@ -37,7 +37,7 @@ def plot_rank_curves(runs: Sequence[Run], path: Path) -> None:
             share = np.cumsum(counts) / counts.sum()
             # From rank 1 to the last one possible, so that curves can be compared over the whole width.
             steps, heights = np.r_[1, ranks, run.metrics[count]], np.r_[share[0] * (ranks[0] == 1), share, 1]
-            axis.step(steps, heights, where="post", label=f"{run.name} ({run.metrics[count]} {count})")
+            axis.step(steps, heights, where="post", label=f"{_plain(run.name)} ({run.metrics[count]} {count})")
         axis.set(xscale="log", ylim=(0, 1.02), xlabel="rank k", ylabel="share of searches with rank ≤ k", title=title)
         axis.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
         axis.grid(alpha=0.3)
@@ -75,7 +75,7 @@ def plot_confusions(run: Run, path: Path) -> bool:
         axes[0].text(place, place, f"{count}", ha="center", va="center", color="tab:green", fontsize=9, weight="bold")
     axes[0].set(xlabel="named", ylabel="right prompt")
     axes[0].set_title(
-        f"{run.name}: most confused prompts\n{int(wrong.sum())} of {len(wrong)} clips named wrongly; "
+        f"{_plain(run.name)}: most confused prompts\n{int(wrong.sum())} of {len(wrong)} clips named wrongly; "
         "green: clips named rightly",
         fontsize=10,
     )
@@ -100,7 +100,7 @@ def plot_languages(run: Run, path: Path) -> None:
     rest = ~np.isin(languages, common)
     if rest.any():
         axes[0].scatter(*places[rest].T, s=8, color="lightgrey", label="others", zorder=0)
-    axes[0].set(xticks=[], yticks=[], title=f"{run.name}: {len(shown)} clips by sign language ({method})")
+    axes[0].set(xticks=[], yticks=[], title=f"{_plain(run.name)}: {len(shown)} clips by sign language ({method})")
     axes[0].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False, markerscale=1.5)
     _save(figure, path)
 
@@ -108,7 +108,8 @@ def plot_languages(run: Run, path: Path) -> None:
 def project(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], str]:
     """Reduce vectors to two dimensions; (rows, 2) and the method, t-SNE or, for few, PCA."""
     parts = min(50, *vectors.shape)
-    reduced = PCA(parts, random_state=0).fit_transform(vectors.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # the share of variance that a single or constant row explains
+        reduced = PCA(parts, random_state=0).fit_transform(vectors.astype(np.float64))
     if len(vectors) < TSNE_LEAST:
         flat = np.zeros((len(vectors), 2))
         flat[:, : min(2, parts)] = reduced[:, :2]
@@ -146,7 +147,7 @@ def plot_concept(run: Run, path: Path, *, concept: str | None = None) -> bool:
         axis.set_title(title, fontsize=10)
         axis.set(xlabel=title.rpartition(" ")[2], ylabel="clips")
         figure.colorbar(image, ax=axis, shrink=0.75, label="cosine")
-    figure.suptitle(f"{run.name}: “{concept}” in {len(tags)} sign languages")
+    figure.suptitle(f"{_plain(run.name)}: “{_plain(concept)}” in {len(tags)} sign languages")
     _save(figure, path)
     return True
 
@@ -164,7 +165,12 @@ def _language_name(tag: str) -> str:
 
 
 def _shorten(names: list[str], limit: int = 28) -> list[str]:
-    return [name if len(name) <= limit else f"{name[: limit - 1]}…" for name in names]
+    return [_plain(name if len(name) <= limit else f"{name[: limit - 1]}…") for name in names]
+
+
+def _plain(text: str) -> str:
+    # Matplotlib reads what stands between dollars as a formula.
+    return text.replace("$", r"\$")
 
 
 def _heat_map(

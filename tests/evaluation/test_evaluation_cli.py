@@ -1,0 +1,187 @@
+"""The command from end to end on a handful of clips, and what it leaves behind."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpora.examples import Corpus, Example
+from evaluation import __main__ as command
+from evaluation import report
+from evaluation.evaluating import Settings, embed_corpus
+from evaluation.results import read_run
+from evaluation.vectors import Vectors, embed_clips, embed_prompts
+
+POSES = Path(__file__).parents[1] / "golden" / "poses"
+ROWS = (
+    # id, file, text, sign language, split
+    ("house", "house", "house", "ase", "test"),
+    ("A", "ase_A", "A", "ase", "test"),
+    ("A again", "gsg_C", "A", "gsg", "test"),
+    ("C", "gsg_C", "C", "gsg", "test"),
+    ("A of train", "ase_A", "A", "ase", "train"),
+    ("C of train", "gsg_C", "C", "gsg", "train"),
+)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for name in {row[1] for row in ROWS}:
+        shutil.copy(POSES / f"{name}.pose", folder)
+    (folder / "broken.pose").write_bytes(b"no pose")
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "path", "text", "sign_language", "spoken_language", "split"])
+        writer.writerows((row[0], f"{row[1]}.pose", row[2], row[3], "en", row[4]) for row in ROWS)
+        writer.writerow(["broken", "broken.pose", "sun", "ase", "en", "test"])
+    return folder
+
+
+@pytest.fixture
+def evaluate(manifest, tiny_weights, tmp_path):
+    def run(*arguments, name="run"):
+        common = ["tiny", "manifest", str(manifest), "--weights-dir", str(tiny_weights), "--device", "cpu"]
+        return command.main([*common, "--out", str(tmp_path / name), *arguments]), tmp_path / name
+
+    return run
+
+
+def test_from_poses_to_report(evaluate, tmp_path, tiny_model, manifest, capsys):
+    status, folder = evaluate("--probes", "nearest_clips", "--shots", "1", "all", "--seeds", "2")
+    assert status == 0
+    run = read_run(folder)
+    assert run.metrics["clips"] == 4
+    assert list(run.metrics["skipped"]) == ["broken"]
+    assert run.vectors.ids.tolist() == ["house", "A", "A again", "C"]
+    assert run.vectors.prompts.tolist() == ["<en> <ase> house", "<en> <ase> A", "<en> <gsg> A", "<en> <gsg> C"]
+    assert run.metrics["by_sign_language"].keys() == {"ase", "gsg"}
+    # The clips of A and C in train are those of the test.
+    assert run.metrics["probes"][0]["mean"]["R@1"] == 1.0
+    assert run.metrics["probes"][0]["clips"] == 2
+    text = tiny_model.embed_text(run.vectors.prompts.tolist(), normalize=False)
+    np.testing.assert_allclose(run.vectors.text, text, atol=1e-5)
+    assert "1 clips were left out" in capsys.readouterr().err
+    assert report.main([str(folder), "--out", str(tmp_path / "report")]) == 0
+
+
+def test_the_same_clip_under_two_texts_ties(evaluate):
+    _, folder = evaluate()
+    run = read_run(folder)
+    # "A again" and "C" are one file: of equal clips the first is found, so one of the prompts finds the other's.
+    np.testing.assert_array_equal(run.vectors.pose[2], run.vectors.pose[3])
+    assert run.clip_ranks[2] != run.clip_ranks[3]
+
+
+@pytest.mark.parametrize(
+    ("task", "prompts"),
+    [
+        ("identification", ["<en> <ase> ", "<en> <gsg> "]),
+        ("conceptualization", ["<en> <ase> house", "<en> <ase> A", "<en> <ase> C"]),
+    ],
+)
+def test_tasks(evaluate, task, prompts):
+    status, folder = evaluate("--task", task)
+    assert status == 0
+    assert read_run(folder).vectors.prompts.tolist() == prompts
+
+
+def test_cache_and_flip_and_anonymity(evaluate, tmp_path):
+    vectors = {}
+    for name, arguments in {
+        "plain": [],
+        "cached": ["--cache", str(tmp_path / "cache")],
+        "read again": ["--cache", str(tmp_path / "cache")],
+        "flipped": ["--flip", "always"],
+        "automatic": ["--flip", "auto"],
+        "anonymous": ["--anonymize"],
+    }.items():
+        status, folder = evaluate(*arguments, name=name)
+        assert status == 0
+        vectors[name] = read_run(folder).vectors.pose
+        assert list(json.loads((folder / "metrics.json").read_text())["skipped"]) == ["broken"]
+    for same in ("cached", "read again", "automatic"):
+        np.testing.assert_array_equal(vectors[same], vectors["plain"])
+    for different in ("flipped", "anonymous"):
+        assert np.abs(vectors[different] - vectors["plain"]).max() > 1e-3
+
+
+def test_vocabulary(evaluate, manifest, tmp_path):
+    (tmp_path / "words.txt").write_text("A\n")
+    _, folder = evaluate("--in-vocabulary", str(tmp_path / "words.txt"))
+    assert read_run(folder).vectors.ids.tolist() == ["A", "A again"]
+    _, folder = evaluate("--in-vocabulary", f"manifest:{manifest}", "--vocabulary-over", "0", name="corpus")
+    assert read_run(folder).vectors.ids.tolist() == ["A", "A again", "C"]
+
+
+def test_long_clips_can_be_left_out(evaluate):
+    _, folder = evaluate("--skip-long")
+    run = read_run(folder)
+    assert run.vectors.ids.tolist() == ["A", "A again", "C"]
+    assert "the model takes 64" in run.metrics["skipped"]["house"]
+
+
+def test_a_folder_names_a_model_too(manifest, tiny_weights, tmp_path):
+    arguments = [str(tiny_weights / "tiny"), "manifest", str(manifest), "--out", str(tmp_path / "run")]
+    assert command.main([*arguments, "--device", "cpu"]) == 0
+    assert read_run(tmp_path / "run").metrics["model"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tiny", "manifest", "nowhere"], "nowhere"),
+        (["other", "manifest", "nowhere"], "nowhere"),
+        (["tiny", "manifest", "{data}", "--in-vocabulary", "{data}/none.csv"], "none.csv"),
+        (["other", "manifest", "{data}"], "other"),
+    ],
+)
+def test_refusals_are_one_line(arguments, message, manifest, tiny_weights, capsys):
+    arguments = [argument.format(data=manifest) for argument in arguments]
+    assert command.main([*arguments, "--weights-dir", str(tiny_weights)]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+
+
+@pytest.mark.parametrize("shots", ["0", "-1", "some"])
+def test_shots_are_counts(shots, evaluate):
+    with pytest.raises(SystemExit):
+        evaluate("--probes", "nearest_clips", f"--shots={shots}")
+
+
+def test_nothing_to_embed(tiny_model, tmp_path):
+    example = Example(id="a", path=tmp_path / "none.pose", text="a", label="a", split="test")
+    corpus = Corpus("c", tmp_path, (example,), "{text}", "signclip", "MIT", "here")
+    with pytest.raises(ValueError, match=r"none of 1 clips could be embedded: .*none\.pose"):
+        embed_corpus(tiny_model, corpus, Settings())
+
+
+@pytest.mark.parametrize("frames_at_once", [1, 50, 10_000])
+def test_batches_do_not_change_vectors(tiny_model, frames_at_once, monkeypatch):
+    monkeypatch.setattr("evaluation.vectors.CLIPS_READ_AHEAD", 4)
+    chance = np.random.default_rng(0)
+    clips = [chance.normal(size=(frames, 609)).astype(np.float32) for frames in (9, 70, 3, 9, 20, 1, 64)]
+    single = np.concatenate([tiny_model.embed_pose([clip], normalize=False) for clip in clips])
+    batched = embed_clips(tiny_model, iter(clips), frames_at_once=frames_at_once)
+    np.testing.assert_allclose(batched, single, atol=1e-4 * np.abs(single).max())
+
+
+def test_prompts_keep_their_order(tiny_model):
+    prompts = ["how are you", "", "sun", "house"]
+    single = np.concatenate([tiny_model.embed_text([prompt], normalize=False) for prompt in prompts])
+    np.testing.assert_allclose(embed_prompts(tiny_model, prompts), single, atol=1e-4 * np.abs(single).max())
+
+
+def test_vectors_survive_a_file(tmp_path):
+    vectors = Vectors(
+        *(np.array(["ä", "b"]), np.array(["x", "y"]), np.array(["ase", ""]), np.eye(2, dtype=np.float32)),
+        *(np.array([0, 1]), np.array(["x", "y"]), np.eye(2, dtype=np.float32)),
+    )
+    vectors.save(tmp_path / "vectors.npz")
+    loaded = Vectors.load(tmp_path / "vectors.npz")
+    for name in ("ids", "texts", "sign_languages", "pose", "prompt_of", "prompts", "text"):
+        assert getattr(loaded, name).tolist() == getattr(vectors, name).tolist()

@@ -1,0 +1,100 @@
+"""Probes on clusters whose answer is known, and against slow twins."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler
+
+from evaluation import probing
+from evaluation.probing import PROBES, Labelled, draw_shots, logistic_regression, nearest_clips, nearest_means, probe
+
+
+def _clusters(clips_each, *, classes=4, spread=0.05, seed=0):
+    chance = np.random.default_rng(seed)
+    centers = np.random.default_rng(99).normal(size=(classes, 6))
+    labels = np.repeat(np.arange(classes), clips_each)
+    return Labelled(centers[labels] + chance.normal(0, spread, (len(labels), 6)), labels)
+
+
+@pytest.mark.parametrize("name", PROBES)
+@pytest.mark.parametrize("shots", [1, 5, "all"])
+def test_clusters_are_told_apart(name, shots):
+    row = probe(name, _clusters(8), _clusters(20, seed=1), shots=shots, seeds=range(3))
+    assert (row["classes"], row["clips"]) == (4, 80)
+    assert row["mean"]["R@1"] == 1.0
+    assert row["mean"]["median_rank"] == 1.0
+    assert len(row["by_seed"]) == (1 if shots == "all" else 3)
+    assert row["spread"]["R@1"] == (None if shots == "all" else 0.0)
+
+
+def test_one_shot_of_two_kinds_is_the_same():
+    known, asked = _clusters(1, spread=1.0), _clusters(30, spread=1.0, seed=1)
+    assert nearest_clips(known, asked).ranks.tolist() == nearest_means(known, asked).ranks.tolist()
+
+
+def test_noise_cannot_be_learned():
+    chance = np.random.default_rng(7)
+    known = Labelled(chance.normal(size=(400, 5)), np.arange(400) % 20)
+    asked = Labelled(chance.normal(size=(2000, 5)), np.arange(2000) % 20)
+    for name in PROBES:
+        row = probe(name, known, asked, shots=10, seeds=range(2))
+        assert row["mean"]["R@1"] == pytest.approx(0.05, abs=0.02)
+        assert row["mean"]["mean_rank"] == pytest.approx(10.5, abs=0.6)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 7))
+def test_votes_are_counted_as_a_slow_twin_counts(seed, neighbours, per_chunk):
+    chance = np.random.default_rng(seed)
+    known = Labelled(chance.normal(size=(12, 3)), np.r_[0, 1, 2, chance.integers(0, 3, 9)])
+    asked = Labelled(chance.normal(size=(7, 3)), chance.integers(0, 3, 7))
+    scaler = StandardScaler().fit(known.vectors)
+    places, clips = scaler.transform(asked.vectors), scaler.transform(known.vectors)
+    expected = []
+    for place, own in zip(places, asked.classes, strict=True):
+        distances = ((clips - place) ** 2).sum(axis=1)
+        votes = Counter(known.classes[np.argsort(distances)[:neighbours]].tolist())
+        order = sorted(range(3), key=lambda c, v=votes, d=distances: (-v[c], d[known.classes == c].min()))
+        expected.append(order.index(own) + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probing, "DISTANCES_AT_ONCE", per_chunk * 12)
+        assert nearest_clips(known, asked, neighbours=neighbours).ranks.tolist() == expected
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 6), st.booleans(), st.integers(0, 99))
+def test_draws_take_the_shots_of_each_class(classes, shots, keep_one, seed):
+    classes = np.array(classes)
+    drawn, rest = draw_shots(classes, shots, seed=seed, keep_one=keep_one)
+    assert sorted([*drawn, *rest]) == list(range(len(classes)))
+    for number, count in zip(*np.unique(classes, return_counts=True), strict=True):
+        assert (classes[drawn] == number).sum() == min(shots, count - keep_one)
+
+
+def test_draws_differ_by_seed_and_repeat():
+    classes = np.repeat([0, 1], 50)
+    first, again, other = (draw_shots(classes, 5, seed=seed)[0].tolist() for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_drawn_clips_are_not_asked_for():
+    row = probe("nearest_clips", _clusters(6), None, shots=2, seeds=range(2))
+    assert row["clips"] == 4 * 4
+    assert probe("nearest_clips", _clusters(1), None, shots=1, seeds=[0]) is None
+
+
+def test_classes_nobody_showed_are_not_asked_for():
+    known, asked = _clusters(3, classes=2), _clusters(5)
+    assert probe("nearest_means", known, asked, shots=3, seeds=[0])["clips"] == 10
+    with pytest.raises(ValueError, match="10 of 20 clips"):
+        nearest_means(known, asked)
+
+
+def test_one_class_is_always_right():
+    assert logistic_regression(_clusters(3, classes=1), _clusters(5, classes=1)).ranks.tolist() == [1] * 5
+
+
+def test_a_fit_that_did_not_converge_says_so(monkeypatch):
+    monkeypatch.setattr(probing, "LOGISTIC_STEPS", 1)
+    assert logistic_regression(_clusters(5, spread=2.0), _clusters(5)).notes == {"converged": False}

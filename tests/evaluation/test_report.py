@@ -1,0 +1,136 @@
+"""Tables beside published figures, and plots, from runs made up here."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from evaluation import report
+from evaluation.plots import project
+from evaluation.results import read_run, search, write_run
+from evaluation.tables import compare, published_figures, read_published, results_markdown
+from evaluation.vectors import Vectors
+
+EXPERIMENT = "signclip_v1_1/baseline_temporal"
+
+
+def _write(folder, *, noise, experiment=None, concepts=("house", "sun", "5 $ or 6 $"), tags=("ase", "gsg", "zz")):
+    chance = np.random.default_rng(3)
+    pairs = [(text, tag) for text in concepts for tag in tags]
+    text = chance.normal(size=(len(pairs), 8)).astype(np.float32)
+    prompt_of = np.repeat(np.arange(len(pairs)), 3)
+    vectors = Vectors(
+        ids=np.array([f"clip{row}" for row in range(len(prompt_of))]),
+        texts=np.array([pairs[row][0] for row in prompt_of]),
+        sign_languages=np.array([pairs[row][1] for row in prompt_of]),
+        pose=(text[prompt_of] + chance.normal(0, noise, (len(prompt_of), 8))).astype(np.float32),
+        prompt_of=prompt_of,
+        prompts=np.array([f"<en> <{tag}> {concept}" for concept, tag in pairs]),
+        text=text,
+    )
+    searched = search(vectors, score="cosine")
+    metrics = {
+        "experiment": experiment,
+        **{"model": "m", "dataset": "spreadthesign", "split": "test", "task": "retrieval"},
+        **{"clips": len(prompt_of), "prompts": len(pairs)},
+        **searched.summarize(prompt_of),
+    }
+    write_run(folder, metrics, vectors, searched)
+    return metrics
+
+
+def _rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    _write(tmp_path / "good", noise=0.01, experiment=EXPERIMENT)
+    _write(tmp_path / "bad", noise=3.0)
+    return [tmp_path / "good", tmp_path / "bad"]
+
+
+def test_a_run_is_read_as_written(tmp_path):
+    metrics = _write(tmp_path / "run", noise=0.01)
+    run = read_run(tmp_path / "run")
+    assert run.metrics == metrics
+    assert metrics["pose_to_text"]["R@1"] == metrics["text_to_pose"]["P@1"] == 1.0
+    assert (run.clip_ranks == 1).all()
+    assert run.vectors.prompts[run.named].tolist() == run.vectors.prompts[run.vectors.prompt_of].tolist()
+    assert (tmp_path / "run" / "errors.csv").read_text().count("\n") == 1
+    row = _rows(tmp_path / "run" / "row.csv")[0]
+    assert (row["pose_to_text R@1"], row["clips"]) == ("1.0", "27")
+
+
+def test_errors_are_the_wrong_clips_worst_first(runs):
+    run = read_run(runs[1])
+    rows = _rows(runs[1] / "errors.csv")
+    ranks = [int(row["rank"]) for row in rows]
+    assert ranks == sorted(run.clip_ranks[run.clip_ranks > 1].tolist(), reverse=True)
+    assert all(float(row["named_score"]) >= float(row["score"]) and row["named"] != row["prompt"] for row in rows)
+
+
+def test_report_of_two_runs(runs, tmp_path, capsys):
+    assert report.main([*map(str, runs), "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert f"| {EXPERIMENT} | m | spreadthesign test | retrieval | 27 | 1.000 (0.386) | 1.000 (0.693) |" in text
+    pictures = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert len(pictures) == 1 + 2 + 1 + 2  # rank curves; languages; nothing confused in the good run; concepts
+    assert all(f"({name})" in text for name in pictures)
+    assert all((tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
+    rows = _rows(tmp_path / "out" / "results.csv")
+    assert rows[0]["published pose_to_text R@1"] == "0.386"
+    assert rows[1]["published pose_to_text R@1"] == ""
+    assert "report.md" in capsys.readouterr().out
+
+
+def test_probes_are_tabled_with_their_spread(runs, tmp_path):
+    metrics = json.loads((runs[0] / "metrics.json").read_text())
+    figures = {"R@1": 0.5, "R@5": 0.75, "R@10": 1.0, "median_rank": 1.5, "mean_rank": 2.0}
+    row = {"probe": "nearest_means", "shots": 5, "clips": 9, "classes": 3, "by_seed": {"0": {}, "1": {}}}
+    spread = dict.fromkeys(figures, 0.1)
+    once = dict.fromkeys(figures)
+    metrics["probes"] = [{**row, "mean": figures, "spread": spread}, {**row, "mean": figures, "spread": once}]
+    (runs[0] / "metrics.json").write_text(json.dumps(metrics))
+    report.write_report([read_run(runs[0])], tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| m | spreadthesign | nearest means | 5 | 3 | 9 | 2 | 0.500 ± 0.100 | 0.750 ± 0.100 |" in text
+    assert "| 2 | 0.500 | 0.750 | 1.000 | 1.5 |" in text
+
+
+def test_every_published_figure_can_be_listed(runs):
+    published = read_published()
+    rows = compare([read_run(runs[0]).metrics], published, every=True)
+    assert len(rows) == len(published)
+    assert "| fingerclip/rwthfs_scratch_hand_dominant_aug | – | – | – | – | (0.935) |" in results_markdown(rows)
+    assert published_figures(published, EXPERIMENT)["pose_to_text median_rank"] == 2
+    assert published_figures(published, None) == {}
+
+
+@pytest.mark.parametrize("entry", ["{about: x}", "{pose_to_text: {R@2: 0.1}}", "{pose_to_txt: {R@1: 0.1}}"])
+def test_published_figures_that_no_table_knows(tmp_path, entry):
+    path = tmp_path / "published.yaml"
+    path.write_text(f"name: {entry}\n")
+    with pytest.raises(ValueError, match="name has"):
+        read_published(path)
+
+
+def test_folders_without_a_run_are_refused(tmp_path, capsys):
+    assert report.main([str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "metrics.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("count", "method"), [(1, "PCA"), (2, "PCA"), (59, "PCA"), (70, "t-SNE")])
+def test_projection_of_any_number(count, method):
+    vectors = np.random.default_rng(0).normal(size=(count, 6)).astype(np.float32)
+    places, used = project(vectors)
+    assert (places.shape, used) == ((count, 2), method)
+    assert np.isfinite(places).all()
+
+
+def test_one_language_has_no_heat_map(tmp_path):
+    _write(tmp_path / "run", noise=0.01, tags=("ase",))
+    written = report.write_report([read_run(tmp_path / "run")], tmp_path / "out")
+    assert not [path for path in written if path.name.endswith("concept.png")]

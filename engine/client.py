@@ -21,6 +21,8 @@ from engine.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 GREETING_S = 1.0
+# It answers each greeting; silent for this long, it is stuck. Converting a model may keep it busy for seconds.
+SILENCE_S = 10.0
 # How long a refused client should wait: an engine with a converted model is back within a few seconds.
 RETRY_AFTER_S = 2.0
 # A worker that starts together with its engine waits this long for the first word from it.
@@ -54,6 +56,7 @@ class EngineClient:
         self._status: EngineStatus | None = None
         self._first_status = threading.Event()
         self._connected = False
+        self._heard = time.monotonic()
         self._closing = threading.Event()
         self._wakeup = Wakeup()
         self._thread = threading.Thread(target=self._own_socket, name="engine-client", daemon=True)
@@ -92,6 +95,9 @@ class EngineClient:
     def readiness(self) -> Readiness:
         if not self._connected or self._status is None:
             return Readiness(False, "the engine is starting or restarting")
+        silence = time.monotonic() - self._heard
+        if silence > SILENCE_S:
+            return Readiness(False, f"the engine has said nothing for {silence:.0f} s")
         return self._status.readiness
 
     def close(self) -> None:
@@ -202,6 +208,7 @@ class EngineClient:
                 frames = socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
+            self._heard = time.monotonic()
             try:
                 self._handle(frames)
             except MessageError as error:

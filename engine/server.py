@@ -11,7 +11,7 @@ from pathlib import Path
 import zmq
 
 from engine import messages
-from engine.errors import EngineError, MessageError
+from engine.errors import EngineError, EngineStoppedError, MessageError
 from engine.interface import EmbedResult
 from engine.local import LocalEngine
 from engine.messages import EngineStatus, Frames
@@ -20,9 +20,8 @@ from engine.wakeup import Wakeup
 from models.errors import ModelsError
 
 log = logging.getLogger(__name__)
-# Clients greet this often; one that has been silent for three greetings is gone and its requests are dropped.
-GREETING_S = 1.0
-CLIENT_SILENCE_S = 3 * GREETING_S
+# Clients greet every second; one that has been silent for this long is gone and its requests are dropped.
+CLIENT_SILENCE_S = 5.0
 # The loop looks up this often when no message comes, for changed states and gone clients.
 TICK_S = 0.1
 Key = tuple[bytes, int]
@@ -169,14 +168,20 @@ class EngineServer:
         oldest = time.monotonic() - CLIENT_SILENCE_S
         for client in [client for client, heard in self._clients.items() if heard < oldest]:
             del self._clients[client]
-            with self._lock:
-                gone = [self._tickets.pop(key) for key in list(self._tickets) if key[0] == client]
-            for ticket in gone:
-                self._engine.cancel(ticket)
+            self._drop(client)
         if self._parent is not None and os.getppid() != self._parent:
             self._parent = None
             log.warning("the process that started this engine has ended")
             self.stop()
+
+    def _drop(self, client: bytes) -> None:
+        """Cancel a silent client's requests; should it live after all, it hears of it instead of waiting in vain."""
+        with self._lock:
+            gone = {key: self._tickets.pop(key) for key in list(self._tickets) if key[0] == client}
+        for (_, number), ticket in gone.items():
+            self._engine.cancel(ticket)
+            refusal = EngineStoppedError(f"the engine heard nothing of this worker for {CLIENT_SILENCE_S:.0f} s")
+            self._post(client, messages.pack_refusal(number, refusal))
 
     def _current_status(self) -> EngineStatus:
         engine = self._engine

@@ -195,6 +195,24 @@ def test_requests_of_a_dead_worker_are_dropped(
     first()
 
 
+def test_a_worker_that_was_only_slow_is_told_that_its_requests_are_dropped(
+    client: EngineClient, models: FakeModels, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.here["m"].close_gate()
+    monkeypatch.setattr(client_module, "GREETING_S", 30.0)
+    waiting = in_thread(lambda: client.embed(request(text(7, 7))))
+    models.here["m"].wait_entered()
+    monkeypatch.setattr(server_module, "CLIENT_SILENCE_S", 0.2)
+    with pytest.raises(EngineStoppedError, match="heard nothing"):
+        waiting()
+
+
+def test_a_stuck_engine_is_not_ready(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.readiness().ready
+    monkeypatch.setattr(client_module, "SILENCE_S", -1.0)
+    assert "has said nothing" in str(client.readiness().reason)
+
+
 def test_noise_on_the_socket_harms_nobody(client: EngineClient, address: str) -> None:
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)

@@ -83,6 +83,24 @@ class Clips(Sequence[LoadedClip]):
         shard, offset, frames, dim = self._places[index].tolist()
         return LoadedClip(self._cache.read(Place(shard, offset, frames, dim)), example)
 
+    def stream(self, *, workers: int = 1) -> Iterator[LoadedClip | Skipped]:
+        """Read all clips in order, each once, ahead by a few: for whoever goes through them once without a cache.
+
+        Args:
+            workers: processes that parse; 1 parses in this one.
+        Returns:
+            For each example its clip, or the note that it cannot be read.
+        Raises:
+            WorkerLostError: a worker died.
+        """
+        if self._cache is not None:
+            yield from self
+            return
+        parse = partial(_parse_clip, kind=self.kind, options=self.options)
+        results = map_clips(parse, self.corpus.examples, workers=workers)
+        for example, result in zip(self.corpus.examples, results, strict=True):
+            yield Skipped(example.id, result) if isinstance(result, str) else LoadedClip(result, example)
+
     def cached(self, cache: FeatureCache, *, workers: int = 1, on_clip: OnClip | None = None) -> Clips:
         """Parse what the cache does not have yet, and read from it from now on.
 

@@ -50,26 +50,14 @@ def read(
             pieces = clip.split("_")
             if len(pieces) != 4 or pieces[1] not in letters:
                 raise RowError(path, line, f"{clip!r} is not signer_gesture_sequence_camera of a known gesture")
-            signer, gesture, _, camera = pieces
-            if from_poses and camera == HANDS_ONLY:
-                skipped.append(Skipped(clip, "camera 1 shows the hand alone"))
-                continue
             file = media.find(clip)
-            if file is None:
+            if from_poses and pieces[3] == HANDS_ONLY:
+                skipped.append(Skipped(clip, "camera 1 shows the hand alone"))
+            elif file is None:
                 skipped.append(media.skipped(clip, clip))
-                continue
-            examples.append(
-                Example(
-                    id=clip,
-                    path=file,
-                    text=letters[gesture],
-                    label=gesture,
-                    split=part,
-                    spoken_language="de",
-                    sign_language="gsg",
-                    signer=signer,
-                )
-            )
+            else:
+                signer, gesture = pieces[:2]
+                examples.append(Example(clip, file, letters[gesture], gesture, part, "de", "gsg", signer=signer))
     return Corpus(
         name=name,
         root=root,

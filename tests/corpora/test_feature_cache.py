@@ -154,7 +154,7 @@ def hash_of(key):
 
 
 def test_writers_of_several_processes(tmp_path):
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(4)
     writers = [context.Process(target=add_many, args=(tmp_path, seed, barrier)) for seed in range(4)]
     for writer in writers:
@@ -246,6 +246,13 @@ def test_without_a_cache_clips_are_parsed_each_time(clips, parsed):
     for _ in range(2):
         assert clips[1].features.shape == (20, 609)
     assert len(parsed) == 2
+
+
+def test_streaming_gives_all_in_order(clips, cache):
+    *read, last = clips.stream()
+    assert [clip.example.id for clip in read] == [example.id for example in clips.corpus.examples[:3]]
+    assert (last.id, "poses estimate" in last.reason) == ("clips/c.mov", True)
+    assert [len(clip.features) for clip in clips.cached(cache).stream()] == [73, 20, 21]
 
 
 def frames_of(example):

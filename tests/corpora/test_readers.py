@@ -15,6 +15,7 @@ from corpora import (
     SplitMissingError,
     read_corpus,
 )
+from corpora.fingerspelling_lexicon import installed_folder
 from corpora.rwth_fingerspelling import read_letters
 from corpora.tables import draw_split
 
@@ -199,6 +200,13 @@ def test_lexicon_leaves_the_copied_language_out(lexicon):
     assert [s.id for s in corpus.skipped] == ["gsg/gone", "fsl/one"]
     with pytest.raises(SplitMissingError):
         read_corpus("fingerspelling_lexicon", lexicon, "train")
+
+
+def test_the_installed_lexicon():
+    corpus = read_corpus("fingerspelling_lexicon", installed_folder())
+    assert (len(corpus), len(corpus.skipped)) == (600, 26)
+    assert len({example.id for example in corpus.examples}) == 600
+    assert {example.sign_language for example in corpus.examples}.isdisjoint({"fsl"})
 
 
 def test_registry(tmp_path):

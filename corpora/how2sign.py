@@ -32,7 +32,9 @@ def read(root: Path, split: Split) -> Corpus:
     skipped: list[Skipped] = []
     for part in each_split(split):
         name = f"how2sign_realigned_{part}.csv"
-        for row in read_csv(find_file(root, (name, f"{part}/{name}")), _COLUMNS, delimiters="\t,"):
+        table = find_file(root, (name, f"{part}/{name}"))
+        # Sentences quote people, and not every quotation mark has its partner.
+        for row in read_csv(table, _COLUMNS, delimiters="\t,", row_a_line=True):
             example = _example(row, part, media)
             if example is None:
                 skipped.append(media.skipped(row["SENTENCE_NAME"], f"{row['SENTENCE_NAME']} or {row['VIDEO_NAME']}"))

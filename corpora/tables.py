@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from .errors import ColumnMissingError, FileMissingError, RowError, SplitMissingError
 from .examples import SPLITS, Split
@@ -79,13 +80,14 @@ def find_file(root: Path, names: Sequence[str]) -> Path:
     raise FileMissingError(f"{root} has no {' or '.join(names)}")
 
 
-def read_csv(path: Path, columns: Sequence[str], *, delimiters: str = ",") -> Iterator[Row]:
+def read_csv(path: Path, columns: Sequence[str], *, delimiters: str = ",", row_a_line: bool = False) -> Iterator[Row]:
     """Read a table with a header line.
 
     Args:
         path: UTF-8, with or without a byte order mark.
         columns: what it must have; other columns are kept too.
         delimiters: tried in this order; the first that finds the columns is taken.
+        row_a_line: no cell holds a line break, so that a stray quotation mark cannot swallow the rows after it.
     Raises:
         FileMissingError: there is no such file.
         ColumnMissingError: the header lacks a column.
@@ -93,17 +95,31 @@ def read_csv(path: Path, columns: Sequence[str], *, delimiters: str = ",") -> It
     """
     delimiter = _find_delimiter(path, columns, delimiters)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, restkey="", restval=None)
-        while True:
-            try:
-                cells = next(reader, None)
-            except (UnicodeDecodeError, csv.Error) as error:
-                raise RowError(path, reader.line_num + 1, str(error)) from None
-            if cells is None:
-                return
-            if any(value is None or isinstance(value, list) for value in cells.values()):
-                raise RowError(path, reader.line_num, f"has not the header's {len(reader.fieldnames or ())} cells")
-            yield Row(path, reader.line_num, cells)
+        header: list[str] = []
+        line = 0
+        try:
+            for line, cells in _cells(file, delimiter, row_a_line=row_a_line):
+                if not header:
+                    header = cells
+                elif len(cells) != len(header):
+                    raise RowError(path, line, f"{len(cells)} cells; the header has {len(header)}")
+                else:
+                    yield Row(path, line, dict(zip(header, cells, strict=True)))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise RowError(path, line + 1, str(error)) from None
+
+
+def _cells(file: TextIO, delimiter: str, *, row_a_line: bool) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not empty, each with the number of its last line."""
+    if row_a_line:
+        for number, text in enumerate(file, start=1):
+            if text.strip():
+                yield number, next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter))
+        return
+    reader = csv.reader(file, delimiter=delimiter)
+    for cells in reader:
+        if cells:
+            yield reader.line_num, cells
 
 
 def _find_delimiter(path: Path, columns: Sequence[str], delimiters: str) -> str:

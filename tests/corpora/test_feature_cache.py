@@ -170,6 +170,9 @@ def test_writers_of_several_processes(tmp_path):
         assert (cache.read(place) == hash_of(key)).all()
     spans = sorted((place.shard, place.offset, place.end) for place in places.values())
     assert all(a[0] < b[0] or a[2] <= b[1] for a, b in pairwise(spans))
+    # What two wanted to write is there once.
+    sizes = [path.stat().st_size for path in tmp_path.glob("shard-*.f32")]
+    assert sum(sizes) == sum(end - offset for _, offset, end in spans)
 
 
 def test_what_a_dead_writer_left_is_overwritten(cache):
@@ -273,11 +276,16 @@ def test_processes_give_results_in_order(clips):
     assert got == [73, 20, 21] * 12
 
 
-def test_taking_no_more_than_a_few_ends_the_processes(clips):
-    results = map_clips(frames_of, clips.corpus.examples[:3] * 40, workers=2)
-    assert next(results) == 73
+def leave_mark(example):
+    tempfile.mkstemp(dir=example.path.parent, suffix=".mark")
+
+
+def test_processes_wait_for_whoever_takes_their_results(clips, manifest):
+    results = map_clips(leave_mark, clips.corpus.examples * 50, workers=2)
+    next(results)
     results.close()
     assert not multiprocessing.active_children()
+    assert 16 <= len(list((manifest / "clips").glob("*.mark"))) <= 2 * 2 * 16
 
 
 def test_a_dying_process_and_a_failing_function_are_errors(clips):

@@ -175,6 +175,16 @@ def test_how2sign_takes_cut_sentences_else_spans(how2sign):
     assert len(read_corpus("how2sign", how2sign, "test").skipped) == 1
 
 
+def test_how2sign_sentences_quote_people(how2sign):
+    table = how2sign / "how2sign_realigned_train.csv"
+    row = "v\t-d5dN54tH2E-1-rgb_front\ts\t{}\t0\t1\t{}\n"
+    sentences = {"a": '"""Go,"" he said."', "b": '"Go, he said.', "c": '"Go," he said.', "d": 'He said "go"'}
+    with table.open("a") as file:
+        file.writelines(row.format(name, sentence) for name, sentence in sentences.items())
+    texts = [example.text for example in read_corpus("how2sign", how2sign, "train").examples[2:]]
+    assert texts == ['"Go," he said.', "Go, he said.", "Go, he said.", 'He said "go"']
+
+
 def test_how2sign_spans_have_to_be_spans(how2sign):
     table = how2sign / "how2sign_realigned_train.csv"
     table.write_text(table.read_text().replace("1.02", "0.3"))

@@ -1,0 +1,27 @@
+"""docs/reproduce.md against what the code knows: published figures, data sets, options."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from corpora.registry import CORPORA
+from evaluation.__main__ import _parser
+from evaluation.tables import published_figures, read_published
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")
+PUBLISHED = read_published()
+
+
+@pytest.mark.parametrize("experiment", PUBLISHED)
+def test_published_figures_stand_on_the_page(experiment):
+    (line,) = [line for line in PAGE.splitlines() if line.startswith("|") and f"`{experiment}`" in line]
+    shown = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", line.split("|")[4])]
+    assert shown == list(published_figures(PUBLISHED, experiment).values())
+    assert line.split("|")[3].strip(" `") in CORPORA
+
+
+def test_options_on_the_page_exist():
+    evaluation = {option for action in _parser()._actions for option in action.option_strings}
+    elsewhere = {"--all", "--concept"}  # of the report
+    assert set(re.findall(r"--[a-z][a-z-]*[a-z]", PAGE)) <= evaluation | elsewhere

@@ -111,7 +111,8 @@ def find_vocabulary(where: str, *, over: int) -> frozenset[str]:
 
 
 def _show(clips: Iterable[Floats], *, total: int, what: str) -> Iterable[Floats]:
-    return tqdm(clips, total=total, desc=what, unit=" clips", disable=None)
+    shown: Iterable[Floats] = tqdm(clips, total=total, desc=what, unit=" clips", disable=None)
+    return shown
 
 
 def _shots(word: str) -> Shots:

@@ -95,11 +95,12 @@ def plot_languages(run: Run, path: Path) -> None:
     for number, tag in enumerate(sorted(common)):
         of_tag = languages == tag
         # Ten colours are all that eyes tell apart; shapes tell the rest.
-        style = {"color": colours(number % 10), "marker": MARKERS[number // 10 % len(MARKERS)]}
-        axes[0].scatter(*places[of_tag].T, s=16, alpha=0.75, linewidths=0, label=_language_name(tag), **style)
+        marker, name = MARKERS[number // 10 % len(MARKERS)], _language_name(tag)
+        x, y = places[of_tag].T
+        axes[0].scatter(x, y, s=16, alpha=0.75, linewidths=0, label=name, color=colours(number % 10), marker=marker)
     rest = ~np.isin(languages, common)
     if rest.any():
-        axes[0].scatter(*places[rest].T, s=8, color="lightgrey", label="others", zorder=0)
+        axes[0].scatter(places[rest, 0], places[rest, 1], s=8, color="lightgrey", label="others", zorder=0)
     axes[0].set(xticks=[], yticks=[], title=f"{_plain(run.name)}: {len(shown)} clips by sign language ({method})")
     axes[0].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False, markerscale=1.5)
     _save(figure, path)

@@ -101,7 +101,8 @@ def _best_right(
 def _ahead(tile: np.ndarray, first_column: int, scores: np.ndarray, columns: Ints) -> Ints:
     # How many of a tile's candidates come before each query's right one.
     earlier = first_column + np.arange(tile.shape[1]) < columns
-    return np.count_nonzero((tile > scores) | ((tile == scores) & earlier), axis=1)
+    ahead: Ints = np.count_nonzero((tile > scores) | ((tile == scores) & earlier), axis=1)
+    return ahead
 
 
 def _top_of_tile(tile: np.ndarray) -> tuple[Ints, np.ndarray]:

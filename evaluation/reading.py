@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from corpora.cache import FeatureCache
-from corpora.clip_files import read_features
-from corpora.errors import ClipError
-from corpora.examples import Corpus, Example
-from corpora.loading import Clips, map_clips
+from corpora.examples import Corpus, Example, Skipped
+from corpora.loading import Clips
 from models.catalog import ModelConfig
 from poses import FeatureOptions
 
@@ -61,29 +58,16 @@ class ClipReader:
         self.skipped: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Floats]:
-        for example, features in self._read():
-            if isinstance(features, str):
-                self.skipped[example.id] = features
-            elif self._skip_long and len(features) > self._config.max_frames:
-                self.skipped[example.id] = f"{len(features)} frames; the model takes {self._config.max_frames}"
+        clips = Clips(self._corpus, self._config.features, options=self._options)
+        if self._reading.cache is not None:
+            clips = clips.cached(self._reading.cache, workers=self._reading.workers)
+            self.skipped |= {note.id: note.reason for note in clips.unreadable}
+        for clip in clips.stream(workers=self._reading.workers):
+            if isinstance(clip, Skipped):
+                self.skipped[clip.id] = clip.reason
+            elif self._skip_long and len(clip.features) > self._config.max_frames:
+                frames = f"{len(clip.features)} frames; the model takes {self._config.max_frames}"
+                self.skipped[clip.example.id] = frames
             else:
-                self.kept.append(example)
-                yield features
-
-    def _read(self) -> Iterator[tuple[Example, Floats | str]]:
-        kind, workers = self._config.features, self._reading.workers
-        if self._reading.cache is None:
-            read = partial(_read_clip, kind=kind, options=self._options)
-            yield from zip(self._corpus.examples, map_clips(read, self._corpus.examples, workers=workers), strict=True)
-            return
-        clips = Clips(self._corpus, kind, options=self._options).cached(self._reading.cache, workers=workers)
-        self.skipped |= {note.id: note.reason for note in clips.unreadable}
-        for features, example in clips:
-            yield example, features
-
-
-def _read_clip(example: Example, *, kind: str, options: FeatureOptions) -> Floats | str:
-    try:
-        return read_features(example, kind, options)
-    except ClipError as error:
-        return str(error)
+                self.kept.append(clip.example)
+                yield clip.features

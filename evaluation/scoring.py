@@ -29,7 +29,7 @@ class Matrix:
 
     def __init__(self, scores: np.ndarray) -> None:
         self._scores = scores
-        self.shape: tuple[int, int] = scores.shape
+        self.shape = (scores.shape[0], scores.shape[1])
 
     def tile(self, rows: slice, columns: slice) -> np.ndarray:
         return self._scores[rows, columns]

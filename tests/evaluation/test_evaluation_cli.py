@@ -3,15 +3,18 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from corpora.examples import Corpus, Example
+from corpora.registry import read_corpus
 from evaluation import __main__ as command
 from evaluation import report
 from evaluation.evaluating import Settings, embed_corpus
+from evaluation.reading import Reading
 from evaluation.results import read_run
 from evaluation.vectors import Vectors, embed_clips, embed_prompts
 
@@ -107,6 +110,16 @@ def test_cache_and_flip_and_anonymity(evaluate, tmp_path):
         np.testing.assert_array_equal(vectors[same], vectors["plain"])
     for different in ("flipped", "anonymous"):
         assert np.abs(vectors[different] - vectors["plain"]).max() > 1e-3
+
+
+def test_several_processes_read_the_same(tiny_model, manifest):
+    corpus = read_corpus("manifest", manifest, "test")
+    many = corpus.subset([replace(corpus.examples[row % 5], id=str(row)) for row in range(20)])
+    alone, _ = embed_corpus(tiny_model, many, Settings())
+    together, skipped = embed_corpus(tiny_model, many, Settings(), reading=Reading(workers=2))
+    np.testing.assert_array_equal(alone.pose, together.pose)
+    assert alone.ids.tolist() == together.ids.tolist() == [str(row) for row in range(20) if row % 5 != 4]
+    assert skipped.keys() == {"4", "9", "14", "19"}
 
 
 def test_vocabulary(evaluate, manifest, tmp_path):

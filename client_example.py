@@ -1,7 +1,7 @@
 """A client of the SignCLIP service: a small class to copy, and a command line that shows what it gives.
 
     python client_example.py                              # example texts against each other
-    python client_example.py house.pose tree.pose         # clips against example texts
+    python client_example.py house.pose tree.mp4          # clips, poses or videos, against example texts
     python client_example.py --text house --text tree --sign-language ase house.pose
 
 Needs `requests` and `numpy`, nothing of this project.
@@ -58,7 +58,7 @@ class Similarity:
 
 
 class SignClip:
-    """Embeds texts and poses.
+    """Embeds texts, poses and videos.
 
         clip = SignClip("http://localhost:3030")
         texts = clip.embed_text(["house", "tree"], sign_language="ase")    # (2, dimensions)
@@ -71,7 +71,7 @@ class SignClip:
         url: where the service is.
         model: a name of GET /api/models; None takes the server's default.
         api_key: when the server asks for one.
-        timeout_s: for one answer.
+        timeout_s: for one answer; videos take longer.
         tries: how often a request is sent at most.
     """
 
@@ -81,7 +81,7 @@ class SignClip:
         *,
         model: str | None = None,
         api_key: str | None = None,
-        timeout_s: float = 60.0,
+        timeout_s: float = 300.0,
         tries: int = 5,
     ) -> None:
         self.url = url.rstrip("/")
@@ -112,10 +112,29 @@ class SignClip:
         """
         return self._embed("pose", [_base64(pose) for pose in poses], options)
 
+    def embed_video(self, videos: Sequence[str | Path | bytes], **options: Any) -> np.ndarray:
+        """Embed videos, given as paths or bytes: float32 (videos, dimensions), of unit length.
+
+        Their poses are estimated first, at about 30 frames a second and core of the server; mind timeout_s.
+
+        Args:
+            options: keys of POST /api/embed/video, such as truncate=True.
+        Raises:
+            SignClipError
+        """
+        return self._embed("video", [_base64(video) for video in videos], options)
+
     def similarity(
-        self, *, texts: Sequence[str] = (), poses: Sequence[str | Path | bytes] = (), **options: Any
+        self,
+        *,
+        texts: Sequence[str] = (),
+        poses: Sequence[str | Path | bytes] = (),
+        videos: Sequence[str | Path | bytes] = (),
+        **options: Any,
     ) -> Similarity:
         """Compare clips with texts; or clips, or texts, with each other when there is only one kind.
+
+        Rows are the poses, then the videos.
 
         Raises:
             SignClipError
@@ -125,6 +144,8 @@ class SignClip:
             body["text"] = list(texts)
         if poses:
             body["pose"] = [_base64(pose) for pose in poses]
+        if videos:
+            body["video"] = [_base64(video) for video in videos]
         answer = self._post("/api/similarity", body | options)
         probabilities = answer.get("probabilities")
         return Similarity(
@@ -184,8 +205,8 @@ def _refusal(answer: requests.Response) -> SignClipError:
     return SignClipError("\n".join(lines), status=answer.status_code, problem=problem)
 
 
-def _base64(pose: str | Path | bytes) -> str:
-    data = pose if isinstance(pose, bytes) else Path(pose).read_bytes()
+def _base64(clip: str | Path | bytes) -> str:
+    data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
     return base64.b64encode(data).decode("ascii")
 
 
@@ -200,10 +221,10 @@ def _print_matrix(title: str, rows: Sequence[str], columns: Sequence[str], score
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Embed texts and poses, and print how similar they are.",
-        epilog="Without texts, a few examples are taken; without poses, the texts are compared with each other.",
+        description="Embed texts, poses and videos, and print how similar they are.",
+        epilog="Without texts, a few examples are taken; without clips, the texts are compared with each other.",
     )
-    parser.add_argument("poses", nargs="*", type=Path, metavar="FILE.pose")
+    parser.add_argument("clips", nargs="*", type=Path, metavar="FILE", help="a .pose file; anything else is a video")
     parser.add_argument("--url", default=DEFAULT_URL, help=f"where the service is (default: {DEFAULT_URL})")
     parser.add_argument("--text", action="append", dest="texts", help="a text; may be given several times")
     parser.add_argument("--model", help="a name of GET /api/models (default: the server's own)")
@@ -214,14 +235,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the similarities of texts and poses; 1 when the service refuses or is not there."""
+    """Print the similarities of texts and clips; 1 when the service refuses or is not there."""
     wanted = _parse(arguments)
     texts = wanted.texts or EXAMPLE_TEXTS
     options = {"sign_language": wanted.sign_language, "flip": wanted.flip}
     options = {key: value for key, value in options.items() if value is not None}
+    poses = [path for path in wanted.clips if path.suffix.lower() == ".pose"]
+    videos = [path for path in wanted.clips if path not in poses]
     client = SignClip(wanted.url, model=wanted.model, api_key=wanted.api_key)
     try:
-        scores = client.similarity(texts=texts, poses=wanted.poses, **options)
+        scores = client.similarity(texts=texts, poses=poses, videos=videos, **options)
     except OSError as error:
         print(f"error: {error.filename} cannot be read: {error.strerror}", file=sys.stderr)
         return 1
@@ -230,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.status is None:
             print("Is the service running? `make serve` starts it; --url says where it is.", file=sys.stderr)
         return 1
-    rows = [path.stem for path in wanted.poses] or texts
+    rows = [path.stem for path in (*poses, *videos)] or texts
     print(f"model: {scores.model_name}")
     _print_matrix("cosine similarity", rows, texts, scores.cosine)
     _print_matrix("dot product", rows, texts, scores.dot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import socket
 import sys
@@ -185,3 +186,20 @@ def test_it_stands_alone():
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     roots = {name.split(".")[0] for name in imported}
     assert roots - set(sys.stdlib_module_names) == {"requests", "numpy"}
+
+
+def test_what_is_no_pose_is_sent_as_a_video(tmp_path, monkeypatch, capsys):
+    sent = {}
+
+    def post(self, path, body):
+        sent.update(body)
+        return {"cosine": [[1.0], [0.5]], "dot": [[2.0], [1.0]], "model_name": "tiny"}
+
+    monkeypatch.setattr(SignClip, "_post", post)
+    for name in ("tree.MP4", "house.pose"):
+        (tmp_path / name).write_bytes(name.encode())
+    assert main([str(tmp_path / "tree.MP4"), str(tmp_path / "house.pose"), "--text", "house"]) == 0
+    assert base64.b64decode(sent["pose"][0]) == b"house.pose"
+    assert base64.b64decode(sent["video"][0]) == b"tree.MP4"
+    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith(("house", "tree"))]
+    assert rows[:2] == ["house", "tree"]

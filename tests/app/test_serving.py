@@ -22,20 +22,22 @@ def test_a_web_worker_imports_neither_torch_nor_mediapipe(tiny_weights):
     program = """
 import sys, threading
 import app, wsgi, app.settings
-before = set(sys.modules) & {"torch", "mediapipe", "transformers", "openvino", "tensorflow"}
+before = set(sys.modules) & {"torch", "mediapipe", "av", "cv2", "transformers", "openvino", "tensorflow"}
 client = wsgi.app.test_client()
 assert wsgi.app is app.app
 assert client.get("/healthz").status_code == client.get("/docs").status_code == 200
 pose = open("tests/golden/poses/ase_A.pose", "rb").read()
 raw = {"Content-Type": "application/octet-stream"}
 assert client.post("/api/pose/inspect", data=pose, headers=raw).status_code == 200
+assert client.post("/api/pose", data=b"no video", headers={"Content-Type": "video/mp4"}).status_code == 503
 from models.catalog import ModelConfig
 from poses import FeatureOptions, extract, read
 extract(read(pose), "signclip", FeatureOptions(flip="always", anonymize=True))
-after = set(sys.modules) & {"torch", "mediapipe", "transformers", "openvino", "tensorflow"}
+after = set(sys.modules) & {"torch", "mediapipe", "av", "cv2", "transformers", "openvino", "tensorflow"}
 print(sorted(before | after), threading.active_count())
 """
-    done = run(program, SIGNCLIP_WEIGHTS_DIR=str(tiny_weights), SIGNCLIP_DEFAULT_MODEL="tiny")
+    environment = {"SIGNCLIP_WEIGHTS_DIR": str(tiny_weights), "SIGNCLIP_DEFAULT_MODEL": "tiny"}
+    done = run(program, SIGNCLIP_ESTIMATOR_ADDRESS=str(tiny_weights / "nobody.sock"), **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[] 1"
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from estimators import client as client_module
 from estimators.client import EstimatorClient
 from estimators.interface import EstimateRequest, Finished, Progress
 from estimators.local import LocalEstimators
@@ -91,6 +92,21 @@ def test_a_client_that_leaves_frees_its_place(client: EstimatorClient, estimator
     FakeProcess.gate.set()
     assert sum(isinstance(event, Finished) for event in client.begin(request(b"d")).events()) == 1
     assert b"b" not in FakeProcess.ran
+
+
+def test_leaving_is_noticed_while_frames_keep_coming(client: EstimatorClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_GONE_S", 0.0)
+    told: list[object] = []
+    work = client.begin(request(*[b"a"] * 3))
+
+    def follow() -> None:
+        for event in work.events(lambda: len(told) > 1):
+            told.append(event)
+
+    with pytest.raises(CancelledError):
+        follow()
+    assert len(told) == 2
+    work.close()
 
 
 def test_a_deadline_holds_on_both_sides(client: EstimatorClient, estimators: LocalEstimators) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
-from estimators.interface import EstimateRequest, Finished, Progress, Work
+from estimators import local
+from estimators.interface import EstimateRequest, Event, Finished, Progress, Work
 from estimators.local import LocalEstimators
 from poses.estimates import Estimate
 from poses.video_errors import EstimatorLostError, VideoUnreadableError
@@ -114,6 +115,23 @@ def test_who_leaves_costs_nothing_more(make_estimators: Make) -> None:
     FakeProcess.gate.set()
     assert len(outcomes(second)) == 1
     assert estimators.waiting == 0
+
+
+def test_leaving_is_noticed_while_frames_keep_coming(make_estimators: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_GONE_S", 0.0)
+    estimators = make_estimators(workers=1)
+    work = estimators.begin(videos("a"))
+    for number in range(1000):
+        work.tell(Progress(0, number, None))
+    told: list[Event] = []
+
+    def follow() -> None:
+        for event in work.events(lambda: len(told) > 5):
+            told.append(event)
+
+    with pytest.raises(CancelledError):
+        follow()
+    assert len(told) < 10
 
 
 def test_a_deadline_ends_what_waits_and_what_runs(make_estimators: Make) -> None:

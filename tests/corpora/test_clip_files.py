@@ -154,6 +154,8 @@ def test_kaggle_landmarks_are_a_pose(tmp_path, parquet_clip, landmarks):
     path = parquet_clip(tmp_path / "1.parquet", values)
     pose = read_pose(example(path))
     assert pose.body.data.shape == (4, 1, 543, 3)
+    assert np.isfinite(np.asarray(pose.body.data)).all()
+    assert (pose.body.confidence[:, 0, 33 + 468 : 33 + 468 + 21] == 0).all()
     # The shoulders are 0.2 apart around (0.5, 0.4): the right hand's wrist in shoulder widths, by hand.
     wrist = (values[:, 522] - (0.5, 0.4, 0)) / 0.2
     features = read_features(example(path), "signclip", NOTHING).reshape(4, 203, 3)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from engine.__main__ import parse
 from engine.client import EngineClient
@@ -110,6 +111,17 @@ def test_killed_under_load_it_gives_right_vectors_or_typed_refusals_and_comes_ba
         end()
     assert not wrong
     assert outcomes["refused"] > 0
+
+
+def test_vectors_equal_those_in_process_to_the_bit(client: EngineClient, tiny_model: EmbeddingModel) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the engine's, whose settings say so
+    try:
+        for items in (clips(1), clips(4)):
+            here = tiny_model.encode("pose", items)
+            np.testing.assert_array_equal(client.embed(EmbedRequest("tiny", "pose", items)).embeddings, here)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_stopping_answers_what_was_admitted(

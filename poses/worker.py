@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -33,6 +34,7 @@ def main(descriptor: int) -> int:
     # A crash leaves no image of somebody's video on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _keep_tracebacks_only()
+    _leave_out_plotting()
     from .estimation import Tracker
 
     connection = Connection(descriptor)
@@ -105,6 +107,17 @@ def _keep_tracebacks_only() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
+
+
+def _leave_out_plotting() -> None:
+    """Give MediaPipe an empty Matplotlib: it would only plot with it, and each process would leave a folder behind.
+
+    Without a home that can be written to, Matplotlib makes a temporary folder and removes it at an orderly end, which
+    a process that may be killed at any time does not have. It is also a third of the time until a tracker is ready.
+    """
+    package, plotting = ModuleType("matplotlib"), ModuleType("matplotlib.pyplot")
+    package.pyplot = plotting  # type: ignore[attr-defined]
+    sys.modules |= {"matplotlib": package, "matplotlib.pyplot": plotting}
 
 
 if __name__ == "__main__":

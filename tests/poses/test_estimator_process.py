@@ -18,7 +18,7 @@ from poses import estimator as estimator_module
 from poses.estimates import VideoLimits
 from poses.estimator import EstimatorHealth, EstimatorProcess
 from poses.video_errors import EstimationStoppedError, EstimatorLostError, VideoError, VideoTooSlowError
-from tests.poses.make_videos import clip, corner, encode, gif_canvas
+from tests.poses.make_videos import clip, corner, encode, gif_canvas, moving
 
 SHORT, OTHER = clip(6, seed=1), clip(9, seed=2)
 # The service's own promise about what a video from outside may cost.
@@ -184,6 +184,24 @@ def test_a_closed_estimator_has_no_process_and_starts_none(own: Callable[..., Es
     assert not psutil.pid_exists(pid)
     with pytest.raises(EstimatorLostError):
         process.estimate(SHORT)
+
+
+def test_nothing_is_left_behind_where_there_is_no_home(
+    own: Callable[..., EstimatorProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/proc")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = own()
+    process.estimate(SHORT)
+    process.kill()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_largest_pictures_fit_into_the_limits(process: EstimatorProcess, expected: bytes) -> None:
+    done = process.estimate(encode(moving(2, 4096, 4096), options={"preset": "ultrafast"}))
+    assert (done.facts.width, done.facts.height) == (4096, 4096)
+    assert process.resident_bytes < MOST_BYTES
+    assert process.estimate(SHORT).pose == expected
 
 
 def test_an_estimator_outlives_no_parent() -> None:

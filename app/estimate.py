@@ -60,7 +60,10 @@ def estimate_pose() -> Response:
     estimation = Estimation(videos, rules=rules, deadline=deadline)
     if kind == LINES:
         lines = _lines(estimation, lambda: _answer(estimation, rules, min_seen=wanted.min_seen))
-        return Response(stream_with_context(lines), mimetype=LINES)
+        response = Response(stream_with_context(lines), mimetype=LINES)
+        # A stream that nobody begins to read never comes to its own end.
+        response.call_on_close(estimation.close)
+        return response
     try:
         for _ in estimation.events():
             pass
@@ -123,5 +126,3 @@ def _lines(estimation: Estimation, answer: Callable[[], dict[str, Any]]) -> Iter
         yield orjson.dumps(answer(), option=orjson.OPT_APPEND_NEWLINE)
     except (RequestError, EngineError, PoseError, VideoError, EstimatorError) as error:
         yield problems.problem_response(error).get_data() + b"\n"
-    finally:
-        estimation.close()

@@ -267,10 +267,9 @@ def test_the_real_engine_answers_as_the_model_does(real_client, tiny_model, pose
 
 def test_a_form_takes_files_longer_than_its_fields_may_be(client, golden_poses):
     """Werkzeug reads a form 64 KiB at a time, and holds what it has read against the limit on fields."""
-    file = golden_poses["gss_long"]
-    assert len(file) > 2_000_000
-    form = {"pose": [(io.BytesIO(file), "a.pose"), (io.BytesIO(file), "b.pose")], "truncate": "true"}
+    files = [golden_poses["gss_long"], golden_poses["house"]]
+    assert len(files[0]) > 2_000_000
+    form = {"pose": [(io.BytesIO(file), "clip.pose") for file in files], "truncate": "true"}
     answer = client.post("/api/embed/pose", data=form, content_type="multipart/form-data")
     assert answer.status_code == 200, answer.text
-    first, second = answer.json["embeddings"]
-    assert first == second
+    assert len(answer.json["embeddings"]) == 2

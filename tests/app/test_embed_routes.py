@@ -269,7 +269,9 @@ def test_a_form_takes_files_longer_than_its_fields_may_be(client, golden_poses):
     """Werkzeug reads a form 64 KiB at a time, and holds what it has read against the limit on fields."""
     files = [golden_poses["gss_long"], golden_poses["house"]]
     assert len(files[0]) > 2_000_000
-    form = {"pose": [(io.BytesIO(file), "clip.pose") for file in files], "truncate": "true"}
-    answer = client.post("/api/embed/pose", data=form, content_type="multipart/form-data")
+    head = b'--x\r\nContent-Disposition: form-data; name="pose"; filename="clip.pose"\r\n\r\n'
+    options = b'--x\r\nContent-Disposition: form-data; name="truncate"\r\n\r\ntrue\r\n--x--\r\n'
+    form = b"".join(head + file + b"\r\n" for file in files) + options
+    answer = client.post("/api/embed/pose", data=form, content_type="multipart/form-data; boundary=x")
     assert answer.status_code == 200, answer.text
     assert len(answer.json["embeddings"]) == 2

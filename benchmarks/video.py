@@ -180,7 +180,7 @@ def main() -> int:
     estimators = LocalEstimators()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            results |= compare(estimators, clips, Path(folder), rounds=1 if options.quick else 5)
+            results |= compare(estimators, clips, Path(folder), rounds=1 if options.quick else 3)
         results["estimator_pss_mib"] = [psutil.Process(pid).memory_full_info().pss / _MIB for pid in estimators.pids]
     finally:
         estimators.close()

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,6 @@ from benchmarks import inputs
 from benchmarks.load import Plan
 from benchmarks.measuring import machine_facts, write_results
 
-PORT = 3930
 BOUNDARY = "benchmark"
 
 
@@ -44,8 +44,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(application: str, *, workers: int, port: int = PORT, **settings: str) -> Iterator[Server]:
-    """Run gunicorn as the README says until the block ends; it is ready when /readyz says so."""
+def serving(application: str, *, workers: int, **settings: str) -> Iterator[Server]:
+    """Run gunicorn as the README says, on a free port, until the block ends; it is ready when /readyz says so."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
     environment = {**os.environ, **settings, "SIGNCLIP_PORT": str(port)}
     command = [str(Path(sys.executable).parent / "gunicorn"), "-w", str(workers), application]
     if application != "app:app":
@@ -175,7 +178,13 @@ def main() -> None:
     options = parser.parse_args()
     seconds = 2.0 if options.quick else 8.0
     weights = inputs.full_size_weights().path
-    settings = {"SIGNCLIP_WEIGHTS_DIR": str(weights), "SIGNCLIP_DTYPE": options.dtype, "SIGNCLIP_LOG_LEVEL": "WARNING"}
+    settings = {
+        "SIGNCLIP_WEIGHTS_DIR": str(weights),
+        "SIGNCLIP_DTYPE": options.dtype,
+        "SIGNCLIP_LOG_LEVEL": "WARNING",
+        # Every load sends the same texts again: with the cache it would measure the cache.
+        "SIGNCLIP_TEXT_CACHE_ITEMS": "0",
+    }
     with tempfile.TemporaryDirectory() as folder:
         bodies = prepare_bodies(Path(folder))
         with serving("app:app", workers=1, **settings):

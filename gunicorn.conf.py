@@ -87,6 +87,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
     from app.services import EXTENSION
 
     app.extensions[EXTENSION].engine  # noqa: B018
+    app.extensions[EXTENSION].prepare()
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001

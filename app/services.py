@@ -21,6 +21,7 @@ from estimators.local import LocalEstimators
 from estimators.settings import EstimatorSettings
 from models.catalog import ModelConfig, load_catalog
 from models.errors import UnknownModelError
+from models.registry import default_model
 from models.signature import signature
 from models.tokenization import Tokenizer, load_tokenizer
 from models.weights import WeightsFolder
@@ -132,6 +133,12 @@ class Services:
         if missing is not None:
             raise missing
         return config
+
+    def prepare(self) -> None:
+        """Load what the first text would wait for, a tenth of a second in each worker."""
+        config = self.catalog[default_model(self.catalog, self.weights, wanted=self.settings.default_model)]
+        if self.weights.missing(config) is None:
+            self.tokenizer(config).pieces([""])
 
     def tokenizer(self, config: ModelConfig) -> Tokenizer:
         return load_tokenizer(self.weights.tokenizer(config), config.lowercase)

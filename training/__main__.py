@@ -47,9 +47,9 @@ def main() -> None:
     run = read_experiment(arguments.config, arguments.changes)
     clips = read_lexicon()
     tokenizer = build_tokenizer(clips)
-    with tqdm(total=run.steps + run.text_steps, desc=run.model) as bar:
+    with tqdm(total=run.steps, desc=run.model) as bar:
 
-        def show(loss: float) -> None:
+        def show(_: int, loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update()
 

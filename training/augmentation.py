@@ -5,7 +5,7 @@ always right-dominant. Every strength is a standard deviation unless it says sha
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -42,6 +42,11 @@ class Augmentation:
     left_dropout: float = 0.05
     frame_dropout: float = 0.08
     idle_left: float = 0.2
+
+    def scaled(self, factor: float) -> "Augmentation":
+        """Weaken every strength by a factor; where clips are cut stays, for no reading at serving is whole."""
+        weaker = {name: value * factor for name, value in asdict(self).items()}
+        return Augmentation(**{**weaker, "least_crop": self.least_crop, "crop": self.crop})
 
 
 def draw_moments(frame_counts: Tensor, steps: int, strength: Augmentation, chance: Generator) -> Tensor:

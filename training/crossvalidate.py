@@ -48,9 +48,9 @@ def score_fold(
     tested = [row for row, clip in enumerate(clips) if clip.sign in held_out and clip.is_basic]
     tokenizer = build_tokenizer(known)
     config = load_catalog()[run.model]
-    bar = tqdm(total=run.steps + run.text_steps, desc=f"without {' '.join(held_out)}", disable=quiet)
+    bar = tqdm(total=run.steps, desc=f"without {' '.join(held_out)}", disable=quiet)
     with bar:
-        model = train(run, config, known, tokenizer, lambda _: bar.update())
+        model = train(run, config, known, tokenizer, lambda *_: bar.update())
     letters = np.array([LETTERS.index(clips[row].letter) for row in tested])
     untagged = embed_texts(model, tokenizer, [prompt(letter) for letter in LETTERS])
     tagged = _own_prompts(model, tokenizer, [clips[row] for row in tested])

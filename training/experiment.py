@@ -26,8 +26,8 @@ class Experiment:
         warmup: steps over which the learning rate rises; it falls as a cosine afterwards.
         temperature: at the start; learned.
         same_letter: target of another language's clip of the same letter, 0-1.
-        text_steps, text_learning_rate, text_batch_size: the second stage, in which the pose tower rests; see fit_texts.
-        pose_noise: standard deviation of each component added to unit pose vectors there.
+        settling: share of the steps, at the end, in which augmentation weakens to `settled_strength` of itself, so
+            that the model ends on clips as they are.
         bfloat16: run the towers' matrix products in it; 1.6 times faster where the processor has it.
     """
 
@@ -41,16 +41,19 @@ class Experiment:
     warmup: int = 50
     temperature: float = 0.03
     same_letter: float = 0.1
-    text_steps: int = 1000
-    text_learning_rate: float = 1e-3
-    text_batch_size: int = 128
-    pose_noise: float = 0.02
+    settling: float = 0.3
+    settled_strength: float = 0.3
     bfloat16: bool = True
     prompts: PromptVariation = field(default_factory=PromptVariation)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def with_seed(self, seed: int) -> "Experiment":
         return replace(self, seed=seed)
+
+    def augmentation_at(self, step: int) -> Augmentation:
+        """Give the strengths of one step: full at first, weakening linearly while the run settles."""
+        left = (self.steps - step) / max(self.settling * self.steps, 1.0)
+        return self.augmentation.scaled(self.settled_strength + (1 - self.settled_strength) * min(1.0, left))
 
     def describe(self) -> dict[str, Any]:
         """Give plain values for a results file."""

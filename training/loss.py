@@ -5,33 +5,27 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def soft_targets(asked: Tensor, shown: Tensor, letters: Tensor, named: Tensor, *, same_letter: float) -> Tensor:
+def soft_targets(clip_ids: Tensor, letters: Tensor, named: Tensor, *, same_letter: float) -> Tensor:
     """Say how much of each text is true of each clip.
 
-    A text's own clip counts 1. Another clip of the same letter counts `same_letter` when the text names its sign
+    A clip's own text counts 1. Another clip of the same letter counts `same_letter` when the text names its sign
     language (alphabets agree often, not always), and 1 when it does not, for then both are right.
 
     Args:
-        asked: int (texts,), the clip that each text belongs to, as a row of letters.
-        shown: int (clips,), rows of letters; the same clip may come twice.
-        letters: int (all clips,), equal for equal letters.
-        named: bool (texts,), whether a text names the sign language.
+        clip_ids: int (batch,), which clip a pair shows; a clip drawn twice is its own match.
+        letters: int (batch,), equal for equal letters.
+        named: bool (batch,), whether a pair's text names the sign language.
         same_letter: 0-1.
     Returns:
         float32 (texts, clips).
     """
-    shared = (letters[asked][:, None] == letters[shown]).float()
+    shared = (letters[:, None] == letters).float()
     targets = torch.where(named[:, None], shared * same_letter, shared)
-    return torch.where(asked[:, None] == shown, torch.ones_like(targets), targets)
-
-
-def soft_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross entropy of each row's softmax against its targets, made to sum to 1; float32 scalar, in nats."""
-    return functional.cross_entropy(scores, targets / targets.sum(dim=1, keepdim=True))
+    return torch.where(clip_ids[:, None] == clip_ids, torch.ones_like(targets), targets)
 
 
 def symmetric_info_nce(scores: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy of the softmax over clips and of that over texts, averaged.
+    """Cross entropy of the softmax over clips and of that over texts against soft targets, averaged.
 
     With the identity as targets and summed instead of averaged this is the authors' loss (MMPT's MMContraLoss).
 
@@ -41,4 +35,7 @@ def symmetric_info_nce(scores: Tensor, targets: Tensor) -> Tensor:
     Returns:
         float32 scalar, in nats.
     """
-    return (soft_cross_entropy(scores, targets) + soft_cross_entropy(scores.T, targets.T)) / 2
+    to_clips = functional.cross_entropy(scores, targets / targets.sum(dim=1, keepdim=True))
+    by_clip = targets.T / targets.T.sum(dim=1, keepdim=True)
+    to_texts = functional.cross_entropy(scores.T, by_clip)
+    return (to_clips + to_texts) / 2

@@ -7,6 +7,7 @@ import torch
 
 from models.hand_geometry import LEFT, RIGHT
 from training.augmentation import Augmentation, add_idle_hand, augment, draw_moments
+from training.experiment import Experiment
 
 OFF = Augmentation(**{item.name: 0.0 for item in fields(Augmentation)})
 
@@ -79,3 +80,11 @@ def test_moments_stay_inside(frames):
     assert moments.max() <= frames - 1
     still = draw_moments(torch.full((1,), frames), 12, OFF, chance)
     torch.testing.assert_close(still[0], torch.linspace(0, frames - 1, 12))
+
+
+def test_runs_settle():
+    run = Experiment("model", "folder", steps=100, settling=0.2, settled_strength=0.5)
+    assert run.augmentation_at(0) == run.augmentation_at(80) == Augmentation()
+    assert run.augmentation_at(90).noise == pytest.approx(0.75 * Augmentation().noise)
+    assert run.augmentation_at(100).rotation == pytest.approx(0.5 * Augmentation().rotation)
+    assert run.augmentation_at(100).crop == Augmentation().crop

@@ -19,7 +19,7 @@ LANGUAGES = frozenset({"ase", "ise"})
 
 @pytest.fixture(scope="module")
 def run():
-    return replace(read_experiment(CONFIG), steps=4, text_steps=2, batch_size=16)
+    return replace(read_experiment(CONFIG), steps=4, batch_size=16)
 
 
 @pytest.mark.parametrize("partition", [SPLITS, final_partition()], ids=["protocol", "final"])

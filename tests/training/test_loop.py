@@ -25,13 +25,13 @@ def clips():
 
 @pytest.fixture(scope="module")
 def run() -> Experiment:
-    return replace(read_experiment(CONFIG), steps=30, text_steps=10, batch_size=32, warmup=5)
+    return replace(read_experiment(CONFIG), steps=30, batch_size=32, warmup=5)
 
 
 def _train(run, clips):
     losses = []
     tokenizer = build_tokenizer(clips)
-    model = train(run, load_catalog()[run.model], clips, tokenizer, losses.append)
+    model = train(run, load_catalog()[run.model], clips, tokenizer, lambda _, loss: losses.append(loss))
     return model, tokenizer, losses
 
 
@@ -42,13 +42,12 @@ def trained(run, clips):
 
 def test_loss_falls(trained):
     _, _, losses = trained
-    assert len(losses) == 40
-    assert sum(losses[25:30]) < 0.85 * sum(losses[:5])
-    assert sum(losses[-3:]) < sum(losses[30:33])
+    assert len(losses) == 30
+    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
 
 
 def test_seed_decides_everything(run, clips, trained):
-    short = replace(run, steps=3, text_steps=2)
+    short = replace(run, steps=3)
     first, second = _train(short, clips)[0], _train(short, clips)[0]
     other = _train(replace(short, seed=1), clips)[0]
     for name, tensor in first.state_dict().items():

@@ -9,11 +9,11 @@ from training.loss import soft_targets, symmetric_info_nce
 
 
 def test_targets_by_hand():
-    letters = torch.tensor([0, 1, 0])
-    pairs = torch.tensor([0, 2, 0, 1])
-    targets = soft_targets(pairs, pairs, letters, torch.tensor([True, False, True, True]), same_letter=0.1)
+    targets = soft_targets(
+        torch.tensor([3, 5, 3, 8]), torch.tensor([0, 0, 0, 1]), torch.tensor([True, False, True, True]), same_letter=0.1
+    )
     assert targets.tolist() == [
-        [1, pytest.approx(0.1), 1, 0],  # clip 0 again is its own match; clip 2 shows the letter in another language
+        [1, pytest.approx(0.1), 1, 0],  # clip 3 again is its own match; clip 5 shows the letter in another language
         [1, 1, 1, 0],  # a text without tags is true of every clip of the letter
         [1, pytest.approx(0.1), 1, 0],
         [0, 0, 0, 1],

@@ -22,7 +22,7 @@ Lower than that `drop_idle_hand` finds it, at serving and here."""
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Strengths; the defaults are those of the study in fingerspelling.md. All zero changes nothing."""
+    """Strengths; the defaults are those of the shipped model. All zero changes nothing."""
 
     least_crop: float = 0.05
     crop: float = 0.35

@@ -16,7 +16,7 @@ class ExperimentError(ValueError):
 
 @dataclass(frozen=True)
 class Experiment:
-    """One run; the defaults are the recipe of fingerspelling.md's study.
+    """One run.
 
     Attributes:
         model: name of a file in configs/models; its sizes are trained.

@@ -24,7 +24,7 @@ STATED_WIDTH = 500
 """Width in every clip's header, in pixels; z was stored without it, so features come out too flat."""
 TRUE_WIDTHS = {"sgg": 1920.0}
 TYPICAL_WIDTH = 700.0
-"""Widths of the videos behind the clips, in pixels; 700 for all but one. Measured in fingerspelling.md's study."""
+"""Widths of the videos behind the clips, in pixels; 700 for all but one.."""
 LETTERS = tuple(string.ascii_uppercase)
 
 SPLITS = (

@@ -58,7 +58,7 @@ NO_POSE = base64.b64encode(b"no pose at all").decode()
         (POSE, {"pose": NO_POSE, "person": True}, "/person", "integer"),
         (POSE, {"pose": NO_POSE, "quality": "yes"}, "/quality", "boolean"),
         (POSE, {"pose": NO_POSE, "sign_language": "ase"}, "/sign_language", "unknown key"),
-        (SIMILARITY, {}, "", "text or pose is needed"),
+        (SIMILARITY, {}, "", "text, pose or video is needed"),
         (SIMILARITY, {"text": []}, "/text", "at least 1"),
         (SIMILARITY, {"text": "a", "pose": [NO_POSE]}, "/pose/0", ""),
         (SIMILARITY, {"text": "a", "normalize": False}, "/normalize", "unknown key"),

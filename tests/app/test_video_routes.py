@@ -366,10 +366,11 @@ def test_a_real_video_becomes_its_vector(app_settings, engine):
     application = create_app(app_settings.model_copy(update={"video_workers": 1}), engine)
     try:
         client = application.test_client()
-        pose = client.post("/api/pose", data=clip(8), content_type="video/mp4")
+        video = clip(8)
+        pose = client.post("/api/pose", data=video, content_type="video/mp4")
         assert pose.status_code == 200
         expected = client.post("/api/embed/pose", data=pose.data, content_type="application/octet-stream").json
-        answer = client.post("/api/embed/video", data=clip(8), content_type="video/mp4").json
+        answer = client.post("/api/embed/video", data=video, content_type="video/mp4").json
         assert answer["embeddings"] == expected["embeddings"]
         empty = client.post("/api/embed/video", data=encode(corner(4, 96, 96)), content_type="video/mp4")
         assert (empty.status_code, empty.json["code"]) == (422, "video_nobody_in_view")

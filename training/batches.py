@@ -17,7 +17,7 @@ class Batch:
         frame_mask: bool (pairs, frames), True where a frame is real.
         input_ids: int64 (pairs, tokens), [CLS] pieces… [SEP], padded at the end.
         attention_mask: bool (pairs, tokens), True where a token is real.
-        marks: int64 (pairs, marks), whatever `BatchSource.targets` needs to know of a pair; gathered from all processes.
+        marks: int64 (pairs, marks), what `BatchSource.targets` needs to know of a pair; gathered from all processes.
     """
 
     pose_features: Tensor

@@ -68,8 +68,13 @@ class ProcessSupervisor:
 
     def _spawn(self) -> None:
         command = [sys.executable, *self._command(), "--parent", str(os.getpid())]
+        # It counts for itself: counters in the web workers' directory would stand on their page twice, and its gauges
+        # as the zeros they were made with.
+        environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
         # A session of its own: Ctrl-C in a terminal reaches the web server, which then stops the process in order.
-        self._process = subprocess.Popen(command, cwd=Path(__file__).parent.parent, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, cwd=Path(__file__).parent.parent, env=environment, start_new_session=True
+        )
 
     def _watch(self) -> None:
         pause = 0.0

@@ -74,6 +74,22 @@ def test_only_this_user_reaches_the_socket(supervisor: EngineSupervisor) -> None
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
+def test_its_counters_are_its_own_and_not_among_the_web_workers(
+    settings: EngineSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    supervisor = EngineSupervisor(settings, drain_s=20)
+    supervisor.start()
+    client = EngineClient(supervisor.address)
+    try:
+        until(lambda: client.readiness().ready)
+        assert "\nsignclip_engine_ready 1.0\n" in client.metrics()
+        assert not list(tmp_path.iterdir())
+    finally:
+        client.close()
+        supervisor.stop()
+
+
 @pytest.mark.slow
 def test_killed_under_load_it_gives_right_vectors_or_typed_refusals_and_comes_back(
     supervisor: EngineSupervisor, client: EngineClient, tiny_model: EmbeddingModel

@@ -8,6 +8,7 @@ import math
 from dataclasses import asdict, dataclass
 
 import torch
+from pydantic import ConfigDict
 from torch import Generator, Tensor
 
 from models.hand_geometry import HAND_POINTS, LEFT, RIGHT, WRIST, drop_idle_hand
@@ -23,6 +24,8 @@ Lower than that `drop_idle_hand` finds it, at serving and here."""
 @dataclass(frozen=True)
 class Augmentation:
     """Strengths; the defaults are those of the shipped model. All zero changes nothing."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     least_crop: float = 0.05
     crop: float = 0.35

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -18,6 +20,8 @@ class Batch:
         input_ids: int64 (pairs, tokens), [CLS] pieces… [SEP], padded at the end.
         attention_mask: bool (pairs, tokens), True where a token is real.
         marks: int64 (pairs, marks), what `BatchSource.targets` needs to know of a pair; gathered from all processes.
+        described: whether pose_features are already models.hand_geometry's description of moments, as where clips
+            change between being read and being described; otherwise they are what the service reads.
     """
 
     pose_features: Tensor
@@ -25,9 +29,35 @@ class Batch:
     input_ids: Tensor
     attention_mask: Tensor
     marks: Tensor
+    described: bool = False
 
     def __len__(self) -> int:
         return len(self.marks)
+
+    def rows(self, chosen: slice) -> Batch:
+        """Some of the pairs, their padding cut to the longest left."""
+        frame_mask, attention_mask = self.frame_mask[chosen], self.attention_mask[chosen]
+        frames, tokens = int(frame_mask.sum(dim=1).max()), int(attention_mask.sum(dim=1).max())
+        return Batch(
+            self.pose_features[chosen, :frames],
+            frame_mask[:, :frames],
+            self.input_ids[chosen, :tokens],
+            attention_mask[:, :tokens],
+            self.marks[chosen],
+            self.described,
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device; from pinned memory without waiting for it."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """The same in memory that a GPU copies from on its own; DataLoader calls it."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tensors = (self.pose_features, self.frame_mask, self.input_ids, self.attention_mask, self.marks)
+        return Batch(*map(change, tensors), described=self.described)
 
 
 class BatchSource(Protocol):
@@ -55,4 +85,16 @@ class BatchSource(Protocol):
         Returns:
             float32 (texts, clips), not negative; None where each text is true of its own clip only.
         """
+        ...
+
+
+class ValidationBatches(Protocol):
+    """All pairs to validate on, each once and as it is, in an order that never changes."""
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+        ...
+
+    def __getitem__(self, index: int) -> Batch:
+        """Make one batch; the last one may be smaller."""
         ...

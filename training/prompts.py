@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import ConfigDict
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 
@@ -87,6 +88,8 @@ def embed_texts(model: SignClip, tokenizer: Tokenizer, texts: list[str]) -> np.n
 @dataclass(frozen=True)
 class PromptVariation:
     """How often a training prompt differs from the lexicon's own `<spoken> <sign> letter`; shares in 0-1."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     untagged: float = 0.3
     unknown_sign: float = 0.05

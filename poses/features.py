@@ -48,6 +48,7 @@ class FeatureKind:
         points: what a frame's features hold, in order, three coordinates each.
         measured: what is read from the pose, which includes the shoulders.
         depth_in_pixels: multiply z by the image's width first.
+        mirrors: whether a mirrored pose has these features with sides swapped and x negated.
     """
 
     name: str
@@ -57,6 +58,7 @@ class FeatureKind:
     points: tuple[Point, ...]
     measured: Selection
     depth_in_pixels: bool = False
+    mirrors: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
@@ -46,7 +47,12 @@ class EstimatorHealth:
 
 
 class EstimatorProcess:
-    """At most one process with one tracker. One thread at a time may use this; `close` may come from any."""
+    """At most one process with one tracker. One thread at a time may use this; `close` may come from any.
+
+    Attributes:
+        resident_bytes: memory of the process after its last video.
+        given_up: how many processes ended before their time, by reason: lost, slow, stuck, worn.
+    """
 
     def __init__(self, health: EstimatorHealth | None = None) -> None:
         self._health = health or EstimatorHealth()
@@ -58,6 +64,7 @@ class EstimatorProcess:
         self._lock = threading.Lock()
         self._clips = 0
         self.resident_bytes = 0
+        self.given_up: Counter[str] = Counter(lost=0, slow=0, stuck=0, worn=0)
 
     @property
     def pid(self) -> int | None:
@@ -100,12 +107,15 @@ class EstimatorProcess:
             pose = connection.recv_bytes() if message["kind"] == "estimate" else b""
         except (EOFError, OSError) as error:
             code = self.kill()
+            self.given_up["lost"] += 1
             log.error("an estimator process was lost", extra={"exit_code": code})
             raise EstimatorLostError("the process that looked at the video was lost; send it again") from error
         self.resident_bytes = message["resident_bytes"]
-        if self._clips >= self._health.max_clips or self.resident_bytes > self._health.max_resident_bytes:
+        worn = message.get("worn", False)
+        if worn or self._clips >= self._health.max_clips or self.resident_bytes > self._health.max_resident_bytes:
             log.info("an estimator process is replaced", extra={"clips": self._clips, "bytes": self.resident_bytes})
             self.kill()
+            self.given_up["worn"] += 1
             self.start()  # so that the next video need not wait for it
         if message["kind"] == "refusal":
             raise video_error(message["class"], message["message"])
@@ -185,6 +195,7 @@ class EstimatorProcess:
                     on_frame(done, message["total"])
             elif time.monotonic() - heard > self._health.frame_s:
                 self.kill()
+                self.given_up["slow"] += 1
                 raise VideoTooSlowError(f"frame {done} takes more than {self._health.frame_s:g} seconds")
 
     def _stop(self, connection: Connection) -> None:
@@ -200,3 +211,4 @@ class EstimatorProcess:
                 return
         log.warning("an estimator process did not stop and is killed")
         self.kill()
+        self.given_up["stuck"] += 1

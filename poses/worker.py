@@ -84,6 +84,7 @@ def _answer(connection: Connection, tracker: Tracker, video: bytes, limits: Vide
                 "class": type(error).__name__,
                 "message": str(error),
                 "resident_bytes": _resident_bytes(),
+                "worn": not usable,
             },
         )
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,15 +10,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
 
 import psutil
 import pytest
 
 from poses import estimator as estimator_module
+from poses import worker
 from poses.estimates import VideoLimits
 from poses.estimator import EstimatorHealth, EstimatorProcess
-from poses.video_errors import EstimationStoppedError, EstimatorLostError, VideoError, VideoTooSlowError
+from poses.video_errors import (
+    EstimationStoppedError,
+    EstimatorLostError,
+    VideoError,
+    VideoTooLargeError,
+    VideoTooSlowError,
+)
 from tests.poses.make_videos import clip, corner, encode, gif_canvas, moving
 
 SHORT, OTHER = clip(6, seed=1), clip(9, seed=2)
@@ -164,6 +173,46 @@ def test_a_bomb_is_refused_in_bounded_memory(
     assert time.monotonic() - started < 12
     assert max(largest) < MOST_BYTES
     assert process.estimate(SHORT).pose == expected
+
+
+_WORN_WORKER = """#!{python}
+import json, sys
+from multiprocessing.connection import Connection
+connection = Connection(int(sys.argv[3]))
+connection.send_bytes(b'{{"kind": "ready"}}')
+connection.recv_bytes(), connection.recv_bytes()
+refusal = {{"kind": "refusal", "class": "VideoTooLargeError", "message": "", "resident_bytes": 1, "worn": True}}
+connection.send_bytes(json.dumps(refusal).encode())
+"""
+
+
+def test_a_process_that_ran_out_of_memory_meets_no_other_video(
+    own: Callable[..., EstimatorProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "worker"
+    script.write_text(_WORN_WORKER.format(python=estimator_module.sys.executable))
+    script.chmod(0o755)
+    monkeypatch.setattr(estimator_module.sys, "executable", str(script))
+    process, pids = own(), set()
+    for _ in range(3):
+        with pytest.raises(VideoTooLargeError):
+            process.estimate(SHORT)
+        pids.add(process.pid)
+    assert len(pids) == 3
+    assert process.given_up == {"lost": 0, "slow": 0, "stuck": 0, "worn": 3}
+
+
+def test_running_out_of_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def estimate(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    ours, theirs = Pipe()
+    monkeypatch.setattr("poses.estimation.estimate", estimate)
+    assert not worker._answer(theirs, None, b"", VideoLimits())  # type: ignore[arg-type]
+    told = json.loads(ours.recv_bytes())
+    assert (told["class"], told["worn"]) == ("VideoTooLargeError", True)
+    ours.close()
+    theirs.close()
 
 
 def test_a_process_that_cannot_start_says_so(

@@ -1,4 +1,4 @@
-"""The page that Prometheus reads: the web workers' counters, then the engine's own."""
+"""The page that Prometheus reads: the web workers' counters, then the engine's and the estimators' own."""
 
 from flask import Blueprint, Response
 
@@ -13,5 +13,5 @@ blueprint = Blueprint("metrics", __name__)
 @operation(Operation(summary="Counters in Prometheus' text format", answer=None, text=True, statuses=(401,)))
 def metrics() -> Response:
     found = services()
-    page = exposition(found.metrics_registry) + found.engine.metrics()
+    page = exposition(found.metrics_registry) + found.engine.metrics() + found.estimators.metrics()
     return Response(page, content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -13,6 +13,7 @@ from estimators.interface import EstimateRequest, Event, Finished
 _GONE_S = 0.1
 # How long a refused client should wait: the estimators are back within a second.
 RETRY_AFTER_S = 2.0
+METRICS_S = 2.0
 _GONE = "the estimators are restarting"
 
 
@@ -73,6 +74,14 @@ class EstimatorClient:
             connection.close()
             raise
         return ClientWork(connection, request)
+
+    def metrics(self) -> str:
+        try:
+            with _connect(self.address) as connection:
+                messages.send_question(connection)
+                return messages.receive_metrics(connection) if connection.poll(METRICS_S) else ""
+        except (EOFError, OSError):
+            return ""
 
     def close(self) -> None:
         """Nothing is held between requests."""

@@ -75,6 +75,10 @@ class Estimators(Protocol):
         """
         ...
 
+    def metrics(self) -> str:
+        """Their counters in Prometheus' text format; empty while they are away."""
+        ...
+
     def close(self) -> None:
         """Let go; estimators of this process finish what was admitted first. May be called twice."""
         ...

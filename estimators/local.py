@@ -1,15 +1,18 @@
 """The estimators of this process: one queue, a thread for each estimator process."""
 
 import logging
+import os
 import queue
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
 from estimators.interface import EstimateRequest, Event, Finished, Progress
+from estimators.metrics import DONE, EstimatorMetrics
 from estimators.settings import EstimatorSettings
 from poses.estimates import Estimate
 from poses.estimator import EstimatorProcess
@@ -18,6 +21,7 @@ from poses.video_errors import EstimatorError, EstimatorLostError, VideoError
 log = logging.getLogger(__name__)
 # How often a waiting call asks whether its client is still there, in seconds.
 _GONE_S = 0.1
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class LocalWork:
@@ -26,6 +30,7 @@ class LocalWork:
     def __init__(self, request: EstimateRequest, forget: Callable[["LocalWork"], None]) -> None:
         self.request = request
         self.over = False
+        self.admitted = time.monotonic()
         self.waiting = deque(range(len(request.videos)))
         self.running = 0
         self._forget = forget
@@ -94,8 +99,18 @@ class LocalEstimators:
             threading.Thread(target=self._keep, args=(process,), name=f"estimator-{number}", daemon=True)
             for number, process in enumerate(self._processes)
         ]
+        self._metrics = EstimatorMetrics()
+        self._watch()
         for thread in self._threads:
             thread.start()
+
+    def _watch(self) -> None:
+        watch = self._metrics.watch
+        watch("queue_clips", "Videos that wait for a process", lambda: self.waiting)
+        watch("held_bytes", "Videos that wait or run", self._held_bytes)
+        watch("processes", "Processes with a tracker", lambda: len(self.pids))
+        watch("processes_resident_bytes", "Memory of them together", lambda: sum(map(_resident_bytes, self.pids)))
+        self._metrics.watch_counts("restarts", "Processes given up and replaced", "reason", self._given_up)
 
     @property
     def pids(self) -> list[int]:
@@ -105,7 +120,11 @@ class LocalEstimators:
     @property
     def waiting(self) -> int:
         """Videos that wait for a process."""
-        return sum(len(work.waiting) for work in self._works)
+        with self._condition:
+            return self._waiting()
+
+    def metrics(self) -> str:
+        return self._metrics.exposition()
 
     def begin(self, request: EstimateRequest) -> LocalWork:
         work = LocalWork(request, self._forget)
@@ -127,12 +146,28 @@ class LocalEstimators:
     def _check_place(self, work: LocalWork) -> None:
         """Refuse what would wait beyond the limits; what a process takes at once does not wait."""
         limits = self._settings
-        wait = self.waiting + len(work.request.videos) - len(self._idle)
+        wait = self._waiting() + len(work.request.videos) - len(self._idle)
         if wait > limits.max_waiting:
             raise QueueFullError(f"{wait} videos would wait; at most {limits.max_waiting} may")
-        held = sum(other.size_bytes for other in self._works)
+        held = self._held()
         if held and held + work.size_bytes > limits.max_bytes:
             raise QueueFullError(f"videos of {held} bytes are held already; at most {limits.max_bytes} may be")
+
+    def _waiting(self) -> int:
+        return sum(len(work.waiting) for work in self._works)
+
+    def _held(self) -> int:
+        return sum(work.size_bytes for work in self._works)
+
+    def _held_bytes(self) -> int:
+        with self._condition:
+            return self._held()
+
+    def _given_up(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for process in self._processes:
+            total.update(process.given_up)
+        return total
 
     def _forget(self, work: LocalWork) -> None:
         with self._condition:
@@ -145,7 +180,11 @@ class LocalEstimators:
     def _keep(self, process: EstimatorProcess) -> None:
         """Look after one process: give it one video after the other."""
         while (clip := self._take(process)) is not None:
-            work, outcome = clip.work, self._estimate(process, clip)
+            work, started = clip.work, time.monotonic()
+            self._metrics.waited(started - work.admitted)
+            outcome = self._estimate(process, clip)
+            code = DONE if isinstance(outcome, Estimate) else outcome.code
+            self._metrics.ended(code, time.monotonic() - started)
             with self._condition:
                 work.running -= 1
                 if not work.running and not work.waiting and work in self._works:
@@ -173,14 +212,18 @@ class LocalEstimators:
                     return None
                 self._condition.wait()
 
-    @staticmethod
-    def _estimate(process: EstimatorProcess, clip: _Clip) -> Estimate | VideoError | EstimatorError:
+    def _estimate(self, process: EstimatorProcess, clip: _Clip) -> Estimate | VideoError | EstimatorError:
         work, index = clip.work, clip.index
+
+        def tell(done: int, total: int | None) -> None:
+            self._metrics.looked_at()
+            work.tell(Progress(index, done, total))
+
         try:
             return process.estimate(
                 work.request.videos[index],
                 limits=work.request.limits,
-                on_frame=lambda done, total: work.tell(Progress(index, done, total)),
+                on_frame=tell,
                 unwanted=work.is_unwanted,
             )
         except (VideoError, EstimatorError) as error:
@@ -188,4 +231,13 @@ class LocalEstimators:
         except Exception:  # the last resort: a thread that dies in silence takes a process and a video with it
             log.exception("an estimator's thread stumbled")
             process.kill()
+            process.given_up["lost"] += 1
             return EstimatorLostError("the process that looked at the video was lost; send it again")
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):  # it has just ended
+        return 0
+    return int(pages) * _PAGE_BYTES

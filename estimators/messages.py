@@ -1,7 +1,7 @@
 """The words estimators and clients exchange: JSON, and videos and poses as they are. Nothing is ever unpickled.
 
 One connection carries one request: the client sends it, is told whether it is admitted, and then what happens; who
-hangs up has gone.
+hangs up has gone. Or one question for the counters, and the answer.
 """
 
 from collections.abc import Sequence
@@ -23,26 +23,47 @@ _FAILURES: dict[str, type[EstimatorError]] = {cls.__name__: cls for cls in (Esti
 
 
 def send_request(connection: Connection, request: EstimateRequest) -> None:
-    header = {"videos": len(request.videos), "limits": asdict(request.limits), "deadline": request.deadline}
+    header = {
+        "kind": "estimate",
+        "videos": len(request.videos),
+        "limits": asdict(request.limits),
+        "deadline": request.deadline,
+    }
     connection.send_bytes(orjson.dumps(header))
     for video in request.videos:
         connection.send_bytes(video)
 
 
-def receive_request(connection: Connection) -> EstimateRequest:
-    """Read a request.
+def send_question(connection: Connection) -> None:
+    """Ask for the counters."""
+    connection.send_bytes(b'{"kind": "metrics"}')
+
+
+def send_metrics(connection: Connection, exposition: str) -> None:
+    connection.send_bytes(exposition.encode())
+
+
+def receive_metrics(connection: Connection) -> str:
+    """Read the counters, in Prometheus' text format."""
+    return connection.recv_bytes().decode()
+
+
+def receive_request(connection: Connection) -> EstimateRequest | None:
+    """Read a request; None: it is a question for the counters.
 
     Raises:
         EOFError, OSError: the client has gone.
         MessageError: the bytes are not what send_request makes.
     """
-    header = _receive(connection, ("videos", "limits", "deadline"))
+    header = _receive(connection, ("kind",))
+    if header["kind"] == "metrics":
+        return None
     try:
         limits = VideoLimits(**header["limits"])
         videos: Sequence[bytes] = [connection.recv_bytes() for _ in range(header["videos"])]
-    except TypeError as error:
-        raise MessageError(f"a request for poses is malformed ({error})") from error
-    return EstimateRequest(videos, limits, header["deadline"])
+        return EstimateRequest(videos, limits, header["deadline"])
+    except (KeyError, TypeError) as error:
+        raise MessageError(f"a request for poses is malformed ({type(error).__name__}: {error})") from error
 
 
 def send_admitted(connection: Connection) -> None:

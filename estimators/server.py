@@ -67,7 +67,11 @@ class EstimatorServer:
     def _answer(self, connection: Connection) -> None:
         with connection:
             try:
-                self._work(connection, messages.receive_request(connection))
+                request = messages.receive_request(connection)
+                if request is None:
+                    messages.send_metrics(connection, self._estimators.metrics())
+                else:
+                    self._work(connection, request)
             except MessageError as error:
                 log.warning("a malformed message", extra={"error": str(error)})
             except (EOFError, OSError):

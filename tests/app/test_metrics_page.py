@@ -44,6 +44,10 @@ def test_the_engines_counters_stand_beside(client: FlaskClient) -> None:
     assert "signclip_engine_" in client.get("/metrics").get_data(as_text=True)
 
 
+def test_the_estimators_counters_stand_beside(client: FlaskClient) -> None:
+    assert samples(client)["signclip_estimator_queue_clips", ()] == 0
+
+
 def test_every_name_is_documented(client: FlaskClient) -> None:
     documented = set(re.findall(r"`(signclip_\w+\*?)`", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")))
     metrics = EngineMetrics()

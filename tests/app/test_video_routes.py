@@ -49,6 +49,9 @@ class FakeEstimators:
             raise self.refusal
         return FakeWork(self, request)
 
+    def metrics(self) -> str:
+        return ""
+
     def close(self) -> None:
         pass
 

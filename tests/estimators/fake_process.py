@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from poses.estimates import Estimate, VideoFacts, VideoLimits
@@ -30,6 +31,7 @@ class FakeProcess:
     def __init__(self, health: EstimatorHealth | None = None) -> None:
         self.clips = 0
         self.closed = False
+        self.given_up: Counter[str] = Counter(lost=0, worn=0)
         FakeProcess.made.append(self)
 
     @classmethod
@@ -65,6 +67,7 @@ class FakeProcess:
         if video == b"bad":
             raise VideoUnreadableError("bad")
         if video == b"lost":
+            self.given_up["lost"] += 1
             raise EstimatorLostError("lost")
         if video == b"bug":
             raise ZeroDivisionError

@@ -117,7 +117,13 @@ def test_a_deadline_holds_on_both_sides(client: EstimatorClient, estimators: Loc
 
 
 def test_noise_on_the_socket_harms_nobody(client: EstimatorClient) -> None:
-    for noise in (b"", b"{", b"[]", b'{"videos": 1}', b'{"videos": 1, "limits": {"x": 1}, "deadline": null}'):
+    for noise in (
+        b"",
+        b"{",
+        b"[]",
+        b'{"kind": "?"}',
+        b'{"kind": "estimate", "videos": 1, "limits": {"x": 1}, "deadline": null}',
+    ):
         with socket.socket(socket.AF_UNIX) as end:
             end.connect(client.address)
             connection = Connection(end.detach())
@@ -126,10 +132,19 @@ def test_noise_on_the_socket_harms_nobody(client: EstimatorClient) -> None:
     assert sum(isinstance(event, Finished) for event in client.begin(request(b"d")).events()) == 1
 
 
+def test_counters_cross_the_socket(client: EstimatorClient) -> None:
+    list(client.begin(request(b"a", b"bad")).events())
+    page = client.metrics()
+    assert 'signclip_estimator_clips_total{code="done"} 1.0' in page
+    assert 'signclip_estimator_clips_total{code="video_unreadable"} 1.0' in page
+    assert "signclip_estimator_process_resident_memory_bytes" in page
+
+
 def test_without_a_server_everything_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(EngineStoppedError) as refused:
         EstimatorClient(str(tmp_path / "none.sock")).begin(request(b"a"))
     assert refused.value.retry_after_s > 0
+    assert EstimatorClient(str(tmp_path / "none.sock")).metrics() == ""
 
 
 @pytest.mark.slow

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
 from estimators import local
@@ -146,6 +148,42 @@ def test_a_deadline_ends_what_waits_and_what_runs(make_estimators: Make) -> None
     FakeProcess.gate.set()
     outcomes(other)
     assert FakeProcess.ran == [b"a", b"c"]
+
+
+def counted(estimators: LocalEstimators) -> dict[str, float]:
+    """What the estimators count, by name and label."""
+    families = text_string_to_metric_families(estimators.metrics())
+    return {"".join((s.name, *s.labels.values())): s.value for family in families for s in family.samples}
+
+
+def test_what_happens_is_counted(make_estimators: Make) -> None:
+    estimators = make_estimators(workers=1, max_waiting=9)
+    FakeProcess.gate.clear()
+    work = estimators.begin(videos("a", "bad", "b", "lost", "bug"))
+    FakeProcess.wait_for_runs(1)
+    found = counted(estimators)
+    assert found["signclip_estimator_queue_clips"] == 4
+    assert found["signclip_estimator_held_bytes"] == len("abadblostbug")
+    assert found["signclip_estimator_processes"] == 1
+    FakeProcess.gate.set()
+    outcomes(work)
+    found = counted(estimators)
+    assert found["signclip_estimator_clips_totaldone"] == 2
+    assert found["signclip_estimator_clips_totalvideo_unreadable"] == 1
+    assert found["signclip_estimator_clips_totalestimator_lost"] == 2
+    assert found["signclip_estimator_frames_total"] == 7
+    assert found["signclip_estimator_clip_seconds_count"] == found["signclip_estimator_queue_wait_seconds_count"] == 5
+    assert found["signclip_estimator_restarts_totallost"] == 2
+    assert found["signclip_estimator_restarts_totalworn"] == 0
+    assert found["signclip_estimator_queue_clips"] == found["signclip_estimator_held_bytes"] == 0
+
+
+def test_memory_is_that_of_the_processes(make_estimators: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeProcess, "pid", os.getpid())
+    estimators = make_estimators(workers=2)
+    assert counted(estimators)["signclip_estimator_processes_resident_bytes"] > 20_000_000
+    monkeypatch.setattr(FakeProcess, "pid", 2**22 + 1)
+    assert counted(estimators)["signclip_estimator_processes_resident_bytes"] == 0
 
 
 def test_closing_answers_what_was_admitted_and_refuses_the_rest(make_estimators: Make) -> None:

@@ -156,7 +156,7 @@ class ClipBatches:
         )
 
     def targets(self, marks: Tensor) -> None:
-        """Each text is true of its own clip only, even where another of the batch has the same text, as the authors'."""
+        """Each text is true of its own clip only, even where another clip has it too, as the authors do."""
 
     def _choose(self, data: ClipData) -> npt.NDArray[np.int64]:
         # (clips, 2): which part and which of its clips each clip is.

@@ -6,7 +6,7 @@ masked arrays; here the same numbers are computed on plain ones, several times f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -19,20 +19,25 @@ from .anonymize import remove_appearance
 from .clips import Clip, Floats, Selection, choose_person, select
 from .errors import FeatureKindError, PoseContentError, PoseScaleError
 from .flip import never_moves
+from .hand_frame import turn_right_hand
 from .landmarks import (
     BODY_POINTS,
     FACE_POINTS,
+    FULL_FACE_POINTS,
     LEFT_HAND_POINTS,
     LEFT_SHOULDER,
     RIGHT_HAND_POINTS,
     RIGHT_SHOULDER,
     Point,
 )
+from .sign_vq import POINTS as SIGN_VQ_POINTS
+from .sign_vq import hands_from_wrists, standardize
 
 Flip = Literal["never", "auto", "always"]
 
 # The order is the authors': it decides which feature is which.
 _WHOLE = Selection((*BODY_POINTS, *FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS))
+_FULL_FACE = Selection((*BODY_POINTS, *FULL_FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS))
 _RIGHT_HAND_AND_SHOULDERS = Selection((RIGHT_SHOULDER, LEFT_SHOULDER, *RIGHT_HAND_POINTS))
 
 
@@ -48,6 +53,8 @@ class FeatureKind:
         points: what a frame's features hold, in order, three coordinates each.
         measured: what is read from the pose, which includes the shoulders.
         depth_in_pixels: multiply z by the image's width first.
+        finish: what is done to normalized values (frames, points, 3), given what is missing (frames, points) and which
+            points they are; may change both.
         mirrors: whether a mirrored pose has these features with sides swapped and x negated.
     """
 
@@ -58,6 +65,7 @@ class FeatureKind:
     points: tuple[Point, ...]
     measured: Selection
     depth_in_pixels: bool = False
+    finish: Callable[[Floats, npt.NDArray[np.bool_], Selection], Floats] | None = None
     mirrors: bool = True
 
 
@@ -106,6 +114,43 @@ _KINDS = (
         measured=_WHOLE,
         depth_in_pixels=True,
     ),
+    FeatureKind(
+        name="signclip_full_face",
+        version=1,
+        dim=1629,
+        description="body, the whole face and both hands, in shoulder widths",
+        points=_FULL_FACE.points,
+        measured=_FULL_FACE,
+    ),
+    FeatureKind(
+        name="signclip_reduced",
+        version=1,
+        dim=534,
+        description="body without hands and face, face contours, both hands from their wrists, in shoulder widths",
+        points=SIGN_VQ_POINTS,
+        measured=Selection(SIGN_VQ_POINTS),
+        finish=hands_from_wrists,
+    ),
+    FeatureKind(
+        name="signclip_standardized",
+        version=1,
+        dim=534,
+        description="as signclip_reduced, each number by its mean and standard deviation in Spreadthesign",
+        points=SIGN_VQ_POINTS,
+        measured=Selection(SIGN_VQ_POINTS),
+        finish=standardize,
+        mirrors=False,
+    ),
+    FeatureKind(
+        name="fingerclip_3d",
+        version=1,
+        dim=63,
+        description="the right hand turned into the picture's plane, a hundredth of a palm's length",
+        points=RIGHT_HAND_POINTS,
+        measured=_RIGHT_HAND_AND_SHOULDERS,
+        finish=turn_right_hand,
+        mirrors=False,
+    ),
 )
 FEATURE_KINDS: Mapping[str, FeatureKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
 
@@ -138,13 +183,20 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
     feature_kind = FEATURE_KINDS[kind]
     person = choose_person(pose, options.person)
     flip = options.flip == "always" or (options.flip == "auto" and never_moves(pose, person))
-    clip = select(pose, person, _WHOLE if options.anonymize else feature_kind.measured, flip=flip)
+    # Anonymization compares the body, and gives wrists and shoulders back in relation to the whole.
+    measured = feature_kind.measured
+    if options.anonymize and not set(_WHOLE.points) <= set(measured.points):
+        measured = _WHOLE
+    clip = select(pose, person, measured, flip=flip)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # results are checked
         if feature_kind.depth_in_pixels:
             _scale_depth(clip, pose.header.dimensions.width)
         if options.anonymize:
             clip = remove_appearance(clip)
-        return _flatten(_normalize(clip), clip.selection, feature_kind)
+        normalized = _normalize(clip)
+        if feature_kind.finish is not None:
+            normalized = feature_kind.finish(normalized, clip.missing, clip.selection)
+        return _flatten(normalized, clip.selection, feature_kind)
 
 
 def _scale_depth(clip: Clip, width: int) -> None:

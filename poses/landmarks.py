@@ -80,6 +80,7 @@ _MIRRORED_FACE = (
 
 BODY_POINTS = tuple(Point(BODY, name) for name in _BODY_NAMES)
 FACE_POINTS = tuple(Point(FACE, str(number)) for number in _FACE_CONTOURS)
+FULL_FACE_POINTS = tuple(Point(FACE, str(number)) for number in range(468))
 LEFT_HAND_POINTS = tuple(Point(LEFT_HAND, name) for name in _HAND_NAMES)
 RIGHT_HAND_POINTS = tuple(Point(RIGHT_HAND, name) for name in _HAND_NAMES)
 

@@ -1,5 +1,6 @@
 """What the README says works as pasted, and its tables are those of the code."""
 
+import base64
 import json
 import os
 import re
@@ -17,11 +18,16 @@ from pathlib import Path
 import pytest
 
 from app.reference import with_tables
+from tests.poses.make_videos import encode, moving
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 CURL = [block for block in BLOCKS if "curl" in block]
+VIDEOS = re.search(r"^## Videos\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
+VIDEO_LINES = (
+    [line.partition("#")[0].strip() for line in re.findall(r"^(?:curl|\.venv).*", VIDEOS[1], re.M)] if VIDEOS else []
+)
 ANSWERS = ("embeddings", "cosine", "models", "frames", "quality", "poses", "clips")
 
 
@@ -96,3 +102,50 @@ def test_the_example_client_works_as_written(port: int) -> None:
     command = [sys.executable, *line.split(), "--url", f"http://127.0.0.1:{port}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True, text=True)
     assert "ase_A" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def video_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the README's video lines find it: a short clip, the same among videos, and the client."""
+    folder = tmp_path_factory.mktemp("videos")
+    (folder / "videos").mkdir()
+    for path in (folder / "clip.mp4", folder / "videos" / "clip.mp4"):
+        path.write_bytes(encode(moving(6)))
+    (folder / "client_example.py").symlink_to(ROOT / "client_example.py")
+    return folder
+
+
+def _run_video_line(line: str, folder: Path, port: int) -> subprocess.CompletedProcess[bytes]:
+    """Run a line as pasted, but for this interpreter, this server's port, and the project's own folder on the path."""
+    line = line.replace("localhost:3030", f"127.0.0.1:{port}").replace(".venv/bin/python", sys.executable)
+    if "client_example" in line:
+        line += f" --url http://127.0.0.1:{port}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, timeout=100, check=True
+    )
+
+
+def test_the_video_lines_are_found() -> None:
+    for part in ("embed/video", "api/pose", "x-ndjson", "client_example.py", "estimate", "inspect", "view"):
+        assert sum(part in line for line in VIDEO_LINES) >= 1, part
+
+
+def test_video_lines_work_as_pasted(video_folder: Path, port: int) -> None:
+    """In the README's order: the later ones read what the earlier ones write."""
+    shown = {line: _run_video_line(line, video_folder, port).stdout for line in VIDEO_LINES}
+
+    def of(part: str) -> bytes:
+        return next(output for line, output in shown.items() if part in line)
+
+    assert len(json.loads(of("embed/video"))["embeddings"]) == 1
+    assert json.loads(of("embed/video"))["video"][0]["frames"] == 6
+    *lines, last = map(json.loads, of("x-ndjson").splitlines())
+    assert lines[-1] == {"index": 0, "frames_done": 6, "frames_total": 6}
+    over_http = (video_folder / "clip.pose").read_bytes()
+    assert base64.b64decode(last["poses"][0]["pose"]) == over_http
+    assert (video_folder / "poses" / "clip.pose").read_bytes() == over_http
+    assert b"clip" in of("client_example")
+    assert re.search(rb"^frames +6$", of("inspect"), re.MULTILINE)
+    assert of("view").endswith(b"look.mp4: 6 frames\n")
+    assert (video_folder / "look.mp4").stat().st_size > 1000

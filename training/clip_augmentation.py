@@ -139,29 +139,31 @@ def change_pace(points: Floats, frames: int) -> Floats:
         float32 (frames, points, 3).
     Source: pose_format.numpy.NumPyPoseBody.interpolate with kind="linear".
     """
-    last = len(points) - 1
-    moments = np.linspace(0, 1, frames) * last  # in old frames
-    before = np.minimum(np.floor(moments).astype(np.intp), last)
-    after = np.minimum(np.ceil(moments).astype(np.intp), last)
+    # Whole numbers, because a moment a hair beside the frame in which a point is seen first would not see it.
+    before, rest = np.divmod(np.arange(frames) * (len(points) - 1), frames - 1)
+    after = before + (rest > 0)
     seen = seen_points(points)[..., 0]  # old frames, points
-    share = (moments - before).astype(np.float32)[:, None, None]
+    share = (rest / (frames - 1)).astype(np.float32)[:, None, None]
     spread: Floats = points[before] * (1 - share) + points[after] * share
     sometimes = np.flatnonzero(seen.any(axis=0) & ~seen.all(axis=0))
     if len(sometimes):
-        spread[:, sometimes] = _between_sightings(points[:, sometimes], seen[:, sometimes], moments)
+        spread[:, sometimes] = _between_sightings(points[:, sometimes], seen[:, sometimes], before, rest / (frames - 1))
     return spread
 
 
-def _between_sightings(points: Floats, seen: npt.NDArray[np.bool_], moments: npt.NDArray[np.float64]) -> Floats:
-    # Points (old frames, points, 3) that are seen in some frames; the nearest sightings on either side count.
+def _between_sightings(
+    points: Floats, seen: npt.NDArray[np.bool_], before: npt.NDArray[np.int64], share: npt.NDArray[np.float64]
+) -> Floats:
+    # Points (old frames, points, 3) that are seen in some frames; the nearest sightings on either side count. Moments
+    # lie a share of a frame behind an old one.
     old_frames = np.arange(len(points))[:, None]
     earlier = np.maximum.accumulate(np.where(seen, old_frames, -1))  # old frames, points
     later = np.minimum.accumulate(np.where(seen, old_frames, len(points))[::-1])[::-1]
-    left = earlier[np.floor(moments).astype(np.intp)]  # frames, points
-    right = later[np.minimum(np.ceil(moments).astype(np.intp), len(points) - 1)]
+    left = earlier[before]  # frames, points
+    right = later[before + (share > 0)]
     there = (left >= 0) & (right < len(points))
     left, right = np.where(there, left, 0), np.where(there, right, 0)
-    share = (moments[:, None] - left) / np.maximum(right - left, 1) * there
+    share = (before[:, None] + share[:, None] - left) / np.maximum(right - left, 1) * there
     columns = np.arange(points.shape[1])
     values = points[left, columns] * (1 - share[..., None]) + points[right, columns] * share[..., None]
     return np.where(there[..., None], values, 0).astype(np.float32)

@@ -24,7 +24,7 @@ from training.sampling import EachOnce, Sampler, Shuffled, UniqueTexts
 
 Floats = npt.NDArray[np.float32]
 PROMPTS_AT_ONCE = 8192
-"""Texts are turned into word pieces by so many, so that Spreadthesign's 400,000 do not wait in memory at once."""
+"""Texts that are turned into word pieces together: Spreadthesign's 400,000 would take gigabytes on the way."""
 
 
 class CorpusPart(BaseModel):
@@ -126,8 +126,8 @@ class ClipBatches:
         return self._sampler.steps_per_epoch
 
     def __len__(self) -> int:
-        """How many clips there are."""
-        return len(self._numbers)
+        """How many batches there are in an epoch, which is all of validation."""
+        return self.steps_per_epoch
 
     def __getitem__(self, step: int) -> Batch:
         """Make this process's rows of one step's batch.
@@ -179,10 +179,10 @@ class ClipBatches:
 
     def _sample(self, batch_size: int, *, unique: bool) -> Sampler:
         if self._validation:
-            return EachOnce(len(self), batch_size, self._seed, multiple=self._process_count)
+            return EachOnce(len(self.examples), batch_size, self._seed, multiple=self._process_count)
         if unique:
             return UniqueTexts(self._texts, batch_size, self._seed)
-        return Shuffled(len(self), batch_size, self._seed)
+        return Shuffled(len(self.examples), batch_size, self._seed)
 
     def _example(self, number: int) -> Example:
         part, place = self._numbers[number]

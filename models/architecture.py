@@ -130,7 +130,8 @@ class TextTower(nn.Module):
     def __init__(self, config: ModelConfig, *, vocab_size: int) -> None:
         super().__init__()
         tower = config.text_tower
-        self.bert = _bert(tower, vocab_size=vocab_size, positions=tower.positions, dropout=config.dropout)
+        dropout = config.dropout if config.text_dropout is None else config.text_dropout
+        self.bert = _bert(tower, vocab_size=vocab_size, positions=tower.positions, dropout=dropout)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Map (batch, tokens) to (batch, width); see SignClip.encode_text."""
@@ -174,7 +175,7 @@ class SignClip(nn.Module):
             )
         if frame_mask.shape != (batch, frames):
             raise ShapeError(f"frame_mask is {tuple(frame_mask.shape)}, poses are ({batch}, {frames}, …)")
-        return self._finish(self.pose_tower(pose_features, frame_mask), self.pose_projection)
+        return self.finish(self.pose_tower(pose_features, frame_mask), self.pose_projection)
 
     def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Place texts in the space they share with clips.
@@ -195,9 +196,10 @@ class SignClip(nn.Module):
             )
         if attention_mask.shape != input_ids.shape:
             raise ShapeError(f"attention_mask is {tuple(attention_mask.shape)}, texts {tuple(input_ids.shape)}")
-        return self._finish(self.text_tower(input_ids, attention_mask), self.text_projection)
+        return self.finish(self.text_tower(input_ids, attention_mask), self.text_projection)
 
-    def _finish(self, pooled: Tensor, projection: nn.Linear | None) -> Tensor:
+    def finish(self, pooled: Tensor, projection: nn.Linear | None) -> Tensor:
+        """Turn what a tower pooled, (batch, width), into embeddings, by that tower's projection."""
         if projection is not None:
             pooled = projection(pooled)
         if self.config.projection.endswith("l2"):

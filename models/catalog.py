@@ -70,6 +70,7 @@ class ModelConfig(_Strict):
     projection: Literal["none", "linear", "linear_l2", "l2"] = "none"
     logit_scale: float = Field(1.0, gt=0, description="dot products of raw vectors are multiplied by it")
     dropout: float = Field(0.1, ge=0, lt=1, description="in training only")
+    text_dropout: float | None = Field(None, ge=0, lt=1, description="None: as dropout; the authors' stays BERT's 0.1")
     tokenizer: str = Field("bert-base-cased", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")
     lowercase: bool | None = Field(None, description="None: as the tokenizer's own files say")
     prompt: str = Field("<{spoken}> <{sign}> {text}", description="how sign_language and spoken_language become text")

@@ -1,69 +1,96 @@
 """Train the model of one experiment: `python -m training configs/experiments/fingerspelling.yaml [key=value …]`.
 
-Writes weights and tokenizer where the service loads them, and the learned logit scale into the model's configuration.
+Several processes, one a GPU: `torchrun --nproc-per-node=4 -m training CONFIG`; batch.size is what they share. The model
+goes where `output` says, in the form the service loads; an interrupted run goes on where it last saved its state.
 """
 
 import argparse
-import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
+from tokenizers import Tokenizer
+from torch import Tensor
 from tqdm import tqdm
 
+from corpora.errors import CorpusError
 from models.architecture import SignClip
-from models.catalog import CONFIGS, load_catalog
-from models.checkpoint import write_safetensors
-from models.weights import CONVERTED, TOKENIZER
+from models.errors import ModelsError
+from models.weights import TOKENIZER
 from training.datasets.fingerspelling import read_lexicon
 from training.dictionary import print_dictionary, score_dictionary
-from training.experiment import read_experiment
+from training.experiment import Experiment, ExperimentError, read_experiment
+from training.hand_data import HandData
 from training.loop import train
-from training.prompts import build_tokenizer, save_tokenizer
+from training.preparation import open_accelerator, prepare
+from training.run_files import RunFiles
+from training.run_state import remove_state
+
+STEPS_SHOWN = 10
+"""Steps between losses on the progress bar; reading one waits for the device."""
 
 
-def save_model(model: SignClip, folder: Path, *, experiment: str) -> None:
-    """Write a model's tensors as the service reads them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    write_safetensors(folder / CONVERTED, tensors, {"source": experiment})
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train; the exit status: 0 done, 1 refused, 2 misspelt."""
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    try:
+        run = read_experiment(options.config, options.changes)
+        accelerator = open_accelerator(run, cpu=options.cpu)
+        if options.restart and accelerator.is_main_process:
+            remove_state(run.logs_folder)
+        accelerator.wait_for_everyone()
+        model = run_experiment(run, accelerator)
+    except (ExperimentError, CorpusError, ModelsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if accelerator.is_main_process:
+        print(f"written to {run.output_folder}")
+        if isinstance(run.data, HandData):
+            tokenizer = Tokenizer.from_file(str(run.output_folder / TOKENIZER / "tokenizer.json"))
+            print_dictionary(score_dictionary(model, tokenizer, read_lexicon()))
+    accelerator.end_training()
+    return 0
 
 
-def record_sizes(config_path: Path, *, logit_scale: float, vocab_size: int) -> None:
-    """Set what only training knows in a model's YAML, and leave the rest, comments too, as it is."""
-    text = config_path.read_text(encoding="utf-8")
-    text = re.sub(r"(?m)^logit_scale: .*$", f"logit_scale: {logit_scale}", text)
-    text = re.sub(r"vocab_size: \d+", f"vocab_size: {vocab_size}", text)
-    config_path.write_text(text, encoding="utf-8")
+def run_experiment(run: Experiment, accelerator: Accelerator, *, quiet: bool = False) -> SignClip:
+    """Train as a run's file says and keep everything it says to keep; the model after the last step.
+
+    Raises:
+        ExperimentError, CorpusError, ModelsError
+    """
+    prepared = prepare(run, accelerator)
+    files = RunFiles(run, prepared.put_tokenizer, writes=accelerator.is_main_process)
+    total = run.total_steps(prepared.sources.training.steps_per_epoch)
+    with tqdm(total=total, desc=run.name, unit=" steps", disable=quiet or not accelerator.is_main_process) as bar:
+
+        def show(step: int, loss: Tensor) -> None:
+            if step % STEPS_SHOWN == 0:
+                bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+            # Not one more: the first step of a resumed run is not the run's first.
+            bar.update(step + 1 - bar.n)
+
+        return train(run, prepared.model, prepared.sources, accelerator, files=files, report=show)
 
 
-def main() -> None:
-    """Train from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("config", type=Path, help="a file of configs/experiments")
-    parser.add_argument("changes", nargs="*", help="key=value; augmentation.noise=0 reaches inside")
-    parser.add_argument("--threads", type=int, default=1, help="the same number gives the same weights again")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    run = read_experiment(arguments.config, arguments.changes)
-    clips = read_lexicon()
-    tokenizer = build_tokenizer(clips)
-    with tqdm(total=run.steps, desc=run.model) as bar:
-
-        def show(_: int, loss: float) -> None:
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update()
-
-        model = train(run, load_catalog()[run.model], clips, tokenizer, show)
-    folder = Path(run.output)
-    save_model(model, folder, experiment=arguments.config.stem)
-    save_tokenizer(tokenizer, folder / TOKENIZER)
-    record_sizes(
-        CONFIGS / f"{run.model}.yaml",
-        logit_scale=model.config.logit_scale,
-        vocab_size=tokenizer.get_vocab_size(),
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    print_dictionary(score_dictionary(model, tokenizer, clips))
+    parser.add_argument("config", type=Path, help="a file of configs/experiments")
+    parser.add_argument("changes", nargs="*", help="key=value; data.augmentation.noise=0 reaches inside")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="of a process; the same number gives the same weights again",
+    )
+    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    parser.add_argument("--restart", action="store_true", help="begin anew instead of where the run was interrupted")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

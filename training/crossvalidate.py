@@ -17,12 +17,12 @@ from tqdm import tqdm
 from evaluation.letters import add_resting_left_hand, embed_clips, letter_ranks, spread_over_groups, summarize_ranks
 from evaluation.nearest import nearest_ranks, warped_distances
 from models.architecture import SignClip
-from models.catalog import load_catalog
 from poses import FeatureOptions
 from training.datasets.fingerspelling import LETTERS, SPLITS, Clip, final_partition, read_lexicon
 from training.experiment import Experiment, read_experiment
 from training.figures import record
 from training.loop import train
+from training.preparation import open_accelerator, prepare_letters
 from training.prompts import build_tokenizer, embed_texts, prompt
 
 INTERNATIONAL = ("sgg", "ase", "gsg", "bzs", "asq", "ise", "mfs", "svk")
@@ -47,10 +47,11 @@ def score_fold(
     known = [clip for clip in clips if clip.sign not in held_out]
     tested = [row for row, clip in enumerate(clips) if clip.sign in held_out and clip.is_basic]
     tokenizer = build_tokenizer(known)
-    config = load_catalog()[run.model]
+    accelerator = open_accelerator(run, cpu=True)
+    prepared = prepare_letters(run, known, tokenizer, accelerator)
     bar = tqdm(total=run.steps, desc=f"without {' '.join(held_out)}", disable=quiet)
     with bar:
-        model = train(run, config, known, tokenizer, lambda *_: bar.update())
+        model = train(run, prepared.model, prepared.sources, accelerator, report=lambda *_: bar.update())
     letters = np.array([LETTERS.index(clips[row].letter) for row in tested])
     untagged = embed_texts(model, tokenizer, [prompt(letter) for letter in LETTERS])
     tagged = _own_prompts(model, tokenizer, [clips[row] for row in tested])

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from models.catalog import ModelConfig
+from models.catalog import CONFIGS, ModelConfig
 from training.clip_batches import ClipData
 from training.hand_data import HandData
 from training.model_section import complete_model, merged
@@ -123,6 +123,14 @@ class Experiment(_Section):
             raise ValueError("a run has either steps or epochs")
         if isinstance(self.data, HandData) and self.steps is None:
             raise ValueError("data of kind hands is drawn with replacement: it has no epochs, give steps")
+        return self
+
+    @model_validator(mode="after")
+    def _folder_names_a_new_model(self) -> Self:
+        if self.record is None and (CONFIGS / f"{self.model.name}.yaml").is_file():
+            raise ValueError(
+                f"output {self.output_folder} would be served as {self.model.name}, which is another model"
+            )
         return self
 
     @property

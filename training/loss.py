@@ -1,5 +1,7 @@
 """The contrastive loss: every clip against every text of the batch, both ways."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,18 +26,24 @@ def soft_targets(clip_ids: Tensor, letters: Tensor, named: Tensor, *, same_lette
     return torch.where(clip_ids[:, None] == clip_ids, torch.ones_like(targets), targets)
 
 
-def symmetric_info_nce(scores: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy of the softmax over clips and of that over texts against soft targets, averaged.
-
-    With the identity as targets and summed instead of averaged this is the authors' loss (MMPT's MMContraLoss).
+def symmetric_info_nce(
+    scores: Tensor, targets: Tensor | None = None, *, directions: Literal["sum", "mean"] = "mean"
+) -> Tensor:
+    """Cross entropy of the softmax over clips and of that over texts.
 
     Args:
         scores: float32 (texts, clips), logits.
-        targets: float32 of the same shape, not negative, no row or column all 0.
+        targets: float32 of the same shape, not negative, no row or column all 0; None: each text is true of its clip.
+        directions: what becomes of the two; the sum is the authors'.
     Returns:
         float32 scalar, in nats.
+    Source: MMContraLoss, J22Melody/fairseq, examples/MMPT/mmpt/losses/nce.py.
     """
-    to_clips = functional.cross_entropy(scores, targets / targets.sum(dim=1, keepdim=True))
-    by_clip = targets.T / targets.T.sum(dim=1, keepdim=True)
-    to_texts = functional.cross_entropy(scores.T, by_clip)
-    return (to_clips + to_texts) / 2
+    if targets is None:
+        own = torch.arange(len(scores), device=scores.device)
+        to_clips, to_texts = functional.cross_entropy(scores, own), functional.cross_entropy(scores.T, own)
+    else:
+        to_clips = functional.cross_entropy(scores, targets / targets.sum(dim=1, keepdim=True))
+        to_texts = functional.cross_entropy(scores.T, targets.T / targets.T.sum(dim=1, keepdim=True))
+    both = to_clips + to_texts
+    return both if directions == "sum" else both / 2

@@ -1,0 +1,102 @@
+"""From a run's file to what the loop needs: a model to start from, batches, a tokenizer to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from accelerate import Accelerator
+from tokenizers import Tokenizer
+
+from models.architecture import SignClip
+from models.weights import TOKENIZER
+from training.clip_batches import ClipBatches, ClipData
+from training.datasets.fingerspelling import Clip, read_lexicon
+from training.experiment import Experiment, ExperimentError
+from training.hand_batches import HandBatches, geometry_moments
+from training.loop import Sources
+from training.model_folder import copy_tokenizer
+from training.prompts import CLS, SEP, build_tokenizer, save_tokenizer
+from training.start import build_model, find_tokenizer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a run needs before its first step.
+
+    Attributes:
+        put_tokenizer: writes the tokenizer into a model's folder.
+    """
+
+    model: SignClip
+    sources: Sources
+    put_tokenizer: Callable[[Path], None]
+
+
+def open_accelerator(run: Experiment, *, cpu: bool = False) -> Accelerator:
+    """Find the device, the number format and the other processes.
+
+    Args:
+        cpu: leave a GPU alone.
+    Raises:
+        ExperimentError: this machine does not have the format, or the batch cannot be shared out.
+    """
+    try:
+        accelerator = Accelerator(cpu=cpu, mixed_precision=run.precision)
+    except ValueError as error:
+        raise ExperimentError(f"precision {run.precision}: {error}") from error
+    if run.batch.size % accelerator.num_processes:
+        raise ExperimentError(f"batch.size {run.batch.size} is no multiple of {accelerator.num_processes} processes")
+    return accelerator
+
+
+def prepare(run: Experiment, accelerator: Accelerator) -> Prepared:
+    """Read a run's data and build the model that it starts from.
+
+    Raises:
+        ExperimentError: see training.start.
+        CorpusError: the data cannot be read.
+        ModelsError: neither the tokenizer nor the model to start from.
+    """
+    if isinstance(run.data, ClipData):
+        # One process first: it fills the feature cache and fetches what is missing; the others find it there.
+        with accelerator.main_process_first():
+            return _prepare_clips(run, run.data, accelerator)
+    clips = read_lexicon()
+    return prepare_letters(run, clips, build_tokenizer(clips), accelerator)
+
+
+def _prepare_clips(run: Experiment, data: ClipData, accelerator: Accelerator) -> Prepared:
+    tokenizer, folder = find_tokenizer(run)
+    model = build_model(run, vocab_size=tokenizer.vocab_size, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id)
+    open_part = partial(ClipBatches, data, model.config, tokenizer, seed=run.seed, batch_size=run.batch.size)
+    try:
+        training = open_part(process_index=accelerator.process_index, process_count=accelerator.num_processes)
+        validation = open_part(validation=True) if data.validation else None
+    except ValueError as error:
+        raise ExperimentError(f"{run.name}: {error}") from error
+    return Prepared(model, Sources(training, validation, data.workers), partial(copy_tokenizer, folder))
+
+
+def prepare_letters(run: Experiment, clips: Sequence[Clip], tokenizer: Tokenizer, accelerator: Accelerator) -> Prepared:
+    """Prepare a run of kind hands on clips of the lexicon.
+
+    Args:
+        clips: what to learn.
+        tokenizer: of build_tokenizer.
+    Raises:
+        ExperimentError: see training.start; or the model reads no hand geometry.
+    """
+    cls_id, sep_id = tokenizer.token_to_id(CLS), tokenizer.token_to_id(SEP)
+    model = build_model(run, vocab_size=tokenizer.get_vocab_size(), cls_id=cls_id, sep_id=sep_id)
+    batches = HandBatches(
+        run,
+        clips,
+        tokenizer,
+        moments=geometry_moments(model),
+        process_index=accelerator.process_index,
+        process_count=accelerator.num_processes,
+    )
+    return Prepared(model, Sources(batches), lambda folder: save_tokenizer(tokenizer, folder / TOKENIZER))

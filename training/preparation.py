@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from tokenizers import Tokenizer
 
 from models.architecture import SignClip
@@ -43,6 +44,8 @@ def open_accelerator(run: Experiment, *, cpu: bool = False) -> Accelerator:
     Raises:
         ExperimentError: this machine does not have the format, or the batch cannot be shared out.
     """
+    # Accelerate keeps one number format for a whole process; runs one after another may differ in it.
+    AcceleratorState._reset_state()
     try:
         accelerator = Accelerator(cpu=cpu, mixed_precision=run.precision)
     except ValueError as error:

@@ -1,0 +1,186 @@
+"""One step of learning against plain PyTorch; chunks and processes against one batch in one process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic_pairs import PairBatches, tiny_model, tiny_run
+from torch.nn import functional
+
+from training.learning import Learner
+from training.preparation import open_accelerator
+from training.seeds import DROPOUT, derive_seed
+
+ROOT = Path(__file__).parents[2]
+NO_DROPOUT = {"dropout": 0.0}
+
+
+def _learner(run):
+    return Learner(run, tiny_model(run.model), open_accelerator(run, cpu=True), steps=run.steps)
+
+
+def _gradients(run, *, targets=None):
+    learner = _learner(run)
+    batches = PairBatches()
+    loss = learner.find_gradients(3, batches[3], targets or batches.targets)
+    return loss, {name: parameter.grad for name, parameter in learner.contrast.named_parameters()}
+
+
+def _assert_close(gradients, expected):
+    assert gradients.keys() == expected.keys()
+    for name, gradient in gradients.items():
+        if expected[name] is None:
+            assert gradient is None, name
+        else:
+            torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_step_is_that_of_plain_pytorch(tmp_path):
+    run = tiny_run(
+        tmp_path, model=NO_DROPOUT, optimizer={"warmup": 0, "weight_decay": 0.1, "clip_norm": 0.5, "decay_steps": 100}
+    )
+    learner, batches = _learner(run), PairBatches()
+    loss = learner.learn(40, batches[3], batches.targets)
+
+    model, batch = tiny_model(run.model).train(), batches[3]
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    # 1e-2 after 40 of the 100 steps of its way to 0.
+    optimizer = torch.optim.AdamW(groups, lr=0.6e-2, betas=(0.9, 0.98), eps=1e-8)
+    poses = model.encode_pose(batch.pose_features, batch.frame_mask)
+    texts = model.encode_text(batch.input_ids, batch.attention_mask)
+    own = torch.arange(len(poses))
+    expected = functional.cross_entropy(poses @ texts.T, own) + functional.cross_entropy(texts @ poses.T, own)
+    expected.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+    optimizer.step()
+
+    assert norm.item() > 0.5  # or clipping would not be tested
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    weights = learner.contrast.model.state_dict()
+    for name, tensor in model.state_dict().items():
+        if name.endswith("key.bias"):
+            continue  # adds the same to all scores of a query: its gradient is 0 but for rounding, which Adam scales up
+        torch.testing.assert_close(weights[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_unit_vectors_learn_their_scale_from_soft_targets(tmp_path):
+    wanted = torch.eye(8) + 0.2 * torch.ones(8, 8).triu()
+    run = tiny_run(
+        tmp_path,
+        model={**NO_DROPOUT, "projection": "l2", "logit_scale": 7.0},
+        loss={"learn_scale": True, "temperature": 0.1, "directions": "mean"},
+    )
+    loss, gradients = _gradients(run, targets=lambda _: wanted)
+
+    model, batch = tiny_model(run.model), PairBatches()[3]
+    log_scale = torch.tensor(10.0).log().requires_grad_()
+    poses = functional.normalize(model.pose_tower(batch.pose_features, batch.frame_mask), dim=1)
+    texts = functional.normalize(model.text_tower(batch.input_ids, batch.attention_mask), dim=1)
+    scores = texts @ poses.T * log_scale.exp()
+    by_text = -(wanted / wanted.sum(1, keepdim=True) * scores.log_softmax(1)).sum(1).mean()
+    by_clip = -(wanted / wanted.sum(0, keepdim=True) * scores.log_softmax(0)).sum(0).mean()
+    expected = (by_text + by_clip) / 2
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    plain = {f"model.{name}": parameter.grad for name, parameter in model.named_parameters()}
+    _assert_close(gradients, plain | {"log_scale": log_scale.grad})
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4])
+def test_chunks_give_the_gradients_of_the_whole_batch(tmp_path, chunk):
+    whole = _gradients(tiny_run(tmp_path, model=NO_DROPOUT))
+    chunked = _gradients(tiny_run(tmp_path, model=NO_DROPOUT, batch={"chunk": chunk}))
+    assert chunked[0].item() == pytest.approx(whole[0].item(), rel=1e-6)
+    _assert_close(chunked[1], whole[1])
+
+
+def test_chunks_drop_the_same_numbers_both_times(tmp_path):
+    run = tiny_run(tmp_path, model={"dropout": 0.3}, batch={"chunk": 3})
+    loss, gradients = _gradients(run)
+
+    learner, batch = _learner(run), PairBatches()[3]
+    parts = []
+    for number, start in enumerate((0, 3, 6)):
+        torch.manual_seed(derive_seed(run.seed, DROPOUT, 3, 0, number))
+        parts.append(learner.contrast.finish(*learner.contrast.pool(batch.rows(slice(start, start + 3)))))
+    poses, texts = (torch.cat(rows) for rows in zip(*parts, strict=True))
+    expected = learner.contrast.loss(poses, texts, None)
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    _assert_close(gradients, {name: parameter.grad for name, parameter in learner.contrast.named_parameters()})
+    undropped, _ = _gradients(tiny_run(tmp_path, model=NO_DROPOUT))
+    assert loss.item() != pytest.approx(undropped.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("tower", ["text", "pose"])
+def test_frozen_tower_stays_without_gradient_and_dropout(tmp_path, tower):
+    run = tiny_run(tmp_path, model={"dropout": 0.5, "projection": "linear"}, start={"freeze": [tower]})
+    learner, batches = _learner(run), PairBatches()
+    before = {name: tensor.clone() for name, tensor in learner.contrast.model.state_dict().items()}
+    first = learner.contrast.finish(*learner.contrast.pool(batches[0]))
+    second = learner.contrast.finish(*learner.contrast.pool(batches[0]))
+    for place, name in enumerate(("pose", "text")):
+        assert torch.equal(first[place], second[place]) == (name == tower)
+    learner.learn(5, batches[0], batches.targets)
+    for name, tensor in learner.contrast.model.state_dict().items():
+        assert torch.equal(tensor, before[name]) == name.startswith(tower), name
+
+
+def test_frozen_tower_and_chunks_agree(tmp_path):
+    start = {"freeze": ["text"]}
+    whole = _gradients(tiny_run(tmp_path, model=NO_DROPOUT, start=start))
+    chunked = _gradients(tiny_run(tmp_path, model=NO_DROPOUT, start=start, batch={"chunk": 3}))
+    _assert_close(chunked[1], whole[1])
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+import torch
+from synthetic_pairs import PairBatches, tiny_model, tiny_run
+from training.learning import Learner
+from training.preparation import open_accelerator
+
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+found = {}
+for chunk in (None, 3):
+    run = tiny_run(
+        folder,
+        model={"dropout": 0.0, "projection": "l2"},
+        loss={"learn_scale": True, "temperature": 0.1},
+        batch={"chunk": chunk},
+    )
+    accelerator = open_accelerator(run, cpu=True)
+    assert accelerator.num_processes == 2
+    learner = Learner(run, tiny_model(run.model), accelerator, steps=run.steps)
+    batches = PairBatches(process_index=accelerator.process_index, process_count=2)
+    loss = learner.find_gradients(3, batches[3], batches.targets)
+    gradients = {name: parameter.grad for name, parameter in learner.contrast.named_parameters()}
+    found[str(chunk)] = {"loss": loss, "gradients": gradients}
+torch.save(found, folder / f"{accelerator.process_index}.pt")
+accelerator.end_training()
+"""
+
+
+def test_two_processes_are_one_with_the_joint_batch(tmp_path):
+    (tmp_path / "process.py").write_text(PROCESS)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "process.py", "."]
+    paths = os.pathsep.join((str(ROOT), str(Path(__file__).parent)))
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    loss, gradients = _gradients(
+        tiny_run(tmp_path, model={"dropout": 0.0, "projection": "l2"}, loss={"learn_scale": True, "temperature": 0.1})
+    )
+    for process in range(2):
+        found = torch.load(tmp_path / f"{process}.pt", weights_only=True)
+        for chunk in ("None", "3"):
+            assert float(found[chunk]["loss"]) == pytest.approx(loss.item(), rel=1e-6)
+            _assert_close(found[chunk]["gradients"], gradients)

@@ -1,0 +1,171 @@
+"""An interrupted run ends with the weights of an uninterrupted one, to the bit."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from synthetic_pairs import PairBatches, tiny_model, tiny_run
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from training.experiment import ExperimentError
+from training.loop import Sources, train
+from training.preparation import open_accelerator
+from training.run_files import RunFiles
+
+ROOT = Path(__file__).parents[2]
+RECIPE = {
+    "model": {"dropout": 0.2, "projection": "l2"},
+    "loss": {"learn_scale": True, "temperature": 0.1},
+    "batch": {"chunk": 3},
+    "save_every": 3,
+    "validation": {"every": 4},
+}
+
+
+class KilledError(Exception):
+    """Stands for whatever ends a process."""
+
+
+class Held:
+    """Two batches to validate on."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return PairBatches()[500 + index]
+
+
+def _run(folder, *, dies_after=None, run=None):
+    run = run or tiny_run(folder, **RECIPE)
+
+    def report(step, _):
+        if step + 1 == dies_after:
+            raise KilledError
+
+    files = RunFiles(run, lambda _: None)
+    sources = Sources(PairBatches(), Held())
+    return train(run, tiny_model(run.model), sources, open_accelerator(run, cpu=True), files=files, report=report)
+
+
+def _written(folder):
+    texts = {
+        path.name: path.read_text() for suffix in ("csv", "yaml") for path in (folder / "tiny-run").glob(f"*.{suffix}")
+    }
+    return texts, load_file(folder / "tiny-run" / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("whole")
+    yield _run(folder).state_dict(), *_written(folder)
+    torch.set_num_threads(threads)
+
+
+def _assert_same(model, folder, whole):
+    last, whole_texts, whole_best = whole
+    # Logs without a row twice or missing, and the configuration with the learned scale.
+    texts, best = _written(folder)
+    assert texts == whole_texts
+    for found, expected in ((model.state_dict(), last), (best, whole_best)):
+        assert found.keys() == expected.keys()
+        for name, tensor in found.items():
+            assert torch.equal(tensor, expected[name]), name
+
+
+@pytest.mark.parametrize("steps", range(1, 13))
+def test_any_step_may_be_the_last_before_an_interruption(tmp_path, whole, steps):
+    with pytest.raises(KilledError):
+        _run(tmp_path, dies_after=steps)
+    _assert_same(_run(tmp_path), tmp_path, whole)
+
+
+def test_a_run_may_die_often(tmp_path, whole):
+    for steps in (2, 4, 5, 8, 11):
+        with pytest.raises(KilledError):
+            _run(tmp_path, dies_after=steps)
+    _assert_same(_run(tmp_path), tmp_path, whole)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, whole):
+    _run(tmp_path)
+    _assert_same(_run(tmp_path, dies_after=1), tmp_path, whole)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+import test_resuming
+
+class KilledError(Exception):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.set_num_threads(1)
+test_resuming.KilledError = KilledError
+test_resuming._run(Path(sys.argv[1]), dies_after=int(sys.argv[2]))
+"""
+
+
+def test_kill_9_changes_nothing(tmp_path, whole):
+    paths = os.pathsep.join((str(ROOT), str(Path(__file__).parent)))
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    step = str(random.Random().randint(4, 11))
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), step], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "tiny-run" / "state.pt").is_file()
+    _assert_same(_run(tmp_path), tmp_path, whole)
+
+
+def test_half_a_state_is_no_state(tmp_path, whole):
+    with pytest.raises(KilledError):
+        _run(tmp_path, dies_after=7)
+    (tmp_path / "tiny-run" / ".state.pt.part").write_bytes(b"PK half of a file")
+    with (tmp_path / "tiny-run" / "steps.csv").open("a") as file:
+        file.write("8,0.3")
+    _assert_same(_run(tmp_path), tmp_path, whole)
+
+
+def test_another_run_is_refused(tmp_path):
+    with pytest.raises(KilledError):
+        _run(tmp_path, dies_after=4)
+    other = tiny_run(tmp_path, **{**RECIPE, "seed": 1, "batch": {"chunk": 4}})
+    with pytest.raises(ExperimentError, match=r"another seed, batch; --restart"):
+        _run(tmp_path, run=other)
+
+
+def test_damaged_state_is_named(tmp_path):
+    run = tiny_run(tmp_path, **RECIPE)
+    run.logs_folder.mkdir(parents=True)
+    (run.logs_folder / "state.pt").write_bytes(b"nothing")
+    with pytest.raises(ExperimentError, match=r"state\.pt cannot be read"):
+        _run(tmp_path)
+
+
+def test_logs_tell_every_step_and_validation(tmp_path, whole):
+    with pytest.raises(KilledError):
+        _run(tmp_path, dies_after=8)
+    _run(tmp_path)
+    with (tmp_path / "tiny-run" / "steps.csv").open(newline="") as file:
+        steps = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in steps] == list(range(1, 13))
+    assert [float(row["learning_rate"]) for row in steps[:3]] == [0.0, 5e-3, 1e-2]
+    with (tmp_path / "tiny-run" / "validation.csv").open(newline="") as file:
+        validations = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in validations] == [4, 8, 12]
+    board = EventAccumulator(str(tmp_path / "tiny-run" / "tensorboard"))
+    board.Reload()
+    drawn = {event.step: event.value for event in board.Scalars("training/loss")}
+    assert drawn == pytest.approx({int(row["step"]): float(row["loss"]) for row in steps}, rel=1e-6)
+    figures = [event.value for event in board.Scalars("validation/pose_to_text/R@1")]
+    assert figures == pytest.approx([float(row["pose_to_text R@1"]) for row in validations], rel=1e-6)

@@ -1,0 +1,157 @@
+"""Every file of configs/experiments: it reads, its data fit its model, and it is on the page of experiments."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from corpora import feature_dim
+from corpora.registry import CORPORA
+from evaluation.tables import read_published
+from training.clip_batches import ClipData
+from training.experiment import EXPERIMENTS, read_experiment
+
+FILES = {
+    path.relative_to(EXPERIMENTS).with_suffix("").as_posix(): path
+    for path in sorted(EXPERIMENTS.rglob("*.yaml"))
+    if path.parent.name != "base"
+}
+OWN = {"fingerspelling", "own_data"}
+"""Of this project, not of the paper."""
+PAPER = [name for name in FILES if name not in OWN]
+PAGE = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")
+NOT_TRAINED = {"fingerclip/rwthfs_videoclip_zeroshot", "fingerclip/rwthfs_videoclip_finetune"}
+
+
+CORPORA_PROMPTS = {
+    name: (
+        "Fingerspell the letter {text} in {language}."
+        if name.startswith("rwth")
+        else 'Sign the sign "{text}" in {language}.'
+        if name.startswith("asl_signs_")
+        else "<{spoken}> <{sign}> {text}"
+    )
+    for name in CORPORA
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_read(name):
+    run = read_experiment(FILES[name])
+    assert run.name == name
+    data = run.data
+    if isinstance(data, ClipData):
+        kind = data.features or run.model.features
+        assert feature_dim(kind) == run.model.feature_dim
+        data.augmentation.check(kind)
+        # The texts of a run say what its data set's own prompts say.
+        assert {CORPORA_PROMPTS[part.dataset] for part in data.train} == {run.model.prompt}
+        assert [part.dataset for part in data.train] == [part.dataset for part in data.validation]
+        assert {part.split for part in data.train} == {"train"}
+        assert {part.split for part in data.validation} == {"val"}
+
+
+def test_all_published_experiments_can_be_trained():
+    assert set(read_published()) - NOT_TRAINED <= set(PAPER)
+
+
+def test_the_page_lists_every_experiment_and_no_other():
+    rows = re.findall(r"^\|[^|]*\| `([^`]+/[^`]+)` \| `([a-z0-9_]+)`", PAGE, flags=re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted({*PAPER, *NOT_TRAINED})
+    for name, dataset in rows:
+        if name not in NOT_TRAINED and dataset != "joined":
+            assert dataset == read_experiment(FILES[name]).data.train[0].dataset, name
+
+
+def test_every_command_of_the_page_names_a_file_that_is_there():
+    named = re.findall(r"configs/experiments/([A-Za-z0-9_./]+)\.yaml", PAGE)
+    assert {name for name in named if name != "EXPERIMENT"} <= set(FILES)
+    assert set(re.findall(r"--experiment ([a-z0-9_./]+)", PAGE)) <= set(read_published()) | set(FILES)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_numbers_that_all_of_the_authors_runs_share(name):
+    run = read_experiment(FILES[name])
+    optimizer = run.optimizer
+    assert (optimizer.learning_rate, optimizer.betas, optimizer.weight_decay) == (5e-5, (0.9, 0.98), 0)
+    assert (optimizer.clip_norm, optimizer.schedule, optimizer.decay_steps) == (2.0, "polynomial", 1_000_000)
+    assert (run.epochs, run.steps, run.precision, run.validation.best) == (25, None, "fp16", "loss")
+    assert (run.loss.directions, run.loss.temperature, run.loss.learn_scale) == ("sum", None, False)
+    assert (run.start.model is not None) == ("finetune" in name)
+    if run.start.model is None:
+        assert run.start.text == run.start.pose == run.model.tokenizer
+
+
+def changes(name):
+    """What a run changes of the fields that the tables of experiments are about."""
+    run = read_experiment(FILES[name])
+    model, data = run.model, run.data
+    return {
+        "layers": model.pose_tower.layers,
+        "features": model.features,
+        "frames": model.max_frames,
+        "tokens": model.max_tokens,
+        "projection": model.projection,
+        "convolutions": model.convolutions,
+        "dropout": model.dropout,
+        "batch": run.batch.size,
+        "warmup": run.optimizer.warmup,
+        "unique_texts": data.unique_texts,
+        "skip_long": data.skip_long,
+        "anonymize": data.anonymize,
+        **{key: value for key, value in data.augmentation.model_dump().items() if value},
+    }
+
+
+CAMERA = {"rotation": 0.2, "shear": 0.2, "scale": 0.2}
+TEMPORAL = changes("signclip_v1_1/baseline_temporal")
+FACE = changes("islr/asl_signs_face")
+HAND = changes("fingerclip/rwthfs_scratch_hand_dominant")
+BASELINE = {key: value for key, value in TEMPORAL.items() if key != "temporal"}
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "changed"),
+    [
+        ("signclip_v1_1/baseline", BASELINE, {"layers": 6}),
+        ("signclip_v1_1/baseline_layer", BASELINE, {"batch": 512}),
+        ("signclip_v1_1/baseline_proj", BASELINE, {"batch": 512, "projection": "linear"}),
+        ("signclip_v1_1/baseline_proj_l2", BASELINE, {"projection": "linear_l2"}),
+        ("signclip_v1_1/baseline_reduce", BASELINE, {"features": "signclip_reduced"}),
+        ("signclip_v1_1/baseline_pre", BASELINE, {"features": "signclip_standardized"}),
+        ("signclip_v1_1/baseline_anonym", BASELINE, {"features": "signclip_standardized", "anonymize": True}),
+        ("signclip_v1_1/baseline_handedness", BASELINE, {"flip": 0.2}),
+        ("signclip_v1_1/baseline_spatial", BASELINE, CAMERA),
+        ("signclip_v1_1/baseline_noise", BASELINE, {"noise": 0.001}),
+        ("signclip_v1_1/baseline_final", BASELINE, {"temporal": 0.2, "noise": 0.001}),
+        ("islr/asl_signs", FACE, {"features": "islr_no_face", "warmup": 100}),
+        ("islr/asl_signs_face_full", FACE, {"features": "islr_full_face"}),
+        ("islr/asl_signs_face_conv1d", FACE, {"convolutions": 2}),
+        ("islr/asl_signs_face_dropout_0.2", FACE, {"dropout": 0.2}),
+        ("islr/asl_signs_face_dropout_0.4", FACE, {"dropout": 0.4}),
+        ("islr/asl_signs_face_batch_250", FACE, {"batch": 250}),
+        ("fingerclip/rwthfs_scratch_pose", HAND, {"features": "signclip_full_face"}),
+        ("fingerclip/rwthfs_scratch_pose_aug", HAND, {"features": "signclip_full_face", **CAMERA}),
+        ("fingerclip/rwthfs_scratch_hand_dominant_3d_norm", HAND, {"features": "fingerclip_3d"}),
+        ("fingerclip/rwthfs_scratch_hand_dominant_aug", HAND, {"frames": 256, **CAMERA}),
+        ("fingerclip/rwthfs_scratch_s3d", HAND, {"features": "s3d", "frames": 8, "tokens": 32}),
+        ("fingerclip/rwthfs_scratch_i3d", HAND, {"features": "i3d", "frames": 32}),
+        ("fingerclip/rwthfs_scratch_i3d_512", HAND, {"features": "i3d_512", "frames": 32}),
+        ("signclip_asl/asl_citizen_scratch", BASELINE, {"batch": 256, "skip_long": True}),
+        ("signclip_asl/asl_citizen_finetune", BASELINE, {"batch": 256, "skip_long": True, "warmup": 122}),
+        ("signclip_suisse/suisse_finetune", BASELINE, {"batch": 256, "warmup": 122}),
+    ],
+)
+def test_what_each_experiment_changes(name, base, changed):
+    assert changes(name) == base | changed
+
+
+def test_what_the_compared_ones_are():
+    assert TEMPORAL == BASELINE | {"temporal": 0.2}
+    common = {"projection": "none", "dropout": 0.1, "convolutions": 0, "anonymize": False, "skip_long": False}
+    signclip = {"layers": 12, "features": "signclip", "frames": 256, "tokens": 64, "batch": 448, "warmup": 1000}
+    islr = {"layers": 6, "features": "islr_selected_face", "frames": 128, "tokens": 96, "batch": 128, "warmup": 1000}
+    hand = {"layers": 6, "features": "fingerclip", "frames": 128, "tokens": 96, "batch": 35, "warmup": 1000}
+    assert common | signclip | {"unique_texts": False} == BASELINE
+    assert common | islr | {"unique_texts": True} == FACE
+    assert common | hand | {"unique_texts": True} == HAND

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -203,12 +204,14 @@ class EngineClient:
             self._outbox.popleft()
 
     def _receive(self, socket: zmq.Socket[bytes]) -> None:
-        while True:
-            try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        """Take all that has come before anyone hears of it: whoever wakes up would fight this thread for the rest."""
+        arrived: list[Frames] = []
+        with suppress(zmq.Again):
+            while True:
+                arrived.append(socket.recv_multipart(zmq.NOBLOCK))
+        if arrived:
             self._heard = time.monotonic()
+        for frames in arrived:
             try:
                 self._handle(frames)
             except MessageError as error:

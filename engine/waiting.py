@@ -10,7 +10,7 @@ from engine.interface import EmbedResult
 
 Deliver = Callable[[EmbedResult | EngineError], None]
 # How often a waiting call asks whether its client is still there, in seconds.
-_GONE_S = 0.1
+_GONE_S = 0.25
 
 
 def wait_for(

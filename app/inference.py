@@ -82,10 +82,13 @@ def embed(config: ModelConfig, prepared: Prepared, *, skip: bool, deadline: floa
     )
     facts.add("queue", result.queue_s)
     facts.add("forward", result.forward_s)
-    if len(result.failures) < len(items):
+    if len(present) == len(values) and not result.failures:
+        values = result.embeddings
+    elif len(result.failures) < len(items):
         values[present] = result.embeddings
     failed = {present[row]: error for row, error in result.failures.items()}
-    for index in np.flatnonzero(~np.isfinite(values).all(axis=1)):
+    finite = np.isfinite(values)
+    for index in () if finite.all() else np.flatnonzero(~finite.all(axis=1)):
         failed.setdefault(int(index), ItemFailedError("the model gave numbers that are not finite"))
     if failed and not skip:
         raise next(iter(failed.values()))

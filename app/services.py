@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Generic, Protocol, TypeVar
 
 from flask import current_app
@@ -101,6 +101,10 @@ class Services:
         self.weights = WeightsFolder(settings.weights_dir)
         self.catalog = load_catalog(weights=settings.weights_dir)
         self._check_names()
+        # What a request would ask the file system, or compute, again and again.
+        self._complete: set[str] = set()
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self._signature = lru_cache(maxsize=256)(self._sign)
         self.metrics_registry = CollectorRegistry()
         self.metrics = RequestMetrics(self.metrics_registry)
         self._engine = _PerProcess(lambda: _build_engine(settings), engine)
@@ -129,9 +133,12 @@ class Services:
             WeightsMissingError: its files are not on this machine.
         """
         config = self.catalog.resolve(name if name is not None else self.engine.default_model())
-        missing = self.weights.missing(config)
-        if missing is not None:
-            raise missing
+        # Looked for until they are there, then no more; should they vanish again, the engine says so.
+        if config.name not in self._complete:
+            missing = self.weights.missing(config)
+            if missing is not None:
+                raise missing
+            self._complete.add(config.name)
         return config
 
     def prepare(self) -> None:
@@ -141,7 +148,10 @@ class Services:
             self.tokenizer(config).pieces([""])
 
     def tokenizer(self, config: ModelConfig) -> Tokenizer:
-        return load_tokenizer(self.weights.tokenizer(config), config.lowercase)
+        known = self._tokenizers.get(config.name)
+        if known is None:
+            known = self._tokenizers[config.name] = load_tokenizer(self.weights.tokenizer(config), config.lowercase)
+        return known
 
     def signature(
         self, config: ModelConfig, options: dict[str, str | bool], *, digest: str | None, dtype: str | None
@@ -149,8 +159,12 @@ class Services:
         """What made a vector; None while the engine has not read the checkpoint."""
         if digest is None or dtype is None:
             return None
+        return self._signature(config.name, digest, dtype, frozenset(options.items()))
+
+    def _sign(self, name: str, digest: str, dtype: str, options: frozenset[tuple[str, str | bool]]) -> str:
+        config = self.catalog[name]
         version = FEATURE_KINDS[config.features].version
-        return signature(config, digest=digest, dtype=dtype, features_version=version, options=options)
+        return signature(config, digest=digest, dtype=dtype, features_version=version, options=dict(options))
 
     @cached_property
     def video_admission(self) -> threading.BoundedSemaphore:

@@ -90,19 +90,20 @@ def install(app: Flask) -> None:
             items=facts.items or 0,
             model=facts.model,
         )
-        log.info(
-            "request",
-            extra={
-                "request_id": facts.request_id,
-                "method": method,
-                "route": route,
-                "status": response.status_code,
-                "code": facts.code,
-                "duration_ms": round(total_ms, 2),
-                "model": facts.model,
-                "items": facts.items,
-                "bytes_in": request.content_length,
-                "bytes_out": response.content_length,
-            },
-        )
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "request",
+                extra={
+                    "request_id": facts.request_id,
+                    "method": method,
+                    "route": route,
+                    "status": response.status_code,
+                    "code": facts.code,
+                    "duration_ms": round(total_ms, 2),
+                    "model": facts.model,
+                    "items": facts.items,
+                    "bytes_in": request.content_length,
+                    "bytes_out": response.content_length,
+                },
+            )
         return response

@@ -50,6 +50,8 @@ def open_accelerator(run: Experiment, *, cpu: bool = False) -> Accelerator:
         accelerator = Accelerator(cpu=cpu, mixed_precision=run.precision)
     except ValueError as error:
         raise ExperimentError(f"precision {run.precision}: {error}") from error
+    if run.precision == "fp16" and accelerator.device.type == "cpu":
+        raise ExperimentError("precision fp16 needs a GPU; bf16 and no also run on the CPU")
     if run.batch.size % accelerator.num_processes:
         raise ExperimentError(f"batch.size {run.batch.size} is no multiple of {accelerator.num_processes} processes")
     return accelerator

@@ -7,7 +7,7 @@ import torch
 
 from models.hand_geometry import LEFT, RIGHT
 from training.augmentation import Augmentation, add_idle_hand, augment, draw_moments
-from training.experiment import Experiment
+from training.hand_data import HandData
 
 OFF = Augmentation(**{item.name: 0.0 for item in fields(Augmentation)})
 
@@ -83,8 +83,8 @@ def test_moments_stay_inside(frames):
 
 
 def test_runs_settle():
-    run = Experiment("model", "folder", steps=100, settling=0.2, settled_strength=0.5)
-    assert run.augmentation_at(0) == run.augmentation_at(80) == Augmentation()
-    assert run.augmentation_at(90).noise == pytest.approx(0.75 * Augmentation().noise)
-    assert run.augmentation_at(100).rotation == pytest.approx(0.5 * Augmentation().rotation)
-    assert run.augmentation_at(100).crop == Augmentation().crop
+    data = HandData(kind="hands", settling=0.2, settled_strength=0.5)
+    assert data.augmentation_at(0, 100) == data.augmentation_at(80, 100) == Augmentation()
+    assert data.augmentation_at(90, 100).noise == pytest.approx(0.75 * Augmentation().noise)
+    assert data.augmentation_at(100, 100).rotation == pytest.approx(0.5 * Augmentation().rotation)
+    assert data.augmentation_at(100, 100).crop == Augmentation().crop

@@ -1,7 +1,6 @@
 """The held-out protocol: nothing leaks, folds are kept, the table adds up."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ LANGUAGES = frozenset({"ase", "ise"})
 
 @pytest.fixture(scope="module")
 def run():
-    return replace(read_experiment(CONFIG), steps=4, batch_size=16)
+    return read_experiment(CONFIG, ["steps=4", "batch.size=16"])
 
 
 @pytest.mark.parametrize("partition", [SPLITS, final_partition()], ids=["protocol", "final"])
@@ -38,14 +37,14 @@ def test_fold_trains_without_the_held_out_languages(monkeypatch, run):
     clips = read_lexicon(languages=LANGUAGES)
     mirrored = read_lexicon(languages=LANGUAGES, options=FeatureOptions(flip="always"))
     shown = {}
-    train = crossvalidate.train
+    prepare = crossvalidate.prepare_letters
 
-    def watched(run, config, known, tokenizer, report):
+    def watched(run, known, tokenizer, accelerator):
         shown["languages"] = {clip.sign for clip in known}
         shown["vocabulary"] = set(tokenizer.get_vocab())
-        return train(run, config, known, tokenizer, report)
+        return prepare(run, known, tokenizer, accelerator)
 
-    monkeypatch.setattr(crossvalidate, "train", watched)
+    monkeypatch.setattr(crossvalidate, "prepare_letters", watched)
     ranks = score_fold(run, clips, mirrored, ("ise",), quiet=True)
     assert shown["languages"] == {"ase"}
     assert "ise" not in shown["vocabulary"]
@@ -59,7 +58,7 @@ def test_fold_trains_without_the_held_out_languages(monkeypatch, run):
 def test_folds_are_kept_until_the_recipe_changes(monkeypatch, run, tmp_path):
     calls = []
     monkeypatch.setattr(crossvalidate, "score_fold", lambda *_: calls.append(1) or {"no tag": [1]})
-    for recipe in (run, run, replace(run, steps=5)):
+    for recipe in (run, run, run.model_copy(update={"steps": 5})):
         assert crossvalidate._kept_fold(recipe, [], [], ("ase",), tmp_path) == {"no tag": [1]}
     assert len(calls) == 2
     assert json.loads((tmp_path / "ase-seed0.json").read_text())["run"]["steps"] == 5

@@ -1,21 +1,23 @@
-"""Training itself: the loss falls, a seed decides everything, and what is saved is what the service loads."""
-
-from dataclasses import replace
-from pathlib import Path
+"""The shipped model's training: the loss falls, a seed decides everything, and what is saved is what is served."""
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from evaluation.letters import embed_clips
-from models.catalog import load_catalog
+from models.catalog import CONFIGS, load_catalog
 from models.checkpoint import load_model
-from training.__main__ import record_sizes, save_model
+from training import __main__ as command
 from training.datasets.fingerspelling import read_lexicon
-from training.experiment import Experiment, ExperimentError, read_experiment
+from training.experiment import EXPERIMENTS, ExperimentError, read_experiment
+from training.hand_batches import HandBatches
 from training.loop import train
+from training.model_folder import record_sizes
+from training.preparation import open_accelerator, prepare_letters
 from training.prompts import build_tokenizer, embed_texts
 
-CONFIG = Path(__file__).parents[2] / "configs" / "experiments" / "fingerspelling.yaml"
+CONFIG = EXPERIMENTS / "fingerspelling.yaml"
+SHORT = ["steps=30", "batch.size=32", "optimizer.warmup=5"]
 
 
 @pytest.fixture(scope="module")
@@ -23,21 +25,17 @@ def clips():
     return read_lexicon(languages=frozenset({"ase", "ise"}))
 
 
-@pytest.fixture(scope="module")
-def run() -> Experiment:
-    return replace(read_experiment(CONFIG), steps=30, batch_size=32, warmup=5)
-
-
-def _train(run, clips):
-    losses = []
-    tokenizer = build_tokenizer(clips)
-    model = train(run, load_catalog()[run.model], clips, tokenizer, lambda _, loss: losses.append(loss))
-    return model, tokenizer, losses
+def _train(clips, *changes):
+    run, tokenizer, losses = read_experiment(CONFIG, [*SHORT, *changes]), build_tokenizer(clips), []
+    accelerator = open_accelerator(run, cpu=True)
+    prepared = prepare_letters(run, clips, tokenizer, accelerator)
+    report = lambda _, loss: losses.append(loss.item())  # noqa: E731
+    return train(run, prepared.model, prepared.sources, accelerator, report=report), tokenizer, losses
 
 
 @pytest.fixture(scope="module")
-def trained(run, clips):
-    return _train(run, clips)
+def trained(clips):
+    return _train(clips)
 
 
 def test_loss_falls(trained):
@@ -46,29 +44,74 @@ def test_loss_falls(trained):
     assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
 
 
-def test_seed_decides_everything(run, clips, trained):
-    short = replace(run, steps=3)
-    first, second = _train(short, clips)[0], _train(short, clips)[0]
-    other = _train(replace(short, seed=1), clips)[0]
-    for name, tensor in first.state_dict().items():
-        assert torch.equal(tensor, second.state_dict()[name]), name
-    assert any(not torch.equal(tensor, other.state_dict()[name]) for name, tensor in first.state_dict().items())
+def test_seed_decides_everything(clips):
+    first, second, other = (_train(clips, "steps=3", f"seed={seed}")[0].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in first.items())
 
 
-def test_saved_model_is_the_trained_one(trained, clips, tmp_path):
-    model, tokenizer, _ = trained
-    save_model(model, tmp_path, experiment="test")
-    loaded = load_model(tmp_path / "model.safetensors", model.config)
-    features = [clip.features for clip in clips[:3]]
-    assert (embed_clips(loaded, features) == embed_clips(model, features)).all()
-    texts = ["<en> <ase> A", "b"]
-    assert (embed_texts(loaded, tokenizer, texts) == embed_texts(model, tokenizer, texts)).all()
-
-
-def test_dot_products_are_logits(trained, clips):
+def test_dot_products_are_logits(trained):
     model, tokenizer, _ = trained
     vectors = torch.from_numpy(embed_texts(model, tokenizer, ["a", "<it> <ise> zz"]))
+    assert model.config.logit_scale != pytest.approx(1 / 0.03, rel=1e-3)  # it was learned
     assert vectors.square().sum(1).tolist() == pytest.approx([model.config.logit_scale] * 2, rel=1e-4)
+
+
+def test_a_batch_follows_from_its_step_alone(clips):
+    run, tokenizer = read_experiment(CONFIG, SHORT), build_tokenizer(clips)
+    batches, again = (HandBatches(run, clips, tokenizer, moments=8) for _ in range(2))
+    sought = batches[7]
+    for step in (3, 29, 7):
+        found = again[step]
+    assert torch.equal(found.pose_features, sought.pose_features)
+    assert torch.equal(found.input_ids, sought.input_ids)
+    assert not torch.equal(again[8].marks, sought.marks)
+
+
+def test_processes_share_a_batch_out(clips):
+    run, tokenizer = read_experiment(CONFIG, SHORT), build_tokenizer(clips)
+    joint = HandBatches(run, clips, tokenizer, moments=8)[4]
+    parts = [HandBatches(run, clips, tokenizer, moments=8, process_index=i, process_count=2)[4] for i in range(2)]
+    assert torch.equal(torch.cat([part.pose_features for part in parts]), joint.pose_features)
+    assert torch.equal(torch.cat([part.marks for part in parts]), joint.marks)
+
+
+def test_other_models_cannot_read_hands(clips):
+    changes = ["model={base: default, pose_tower: {layers: 1}, text_tower: {layers: 1}}", "record=x"]
+    run = read_experiment(CONFIG, changes)
+    with pytest.raises(ExperimentError, match="reads no hand geometry"):
+        prepare_letters(run, clips, build_tokenizer(clips), open_accelerator(run, cpu=True))
+
+
+def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
+    """As the shipped model is made: the weights in one folder, its configuration in place, logs elsewhere."""
+    monkeypatch.setattr("training.preparation.read_lexicon", lambda: clips)
+    monkeypatch.setattr(command, "read_lexicon", lambda: clips)
+    config = tmp_path / "fingerspelling.yaml"
+    config.write_text((CONFIGS / "fingerspelling.yaml").read_text())
+    places = [f"output={tmp_path}/weights", f"logs={tmp_path}/logs", f"record={config}"]
+    assert command.main([str(CONFIG), *SHORT, *places, "steps=4", "--cpu"]) == 0
+    assert "text to pose R@1" in capsys.readouterr().out
+    written = load_catalog(tmp_path)["fingerspelling"]
+    expected, tokenizer, _ = _train(clips, "steps=4")
+    assert written.logit_scale == expected.config.logit_scale
+    assert Tokenizer.from_file(str(tmp_path / "weights/tokenizer/tokenizer.json")).get_vocab() == tokenizer.get_vocab()
+    model = load_model(tmp_path / "weights" / "model.safetensors", written)
+    features = [clip.features for clip in clips[:3]]
+    assert (embed_clips(model, features) == embed_clips(expected, features)).all()
+    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == ["model.safetensors", "tokenizer"]
+    assert (tmp_path / "logs" / "steps.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [(["stepz=3"], "no setting stepz"), (["precision=fp16"], "precision fp16"), (["model.base=x"], "no model 'x'")],
+)
+def test_command_names_what_it_refuses(capsys, monkeypatch, changes, message):
+    # Should it not refuse, it must not go on to train the model that ships.
+    monkeypatch.setattr(command, "run_experiment", lambda *_: pytest.fail("it was not refused"))
+    assert command.main([str(CONFIG), *changes, "--cpu"]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_sizes_are_recorded_without_touching_the_rest(tmp_path):
@@ -76,22 +119,3 @@ def test_sizes_are_recorded_without_touching_the_rest(tmp_path):
     path.write_text("# why\nlogit_scale: 1.0\ntext_tower: {width: 8, vocab_size: 200}\n")
     record_sizes(path, logit_scale=31.5, vocab_size=217)
     assert path.read_text() == "# why\nlogit_scale: 31.5\ntext_tower: {width: 8, vocab_size: 217}\n"
-
-
-def test_changes_from_the_command_line():
-    run = read_experiment(CONFIG, ["steps=7", "learning_rate=1", "augmentation.noise=0", "prompts.untagged=0.5"])
-    assert (run.steps, run.learning_rate, run.augmentation.noise, run.prompts.untagged) == (7, 1.0, 0.0, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("steps", "write key=value"),
-        ("stepz=3", "no setting stepz"),
-        ("augmentation.nois=3", "augmentation: no setting nois"),
-        ("steps=many", "steps is 'many'"),
-    ],
-)
-def test_wrong_changes_are_named(change, message):
-    with pytest.raises(ExperimentError, match=message):
-        read_experiment(CONFIG, [change])

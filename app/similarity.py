@@ -18,8 +18,12 @@ from app.services import services
 from app.telemetry import record
 from app.validation import check_count, validate
 from app.vectors import Floats, json_answer
+from engine.errors import ModelFailedError
 from models.catalog import ModelConfig
 from models.embedding import unit_length
+
+# Texts and clips are embedded one after the other; this often, when the model is replaced between them.
+_TRIES = 3
 
 blueprint = Blueprint("similarity", __name__, url_prefix="/api")
 
@@ -59,7 +63,7 @@ def similarity() -> Response:
         prepared["pose"], places["pose"] = _prepare_clips(config, wanted, deadline=deadline)
     facts = record()
     facts.model, facts.items = config.name, sum(map(len, places.values()))
-    vectors = {kind: embed(config, items, skip=False, deadline=deadline).values for kind, items in prepared.items()}
+    vectors = _embed_alike(config, prepared, deadline=deadline)
     rows = "pose" if "pose" in vectors else "text"
     columns = "text" if "text" in vectors else "pose"
     scores = compare(vectors[rows], vectors[columns], probabilities=rows != columns)
@@ -86,6 +90,19 @@ def _prepare_clips(config: ModelConfig, wanted: SimilarityRequest, *, deadline: 
 
     prepared = prepare_clips(config, read_item, clips=wanted, rules=ItemRules(places, wanted.truncate))
     return prepared, places
+
+
+def _embed_alike(config: ModelConfig, prepared: dict[str, Prepared], *, deadline: float) -> dict[str, Floats]:
+    """Embed both kinds with the same weights, though the model's files may be replaced in between.
+
+    Raises:
+        ModelFailedError: they are replaced again and again.
+    """
+    for _ in range(_TRIES):
+        vectors = {kind: embed(config, items, skip=False, deadline=deadline) for kind, items in prepared.items()}
+        if len({(found.digest, found.dtype) for found in vectors.values()}) == 1:
+            return {kind: found.values for kind, found in vectors.items()}
+    raise ModelFailedError(f"the weights of model {config.name!r} are being replaced")
 
 
 def compare(rows: Floats, columns: Floats, *, probabilities: bool) -> dict[str, Floats]:

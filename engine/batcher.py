@@ -224,6 +224,8 @@ class Batcher:
             for item, outcome in zip(batch, outcomes, strict=True):
                 ticket = item.ticket
                 ticket.running -= 1
+                if ticket.digest not in (None, model.digest) and not ticket.over:
+                    self._start_over(ticket)
                 ticket.digest, ticket.dtype = model.digest, model.dtype
                 if ticket.started is None:
                     ticket.started = started
@@ -239,6 +241,14 @@ class Batcher:
             self._close(done)
         for ticket in done:
             _deliver(ticket, ticket.result())
+
+    def _start_over(self, ticket: Ticket) -> None:
+        """Let everything wait again that other weights embedded: vectors of two do not belong into one answer."""
+        embedded = [*ticket.embeddings, *ticket.failures]
+        ticket.embeddings.clear()
+        ticket.failures.clear()
+        ticket.cached = 0
+        self._waiting.admit_again(ticket, embedded)
 
     def _count(self, batch: list[Item], outcomes: list[Vectors | EngineError], seconds: float) -> None:
         name, tower = group = batch[0].ticket.group

@@ -105,19 +105,24 @@ class WaitingItems:
         Raises:
             QueueFullError: they do not all fit; none waits.
         """
-        request = ticket.request
-        items = [
-            Item(ticket, index, request.items[index], item_length(request.tower, request.items[index]))
-            for index in indexes
-        ]
+        items = _items(ticket, indexes)
+        self._check(len(items), sum(item.length for item in items), ticket.is_bulk)
+        self._add(ticket, items)
+
+    def admit_again(self, ticket: Ticket, indexes: Iterable[int]) -> None:
+        """Let items of a ticket that was admitted once wait anew, whether or not there is a place."""
+        self._add(ticket, _items(ticket, indexes))
+
+    def _add(self, ticket: Ticket, items: list[Item]) -> None:
+        if not items:
+            return
         tokens = sum(item.length for item in items)
-        self._check(len(items), tokens, ticket.is_bulk)
         self.items += len(items)
         self.tokens += tokens
         if ticket.is_bulk:
             self._bulk_items += len(items)
             self._bulk_tokens += tokens
-        ticket.waiting = len(items)
+        ticket.waiting += len(items)
         self._groups.setdefault(ticket.group, []).extend(items)
 
     def _check(self, count: int, tokens: int, bulk: bool) -> None:
@@ -193,6 +198,12 @@ class WaitingItems:
                 self._bulk_items -= 1
                 self._bulk_tokens -= item.length
             item.ticket.waiting -= 1
+
+
+def _items(ticket: Ticket, indexes: Iterable[int]) -> list[Item]:
+    request = ticket.request
+    arrays = [(index, request.items[index]) for index in indexes]
+    return [Item(ticket, index, array, item_length(request.tower, array)) for index, array in arrays]
 
 
 def _age(item: Item) -> tuple[float, int]:

@@ -20,6 +20,8 @@ from models.weights import TEXT_WORDS, WeightsFolder, read_safetensors_header, r
 log = logging.getLogger(__name__)
 State = Literal["available", "loading", "loaded", "missing", "failed"]
 BackendFactory = Callable[[Path, ModelConfig], Backend]
+# A file that is replaced while it loads is read again, this often at most.
+_TRIES = 3
 SHIPPED = "fingerspelling"
 
 
@@ -142,7 +144,7 @@ class Registry:
             path = ensure_converted(config, self.weights)
             tokenizer = load_tokenizer(self.weights.tokenizer(config), config.lowercase)
             check_vocabulary(path, tokenizer.vocab_size)
-            model = EmbeddingModel(config, tokenizer, self._make_backend(path, config), recorded_digest(path))
+            model = EmbeddingModel(config, tokenizer, *self._build(path, config))
         except ModelsError as error:
             with self._lock:
                 self._failed[config.name] = error
@@ -155,6 +157,16 @@ class Registry:
                 log.info("unloaded a model", extra={"model": name})
         log.info("loaded a model", extra={"model": config.name, "device": model.backend.device})
         return model
+
+    def _build(self, path: Path, config: ModelConfig) -> tuple[Backend, str]:
+        """The forward pass and the digest of the weights in it, of one and the same file."""
+        for _ in range(_TRIES):
+            before = path.stat()
+            backend, digest = self._make_backend(path, config), recorded_digest(path)
+            after = path.stat()
+            if (before.st_ino, before.st_mtime_ns, before.st_size) == (after.st_ino, after.st_mtime_ns, after.st_size):
+                return backend, digest
+        raise CheckpointFormatError(f"{path} changes whenever it is read")
 
     def loaded_names(self) -> list[str]:
         """Names of the models in memory, least recently used first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,3 +79,22 @@ def test_prompts_and_warnings_come_back(client, pose_base64):
 def test_a_bad_pose_costs_its_texts_no_forward(client, engine):
     assert client.post(ROUTE, json={"text": ["house"], "pose": ["!"]}).status_code == 422
     assert not engine.requests
+
+
+@pytest.mark.parametrize("changes", [1, 9])
+def test_texts_and_clips_are_compared_within_one_checkpoint(client, engine, pose_base64, changes):
+    embed, left = engine.embed, [changes]
+
+    def change_between(request, is_gone=None):
+        result = embed(request, is_gone)
+        digest = f"{left[0]:064d}"
+        left[0] = max(0, left[0] - 1)
+        return replace(result, digest=digest)
+
+    engine.embed = change_between
+    answer = client.post(ROUTE, json={"text": "house", "pose": pose_base64})
+    if changes == 1:
+        assert answer.status_code == 200
+        assert len(engine.requests) == 4
+    else:
+        assert (answer.status_code, answer.json["code"]) == (503, "model_failed")

@@ -2,17 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 
 from engine.batcher import Batcher
 from engine.errors import DeadlineExceededError, EngineStoppedError, ModelFailedError
-from engine.interface import EmbedRequest, EmbedResult
+from engine.interface import EmbedRequest, EmbedResult, Tower
 from engine.queue import Ticket
 from engine.waiting import wait_for
 from tests.engine.fakes import (
     POISON,
+    Array,
     Clock,
     FakeModel,
     FakeModels,
@@ -24,6 +26,7 @@ from tests.engine.fakes import (
     send,
     text,
     texts,
+    vector_of,
 )
 
 
@@ -178,6 +181,30 @@ class TestLoading:
         models.finish_loading("m")
         assert_right(waiting)
         assert len(held.batches) == 1
+
+    @pytest.mark.parametrize("cached", [True, False])
+    def test_vectors_of_two_checkpoints_never_stand_in_one_answer(
+        self, make_batcher: Callable[..., Batcher], models: FakeModels, cached: bool
+    ):
+        batcher = make_batcher(cache=10, budget=6, max_items=5)  # two texts a batch
+        if cached:
+            assert_right(send(batcher, texts(2)))
+        old, new = models.here["m"], FakeModel("other", digest="new")
+        embedded, encode = len(old.batches), old.encode
+
+        def encode_and_go(tower: Tower, items: Sequence[Array]) -> Array:
+            if len(old.batches) == embedded:
+                models.here["m"] = new
+            return encode(tower, items)
+
+        old.encode = encode_and_go  # type: ignore[method-assign]
+        result = send(batcher, texts(5)).result()
+        assert (result.digest, result.cached) == ("new", 0)
+        for item, vector in zip(texts(5), result.embeddings, strict=True):
+            np.testing.assert_array_equal(vector, vector_of("other", "text", item))
+        assert len(old.ran) == (4 if cached else 2)
+        assert len(new.ran) == 5
+        assert batcher.waiting_items == batcher.waiting_tokens == 0
 
     def test_a_model_let_go_while_it_runs_still_answers(self, batcher: Batcher, models: FakeModels):
         first = block(batcher, models)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import threading
@@ -260,3 +261,25 @@ def test_the_default_model_is_the_wanted_one_else_default_else_the_shipped(weigh
     assert default_model(catalog, weights) == "fingerspelling", "without a tokenizer it cannot answer"
     shutil.copytree(tiny_weights / "tiny" / "tokenizer", weights.path / "tokenizers" / "bert-base-cased")
     assert default_model(catalog, weights) == "default"
+
+
+@pytest.mark.parametrize("changes", [1, 9])
+def test_a_file_that_is_replaced_while_it_loads_gives_its_own_digest(make_registry, weights, changes):
+    path = weights.path / "a" / "model.safetensors"
+    seen = []
+
+    def build(loaded, config):
+        seen.append(path.read_bytes())
+        if len(seen) <= changes:
+            part = path.with_suffix(".part")
+            part.write_bytes(seen[-1][:-1] + bytes([len(seen)]))
+            part.replace(path)
+        return torch_backend(loaded, config)
+
+    registry = make_registry(make_backend=build)
+    if changes == 1:
+        assert registry.get("a").digest == hashlib.sha256(seen[-1]).hexdigest()
+        assert len(seen) == 2
+    else:
+        with pytest.raises(CheckpointFormatError, match="changes"):
+            registry.get("a")

@@ -77,11 +77,26 @@ class Clips(Sequence[LoadedClip]):
             ClipError: its file cannot be used; never with a cache, which leaves such clips out.
             CacheError: the cache's files were changed meanwhile.
         """
-        example = self.corpus.examples[index]
+        return LoadedClip(self.features(index), self.corpus.examples[index])
+
+    def features(self, index: int) -> Features:
+        """Read one clip's features alone: float32 (frames, dim), as in `LoadedClip`.
+
+        Raises:
+            ClipError, CacheError: as when reading a clip.
+        """
         if self._cache is None:
-            return LoadedClip(read_features(example, self.kind, self.options), example)
+            return read_features(self.corpus.examples[index], self.kind, self.options)
         shard, offset, frames, dim = self._places[index].tolist()
-        return LoadedClip(self._cache.read(Place(shard, offset, frames, dim)), example)
+        return self._cache.read(Place(shard, offset, frames, dim))
+
+    def without_examples(self) -> Clips:
+        """The same for `features` alone, if there is a cache: half a million examples take each worker 0.5 GB."""
+        if self._cache is None:
+            return self
+        bare = Clips(self.corpus.subset(()), self.kind, options=self.options)
+        bare._cache, bare._places, bare.frames = self._cache, self._places, self.frames
+        return bare
 
     def stream(self, *, workers: int = 1) -> Iterator[LoadedClip | Skipped]:
         """Read all clips in order, each once, ahead by a few: for whoever goes through them once without a cache.

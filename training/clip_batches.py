@@ -75,7 +75,7 @@ class ClipBatches:
     main one go first.
 
     Attributes:
-        examples: of the clips, in the order of their numbers.
+        examples: of the clips, in the order of their numbers; none in a loader's worker.
         skipped: why clips are left out, by id.
     """
 
@@ -120,6 +120,11 @@ class ClipBatches:
         self.examples = [self._example(number) for number in range(len(self._numbers))]
         self._texts, self._pieces = _tokenize(self.examples, model, tokenizer)
         self._sampler = self._sample(batch_size, unique=data.unique_texts)
+
+    def __getstate__(self) -> dict[str, object]:
+        # A loader's worker makes batches, for which it needs no texts and, with a cache, no paths.
+        parts = [clips.without_examples() for clips in self._parts]
+        return {**vars(self), "_parts": parts, "examples": [], "skipped": {}}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -190,7 +195,7 @@ class ClipBatches:
 
     def _features(self, number: int, chance: Sequence[int]) -> Floats:
         part, place = self._numbers[number]
-        features = self._parts[part][int(place)].features
+        features = self._parts[part].features(int(place))
         if self._augmentation.changes:
             # A generator for each row of the joint batch: which process or worker makes it does not matter.
             generator = np.random.default_rng(chance)

@@ -144,6 +144,12 @@ def test_loader_workers_make_the_same_batches(make):
         same(batch, source[step])
 
 
+def test_a_worker_gets_no_paths_that_it_does_not_need(make):
+    assert b"3.pose" not in pickle.dumps(make())
+    parsed = pickle.loads(pickle.dumps(make(cache=None)))
+    same(parsed[2], make()[2])
+
+
 def test_no_text_stands_twice(make):
     source = make(unique_texts=True, batch_size=6)
     for step in range(5):

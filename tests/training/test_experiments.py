@@ -78,6 +78,8 @@ def test_numbers_that_all_of_the_authors_runs_share(name):
     assert (run.epochs, run.steps, run.precision, run.validation.best) == (25, None, "fp16", "loss")
     assert (run.loss.directions, run.loss.temperature, run.loss.learn_scale) == ("sum", None, False)
     assert (run.start.model is not None) == ("finetune" in name)
+    assert run.model.sign_languages
+    assert run.model.spoken_languages
     if run.start.model is None:
         assert run.start.text == run.start.pose == run.model.tokenizer
 
@@ -94,6 +96,7 @@ def changes(name):
         "projection": model.projection,
         "convolutions": model.convolutions,
         "dropout": model.dropout,
+        "text_dropout": model.text_dropout,
         "batch": run.batch.size,
         "warmup": run.optimizer.warmup,
         "unique_texts": data.unique_texts,
@@ -127,8 +130,8 @@ BASELINE = {key: value for key, value in TEMPORAL.items() if key != "temporal"}
         ("islr/asl_signs", FACE, {"features": "islr_no_face", "warmup": 100}),
         ("islr/asl_signs_face_full", FACE, {"features": "islr_full_face"}),
         ("islr/asl_signs_face_conv1d", FACE, {"convolutions": 2}),
-        ("islr/asl_signs_face_dropout_0.2", FACE, {"dropout": 0.2}),
-        ("islr/asl_signs_face_dropout_0.4", FACE, {"dropout": 0.4}),
+        ("islr/asl_signs_face_dropout_0.2", FACE, {"dropout": 0.2, "text_dropout": 0.1}),
+        ("islr/asl_signs_face_dropout_0.4", FACE, {"dropout": 0.4, "text_dropout": 0.1}),
         ("islr/asl_signs_face_batch_250", FACE, {"batch": 250}),
         ("fingerclip/rwthfs_scratch_pose", HAND, {"features": "signclip_full_face"}),
         ("fingerclip/rwthfs_scratch_pose_aug", HAND, {"features": "signclip_full_face", **CAMERA}),
@@ -148,7 +151,8 @@ def test_what_each_experiment_changes(name, base, changed):
 
 def test_what_the_compared_ones_are():
     assert TEMPORAL == BASELINE | {"temporal": 0.2}
-    common = {"projection": "none", "dropout": 0.1, "convolutions": 0, "anonymize": False, "skip_long": False}
+    common = {"projection": "none", "dropout": 0.1, "text_dropout": None, "convolutions": 0}
+    common |= {"anonymize": False, "skip_long": False}
     signclip = {"layers": 12, "features": "signclip", "frames": 256, "tokens": 64, "batch": 448, "warmup": 1000}
     islr = {"layers": 6, "features": "islr_selected_face", "frames": 128, "tokens": 96, "batch": 128, "warmup": 1000}
     hand = {"layers": 6, "features": "fingerclip", "frames": 128, "tokens": 96, "batch": 35, "warmup": 1000}

@@ -29,6 +29,8 @@ from models.registry import Registry, default_model
 from models.weights import WeightsFolder
 
 log = logging.getLogger(__name__)
+# How often an engine that cannot start looks whether the files it needs have come, in seconds.
+_LOOK_S = 1.0
 
 
 class _ServedModels:
@@ -92,7 +94,8 @@ class LocalEngine:
             metrics=self._metrics,
         )
         self._watch_gauges()
-        self._closing = False
+        self._closing = threading.Event()
+        self._decided = threading.Event()
         self._readiness = Readiness(False, "the default model is loading")
         self._start = threading.Thread(target=self._get_ready, name="engine-start", daemon=True)
         self._start.start()
@@ -134,7 +137,7 @@ class LocalEngine:
         }
 
     def readiness(self) -> Readiness:
-        if self._closing:
+        if self._closing.is_set():
             return Readiness(False, "the engine is shutting down")
         if not self._batcher.alive:
             return Readiness(False, "the engine's owner thread has ended")
@@ -144,7 +147,7 @@ class LocalEngine:
         return self._metrics.exposition()
 
     def close(self) -> None:
-        self._closing = True
+        self._closing.set()
         self._batcher.stop()
         self._models.close()
         self._start.join()
@@ -152,24 +155,40 @@ class LocalEngine:
             self.registry.unload(name)
 
     def _get_ready(self) -> None:
-        """Load what is to be preloaded, then send the default model's golden probe through the queue."""
-        try:
+        """Load what is to be preloaded and send each one's golden probe through the queue; again when files change."""
+        while not self._closing.is_set():
+            # Before the files are read: what changes meanwhile is then seen to have changed.
+            files = self._files()
+            try:
+                for name in self._preload:
+                    self._load_and_prove(name)
+            except (ModelsError, EngineError) as error:
+                log.error("not ready", extra={"error": str(error)})
+                self._readiness = Readiness(False, str(error))
+            except Exception as error:  # dying in silence, this thread would leave "loading" as the reason forever
+                log.exception("not ready")
+                self._readiness = Readiness(False, f"the start failed ({type(error).__name__})")
+            else:
+                self._readiness = Readiness(True)
+                log.info("ready", extra={"model": self._default})
+                return
+            finally:
+                self._decided.set()
+            while files == self._files() and not self._closing.wait(_LOOK_S):
+                pass
             for name in self._preload:
-                if self._closing:
-                    return
-                model = self.registry.get(name)
-                self._prove(model)
-                self._warm_up(model)
-        except (ModelsError, EngineError) as error:
-            log.error("not ready", extra={"error": str(error)})
-            self._readiness = Readiness(False, str(error))
+                self.registry.unload(name)
+
+    def _files(self) -> list[object]:
+        """What is known of the preloaded models' files without opening them; it changes when a download ends."""
+        return [self.registry.weights.fingerprint(self.registry.catalog[name]) for name in self._preload]
+
+    def _load_and_prove(self, name: str) -> None:
+        if self._closing.is_set():
             return
-        except Exception as error:  # dying in silence, this thread would leave "loading" as the reason forever
-            log.exception("not ready")
-            self._readiness = Readiness(False, f"the start failed ({type(error).__name__})")
-            return
-        self._readiness = Readiness(True)
-        log.info("ready", extra={"model": self._default})
+        model = self.registry.get(name)
+        self._prove(model)
+        self._warm_up(model)
 
     def _prove(self, model: EmbeddingModel) -> None:
         config = model.config

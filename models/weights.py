@@ -47,6 +47,12 @@ class WeightsFolder:
         own = self.model(config) / TOKENIZER
         return own if own.is_dir() else self.path / "tokenizers" / config.tokenizer
 
+    def fingerprint(self, config: ModelConfig) -> tuple[tuple[int, int, int] | None, ...]:
+        """What the file system says of a model's files, without opening them: equal as long as they are the same."""
+        folder = self.tokenizer(config)
+        paths = [self.checkpoint(config), self.converted(config), *(folder / file for file in TOKENIZER_FILES)]
+        return tuple(map(_facts, paths))
+
     def missing(self, config: ModelConfig) -> WeightsMissingError | None:
         """What keeps a model from being served from this folder, or None."""
         fetch = f"python -m models download {config.folder}"
@@ -60,6 +66,14 @@ class WeightsFolder:
                 fetch = f"put {TOKENIZER_FILES[0]} or {TOKENIZER_FILES[1]} into {folder}"
             return WeightsMissingError(config.name, f"tokenizer ({config.tokenizer})", fetch)
         return None
+
+
+def _facts(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def file_digest(path: Path) -> str:

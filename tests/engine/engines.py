@@ -20,8 +20,7 @@ def clip(frames: int, seed: int = 0) -> np.ndarray:
 
 def started(engine: LocalEngine) -> LocalEngine:
     """Wait until it is decided whether the engine is ready."""
-    engine._start.join(PATIENCE_S)
-    assert not engine._start.is_alive()
+    assert engine._decided.wait(PATIENCE_S)
     return engine
 
 

@@ -15,7 +15,10 @@ from engine import local
 from engine.errors import EngineStoppedError
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
+from models.backends import Backend
+from models.catalog import ModelConfig
 from models.embedding import EmbeddingModel
+from models.errors import WeightsMissingError
 from tests.engine.engines import RECORD, WORD, clip, hold_forwards, started
 from tests.engine.fakes import PATIENCE_S, Receiver, in_thread
 
@@ -119,6 +122,86 @@ class TestReadiness:
 
         monkeypatch.setattr(local, "expected_vectors", fail)
         assert "MemoryError" in not_ready(make_engine())
+
+
+class TestFilesThatComeLater:
+    @pytest.fixture(autouse=True)
+    def impatience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(local, "_LOOK_S", 0.01)
+
+    @pytest.mark.parametrize("first", ["missing", "damaged", "strays"])
+    def test_an_engine_becomes_ready_without_a_restart(
+        self, make_engine: Callable[..., LocalEngine], weights: Path, first: str
+    ):
+        started(make_engine()).close()  # leaves a record of the probe
+        model, kept = weights / "tiny" / "model.safetensors", weights / "kept"
+        kept.write_bytes(model.read_bytes())
+        if first == "missing":
+            model.unlink()
+        elif first == "damaged":
+            model.write_bytes(b"damaged")
+        else:
+            tamper(model, lambda tensors: tensors["pose_tower.mlp.linear2.bias"].__imul__(np.nan))
+        engine = make_engine()
+        assert not_ready(engine)
+        kept.replace(model)
+        engine._start.join(PATIENCE_S)
+        assert engine.readiness().ready
+        assert engine.embed(EmbedRequest("tiny", "text", [WORD])).embeddings.any()
+
+    def test_it_loads_nothing_again_while_nothing_changes(self, make_engine: Callable[..., LocalEngine], weights: Path):
+        (weights / "tiny" / "model.safetensors").write_bytes(b"damaged")
+        engine = make_engine()
+        assert not_ready(engine)
+        looked, asked = threading.Event(), []
+        engine.registry.get = asked.append  # type: ignore[method-assign, assignment]
+        files = engine._files
+        engine._files = lambda: (looked.set(), files())[1]  # type: ignore[method-assign]
+        assert looked.wait(PATIENCE_S)
+        engine.close()
+        assert not asked
+
+    def test_another_models_files_serve_as_soon_as_they_are_there(
+        self, make_engine: Callable[..., LocalEngine], weights: Path
+    ):
+        late = weights / "late"
+        late.mkdir()
+        (late / "config.yaml").write_bytes((weights / "tiny" / "config.yaml").read_bytes().replace(b"small", b"l"))
+        engine = started(make_engine())
+        with pytest.raises(WeightsMissingError):
+            engine.embed(EmbedRequest("late", "text", [WORD]))
+        assert engine.statuses()["late"].state == "missing"
+        (late / "tokenizer").symlink_to(weights / "tiny" / "tokenizer")
+        (late / "model.safetensors").symlink_to(weights / "tiny" / "model.safetensors")
+        assert engine.statuses()["late"].state == "available"
+        same = [engine.embed(EmbedRequest(name, "text", [WORD])).embeddings for name in ("late", "tiny")]
+        np.testing.assert_array_equal(*same)
+
+    def test_a_slow_load_holds_up_neither_others_nor_the_list_of_models(
+        self, make_engine: Callable[..., LocalEngine], weights: Path
+    ):
+        slow = weights / "slow"
+        slow.mkdir()
+        (slow / "config.yaml").write_bytes((weights / "tiny" / "config.yaml").read_bytes().replace(b"small", b"s"))
+        for name in ("tokenizer", "model.safetensors"):
+            (slow / name).symlink_to(weights / "tiny" / name)
+        engine = started(make_engine())
+        loading, go_on = threading.Event(), threading.Event()
+        make_backend = engine.registry._make_backend
+
+        def held(path: Path, config: ModelConfig) -> Backend:
+            loading.set()
+            assert go_on.wait(PATIENCE_S)
+            return make_backend(path, config)
+
+        engine.registry._make_backend = held
+        waiting = in_thread(lambda: engine.embed(EmbedRequest("slow", "text", [WORD])))
+        assert loading.wait(PATIENCE_S)
+        for _ in range(3):
+            assert engine.embed(EmbedRequest("tiny", "pose", [clip(4)])).embeddings.any()
+        assert engine.statuses()["slow"].state == "loading"
+        go_on.set()
+        assert waiting().embeddings.any()  # type: ignore[attr-defined]
 
 
 def not_ready(engine: LocalEngine) -> str:

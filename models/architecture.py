@@ -100,7 +100,10 @@ class PoseTower(nn.Module):
         """Map (batch, frames, features) to (batch, width); see SignClip.encode_pose."""
         if self.geometry is None:
             return self.encode_frames(pose_features, frame_mask)
-        geometry = self.geometry(pose_features, frame_mask)  # (batch, crops, steps, out_dim)
+        return self.encode_readings(self.geometry(pose_features, frame_mask))
+
+    def encode_readings(self, geometry: Tensor) -> Tensor:
+        """Map hand geometry (batch, crops, steps, out_dim) to (batch, width): the mean of the crops' unit vectors."""
         batch, crops, steps, dim = geometry.shape
         frames = geometry.reshape(batch * crops, steps, dim)
         pooled = self.encode_frames(frames, frames.new_ones(batch * crops, steps, dtype=torch.bool))

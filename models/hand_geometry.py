@@ -192,6 +192,24 @@ def describe_hands(points: Tensor, seen: Tensor) -> Tensor:
     return described.clamp(-FARTHEST, FARTHEST)
 
 
+def describe_readings(points: Tensor, seen: Tensor, frame_counts: Tensor, steps: int) -> Tensor:
+    """Read every clip from each of CROPS.
+
+    Args:
+        points, seen: of `split_hands`, right-dominant.
+        frame_counts: int (batch,), real frames of each clip.
+        steps: moments a reading.
+    Returns:
+        float32 (batch, crops, steps, GEOMETRY_DIM).
+    """
+    readings = []
+    for start, end in CROPS:
+        share = points.new_ones(len(points))
+        moments = crop_moments(frame_counts, share * start, share * end, steps)
+        readings.append(describe_hands(*read_moments(points, seen, moments)))
+    return torch.stack(readings, dim=1)
+
+
 class HandGeometry(nn.Module):
     """From SignCLIP's 609 features to the geometry of both hands at `steps` moments, read from `crops` parts of a clip.
 
@@ -220,10 +238,4 @@ class HandGeometry(nn.Module):
         points, seen = split_hands(pose_features.masked_fill(~frame_mask[..., None], 0.0))
         points, seen = drop_idle_hand(points, seen)
         points, seen = mirror_left_handed(points, seen, frame_mask)
-        frame_counts = frame_mask.sum(dim=1)
-        readings = []
-        for start, end in CROPS:
-            share = pose_features.new_ones(len(pose_features))
-            moments = crop_moments(frame_counts, share * start, share * end, self.steps)
-            readings.append(describe_hands(*read_moments(points, seen, moments)))
-        return torch.stack(readings, dim=1)
+        return describe_readings(points, seen, frame_mask.sum(dim=1), self.steps)

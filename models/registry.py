@@ -15,7 +15,7 @@ from models.catalog import Catalog, ModelConfig
 from models.embedding import EmbeddingModel
 from models.errors import CheckpointFormatError, ModelsError, TensorMismatchError
 from models.tokenization import load_tokenizer
-from models.weights import TEXT_WORDS, WeightsFolder, read_safetensors_header, recorded_digest
+from models.weights import TEXT_WORDS, WeightsFolder, header_digest, read_safetensors_header, recorded_digest
 
 log = logging.getLogger(__name__)
 State = Literal["available", "loading", "loaded", "missing", "failed"]
@@ -108,7 +108,7 @@ class Registry:
         # Held while a model loads. Never dropped: whoever waits on one must exclude whoever comes later.
         self._loading: dict[str, threading.Lock] = {}
         self._failed: dict[str, ModelsError] = {}
-        self._digests: dict[tuple[Path, float], str] = {}
+        self._digests: dict[tuple[Path, float], str | None] = {}
 
     def get(self, name: str) -> EmbeddingModel:
         """Load a model, or find it loaded.
@@ -199,13 +199,14 @@ class Registry:
         return ModelState("available", digest=self._known_digest(config))
 
     def _known_digest(self, config: ModelConfig) -> str | None:
+        """The digest of a model that is not loaded, if its file tells: whoever asks must not wait for a gigabyte."""
         path = self.weights.converted(config)
         if not path.is_file():
             return None
         key = (path, path.stat().st_mtime)
         if key not in self._digests:
             try:
-                self._digests[key] = recorded_digest(path)
+                self._digests[key] = header_digest(path)
             except CheckpointFormatError:
                 return None
         return self._digests[key]

@@ -107,6 +107,11 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
 
 def recorded_digest(path: Path) -> str:
     """SHA-256 of what a safetensors file was made from, as recorded in it; of the file itself when it records none."""
+    return header_digest(path) or file_digest(path)
+
+
+def header_digest(path: Path) -> str | None:
+    """SHA-256 of what a safetensors file was made from, if it records one: known without reading the tensors."""
     metadata = read_safetensors_header(path).get("__metadata__") or {}
     digest = metadata.get("digest") if isinstance(metadata, dict) else None
-    return digest if isinstance(digest, str) else file_digest(path)
+    return digest if isinstance(digest, str) else None

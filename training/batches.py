@@ -21,7 +21,8 @@ class Batch:
         attention_mask: bool (pairs, tokens), True where a token is real.
         marks: int64 (pairs, marks), what `BatchSource.targets` needs to know of a pair; gathered from all processes.
         described: whether pose_features are already models.hand_geometry's description of moments, as where clips
-            change between being read and being described; otherwise they are what the service reads.
+            change between being read and being described; otherwise they are what the service reads. Of several
+            readings a clip they are float32 (pairs, crops, moments, features), and frame_mask counts moments.
     """
 
     pose_features: Tensor
@@ -38,8 +39,9 @@ class Batch:
         """Some of the pairs, their padding cut to the longest left."""
         frame_mask, attention_mask = self.frame_mask[chosen], self.attention_mask[chosen]
         frames, tokens = int(frame_mask.sum(dim=1).max()), int(attention_mask.sum(dim=1).max())
+        poses = self.pose_features[chosen]
         return Batch(
-            self.pose_features[chosen, :frames],
+            poses[:, :frames] if poses.ndim == 3 else poses,
             frame_mask[:, :frames],
             self.input_ids[chosen, :tokens],
             attention_mask[:, :tokens],

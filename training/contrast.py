@@ -34,9 +34,15 @@ class Contrast(nn.Module):
         self.model = model
         self.settings = settings
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)), requires_grad=settings.learn_scale)
-        self.frozen = frozenset(frozen)
+        self.frozen: frozenset[Tower] = frozenset()
+        self.freeze(frozen)
+
+    def freeze(self, towers: Collection[Tower]) -> None:
+        """Let towers keep the weights they have: no gradient, no dropout."""
+        self.frozen |= frozenset(towers)
         for part in self._frozen_parts():
             part.requires_grad_(False)
+            part.eval()
 
     def train(self, mode: bool = True) -> Contrast:
         """Switch dropout on or off; a frozen tower's stays off."""
@@ -60,11 +66,19 @@ class Contrast(nn.Module):
     def pool(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Run both towers: poses and texts, (pairs, width), in the number format of an autocast around it."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and "pose" not in self.frozen):
-            tower = self.model.pose_tower.encode_frames if batch.described else self.model.pose_tower
-            poses = tower(batch.pose_features, batch.frame_mask)
+            poses = self._pool_poses(batch)
         with torch.set_grad_enabled(torch.is_grad_enabled() and "text" not in self.frozen):
             texts = self._pool_texts(batch.input_ids, batch.attention_mask)
         return poses, texts
+
+    def _pool_poses(self, batch: Batch) -> Tensor:
+        tower = self.model.pose_tower
+        if not batch.described:
+            whole: Tensor = tower(batch.pose_features, batch.frame_mask)
+            return whole
+        if batch.pose_features.ndim == 4:
+            return tower.encode_readings(batch.pose_features)
+        return tower.encode_frames(batch.pose_features, batch.frame_mask)
 
     def _pool_texts(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         if input_ids.is_cuda:

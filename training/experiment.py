@@ -42,6 +42,17 @@ class Start(_Section):
         return self
 
 
+class Rest(_Section):
+    """A tower that stops learning before the other: what a run of two stages is.
+
+    A pose tower that is trained until it tells every clip from every other names new signers' letters worse; a text
+    tower may be, for that is what a dictionary is.
+    """
+
+    tower: Tower
+    after: int = Field(ge=1, description="steps; then the tower keeps its weights and the learning rate begins anew")
+
+
 class BatchSize(_Section):
     """How many pairs a step compares."""
 
@@ -107,6 +118,7 @@ class Experiment(_Section):
     seed: int = Field(0, ge=0, description="of weights, batches, augmentation and dropout")
     model: ModelConfig
     start: Start = Start()
+    rest: Rest | None = None
     data: Annotated[ClipData | HandData, Field(discriminator="kind")]
     batch: BatchSize = BatchSize()
     optimizer: Optimizer = Optimizer()
@@ -131,6 +143,12 @@ class Experiment(_Section):
             raise ValueError(
                 f"output {self.output_folder} would be served as {self.model.name}, which is another model"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _something_goes_on(self) -> Self:
+        if self.rest is not None and self.start.freeze - {self.rest.tower}:
+            raise ValueError(f"the {self.rest.tower} tower rests while the other is frozen; nothing would learn")
         return self
 
     @property

@@ -10,7 +10,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from models.architecture import SignClip
-from models.hand_geometry import describe_hands, mirror_left_handed, read_moments, split_hands
+from models.hand_geometry import (
+    describe_hands,
+    describe_readings,
+    drop_idle_hand,
+    mirror_left_handed,
+    read_moments,
+    split_hands,
+)
 from training.augmentation import Augmentation, augment, draw_moments
 from training.batches import Batch
 from training.datasets.fingerspelling import Clip, depth_corrections
@@ -65,6 +72,11 @@ def draw_geometry(
     return describe_hands(points, seen)
 
 
+def served_geometry(data: LetterClips, steps: int) -> Tensor:
+    """Describe all clips as they are served; float32 (clips, crops, steps, features)."""
+    return describe_readings(*drop_idle_hand(data.points, data.seen), data.frame_counts, steps)
+
+
 def draw_texts(
     data: LetterClips, rows: Tensor, prompts: PromptVariation, chance: random.Random
 ) -> tuple[list[str], Tensor]:
@@ -97,12 +109,13 @@ class HandBatches:
     ) -> None:
         if not isinstance(run.data, HandData) or run.steps is None:
             raise ExperimentError(f"{run.name}: data of kind hands and a number of steps are needed")
-        self._data, self._steps, self._size, self._seed = run.data, run.steps, run.batch.size, run.seed
+        self._data, self._size, self._seed = run.data, run.batch.size, run.seed
+        self._settled_after = run.steps if run.rest is None else min(run.rest.after, run.steps)
         self._clips = LetterClips.load(clips)
         self._tokenizer = tokenizer
         self._moments = moments
-        share = run.batch.size // process_count
-        self._mine = slice(process_index * share, (process_index + 1) * share)
+        self._process = (process_index, process_count)
+        self._served: Tensor | None = None if run.rest is None else served_geometry(self._clips, moments)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -113,20 +126,29 @@ class HandBatches:
         """Make this process's rows of one step's batch. All are drawn, so that processes agree on the rest."""
         seed = derive_seed(self._seed, BATCHES, step)
         chance = torch.Generator().manual_seed(seed)
-        rows = torch.randint(len(self._clips.clips), (self._size,), generator=chance)
+        resting = self._served is not None and step >= self._settled_after
+        pairs = self._data.resting.pairs if resting else self._size
+        rows = torch.randint(len(self._clips.clips), (pairs,), generator=chance)
         texts, named = draw_texts(self._clips, rows, self._data.prompts, random.Random(seed))
-        strength = self._data.augmentation_at(step, self._steps)
-        geometry = draw_geometry(self._clips, rows, self._moments, strength, chance)
+        if resting and self._served is not None:
+            geometry = self._served[rows]
+        else:
+            strength = self._data.augmentation_at(step, self._settled_after)
+            geometry = draw_geometry(self._clips, rows, self._moments, strength, chance)
         input_ids, attention_mask = token_batch(self._tokenizer, texts)
-        marks = torch.stack((rows, self._clips.letters[rows], named.long()), dim=1)  # (pairs, 3)
-        frame_mask = torch.ones(geometry.shape[:2], dtype=torch.bool)
-        joint = Batch(geometry, frame_mask, input_ids, attention_mask, marks, described=True)
-        return joint if len(joint) == self._mine.stop - self._mine.start else joint.rows(self._mine)
+        marks = (rows, self._clips.letters[rows], named.long(), torch.full_like(rows, resting))
+        frame_mask = torch.ones(geometry.shape[0], self._moments, dtype=torch.bool)
+        joint = Batch(
+            geometry, frame_mask, input_ids, attention_mask, torch.stack(marks, dim=1), described=True
+        )  # marks: (pairs, 4)
+        index, count = self._process
+        return joint if count == 1 else joint.rows(slice(index * pairs // count, (index + 1) * pairs // count))
 
     def targets(self, marks: Tensor) -> Tensor:
         """Say how much of each text is true of each clip; see soft_targets."""
-        clip_ids, letters, named = marks.unbind(dim=1)
-        return soft_targets(clip_ids, letters, named.bool(), same_letter=self._data.same_letter)
+        clip_ids, letters, named, resting = marks.unbind(dim=1)
+        same_letter = self._data.resting.same_letter if resting[0] else self._data.same_letter
+        return soft_targets(clip_ids, letters, named.bool(), same_letter=same_letter)
 
 
 def geometry_moments(model: SignClip) -> int:

@@ -47,13 +47,24 @@ class Learner:
         Returns:
             the loss of the joint batch, a scalar on the device.
         """
-        set_learning_rate(self.optimizer, learning_rate(step, self.steps, self.run.optimizer))
+        set_learning_rate(self.optimizer, learning_rate(*self._stage(step), self.run.optimizer))
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.find_gradients(step, batch.to(self.accelerator.device), targets)
         if self.run.optimizer.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self._towers, self.run.optimizer.clip_norm)
         self.optimizer.step()
         return loss
+
+    def _stage(self, step: int) -> tuple[int, int]:
+        # The step's number in its stage, and how many steps that has. Asked at every step, so a resumed run rests too.
+        rest = self.run.rest
+        if rest is None:
+            return step, self.steps
+        if step < rest.after:
+            return step, min(rest.after, self.steps)
+        if rest.tower not in self.contrast.frozen:
+            self.contrast.freeze({rest.tower})
+        return step - rest.after, self.steps - rest.after
 
     def find_gradients(self, step: int, batch: Batch, targets: Targets) -> Tensor:
         """Add the gradients of the joint batch's loss to the parameters; the same in every process afterwards.

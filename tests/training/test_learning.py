@@ -184,3 +184,21 @@ def test_two_processes_are_one_with_the_joint_batch(tmp_path):
         for chunk in ("None", "3"):
             assert float(found[chunk]["loss"]) == pytest.approx(loss.item(), rel=1e-6)
             _assert_close(found[chunk]["gradients"], gradients)
+
+
+@pytest.mark.parametrize("tower", ["text", "pose"])
+def test_a_resting_tower_keeps_its_weights_while_the_other_learns_on(tmp_path, tower):
+    run = tiny_run(tmp_path, rest={"tower": tower, "after": 2}, optimizer={"schedule": "cosine", "warmup": 0})
+    learner, batches = _learner(run), PairBatches()
+    for step in range(2):
+        learner.learn(step, batches[step], batches.targets)
+    before = {name: tensor.clone() for name, tensor in learner.contrast.model.state_dict().items()}
+    # The cosine has come down to almost nothing, and begins anew.
+    assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(0.5e-2)
+    learner.learn(2, batches[2], batches.targets)
+    assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(1e-2)
+    for name, tensor in learner.contrast.model.state_dict().items():
+        if name.startswith(tower):
+            assert torch.equal(tensor, before[name]), name
+    other = f"{'pose' if tower == 'text' else 'text'}_tower.bert.encoder.layer.0.output.dense.weight"
+    assert not torch.equal(learner.contrast.model.state_dict()[other], before[other])

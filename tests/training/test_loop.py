@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tokenizers import Tokenizer
+from torch.nn import functional
 
 from evaluation.letters import embed_clips
 from models.catalog import CONFIGS, load_catalog
@@ -74,6 +75,26 @@ def test_processes_share_a_batch_out(clips):
     parts = [HandBatches(run, clips, tokenizer, moments=8, process_index=i, process_count=2)[4] for i in range(2)]
     assert torch.equal(torch.cat([part.pose_features for part in parts]), joint.pose_features)
     assert torch.equal(torch.cat([part.marks for part in parts]), joint.marks)
+
+
+def test_while_poses_rest_clips_are_what_is_served(clips):
+    rest = ["rest={tower: pose, after: 4}", "data.resting.pairs=6", "data.resting.same_letter=0.25"]
+    run, tokenizer = read_experiment(CONFIG, [*SHORT, *rest]), build_tokenizer(clips)
+    batches = HandBatches(run, clips, tokenizer, moments=8)
+    assert batches[3].pose_features.shape[:2] == (32, 8)
+    batch = batches[4]
+    rows, letters, named, _ = batch.marks.unbind(dim=1)
+    prepared = prepare_letters(run, clips, tokenizer, open_accelerator(run, cpu=True))
+    tower = prepared.model.eval().pose_tower
+    served = embed_clips(prepared.model, [clips[row].features for row in rows])
+    with torch.no_grad():
+        pooled = functional.normalize(tower.encode_readings(batch.pose_features), dim=-1)
+    torch.testing.assert_close(pooled, functional.normalize(torch.from_numpy(served), dim=-1), rtol=1e-4, atol=1e-5)
+    targets = batches.targets(batch.marks)
+    shared = (letters[:, None] == letters) & (rows[:, None] != rows)
+    assert set(targets[shared & named.bool()[:, None]].tolist()) <= {0.25}
+    parts = [HandBatches(run, clips, tokenizer, moments=8, process_index=i, process_count=2)[4] for i in range(2)]
+    assert torch.equal(torch.cat([part.pose_features for part in parts]), batch.pose_features)
 
 
 def test_other_models_cannot_read_hands(clips):

@@ -24,6 +24,7 @@ RECIPE = {
     "model": {"dropout": 0.2, "projection": "l2"},
     "loss": {"learn_scale": True, "temperature": 0.1},
     "batch": {"chunk": 3},
+    "rest": {"tower": "pose", "after": 7},
     "save_every": 3,
     "validation": {"every": 4},
 }

@@ -12,6 +12,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from engine.settings import EngineSettings
+from models.catalog import load_catalog
+from models.errors import ModelsError
+from models.registry import default_model
+from models.weights import WeightsFolder
 
 log = logging.getLogger(__name__)
 # A process that ends within this many seconds of its start is started again ever more slowly, up to the longest pause.
@@ -102,7 +106,7 @@ class EngineSupervisor(ProcessSupervisor):
 
     def __init__(self, settings: EngineSettings, *, name: str = "engine", drain_s: float = 30.0) -> None:
         super().__init__(name, drain_s=drain_s)
-        self._settings = settings
+        self._settings = replace(settings, default_model=_decided_default(settings))
         self.address = f"ipc://{self.socket_path}"
         self._record = self._directory / "loaded"
 
@@ -117,6 +121,15 @@ class EngineSupervisor(ProcessSupervisor):
         except OSError:
             had = []
         return tuple(dict.fromkeys([*self._settings.preload, *had]))
+
+
+def _decided_default(settings: EngineSettings) -> str | None:
+    """The default model as the first start finds it: weights that come later must not change it at a crash."""
+    try:
+        catalog = load_catalog(settings.configs_dir, settings.weights_dir)
+        return default_model(catalog, WeightsFolder(settings.weights_dir), wanted=settings.default_model)
+    except ModelsError:
+        return settings.default_model  # the engine says what is wrong
 
 
 def command_line(settings: EngineSettings) -> list[str]:

@@ -69,6 +69,22 @@ def test_settings_survive_the_command_line(tmp_path: Path) -> None:
     assert options.address == "ipc:///x"
 
 
+def test_weights_that_come_later_do_not_change_the_default_at_a_crash(tmp_path: Path) -> None:
+    (tmp_path / "tokenizers" / "bert-base-cased").mkdir(parents=True)
+    (tmp_path / "tokenizers" / "bert-base-cased" / "vocab.txt").touch()
+    supervisor = EngineSupervisor(EngineSettings(weights_dir=tmp_path))
+    before = supervisor._command()
+    (tmp_path / "default").mkdir()
+    (tmp_path / "default" / "model.safetensors").touch()
+    assert before[before.index("--default-model") + 1] == "fingerspelling"
+    assert supervisor._command() == before
+    later = EngineSupervisor(EngineSettings(weights_dir=tmp_path))
+    command = later._command()
+    assert command[command.index("--default-model") + 1] == "default"
+    supervisor.stop()
+    later.stop()
+
+
 def test_only_this_user_reaches_the_socket(supervisor: EngineSupervisor) -> None:
     directory = Path(supervisor.address.removeprefix("ipc://")).parent
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700

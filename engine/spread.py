@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.client import EngineClient
+from engine.exposition import merged
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 
 
@@ -24,8 +25,9 @@ class SpreadEngine:
         return self._first().statuses()
 
     def metrics(self) -> str:
-        """The counters of the first engine that is ready; each engine counts for itself."""
-        return self._first().metrics()
+        """The counters of all engines; several are told apart by the label `engine`, from 0 in the devices' order."""
+        pages = {str(number): client.metrics() for number, client in enumerate(self._clients)}
+        return merged(pages, "engine") if len(pages) > 1 else pages["0"]
 
     def readiness(self) -> Readiness:
         """Ready as long as one engine is."""

@@ -1,0 +1,33 @@
+"""Pages of counters of several processes as one page that Prometheus takes: each metric once, told apart by a label."""
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+
+def merged(pages: Mapping[str, str], label: str) -> str:
+    """Write pages in Prometheus' text format as one.
+
+    Args:
+        pages: by the value of the label that tells their samples apart.
+    """
+    families: dict[str, Metric] = {}
+    for value, page in pages.items():
+        for family in text_string_to_metric_families(page):
+            known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            for sample in family.samples:
+                known.samples.append(sample._replace(labels={label: value, **sample.labels}))
+    registry = CollectorRegistry()
+    registry.register(_Families(families))
+    return generate_latest(registry).decode()
+
+
+class _Families(Collector):
+    def __init__(self, families: Mapping[str, Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families.values()

@@ -51,8 +51,8 @@ def standardize(values: Floats, missing: npt.NDArray[np.bool_], selection: Selec
     """Subtract Spreadthesign's mean from each number of `hands_from_wrists` and divide by its standard deviation.
 
     They are pose-anonymization's, counted on the same data as sign-vq's own. Compared at six points of arms, shoulders
-    and hips, means differ by up to half a standard deviation, and deviations by up to 14 % in x and y and 65 % in z; so
-    a model of these features and one of the authors' are not to be fed each other's.
+    and hips, means differ by up to half a standard deviation, and deviations by up to 14 % in x and y and 65 % in z:
+    weights that the authors trained on theirs would not fit these.
 
     Source: normalize_mean_std.
     """

@@ -161,7 +161,7 @@ def test_fine_tuning_goes_on_from_a_model(place):
     scratch = cases["signclip_asl/asl_citizen_scratch"]
     start = train(scratch, place, output=place / "runs" / "started")
     tuned = Case("signclip_asl/asl_citizen_finetune", scratch.build, scratch.dataset, scratch.root)
-    changes = (*NO_VALIDATION, f"start.model={start}", "steps=1", "optimizer.learning_rate=1.0e-12")
+    changes = (*NO_VALIDATION, f"start.model={start}", "steps=1", "optimizer.learning_rate=1.0e-12", "data.workers=1")
     model = train(tuned, place, *changes, output=place / "runs" / "tuned" / "model")
     before, after = (load_file(folder / "model.safetensors") for folder in (start, model))
     assert before.keys() == after.keys()

@@ -34,7 +34,7 @@ STEPS_SHOWN = 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train; the exit status: 0 done, 1 refused, 2 misspelt."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     torch.set_num_threads(options.threads)
     try:
         run = read_experiment(options.config, options.changes)
@@ -72,7 +72,10 @@ def run_experiment(run: Experiment, accelerator: Accelerator, *, quiet: bool = F
             # Not one more: the first step of a resumed run is not the run's first.
             bar.update(step + 1 - bar.n)
 
-        return train(run, prepared.model, prepared.sources, accelerator, files=files, report=show)
+        model = train(run, prepared.model, prepared.sources, accelerator, files=files, report=show)
+    if bar.n == 0 and accelerator.is_main_process:
+        print("the run was finished before; --restart begins anew")
+    return model
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("runs/crossvalidation"), help="folder for folds' ranks")
     parser.add_argument("--json", type=Path, help="results file that also gets the table")
     parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     torch.set_num_threads(arguments.threads)
     run = read_experiment(arguments.config, arguments.changes)
     partition = final_partition() if arguments.final else SPLITS

@@ -109,6 +109,10 @@ class HandBatches:
     ) -> None:
         if not isinstance(run.data, HandData) or run.steps is None:
             raise ExperimentError(f"{run.name}: data of kind hands and a number of steps are needed")
+        if run.rest is not None and run.data.resting.pairs % process_count:
+            raise ExperimentError(
+                f"data.resting.pairs {run.data.resting.pairs} is no multiple of {process_count} processes"
+            )
         self._data, self._size, self._seed = run.data, run.batch.size, run.seed
         self._settled_after = run.steps if run.rest is None else min(run.rest.after, run.steps)
         self._clips = LetterClips.load(clips)

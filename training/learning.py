@@ -55,6 +55,11 @@ class Learner:
         self.optimizer.step()
         return loss
 
+    @property
+    def learning_rate(self) -> float:
+        """Of the step that was just done."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def _stage(self, step: int) -> tuple[int, int]:
         # The step's number in its stage, and how many steps that has. Asked at every step, so a resumed run rests too.
         rest = self.run.rest

@@ -72,7 +72,7 @@ def train(
         loss = learner.learn(step, batch, sources.training.targets)
         progress.step = step + 1
         if files is not None:
-            files.note_step(step, loss, steps=steps)
+            files.note_step(progress, learner, loss)
         if report is not None:
             report(step, loss)
         last = progress.step == steps

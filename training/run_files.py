@@ -10,7 +10,6 @@ from torch import Tensor
 from training.experiment import Experiment
 from training.learning import Learner
 from training.model_folder import record_sizes, write_config, write_weights
-from training.optimization import learning_rate
 from training.run_logs import RunLogs
 from training.run_state import Progress, load_state, save_state
 
@@ -50,17 +49,16 @@ class RunFiles:
             self._logs = RunLogs(self._run.logs_folder, start=progress.step)
         return progress
 
-    def note_step(self, step: int, loss: Tensor, *, steps: int) -> None:
-        """Log a step, counted from 0, of a run of so many."""
+    def note_step(self, progress: Progress, learner: Learner, loss: Tensor) -> None:
+        """Log the step that was just done."""
         if self._logs is not None:
-            self._logs.add_step(step + 1, loss, learning_rate(step, steps, self._run.optimizer))
+            self._logs.add_step(progress.step, loss, learner.learning_rate)
 
     def note_validation(self, progress: Progress, learner: Learner, figures: dict[str, float]) -> None:
         """Log figures, and keep the weights if they are the best so far."""
         if self._logs is None:
             return
         self._logs.add_validation(progress.step, figures)
-        progress.figures = figures
         value = _value(figures, self._run.validation.best)
         if progress.best_value is None or value > progress.best_value:
             progress.best_step, progress.best_value = progress.step, value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,11 @@ class Progress:
         step: steps done.
         best_step: after how many the best weights so far were written; None: none yet.
         best_value: what they reached; the higher, the better.
-        figures: of the last validation.
     """
 
     step: int = 0
     best_step: int | None = None
     best_value: float | None = None
-    figures: dict[str, float] = field(default_factory=dict)
 
 
 def save_state(folder: Path, run: Experiment, progress: Progress, learned: dict[str, Any]) -> None:

@@ -97,6 +97,12 @@ def test_while_poses_rest_clips_are_what_is_served(clips):
     assert torch.equal(torch.cat([part.pose_features for part in parts]), batch.pose_features)
 
 
+def test_pairs_that_processes_cannot_share_are_refused(clips):
+    run = read_experiment(CONFIG, [*SHORT, "rest={tower: pose, after: 4}", "data.resting.pairs=7"])
+    with pytest.raises(ExperimentError, match=r"resting\.pairs 7 is no multiple of 2 processes"):
+        HandBatches(run, clips, build_tokenizer(clips), moments=8, process_count=2)
+
+
 def test_other_models_cannot_read_hands(clips):
     changes = ["model={base: default, pose_tower: {layers: 1}, text_tower: {layers: 1}}", "record=x"]
     run = read_experiment(CONFIG, changes)
@@ -111,7 +117,7 @@ def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
     config = tmp_path / "fingerspelling.yaml"
     config.write_text((CONFIGS / "fingerspelling.yaml").read_text())
     places = [f"output={tmp_path}/weights", f"logs={tmp_path}/logs", f"record={config}"]
-    assert command.main([str(CONFIG), *SHORT, *places, "steps=4", "--cpu"]) == 0
+    assert command.main([str(CONFIG), *SHORT, "--cpu", *places, "steps=4"]) == 0
     assert "text to pose R@1" in capsys.readouterr().out
     written = load_catalog(tmp_path)["fingerspelling"]
     expected, tokenizer, _ = _train(clips, "steps=4")

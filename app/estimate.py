@@ -21,6 +21,7 @@ from app.services import services
 from app.telemetry import record
 from app.vectors import json_answer
 from engine.errors import EngineError
+from estimators.interface import Progress
 from poses.errors import PoseError
 from poses.estimates import Estimate
 from poses.video_errors import EstimatorError, VideoError
@@ -46,7 +47,8 @@ _LINE_S = 0.25
         "as one raw video/* body with the options in the query. One video is answered with the bytes of its .pose "
         "file, and with what was read of it in X-SignCLIP-Video and X-SignCLIP-Quality; several, or Accept: "
         "application/json, with JSON. With Accept: application/x-ndjson, lines with index, frames_done and "
-        "frames_total come first, then the JSON answer, or the problem, as the last line.",
+        "frames_total (null where the video does not say) come first, then the JSON answer, or the problem, as the "
+        "last line.",
     )
 )
 @admitted_with_videos
@@ -113,16 +115,26 @@ def _file(item: dict[str, Any]) -> Response:
     return response
 
 
+def _line(event: Progress) -> bytes:
+    line = {"index": event.index, "frames_done": event.done, "frames_total": event.total}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def _lines(estimation: Estimation, answer: Callable[[], dict[str, Any]]) -> Iterator[bytes]:
     """Lines of progress, then the answer or the problem; the status is out before either is known."""
     told: dict[int, float] = {}
+    untold: dict[int, Progress] = {}
     try:
         for event in estimation.events():
             now = time.monotonic()
             if event.done == event.total or now - told.get(event.index, 0.0) >= _LINE_S:
                 told[event.index] = now
-                line = {"index": event.index, "frames_done": event.done, "frames_total": event.total}
-                yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+                untold.pop(event.index, None)
+                yield _line(event)
+            else:
+                untold[event.index] = event
+        # Recordings of browsers do not say how long they are, and others err: nobody knew which frame was the last.
+        yield from map(_line, untold.values())
         yield orjson.dumps(answer(), option=orjson.OPT_APPEND_NEWLINE)
     except (RequestError, EngineError, PoseError, VideoError, EstimatorError) as error:
         yield problems.problem_response(error).get_data() + b"\n"

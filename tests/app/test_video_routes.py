@@ -34,11 +34,13 @@ class FakeEstimators:
         refusal: raised by every begin.
         failure: raised in the middle of every request.
         hold: events wait for it.
+        total: frames that videos say they have.
     """
 
     refusal: Exception | None = None
     failure: Exception | None = None
     hold: threading.Event | None = None
+    total: int | None = 2
     entered: threading.Event = field(default_factory=threading.Event)
     requests: list[EstimateRequest] = field(default_factory=list)
     closed: int = 0
@@ -75,13 +77,13 @@ class FakeWork:
 
     def events(self, is_gone: Callable[[], bool] | None = None) -> Iterator[Event]:
         for index, video in enumerate(self.request.videos):
-            yield Progress(index, 1, 2)
+            yield Progress(index, 1, self.estimators.total)
             if self.estimators.hold is not None:
                 self.estimators.entered.set()
                 assert self.estimators.hold.wait(30)
             if self.estimators.failure is not None:
                 raise self.estimators.failure
-            yield Progress(index, 2, 2)
+            yield Progress(index, 2, self.estimators.total)
             yield Finished(index, self.estimators.outcome(video))  # type: ignore[arg-type]
 
     def close(self) -> None:
@@ -280,6 +282,19 @@ def test_several_poses_are_json(client, pose_bytes):
     assert refused.json["errors"][0]["pointer"] == "/video"
 
 
+@pytest.mark.parametrize("total", [None, 3])
+def test_the_last_line_of_progress_has_every_frame_whatever_the_video_says(client, estimators, total):
+    estimators.total = total
+    body = {"video": [b64(b"ase_A")] * 2}
+    with client.post("/api/pose", json=body, headers={"Accept": "application/x-ndjson"}) as answer:
+        *told, last = map(json.loads, answer.data.splitlines())
+    assert len(last["poses"]) == 2
+    for index in (0, 1):
+        lines = [line for line in told if line["index"] == index]
+        assert [line["frames_done"] for line in lines] == [1, 2]
+        assert {line["frames_total"] for line in lines} == {total}
+
+
 def test_progress_comes_as_lines_before_the_answer(client, pose_bytes, estimators):
     def lines(video: bytes) -> list[dict]:
         headers = {"Accept": "application/x-ndjson"}
@@ -364,7 +379,7 @@ def test_answers_are_as_described(client):
 
 def test_a_real_video_becomes_its_vector(app_settings, engine):
     """Without gunicorn, the estimators run under this very process."""
-    from tests.poses.make_videos import clip, corner, encode
+    from tests.poses.make_videos import clip, corner, encode, recorded
 
     application = create_app(app_settings.model_copy(update={"video_workers": 1}), engine)
     try:
@@ -375,6 +390,17 @@ def test_a_real_video_becomes_its_vector(app_settings, engine):
         expected = client.post("/api/embed/pose", data=pose.data, content_type="application/octet-stream").json
         answer = client.post("/api/embed/video", data=video, content_type="video/mp4").json
         assert answer["embeddings"] == expected["embeddings"]
+        lines = client.post(
+            "/api/pose",
+            data=recorded([0, 31, 70, 97, 133, 171], sound=True),
+            content_type="video/webm;codecs=vp8,opus",
+            headers={"Accept": "application/x-ndjson"},
+        )
+        *told, last = map(json.loads, lines.data.splitlines())
+        assert (told[-1]["frames_done"], told[-1]["frames_total"]) == (6, None)
+        assert last["poses"][0]["video"]["frames"] == 6
+        browser = client.post("/api/embed/video", data=recorded([0, 31, 70, 97]), content_type="video/webm;codecs=vp8")
+        assert len(browser.json["embeddings"]) == 1
         empty = client.post("/api/embed/video", data=encode(corner(4, 96, 96)), content_type="video/mp4")
         assert (empty.status_code, empty.json["code"]) == (422, "video_nobody_in_view")
     finally:

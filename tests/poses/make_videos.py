@@ -84,6 +84,32 @@ def clip(frames: int = 12, *, seed: int = 0, **options: Any) -> bytes:
     return encode(moving(frames, seed=seed), **options)
 
 
+def recorded(times: Sequence[int], *, codec: str = "libvpx", sound: bool = False) -> bytes:
+    """A WebM as MediaRecorder of a browser makes it: live, so that no length, rate or index stands in it.
+
+    Args:
+        times: of the frames, in thousandths of a second, as uneven as a camera's are.
+    """
+    file = io.BytesIO()
+    with av.open(file, "w", format="webm", container_options={"live": "1"}) as output:
+        stream: Any = output.add_stream(codec, rate=30, options={"deadline": "realtime", "cpu-used": "8"})
+        stream.width = stream.height = 192
+        stream.codec_context.time_base = Fraction(1, 1000)
+        voice: Any = output.add_stream("libopus", rate=48000, layout="mono") if sound else None
+        for time, picture in zip(times, moving(len(times)), strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            output.mux(stream.encode(frame))
+            if sound:
+                silence = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), format="flt", layout="mono")
+                silence.sample_rate, silence.pts, silence.time_base = 48000, time * 48, Fraction(1, 48000)
+                output.mux(voice.encode(silence))
+        for track in (stream, voice) if sound else (stream,):
+            output.mux(track.encode(None))
+    # The encoder notes the duration of a frame (DefaultDuration), which browsers do not; padding takes its place.
+    return file.getvalue().replace(b"\x23\xe3\x83\x84", b"\xec\x86\x00\x00")
+
+
 def fast_start(frames: int = 60) -> bytes:
     """A clip whose index comes first, so that its beginning alone can be read."""
     # The index is moved by writing the file anew, which needs a file on a disk.

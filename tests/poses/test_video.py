@@ -28,7 +28,7 @@ from poses.video_errors import (
     VideoUnreadableError,
     video_error,
 )
-from tests.poses.make_videos import clip, corner, encode, fast_start, gif_canvas, moving, person
+from tests.poses.make_videos import clip, corner, encode, fast_start, gif_canvas, moving, person, recorded
 
 FAST_AV1 = {"preset": "12", "svtav1-params": "lp=1"}
 LIMITS = VideoLimits()
@@ -132,6 +132,17 @@ def test_a_length_that_nothing_declares_is_counted() -> None:
         read(data, replace(LIMITS, max_seconds=0.5))
     with pytest.raises(TooManyFramesError, match="more than 20 frames"):
         read(data, replace(LIMITS, max_frames=20))
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+@pytest.mark.parametrize("sound", [False, True])
+def test_a_browsers_recording_is_read_though_it_says_nothing_of_its_length(codec: str, sound: bool) -> None:
+    data = recorded([0, 1, 30, 71, 97, 140, 160, 202, 240], codec=codec, sound=sound)
+    with VideoReader(data) as reader:
+        assert reader.declared_frames is None
+    frames, facts = read(data)
+    assert (len(frames), facts.frames, facts.width) == (9, 9, 192)
+    assert facts.fps == pytest.approx(8 / 0.24, rel=0.1)
 
 
 def test_what_is_declared_is_refused_before_it_is_decoded() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from synthetic_pairs import PairBatches, tiny_model, tiny_run
 from torch.nn import functional
 
@@ -136,6 +138,22 @@ def test_frozen_tower_and_chunks_agree(tmp_path):
     whole = _gradients(tiny_run(tmp_path, model=NO_DROPOUT, start=start))
     chunked = _gradients(tiny_run(tmp_path, model=NO_DROPOUT, start=start, batch={"chunk": 3}))
     _assert_close(chunked[1], whole[1])
+
+
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_scaling_for_half_precision_leaves_the_gradients(tmp_path, chunk):
+    """As on a GPU with fp16; a CPU has no use for the scaler, but has one."""
+    run = tiny_run(tmp_path, model=NO_DROPOUT, batch={"chunk": chunk}, optimizer={"clip_norm": 100.0})
+    _, expected = _gradients(tiny_run(tmp_path, model=NO_DROPOUT))
+    AcceleratorState._reset_state()
+    accelerator = Accelerator(cpu=True, mixed_precision="fp16")
+    accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu", init_scale=1024.0)
+    learner, batches = Learner(run, tiny_model(run.model), accelerator, steps=run.steps), PairBatches()
+    learner.learn(3, batches[3], batches.targets)
+    gradients = {name: parameter.grad for name, parameter in learner.contrast.named_parameters()}
+    found, wanted = (torch.cat([g.flatten() for g in each.values() if g is not None]) for each in (gradients, expected))
+    assert (found - wanted).norm() < 0.02 * wanted.norm()
+    assert learner.state()["scaler"]["scale"] == 1024.0
 
 
 PROCESS = """

@@ -130,6 +130,20 @@ def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "logs" / "steps.csv").is_file()
 
 
+def test_command_goes_on_or_begins_anew(clips, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("training.preparation.read_lexicon", lambda: clips)
+    monkeypatch.setattr(command, "read_lexicon", lambda: clips)
+    places = [f"output={tmp_path}/letters", "logs=null", "record=null", "save_every=2", "steps=3", "rest=null"]
+    asked = [str(CONFIG), *SHORT, *places, "--cpu"]
+    for more, finished in (([], False), ([], True), (["--restart"], False)):
+        assert command.main([*asked, *more]) == 0
+        assert ("was finished before" in capsys.readouterr().out) == finished
+    assert command.main([*asked, "seed=1"]) == 1
+    assert "another seed" in capsys.readouterr().err
+    # A folder of its own gets a configuration of its own.
+    assert load_catalog(weights=tmp_path)["letters"].pose_frontend == "hand_geometry"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [(["stepz=3"], "no setting stepz"), (["precision=fp16"], "precision fp16"), (["model.base=x"], "no model 'x'")],

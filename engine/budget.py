@@ -2,8 +2,8 @@
 
 from engine.queue import Group
 
-# Batches this small measure overhead rather than speed.
-_SMALLEST_TOKENS, _LARGEST_TOKENS = 128, 262_144
+# Batches smaller than this measure overhead, and a model's first ones how long its weights take from the disk.
+SMALLEST_TOKENS, _LARGEST_TOKENS = 128, 262_144
 # Weight of the newest batch in the running rate: noise of one batch moves the budget little, ten batches turn it.
 _NEWEST = 0.2
 
@@ -31,13 +31,19 @@ class BatchBudget:
         rate = self._rates.get(group)
         if rate is None:
             return self._first
-        return int(min(_LARGEST_TOKENS, max(_SMALLEST_TOKENS, rate * self._target_s)))
+        return int(min(_LARGEST_TOKENS, max(SMALLEST_TOKENS, rate * self._target_s)))
 
     def observe(self, group: Group, *, tokens: int, seconds: float) -> None:
-        """Learn from a batch of `tokens` padded positions, unless it was both small and quick: that says little."""
-        small = tokens < max(_SMALLEST_TOKENS, self.tokens(group) // 4)
-        if seconds <= 0 or (small and seconds < self._target_s / 2):
+        """Learn from a batch of `tokens` padded positions.
+
+        A small one can only be slower than the device is: it may raise the rate, and lowers it only where it took long.
+        """
+        if seconds <= 0:
             return
         rate = tokens / seconds
         known = self._rates.get(group)
+        if known is None or rate <= known:
+            quick = tokens < self.tokens(group) // 4 and seconds < self._target_s / 2
+            if tokens < SMALLEST_TOKENS or quick:
+                return
         self._rates[group] = rate if known is None else known + _NEWEST * (rate - known)

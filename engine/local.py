@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.batcher import Batcher
-from engine.budget import BatchBudget
+from engine.budget import SMALLEST_TOKENS, BatchBudget
 from engine.cache import TextCache
 from engine.errors import EngineError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.metrics import EngineMetrics
-from engine.queue import Ticket
+from engine.queue import SPECIAL_POSITIONS, Ticket
 from engine.settings import BATCH_TOKENS, EngineSettings
 from engine.waiting import Deliver, wait_for
 from models.backends.choice import choose_device, choose_dtype, make_backend
@@ -209,22 +209,26 @@ class LocalEngine:
         """Run batches of a real size, so that the budget knows the device's rate before the first request comes."""
         if self.settings.batch_tokens is not None:
             return
-        for tower, items in warm_up_items(model.config, model.tokenizer.vocab_size).items():
+        # On a CPU a batch of this size is a fifth of a second and as fast a token as any; a GPU takes more at once.
+        positions = SMALLEST_TOKENS if model.backend.device == "cpu" else BATCH_TOKENS
+        for tower, items in warm_up_items(model.config, model.tokenizer.vocab_size, positions=positions).items():
             # Twice: the first batch of a shape also pays for preparing its kernels.
             for _ in range(2):
                 self.embed(EmbedRequest(model.config.name, tower, items()))  # type: ignore[arg-type]
 
 
-def warm_up_items(config: ModelConfig, vocab_size: int) -> Mapping[str, Callable[[], list[npt.NDArray[Any]]]]:
-    """Makers of about BATCH_TOKENS positions of random texts and clips, never the same twice: the cache knows none."""
+def warm_up_items(
+    config: ModelConfig, vocab_size: int, *, positions: int
+) -> Mapping[str, Callable[[], list[npt.NDArray[Any]]]]:
+    """Makers of that many positions of random texts and clips, never the same twice: the cache knows none."""
     generator = np.random.default_rng()
-    tokens, frames = min(8, config.max_tokens - 1), min(64, config.max_frames)
+    tokens, frames = min(8, config.max_tokens - 1), min(64 - SPECIAL_POSITIONS, config.max_frames)
 
     def texts() -> list[npt.NDArray[Any]]:
-        return list(generator.integers(0, vocab_size, (BATCH_TOKENS // tokens, tokens), dtype=np.int32))
+        return list(generator.integers(0, vocab_size, (positions // tokens, tokens), dtype=np.int32))
 
     def clips() -> list[npt.NDArray[Any]]:
-        shape = (BATCH_TOKENS // (frames + 2), frames, config.feature_dim)
+        shape = (positions // (frames + SPECIAL_POSITIONS), frames, config.feature_dim)
         return list(generator.standard_normal(shape, dtype=np.float32))
 
     return {"text": texts, "pose": clips}

@@ -24,6 +24,21 @@ def test_small_quick_batches_teach_nothing() -> None:
     assert learning.tokens(GROUP) == 1000
 
 
+def test_a_models_first_item_from_a_cold_disk_teaches_nothing() -> None:
+    learning = budget()
+    learning.observe(GROUP, tokens=3, seconds=0.2)
+    assert learning.tokens(GROUP) == 512
+
+
+def test_single_clips_lift_a_budget_that_only_they_fit_into() -> None:
+    learning = budget()
+    learning.observe(GROUP, tokens=128, seconds=0.35)  # the first batch of its shape
+    assert learning.tokens(GROUP) == 128
+    for _ in range(20):
+        learning.observe(GROUP, tokens=75, seconds=0.083)
+    assert 210 < learning.tokens(GROUP) <= 225
+
+
 def test_a_budget_that_grew_too_large_shrinks_again() -> None:
     learning = budget()
     learning.observe(GROUP, tokens=100_000, seconds=0.25)

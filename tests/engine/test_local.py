@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from engine import local
+from engine.budget import SMALLEST_TOKENS
 from engine.errors import EngineStoppedError
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
@@ -270,3 +271,10 @@ class TestClose:
         engine.close()
         left = set(threading.enumerate()) - before
         assert not [thread.name for thread in left if thread.name.startswith("engine-")]
+
+
+def test_a_warm_up_is_as_large_as_it_counts(tiny_model: EmbeddingModel) -> None:
+    for tower, make in local.warm_up_items(tiny_model.config, 100, positions=SMALLEST_TOKENS).items():
+        first, second = make(), make()
+        assert sum(len(item) + (2 if tower == "pose" else 0) for item in first) == SMALLEST_TOKENS
+        assert not np.array_equal(first, second)

@@ -201,6 +201,9 @@ def build_experiment(values: Mapping[str, Any], *, where: str) -> Experiment:
     model, start = values.get("model") or {}, values.get("start") or {}
     if not isinstance(model, Mapping) or not isinstance(start, Mapping):
         raise ExperimentError(f"{where}: model and start are mappings")
+    for setting, named in (("model.base", model.get("base")), ("start.model", start.get("model"))):
+        if not isinstance(named, str | None):
+            raise ExperimentError(f"{where}: {setting} is {named!r}, which names no model")
     name = str(values.get("name"))
     output = str(values.get("output", Experiment.model_fields["output"].default)).replace("{name}", name)
     complete = complete_model(model, start=start.get("model"), name=Path(output).name, experiment=name)

@@ -66,7 +66,7 @@ def train(
     learner = Learner(run, model, accelerator, steps=steps)
     progress = Progress() if files is None else files.begin(learner)
     remaining = range(progress.step, steps)
-    loader = open_loader(sources.training, remaining, workers=sources.workers)
+    loader = open_loader(sources.training, remaining, workers=sources.workers, device=accelerator.device)
     every = run.validation.every or sources.training.steps_per_epoch
     for step, batch in zip(remaining, loader, strict=True):
         loss = learner.learn(step, batch, sources.training.targets)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from transformers import BertModel
+from transformers.utils import logging
 
 from models.architecture import POSE_CLS, POSE_SEP, SignClip
 from models.catalog import ModelConfig
@@ -106,11 +107,22 @@ def _continued(run: Experiment, name: str, vocab_size: int) -> SignClip:
 
 
 def _read_bert(name: str) -> BertModel:
+    verbosity = logging.get_verbosity()
+    # It would tell at length that pooler and word prediction, which no tower has, are left out.
+    logging.set_verbosity_error()
     try:
-        # Eager reading in float32: some files on the hub are stored in half of it.
-        return BertModel.from_pretrained(name, add_pooling_layer=False, dtype=torch.float32)
+        # In float32: some files on the hub are stored in half of it.
+        bert, report = BertModel.from_pretrained(
+            name, add_pooling_layer=False, dtype=torch.float32, output_loading_info=True
+        )
     except (OSError, ValueError) as error:
         raise ExperimentError(f"{name} holds no BERT to start from: {error}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+    if missing := sorted(report["missing_keys"]):
+        # transformers would leave them to chance.
+        raise ExperimentError(f"{name} holds no whole BERT: {len(missing)} tensors are missing, such as {missing[0]}")
+    return bert
 
 
 def _start_pose(model: SignClip, bert: BertModel, name: str, rows: dict[int, int]) -> None:

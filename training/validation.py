@@ -29,7 +29,7 @@ def validate(learner: Learner, batches: ValidationBatches, *, workers: int = 0) 
     """
     accelerator = learner.accelerator
     mine = range(accelerator.process_index, len(batches), accelerator.num_processes)
-    loader = open_loader(batches, mine, workers=workers)
+    loader = open_loader(batches, mine, workers=workers, device=accelerator.device)
     learner.contrast.eval()
     found = [(index, *_embed(learner, batch)) for index, batch in zip(mine, loader, strict=True)]
     learner.contrast.train()
@@ -44,8 +44,8 @@ def validate(learner: Learner, batches: ValidationBatches, *, workers: int = 0) 
     )
 
 
-def open_loader(source: object, indices: range, *, workers: int) -> DataLoader[Batch]:
-    """Read batches by their numbers, ahead of whoever takes them if there are workers."""
+def open_loader(source: object, indices: range, *, workers: int, device: torch.device) -> DataLoader[Batch]:
+    """Read batches by their numbers, for a device, ahead of whoever takes them if there are workers."""
     return DataLoader(
         source,  # type: ignore[arg-type]
         batch_size=None,
@@ -53,7 +53,7 @@ def open_loader(source: object, indices: range, *, workers: int) -> DataLoader[B
         num_workers=workers,
         # A fork would copy locks that this process's threads hold.
         multiprocessing_context="spawn" if workers else None,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=device.type == "cuda",
         # A loader draws a seed for its workers when it starts; from here, not from what dropout draws from.
         generator=torch.Generator(),
     )

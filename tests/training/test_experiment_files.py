@@ -112,6 +112,8 @@ def test_changes_from_the_command_line():
         ("start.freeze=[text, pose]", "both towers are frozen"),
         ("start.freeze=[feet]", "start.freeze"),
         ("model.layers=3", "there is no setting model.layers"),
+        ("model.base=no", "model.base is False, which names no model"),
+        ("start.model=3", "start.model is 3, which names no model"),
         ("model=3", "model and start are mappings"),
         ("record=null", "would be served as fingerspelling, which is another model"),
         ("seed=[", "seed=.* is no YAML"),

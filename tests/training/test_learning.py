@@ -9,12 +9,13 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from synthetic_pairs import PairBatches, tiny_model, tiny_run
+from synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from torch.nn import functional
 
 from training.learning import Learner
 from training.preparation import open_accelerator
 from training.seeds import DROPOUT, derive_seed
+from training.validation import validate
 
 ROOT = Path(__file__).parents[2]
 NO_DROPOUT = {"dropout": 0.0}
@@ -160,9 +161,10 @@ PROCESS = """
 import sys
 from pathlib import Path
 import torch
-from synthetic_pairs import PairBatches, tiny_model, tiny_run
+from synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from training.learning import Learner
 from training.preparation import open_accelerator
+from training.validation import validate
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
@@ -180,7 +182,7 @@ for chunk in (None, 3):
     batches = PairBatches(process_index=accelerator.process_index, process_count=2)
     loss = learner.find_gradients(3, batches[3], batches.targets)
     gradients = {name: parameter.grad for name, parameter in learner.contrast.named_parameters()}
-    found[str(chunk)] = {"loss": loss, "gradients": gradients}
+    found[str(chunk)] = {"loss": loss, "gradients": gradients, "figures": validate(learner, HeldPairs())}
 torch.save(found, folder / f"{accelerator.process_index}.pt")
 accelerator.end_training()
 """
@@ -194,14 +196,16 @@ def test_two_processes_are_one_with_the_joint_batch(tmp_path):
     done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
-    loss, gradients = _gradients(
-        tiny_run(tmp_path, model={"dropout": 0.0, "projection": "l2"}, loss={"learn_scale": True, "temperature": 0.1})
-    )
+    run = tiny_run(tmp_path, model={"dropout": 0.0, "projection": "l2"}, loss={"learn_scale": True, "temperature": 0.1})
+    loss, gradients = _gradients(run)
+    figures = validate(_learner(run), HeldPairs())
     for process in range(2):
         found = torch.load(tmp_path / f"{process}.pt", weights_only=True)
         for chunk in ("None", "3"):
             assert float(found[chunk]["loss"]) == pytest.approx(loss.item(), rel=1e-6)
             _assert_close(found[chunk]["gradients"], gradients)
+            # The main process tells them, of everyone's clips.
+            assert found[chunk]["figures"] == (pytest.approx(figures, rel=1e-5) if process == 0 else None)
 
 
 @pytest.mark.parametrize("tower", ["text", "pose"])

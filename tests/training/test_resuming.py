@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from synthetic_pairs import PairBatches, tiny_model, tiny_run
+from synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training.experiment import ExperimentError
@@ -34,16 +34,6 @@ class KilledError(Exception):
     """Stands for whatever ends a process."""
 
 
-class Held:
-    """Two batches to validate on."""
-
-    def __len__(self):
-        return 2
-
-    def __getitem__(self, index):
-        return PairBatches()[500 + index]
-
-
 def _run(folder, *, dies_after=None, run=None):
     run = run or tiny_run(folder, **RECIPE)
 
@@ -52,7 +42,7 @@ def _run(folder, *, dies_after=None, run=None):
             raise KilledError
 
     files = RunFiles(run, lambda _: None)
-    sources = Sources(PairBatches(), Held())
+    sources = Sources(PairBatches(), HeldPairs())
     return train(run, tiny_model(run.model), sources, open_accelerator(run, cpu=True), files=files, report=report)
 
 

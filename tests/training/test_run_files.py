@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 import torch
-from synthetic_pairs import PairBatches, tiny_model, tiny_run
+from synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
@@ -24,17 +24,6 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz<>"]
 
 BOLD = {"learning_rate": 1.0, "warmup": 8}
 """Steps that help at first and then overshoot."""
-
-
-class Held:
-    """Batches to validate on; the last one is smaller, and some texts stand twice."""
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, index):
-        batch = PairBatches()[700 + index // 2]
-        return batch if index < 2 else batch.rows(slice(0, 3))
 
 
 def _train(tmp_path, *, held=None, **changes):
@@ -79,7 +68,7 @@ def test_the_service_loads_what_was_trained(tmp_path, changes):
 
 
 def test_best_weights_are_kept(tmp_path):
-    run, last = _train(tmp_path, held=Held(), validation={"every": 2}, optimizer=BOLD)
+    run, last = _train(tmp_path, held=HeldPairs(), validation={"every": 2}, optimizer=BOLD)
     with (run.logs_folder / "validation.csv").open(newline="") as file:
         losses = {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file)}
     best = min(losses, key=losses.get)
@@ -92,7 +81,7 @@ def test_best_weights_are_kept(tmp_path):
 
 def test_last_weights_are_kept_if_asked_for(tmp_path):
     changes = {"validation": {"every": 2, "keep": "last"}, "optimizer": BOLD}
-    run, last = _train(tmp_path, held=Held(), **changes)
+    run, last = _train(tmp_path, held=HeldPairs(), **changes)
     kept = load_model(run.output_folder / "model.safetensors", run.model).state_dict()
     assert all(torch.equal(tensor, kept[name]) for name, tensor in last.state_dict().items())
 
@@ -100,7 +89,7 @@ def test_last_weights_are_kept_if_asked_for(tmp_path):
 def _validation_loss(run, model):
     total = 0.0
     for index in range(3):
-        batch = Held()[index]
+        batch = HeldPairs()[index]
         with torch.no_grad():
             poses = model.encode_pose(batch.pose_features, batch.frame_mask)
             texts = model.encode_text(batch.input_ids, batch.attention_mask)
@@ -113,10 +102,10 @@ def _validation_loss(run, model):
 def test_validation_is_evaluations_search(tmp_path):
     run = tiny_run(tmp_path)
     learner = Learner(run, tiny_model(run.model), open_accelerator(run, cpu=True), steps=12)
-    figures = validate(learner, Held())
+    figures = validate(learner, HeldPairs())
     assert learner.contrast.training
     model = tiny_model(run.model).eval()
-    batches = [Held()[index] for index in range(3)]
+    batches = [HeldPairs()[index] for index in range(3)]
     with torch.no_grad():
         poses = torch.cat([model.encode_pose(batch.pose_features, batch.frame_mask) for batch in batches])
         texts = torch.cat([model.encode_text(batch.input_ids, batch.attention_mask) for batch in batches])

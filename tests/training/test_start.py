@@ -1,9 +1,12 @@
 """The weights that training starts from."""
 
+import shutil
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from synthetic_pairs import MODEL, tiny_model, tiny_run
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertForPreTraining
 
 from models.errors import UnknownModelError
 from training.experiment import ExperimentError
@@ -26,9 +29,19 @@ def bert(tmp_path_factory):
         max_position_embeddings=20,
     )
     folder = tmp_path_factory.mktemp("bert")
-    model = BertModel(config)
+    model = BertForPreTraining(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_()
     model.save_pretrained(folder)
-    return folder, model.state_dict()
+    # Released files call a norm's numbers gamma and beta, and hold what only pretraining needs.
+    tensors = load_file(folder / "model.safetensors")
+    renamed = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in tensors.items()
+    }
+    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder, model.bert.state_dict()
 
 
 @pytest.fixture
@@ -94,6 +107,16 @@ def test_one_tower_may_start_from_bert_alone(tmp_path, bert):
 def test_a_bert_that_does_not_fit_is_named(tmp_path, bert, model, message):
     run = tiny_run(tmp_path, model=model, start={"pose": str(bert[0])})
     with pytest.raises(ExperimentError, match=message):
+        build_model(run, **TOKENIZER)
+
+
+def test_a_bert_with_a_hole_is_named(tmp_path, bert):
+    shutil.copytree(bert[0], tmp_path / "bert")
+    tensors = load_file(tmp_path / "bert" / "model.safetensors")
+    del tensors["bert.encoder.layer.1.attention.self.query.weight"]
+    save_file(tensors, tmp_path / "bert" / "model.safetensors", metadata={"format": "pt"})
+    run = tiny_run(tmp_path, start={"text": str(tmp_path / "bert")})
+    with pytest.raises(ExperimentError, match=r"1 tensors are missing, such as encoder\.layer\.1"):
         build_model(run, **TOKENIZER)
 
 

@@ -77,7 +77,7 @@ class PairBatches:
 
 
 class HeldPairs:
-    """Batches to validate on: the first two are the same pairs, so that texts have two clips, and the last is smaller."""
+    """Batches to validate on: the first two are the same pairs, so texts have two clips, and the last is smaller."""
 
     def __len__(self) -> int:
         return 3

@@ -1,13 +1,17 @@
 """Every file of configs/experiments: it reads, its data fit its model, and it is on the page of experiments."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from corpora import feature_dim
 from corpora.registry import CORPORA
+from evaluation.__main__ import _parser as evaluation_parser
 from evaluation.tables import read_published
+from models.catalog import load_catalog
+from training.__main__ import _parser as training_parser
 from training.clip_batches import ClipData
 from training.experiment import EXPERIMENTS, read_experiment
 
@@ -67,6 +71,43 @@ def test_every_command_of_the_page_names_a_file_that_is_there():
     named = re.findall(r"configs/experiments/([A-Za-z0-9_./]+)\.yaml", PAGE)
     assert {name for name in named if name != "EXPERIMENT"} <= set(FILES)
     assert set(re.findall(r"--experiment ([a-z0-9_./]+)", PAGE)) <= set(read_published()) | set(FILES)
+
+
+COMMANDS = [
+    shlex.split(line.replace("\\\n", " "), comments=True)
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+    for line in re.findall(r"^ *(python -m (?:training|evaluation) (?:.*\\\n)*.*)$", block, flags=re.MULTILINE)
+]
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    """Models that are served, and where the runs put theirs."""
+    outputs = {str(read_experiment(file).output_folder) for file in FILES.values()}
+    return {*load_catalog(), *outputs, "weights/my_signs"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_commands_of_the_page_parse(command, evaluated):
+    module, arguments = command[2], command[3:]
+    if "EXPERIMENT" in " ".join(arguments):
+        return  # the pattern of the others
+    if module == "evaluation":
+        options = evaluation_parser().parse_args(arguments)
+        assert options.dataset in CORPORA
+        assert options.model in evaluated
+    else:
+        options = training_parser().parse_args(arguments)
+        read_experiment(EXPERIMENTS.parents[1] / options.config, options.changes)
+
+
+def test_there_are_commands_on_the_page():
+    assert len(COMMANDS) >= 14
+
+
+@pytest.mark.parametrize("change", sorted({*re.findall(r"`(\"?[a-z_.]+=[^`…]+)`", PAGE)} - {"key=value"}))
+def test_changes_that_the_page_names_are_settings(change):
+    read_experiment(FILES["own_data"], ["start.model=null", *shlex.split(change)])
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -18,7 +18,8 @@ from models.registry import default_model
 from models.weights import WeightsFolder
 
 log = logging.getLogger(__name__)
-# A process that ends within this many seconds of its start is started again ever more slowly, up to the longest pause.
+# A process that ends within this many seconds of its start, before it served, is started again ever more slowly, up to
+# the longest pause.
 HEALTHY_AFTER_S = 10.0
 LONGEST_PAUSE_S = 10.0
 
@@ -70,6 +71,10 @@ class ProcessSupervisor:
         """Arguments of Python that start the process; asked anew at every start."""
         raise NotImplementedError
 
+    def _served(self) -> bool:
+        """Whether the process that has ended was of use, however short its life: the next one need not wait."""
+        return False
+
     def _spawn(self) -> None:
         command = [sys.executable, *self._command(), "--parent", str(os.getpid())]
         # It counts for itself: counters in the web workers' directory would stand on their page twice, and its gauges
@@ -89,7 +94,7 @@ class ProcessSupervisor:
             code = process.wait()
             if self._stopping.is_set():
                 return
-            short = time.monotonic() - started < HEALTHY_AFTER_S
+            short = time.monotonic() - started < HEALTHY_AFTER_S and not self._served()
             pause = min(LONGEST_PAUSE_S, max(0.5, 2 * pause)) if short and pause else (0.1 if short else 0.0)
             log.error("%s ended and is started again", self._name, extra={"exit_code": code, "pause_s": pause})
             if self._stopping.wait(pause):
@@ -109,11 +114,22 @@ class EngineSupervisor(ProcessSupervisor):
         self._settings = replace(settings, default_model=_decided_default(settings))
         self.address = f"ipc://{self.socket_path}"
         self._record = self._directory / "loaded"
+        self._written_ns = 0
 
     def _command(self) -> list[str]:
+        self._written_ns = self._record_written_ns()
         settings = replace(self._settings, preload=self._models_it_had())
         command = ["-m", "engine", "--address", self.address, "--record", str(self._record)]
         return [*command, *command_line(settings)]
+
+    def _served(self) -> bool:
+        return self._record_written_ns() != self._written_ns  # an engine writes it once it is ready
+
+    def _record_written_ns(self) -> int:
+        try:
+            return self._record.stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def _models_it_had(self) -> tuple[str, ...]:
         try:

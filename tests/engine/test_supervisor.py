@@ -85,6 +85,42 @@ def test_weights_that_come_later_do_not_change_the_default_at_a_crash(tmp_path: 
     later.stop()
 
 
+class _Short(EngineSupervisor):
+    """Starts processes that end at once, after they were ready or before."""
+
+    def __init__(self, settings: EngineSettings, *, ready: bool) -> None:
+        super().__init__(settings)
+        self.ready, self.starts = ready, 0
+        self.often = threading.Event()
+
+    def _command(self) -> list[str]:
+        super()._command()
+        self.starts += 1
+        if self.starts == 8:
+            self.often.set()
+        program = f"open({str(self._record)!r}, 'w').write('tiny')" if self.ready else "pass"
+        return ["-S", "-c", program]
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_an_engine_that_served_is_back_at_once_and_one_that_cannot_start_is_not(
+    settings: EngineSettings, ready: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    supervisor = _Short(settings, ready=ready)
+
+    def wait(pause: float) -> bool:
+        pauses.append(pause)
+        return supervisor.often.is_set()
+
+    monkeypatch.setattr(supervisor._stopping, "wait", wait)
+    supervisor.start()
+    assert supervisor.often.wait(PATIENCE_S)
+    supervisor._watcher.join(PATIENCE_S)
+    supervisor.stop()
+    assert pauses[:6] == ([0.0] * 6 if ready else [0.1, 0.5, 1.0, 2.0, 4.0, 8.0])
+
+
 def test_only_this_user_reaches_the_socket(supervisor: EngineSupervisor) -> None:
     directory = Path(supervisor.address.removeprefix("ipc://")).parent
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700

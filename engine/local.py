@@ -17,7 +17,7 @@ from engine.cache import TextCache
 from engine.errors import EngineError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.metrics import EngineMetrics
-from engine.queue import SPECIAL_POSITIONS, Ticket
+from engine.queue import INTERACTIVE_ITEMS, SPECIAL_POSITIONS, Ticket
 from engine.settings import BATCH_TOKENS, EngineSettings
 from engine.waiting import Deliver, wait_for
 from models.backends.choice import choose_device, choose_dtype, make_backend
@@ -220,9 +220,14 @@ class LocalEngine:
 def warm_up_items(
     config: ModelConfig, vocab_size: int, *, positions: int
 ) -> Mapping[str, Callable[[], list[npt.NDArray[Any]]]]:
-    """Makers of that many positions of random texts and clips, never the same twice: the cache knows none."""
+    """Makers of that many positions of random texts and clips, never the same twice: the cache knows none.
+
+    There are so few of each that they count as interactive: an engine that comes back under load would be ready late
+    if they waited for everybody else.
+    """
     generator = np.random.default_rng()
-    tokens, frames = min(8, config.max_tokens - 1), min(64 - SPECIAL_POSITIONS, config.max_frames)
+    tokens = min(positions // INTERACTIVE_ITEMS, config.max_tokens - 1)
+    frames = min(64 - SPECIAL_POSITIONS, config.max_frames)
 
     def texts() -> list[npt.NDArray[Any]]:
         return list(generator.integers(0, vocab_size, (positions // tokens, tokens), dtype=np.int32))

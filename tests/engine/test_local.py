@@ -16,6 +16,7 @@ from engine.budget import SMALLEST_TOKENS
 from engine.errors import EngineStoppedError
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
+from engine.queue import INTERACTIVE_ITEMS
 from models.backends import Backend
 from models.catalog import ModelConfig
 from models.embedding import EmbeddingModel
@@ -273,8 +274,9 @@ class TestClose:
         assert not [thread.name for thread in left if thread.name.startswith("engine-")]
 
 
-def test_a_warm_up_is_as_large_as_it_counts(tiny_model: EmbeddingModel) -> None:
+def test_a_warm_up_is_as_large_as_it_counts_and_waits_for_no_bulk(tiny_model: EmbeddingModel) -> None:
     for tower, make in local.warm_up_items(tiny_model.config, 100, positions=SMALLEST_TOKENS).items():
         first, second = make(), make()
         assert sum(len(item) + (2 if tower == "pose" else 0) for item in first) == SMALLEST_TOKENS
+        assert len(first) <= INTERACTIVE_ITEMS
         assert not np.array_equal(first, second)

@@ -209,11 +209,11 @@ class LocalEngine:
         """Run batches of a real size, so that the budget knows the device's rate before the first request comes."""
         if self.settings.batch_tokens is not None:
             return
-        # On a CPU a batch of this size is a fifth of a second and as fast a token as any; a GPU takes more at once.
-        positions = SMALLEST_TOKENS if model.backend.device == "cpu" else BATCH_TOKENS
+        # On a CPU a batch of this size is a fifth of a second and as fast a token as any. A GPU takes more at once, and
+        # its first batch of a shape also pays for preparing kernels, which shows on a CPU in the probe alone.
+        positions, times = (SMALLEST_TOKENS, 1) if model.backend.device == "cpu" else (BATCH_TOKENS, 2)
         for tower, items in warm_up_items(model.config, model.tokenizer.vocab_size, positions=positions).items():
-            # Twice: the first batch of a shape also pays for preparing its kernels.
-            for _ in range(2):
+            for _ in range(times):
                 self.embed(EmbedRequest(model.config.name, tower, items()))  # type: ignore[arg-type]
 
 

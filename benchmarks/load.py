@@ -24,6 +24,7 @@ class Plan:
         bodies: files with one body each, sent in turn by all connections together.
         target: path and query, "/api/embed/text".
         seconds: how long new requests are started; those under way are still awaited.
+        refused_pause_s: how long a connection waits after a refusal; clients that heed Retry-After wait longer.
         keep: whether answers are kept and returned, as (body, status, text).
     """
 
@@ -35,6 +36,7 @@ class Plan:
     concurrency: int
     seconds: float
     keep: bool = False
+    refused_pause_s: float = 0.0
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Outcome:
 
 
 async def _connection(plan: Plan, bodies: list[bytes], turn: "itertools.count[int]", end: float, out: Outcome) -> None:
-    statuses = Counter(out.statuses)
+    statuses: Counter[int] = Counter()
     reader = writer = None
     while time.monotonic() < end:
         index = next(turn) % len(bodies)
@@ -62,7 +64,9 @@ async def _connection(plan: Plan, bodies: list[bytes], turn: "itertools.count[in
             await asyncio.sleep(0.02)  # a server that restarts refuses connections by the thousand otherwise
         if status == 200:
             out.latencies_s.append(time.monotonic() - started)
-        statuses[str(status)] += 1
+        elif status and plan.refused_pause_s:
+            await asyncio.sleep(plan.refused_pause_s)
+        statuses[status] += 1
         if plan.keep:
             out.answers.append((index, status, body.decode("utf-8", "replace")))
         if closes and writer is not None:
@@ -70,8 +74,8 @@ async def _connection(plan: Plan, bodies: list[bytes], turn: "itertools.count[in
             writer = None
     if writer is not None:
         writer.close()
-    for status_text, count in statuses.items():
-        out.statuses[status_text] = out.statuses.get(status_text, 0) + count
+    for status, count in statuses.items():
+        out.statuses[str(status)] = out.statuses.get(str(status), 0) + count
 
 
 async def _exchange(

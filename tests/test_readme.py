@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.reference import with_tables
 from tests.poses.make_videos import encode, moving
@@ -149,3 +150,15 @@ def test_video_lines_work_as_pasted(video_folder: Path, port: int) -> None:
     assert re.search(rb"^frames +6$", of("inspect"), re.MULTILINE)
     assert of("view").endswith(b"look.mp4: 6 frames\n")
     assert (video_folder / "look.mp4").stat().st_size > 1000
+
+
+def test_the_counters_of_all_processes_stand_on_one_page_each_once(port: int) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    names = [family.name for family in families]
+    assert sorted(names) == sorted(set(names))
+    found = {sample.name: sample for family in families for sample in family.samples}
+    ready = found["signclip_engine_ready"]
+    assert (ready.labels, ready.value) == ({}, 1)
+    assert "signclip_requests_total" in found
+    assert found["signclip_estimator_process_resident_memory_bytes"].value > 0

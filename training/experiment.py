@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from models.catalog import CONFIGS, ModelConfig
@@ -128,6 +128,12 @@ class Experiment(_Section):
     validation: Validation = Validation()
     save_every: int | None = Field(None, ge=1, description="steps between states to resume from; None: with validation")
     precision: Literal["no", "fp16", "bf16"] = "no"
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _bare_no_is_no(cls, value: Any) -> Any:
+        # YAML reads a bare `no` as false.
+        return "no" if value is False else value
 
     @model_validator(mode="after")
     def _ends(self) -> Self:

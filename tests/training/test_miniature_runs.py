@@ -29,7 +29,7 @@ TOWER = "{layers: 1, width: 16, heads: 2, inner: 32}"
 SMALL = (
     *("model.embed_dim=16", f"model.pose_tower={TOWER}", f"model.text_tower={TOWER}"),
     *("start.text=scratch", "start.pose=scratch", "epochs=null", "steps=3", "batch={size: 2, chunk: null}"),
-    *("precision='no'", "data.workers=0", "optimizer.warmup=1"),
+    *("precision=no", "data.workers=0", "optimizer.warmup=1"),
 )
 PAGE = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")
 SHIPPED_TOKENIZER = Path(__file__).parents[1] / "golden" / "tokenizer"

@@ -163,7 +163,9 @@ class Services:
 
     def _sign(self, name: str, digest: str, dtype: str, options: frozenset[tuple[str, str | bool]]) -> str:
         config = self.catalog[name]
-        version = FEATURE_KINDS[config.features].version
+        # A model of features that are not computed here, as those of a video encoder, still embeds texts.
+        kind = FEATURE_KINDS.get(config.features)
+        version = 0 if kind is None else kind.version
         return signature(config, digest=digest, dtype=dtype, features_version=version, options=dict(options))
 
     @cached_property

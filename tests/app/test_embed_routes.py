@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 import zstandard
 
 from models.signature import signature
@@ -275,3 +278,19 @@ def test_a_form_takes_files_longer_than_its_fields_may_be(client, golden_poses):
     answer = client.post("/api/embed/pose", data=form, content_type="multipart/form-data; boundary=x")
     assert answer.status_code == 200, answer.text
     assert len(answer.json["embeddings"]) == 2
+
+
+def test_a_model_of_a_video_encoders_features_takes_texts_and_refuses_poses(
+    make_client, engine, tiny_weights, tmp_path, pose_base64
+):
+    folder = tmp_path / "s3d"
+    shutil.copytree(tiny_weights / "tiny", folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config, "features": "s3d"}), encoding="utf-8")
+    engine.models = {"s3d": replace(engine.models["tiny"], name="s3d")}
+    client = make_client(weights_dir=tmp_path, default_model="s3d")
+    answer = client.post("/api/embed/text", json={"text": "house", "model_name": "s3d"})
+    assert vectors(answer).shape == (1, 32)
+    assert answer.json["signature"].startswith("s3d-")
+    refused = client.post("/api/embed/pose", json={"pose": pose_base64, "model_name": "s3d"})
+    assert (refused.status_code, refused.json["code"]) == (422, "pose_features_unknown")

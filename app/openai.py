@@ -47,7 +47,7 @@ def embeddings() -> Response:
         services().tokenizer(config),
         texts,
         prompts=PromptOptions(),
-        rules=ItemRules(pointers("input", wanted.input)),
+        rules=ItemRules(pointers("input", wanted.input), wanted.truncate),
         max_chars=settings.max_text_chars,
     )
     values = unit_length(embed(config, prepared, skip=False, deadline=deadline).values)

@@ -99,6 +99,12 @@ def prepare_texts(
             if not rules.truncate:
                 raise TokensOverLimitError(f"{limit}. Send truncate: true to keep the first")
             warnings.append(f"{rules.pointers[index]}: {limit}, the first are kept")
+        unknown = pieces[index].count(tokenizer.unk_id)
+        if unknown:
+            # Texts that differ in such words only have the same vector.
+            warnings.append(
+                f"{rules.pointers[index]}: {unknown} of {count} word pieces are unknown to model {config.name!r}"
+            )
         return tokenizer.input_ids(pieces[index], max_pieces=config.max_pieces)
 
     items, failures = _each(one, rules)

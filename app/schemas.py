@@ -87,7 +87,7 @@ class TextRequest(EmbedOptions, PromptOptions):
     """Texts to embed."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"text": ["house", "tree"], "sign_language": "ase", "spoken_language": "en"}]}
+        json_schema_extra={"examples": [{"text": ["A", "B"], "sign_language": "ase", "spoken_language": "en"}]}
     )
     counted: ClassVar[tuple[str, ...]] = ("text",)
 
@@ -164,7 +164,7 @@ class EstimateRequest(EstimateOptions, VideoBody):
 class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
     """Texts and clips to compare: clips with texts, or those of one kind with each other."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": ["house", "tree"], "pose": ["<base64 .pose>"]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": ["A", "B"], "pose": ["<base64 .pose>"], "sign_language": "ase"}]})
     counted: ClassVar[tuple[str, ...]] = ("text", "pose", "video")
 
     text: Items | None = Field(None, description="a text or a list of texts: the columns")
@@ -182,7 +182,7 @@ class OpenAIRequest(_Request):
     """Texts to embed, as clients of OpenAI's API send them."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), json_schema_extra={"examples": [{"input": ["house"]}]}
+        extra="forbid", frozen=True, protected_namespaces=(), json_schema_extra={"examples": [{"input": ["<en> <ase> A"]}]}
     )
     counted: ClassVar[tuple[str, ...]] = ("input",)
 
@@ -190,6 +190,7 @@ class OpenAIRequest(_Request):
     model: str | None = Field(None, min_length=1, max_length=64, description="a model or alias of /api/models")
     encoding_format: Literal["float", "base64"] = Field("float", description="base64: little-endian float32")
     dimensions: int | None = Field(None, ge=1, description="refused unless it is what the model has")
+    truncate: bool = Field(False, description="true: keep the first max_tokens tokens; false: refuse longer texts")
     user: str | None = Field(None, max_length=1024, description="taken and not used")
 
     @field_validator("input", mode="before")

@@ -26,7 +26,7 @@ class Tokenizer:
         self.vocab_size: int = 1 + max(fast.get_vocab().values(), default=-1)
         self.cls_id = self._special("[CLS]")
         self.sep_id = self._special("[SEP]")
-        self._special("[UNK]")  # without it, a text with an unknown word cannot be encoded at all
+        self.unk_id = self._special("[UNK]")  # without it, a text with an unknown word cannot be encoded at all
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text's word pieces, of any length, without [CLS] and [SEP]."""

@@ -145,6 +145,15 @@ def test_a_tag_the_model_has_not_seen_is_one_warning(client):
     assert answer["warnings"] == ["model 'tiny' has not seen the sign language tag <ise> in training"]
 
 
+def test_words_the_model_does_not_know_are_a_warning(client):
+    """All of them are one word piece to it: texts that differ in nothing else get the same vector."""
+    answer = client.post("/api/embed/text", json={"text": ["house", "house \U0001f6f8", "\U0001f3e0"]}).json
+    assert answer["warnings"] == [
+        "/text/1: 1 of 2 word pieces are unknown to model 'tiny'",
+        "/text/2: 1 of 1 word pieces are unknown to model 'tiny'",
+    ]
+
+
 def test_truncate_keeps_the_first_tokens_and_says_so(client, engine):
     answer = client.post("/api/embed/text", json={"text": ["sun", "sun " * 50], "truncate": True}).json
     assert answer["warnings"] == ["/text/1: 50 word pieces; model 'tiny' takes 29, the first are kept"]

@@ -52,6 +52,14 @@ def test_languages_are_those_of_pretraining(client):
     assert languages["swl"] == {"tag": "swl", "name": "Swedish Sign Language", "aliases": ["sts"], "clips": 18599}
 
 
+def test_openai_texts_are_cut_when_asked_for(client):
+    long = {"input": "house " * 100}
+    refused = client.post("/v1/embeddings", json=long)
+    assert (refused.status_code, refused.json["code"]) == (422, "tokens_over_limit")
+    assert "truncate: true" in refused.json["detail"]
+    assert client.post("/v1/embeddings", json={**long, "truncate": True}).json["usage"]["prompt_tokens"] == 31
+
+
 def test_openai_shape(client, engine):
     texts = ["house", "sun"]
     answer = client.post("/v1/embeddings", json={"input": texts, "model": "tiny", "dimensions": 32, "user": "me"}).json

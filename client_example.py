@@ -17,15 +17,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import requests
 
 DEFAULT_URL = "http://localhost:3030"
-EXAMPLE_TEXTS = ["random text.", "<en> <ase> house", "<en> <ase> tree", "<en> <ase> A"]
+EXAMPLE_TEXTS = ["<en> <ase> A", "<en> <ase> B", "<en> <ase> C", "<en> <ase> house"]
 # A server that is busy or restarts says in Retry-After how long it needs; nobody waits longer than this for one try.
 LONGEST_WAIT_S = 30.0
+# A file by its path, or its bytes.
+Clip = str | Path | bytes
+Item = TypeVar("Item", str, Clip)
 
 
 class SignClipError(Exception):
@@ -49,12 +52,14 @@ class Similarity:
     Attributes:
         cosine, dot: float (rows, columns).
         probabilities: softmax of dot over the texts; None when only one kind was compared.
+        warnings: what the service remarked, such as words that the model does not know.
     """
 
     cosine: np.ndarray
     dot: np.ndarray
     probabilities: np.ndarray | None
     model_name: str
+    warnings: tuple[str, ...] = ()
 
 
 class SignClip:
@@ -68,7 +73,7 @@ class SignClip:
     Requests that are refused because the server is busy (429) or not there yet (503 with Retry-After) are sent again.
 
     Args:
-        url: where the service is.
+        url: where the service is; http:// if it does not say.
         model: a name of GET /api/models; None takes the server's default.
         api_key: when the server asks for one.
         timeout_s: for one answer; videos take longer.
@@ -84,7 +89,7 @@ class SignClip:
         timeout_s: float = 300.0,
         tries: int = 5,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = (url if "://" in url else f"http://{url}").rstrip("/")
         self.model = model
         self.timeout_s = timeout_s
         self.tries = tries
@@ -92,28 +97,28 @@ class SignClip:
         if api_key is not None:
             self.session.headers["Authorization"] = f"Bearer {api_key}"
 
-    def embed_text(self, texts: Sequence[str], **options: Any) -> np.ndarray:
-        """Embed texts: float32 (texts, dimensions), of unit length.
+    def embed_text(self, texts: str | Sequence[str], **options: Any) -> np.ndarray:
+        """Embed one text or several: float32 (texts, dimensions), of unit length.
 
         Args:
             options: keys of POST /api/embed/text, such as sign_language="ase" or normalize=False.
         Raises:
             SignClipError
         """
-        return self._embed("text", list(texts), options)
+        return self._embed("text", _listed(texts), options)
 
-    def embed_pose(self, poses: Sequence[str | Path | bytes], **options: Any) -> np.ndarray:
-        """Embed .pose files, given as paths or bytes: float32 (poses, dimensions), of unit length.
+    def embed_pose(self, poses: Clip | Sequence[Clip], **options: Any) -> np.ndarray:
+        """Embed one .pose file or several, given as paths or bytes: float32 (poses, dimensions), of unit length.
 
         Args:
             options: keys of POST /api/embed/pose, such as flip="auto".
         Raises:
             SignClipError
         """
-        return self._embed("pose", [_base64(pose) for pose in poses], options)
+        return self._embed("pose", [_base64(pose) for pose in _listed(poses)], options)
 
-    def embed_video(self, videos: Sequence[str | Path | bytes], **options: Any) -> np.ndarray:
-        """Embed videos, given as paths or bytes: float32 (videos, dimensions), of unit length.
+    def embed_video(self, videos: Clip | Sequence[Clip], **options: Any) -> np.ndarray:
+        """Embed one video or several, given as paths or bytes: float32 (videos, dimensions), of unit length.
 
         Their poses are estimated first, at about 30 frames a second and core of the server; mind timeout_s.
 
@@ -122,14 +127,14 @@ class SignClip:
         Raises:
             SignClipError
         """
-        return self._embed("video", [_base64(video) for video in videos], options)
+        return self._embed("video", [_base64(video) for video in _listed(videos)], options)
 
     def similarity(
         self,
         *,
-        texts: Sequence[str] = (),
-        poses: Sequence[str | Path | bytes] = (),
-        videos: Sequence[str | Path | bytes] = (),
+        texts: str | Sequence[str] = (),
+        poses: Clip | Sequence[Clip] = (),
+        videos: Clip | Sequence[Clip] = (),
         **options: Any,
     ) -> Similarity:
         """Compare clips with texts; or clips, or texts, with each other when there is only one kind.
@@ -141,11 +146,11 @@ class SignClip:
         """
         body: dict[str, Any] = {}
         if texts:
-            body["text"] = list(texts)
+            body["text"] = _listed(texts)
         if poses:
-            body["pose"] = [_base64(pose) for pose in poses]
+            body["pose"] = [_base64(pose) for pose in _listed(poses)]
         if videos:
-            body["video"] = [_base64(video) for video in videos]
+            body["video"] = [_base64(video) for video in _listed(videos)]
         answer = self._post("/api/similarity", body | options)
         probabilities = answer.get("probabilities")
         return Similarity(
@@ -153,11 +158,12 @@ class SignClip:
             dot=np.array(answer["dot"]),
             probabilities=None if probabilities is None else np.array(probabilities),
             model_name=answer["model_name"],
+            warnings=tuple(answer.get("warnings", ())),
         )
 
     def _embed(self, kind: str, items: list[str], options: dict[str, Any]) -> np.ndarray:
         # Base64 is a third of the size of decimal digits, and exact.
-        answer = self._post(f"/api/embed/{kind}", {kind: items, "encoding_format": "base64", **options})
+        answer = self._post(f"/api/embed/{kind}", {**options, kind: items, "encoding_format": "base64"})
         missing = np.full(answer["dimensions"], np.nan, "<f4")  # on_error="skip"
         rows = [missing if row is None else np.frombuffer(base64.b64decode(row), "<f4") for row in answer["embeddings"]]
         return np.stack(rows)
@@ -205,7 +211,12 @@ def _refusal(answer: requests.Response) -> SignClipError:
     return SignClipError("\n".join(lines), status=answer.status_code, problem=problem)
 
 
-def _base64(clip: str | Path | bytes) -> str:
+def _listed(items: Item | Sequence[Item]) -> list[Item]:
+    """One item or several, as several: a text is no list of its letters."""
+    return [items] if isinstance(items, str | bytes | Path) else list(items)
+
+
+def _base64(clip: Clip) -> str:
     data = clip if isinstance(clip, bytes) else Path(clip).read_bytes()
     return base64.b64encode(data).decode("ascii")
 
@@ -230,6 +241,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", help="a name of GET /api/models (default: the server's own)")
     parser.add_argument("--sign-language", help='builds prompts, e.g. "ase" or "German Sign Language"')
     parser.add_argument("--flip", choices=["never", "auto", "always"], help="mirror the clips")
+    parser.add_argument("--truncate", action="store_true", help="cut what is too long for the model")
     parser.add_argument("--api-key")
     return parser.parse_args(arguments)
 
@@ -238,8 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the similarities of texts and clips; 1 when the service refuses or is not there."""
     wanted = _parse(arguments)
     texts = wanted.texts or EXAMPLE_TEXTS
-    options = {"sign_language": wanted.sign_language, "flip": wanted.flip}
-    options = {key: value for key, value in options.items() if value is not None}
+    options = {"sign_language": wanted.sign_language, "flip": wanted.flip, "truncate": wanted.truncate}
+    options = {key: value for key, value in options.items() if value}
     poses = [path for path in wanted.clips if path.suffix.lower() == ".pose"]
     videos = [path for path in wanted.clips if path not in poses]
     client = SignClip(wanted.url, model=wanted.model, api_key=wanted.api_key)
@@ -254,6 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("Is the service running? `make serve` starts it; --url says where it is.", file=sys.stderr)
         return 1
     rows = [path.stem for path in (*poses, *videos)] or texts
+    for warning in scores.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(f"model: {scores.model_name}")
     _print_matrix("cosine similarity", rows, texts, scores.cosine)
     _print_matrix("dot product", rows, texts, scores.dot)

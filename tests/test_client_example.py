@@ -96,6 +96,16 @@ def test_vectors_are_of_unit_length_and_exact(url):
     assert scores.model_name == "tiny"
 
 
+def test_one_item_is_no_list_of_its_letters(url):
+    sender = client(url)
+    one = sender.embed_text(["house"])
+    np.testing.assert_array_equal(sender.embed_text("house", encoding_format="float"), one)
+    pose = sender.embed_pose([CLIP])
+    for given in (CLIP, str(CLIP), CLIP.read_bytes()):
+        np.testing.assert_array_equal(sender.embed_pose(given), pose)
+    assert sender.similarity(texts="house", poses=CLIP).cosine.shape == (1, 1)
+
+
 def test_options_go_along(url):
     sender = client(url, model="tiny")
     plain = sender.embed_text(["<en> <ase> house"], normalize=False)
@@ -153,11 +163,20 @@ def test_the_command_line_prints_clips_against_texts(url, capsys):
 
 
 def test_the_command_line_needs_no_arguments(url, capsys, monkeypatch):
-    monkeypatch.setattr(client_example, "DEFAULT_URL", url)
+    monkeypatch.setattr(client_example, "DEFAULT_URL", url.removeprefix("http://"))
     assert main([]) == 0
     output = capsys.readouterr().out
-    assert output.count("random text.") == 4
+    assert output.count("<en> <ase> house") == 4
     assert "1.0000" in output
+
+
+def test_the_command_line_cuts_and_passes_on_what_the_service_remarks(url, capsys):
+    assert main(["--url", url, "--text", "house " * 100]) == 1
+    assert "truncate" in capsys.readouterr().err
+    assert main(["--url", url, "--truncate", "--text", "house " * 100, "--text", "\U0001f3e0"]) == 0
+    warned = capsys.readouterr().err
+    assert "warning: /text/0: 100 word pieces" in warned
+    assert "warning: /text/1: 1 of 1 word pieces are unknown" in warned
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,15 @@ from flask import Blueprint, Response, request
 from app.access import admitted
 from app.answers import Quality
 from app.body import read_clips
-from app.errors import InputError, Problem
+from app.errors import Base64Error, InputError, Problem
 from app.operations import Operation, operation
-from app.preparation import read_clip, report
+from app.preparation import placed, read_clip, report
 from app.schemas import InspectOptions, InspectRequest
 from app.services import services
 from app.telemetry import record
 from app.validation import validate
 from app.vectors import json_answer
+from poses.errors import PoseError
 
 blueprint = Blueprint("poses", __name__, url_prefix="/api/pose")
 
@@ -45,4 +46,7 @@ def inspect() -> Response:
             raise InputError(message, problems=(Problem("/pose", message),))
         file = body.files[0]
     record().items = 1
-    return json_answer(report(read_clip(file), wanted.person))
+    try:
+        return json_answer(report(read_clip(file), wanted.person))
+    except (Base64Error, PoseError) as error:
+        raise placed(error, "/pose") from error

@@ -139,6 +139,17 @@ def test_frames_past_the_models_are_refused_with_both_numbers(client, engine, go
     assert not engine.requests
 
 
+def test_an_inspected_pose_that_is_refused_is_pointed_at(client, pose_base64):
+    for body, code in (
+        ({"pose": "x"}, "base64_invalid"),
+        ({"pose": "AAAA"}, "pose_truncated"),
+        ({"pose": pose_base64, "person": 5}, "pose_person_invalid"),
+    ):
+        answer = client.post("/api/pose/inspect", json=body)
+        assert (answer.status_code, answer.json["code"]) == (422, code)
+        assert [place["pointer"] for place in answer.json["errors"]] == ["/pose"]
+
+
 def test_a_bad_pose_keeps_its_own_code(client, pose_bytes):
     answer = client.post(POSE, data=pose_bytes[:-1], headers=RAW)
     assert answer.status_code == 422

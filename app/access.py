@@ -4,8 +4,8 @@ import functools
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from flask import Flask, Response, request
 
@@ -58,16 +58,28 @@ def admitted_with_videos(view: Callable[[], Response]) -> Callable[[], Response]
 
     @functools.wraps(view)
     def guarded() -> Response:
-        settings = services().settings
         with ExitStack() as taken:
-            _take_place(taken, services().admission, settings.max_requests, "requests")
-            _take_place(taken, services().video_admission, settings.max_video_requests, "requests with videos")
+            _take_place(taken, services().admission, services().settings.max_requests, "requests")
+            taken.enter_context(video_place())
             response = view()
             if response.is_streamed:
                 response.call_on_close(taken.pop_all().close)
             return response
 
     return guarded
+
+
+@contextmanager
+def video_place() -> Iterator[None]:
+    """Hold one of the places for requests with videos.
+
+    Raises:
+        TooManyRequestsError: all are taken.
+    """
+    with ExitStack() as taken:
+        places, count = services().video_admission, services().settings.max_video_requests
+        _take_place(taken, places, count, "requests with videos")
+        yield
 
 
 def _take_place(taken: ExitStack, places: threading.BoundedSemaphore, count: int, what: str) -> None:

@@ -1,12 +1,13 @@
 """Clips and texts compared with each other."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from flask import Blueprint, Response, request
 from pose_format import Pose
 
-from app.access import admitted
+from app.access import admitted, video_place
 from app.answers import SimilarityAnswer
 from app.body import read_json
 from app.estimation import Outcome, decoded, estimate, read_outcome
@@ -36,7 +37,8 @@ blueprint = Blueprint("similarity", __name__, url_prefix="/api")
         answer=SimilarityAnswer,
         statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503, 504),
         description="Rows are the clips, columns the texts. dot is of raw vectors, the scores that training optimized; "
-        "probabilities is its softmax over the texts. With one kind only, its items are compared with each other.",
+        "probabilities is its softmax over the texts. With one kind only, its items are compared with each other. The whole "
+        "body, videos too, counts against SIGNCLIP_MAX_BODY_BYTES.",
     )
 )
 @admitted
@@ -46,6 +48,11 @@ def similarity() -> Response:
     wanted = validate(SimilarityRequest, document, max_items=settings.max_items)
     deadline = request_deadline(None if wanted.video is None else settings.video_timeout_s)
     config = services().model(wanted.model_name)
+    with video_place() if wanted.video is not None else nullcontext():
+        return _compare(config, wanted, deadline=deadline)
+
+
+def _compare(config: ModelConfig, wanted: SimilarityRequest, *, deadline: float) -> Response:
     prepared: dict[str, Prepared] = {}
     places: dict[str, list[str]] = {}
     # Both kinds are prepared before either is embedded: a bad pose costs its texts no forward.
@@ -57,7 +64,7 @@ def similarity() -> Response:
             listed(wanted.text),
             prompts=wanted,
             rules=ItemRules(places["text"], wanted.truncate),
-            max_chars=settings.max_text_chars,
+            max_chars=services().settings.max_text_chars,
         )
     if wanted.pose is not None or wanted.video is not None:
         prepared["pose"], places["pose"] = _prepare_clips(config, wanted, deadline=deadline)

@@ -6,9 +6,11 @@ import time
 import traceback
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 
 from flask import Flask, Response, g, request
 
+from app.counters import RequestMetrics
 from app.services import services
 
 log = logging.getLogger("signclip.access")
@@ -35,6 +37,10 @@ class Record:
     items: int | None = None
     code: str | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
+
+    def elapsed_ms(self) -> float:
+        """Since arrival."""
+        return 1000 * (time.monotonic() - self.started)
 
     def add(self, stage: str, seconds: float) -> None:
         self.stages_ms[stage] = self.stages_ms.get(stage, 0.0) + 1000 * seconds
@@ -74,36 +80,50 @@ def install(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         facts = record()
-        total_ms = 1000 * (time.monotonic() - facts.started)
         response.headers[REQUEST_ID_HEADER] = facts.request_id
         if facts.stages_ms:
-            stages = {**facts.stages_ms, "total": total_ms}
+            stages = {**facts.stages_ms, "total": facts.elapsed_ms()}
             response.headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages.items())
         method = request.method if request.method in _METHODS else "other"
         route = request.url_rule.rule if request.url_rule else None
-        services().metrics.count(
-            method=method,
-            route=route or "none",
-            status=response.status_code,
-            code=facts.code,
-            seconds=total_ms / 1000,
-            items=facts.items or 0,
-            model=facts.model,
+        told = partial(
+            _tell, facts, response, services().metrics, method=method, route=route, bytes_in=request.content_length
         )
-        if log.isEnabledFor(logging.INFO):
-            log.info(
-                "request",
-                extra={
-                    "request_id": facts.request_id,
-                    "method": method,
-                    "route": route,
-                    "status": response.status_code,
-                    "code": facts.code,
-                    "duration_ms": round(total_ms, 2),
-                    "model": facts.model,
-                    "items": facts.items,
-                    "bytes_in": request.content_length,
-                    "bytes_out": response.content_length,
-                },
-            )
+        if response.is_streamed:
+            # What a stream comes to, and how long it takes, is known at its end only.
+            response.call_on_close(told)
+        else:
+            told()
         return response
+
+
+def _tell(
+    facts: Record, response: Response, metrics: RequestMetrics, *, method: str, route: str | None, bytes_in: int | None
+) -> None:
+    """Count an answer, and write its line into the log."""
+    total_ms = facts.elapsed_ms()
+    metrics.count(
+        method=method,
+        route=route or "none",
+        status=response.status_code,
+        code=facts.code,
+        seconds=total_ms / 1000,
+        items=facts.items or 0,
+        model=facts.model,
+    )
+    if log.isEnabledFor(logging.INFO):
+        log.info(
+            "request",
+            extra={
+                "request_id": facts.request_id,
+                "method": method,
+                "route": route,
+                "status": response.status_code,
+                "code": facts.code,
+                "duration_ms": round(total_ms, 2),
+                "model": facts.model,
+                "items": facts.items,
+                "bytes_in": bytes_in,
+                "bytes_out": response.content_length,
+            },
+        )

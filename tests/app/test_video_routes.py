@@ -351,6 +351,34 @@ def test_requests_with_videos_have_fewer_places(make_video_client, estimators):
     assert client.post("/api/pose", data=b"ase_A", content_type="video/mp4").status_code == 200
 
 
+def test_similarities_of_videos_take_such_a_place_too(make_video_client, estimators):
+    client = make_video_client(max_video_requests=1)
+    estimators.hold = threading.Event()
+    body, answers = {"text": "house", "video": b64(b"ase_A")}, []
+    thread = threading.Thread(target=lambda: answers.append(client.post("/api/similarity", json=body)))
+    thread.start()
+    assert estimators.entered.wait(30)
+    assert client.post("/api/similarity", json=body).json["code"] == "too_many_requests"
+    assert client.post("/api/similarity", json={"text": "house"}).status_code == 200
+    estimators.hold.set()
+    thread.join(30)
+    assert answers[0].status_code == 200
+    assert client.post("/api/similarity", json=body).status_code == 200
+
+
+def test_a_stream_is_counted_by_what_it_came_to(client, caplog):
+    caplog.set_level("INFO", logger="signclip.access")
+    headers = {"Accept": "application/x-ndjson"}
+    streamed = client.post("/api/pose", data=b"bad", content_type="video/mp4", headers=headers, buffered=False)
+    assert not caplog.records
+    assert json.loads(b"".join(streamed.response).splitlines()[-1])["code"] == "video_unreadable"
+    streamed.close()
+    (line,) = caplog.records
+    assert (line.status, line.code, line.route, line.items) == (200, "video_unreadable", "/api/pose", 1)
+    counted = client.get("/metrics").text
+    assert 'signclip_failures_total{code="video_unreadable",route="/api/pose"} 1.0' in counted
+
+
 def test_videos_are_rows_of_similarities(client, pose_base64):
     answer = client.post(
         "/api/similarity", json={"text": ["house", "sun"], "pose": pose_base64, "video": [b64(b"ase_A")]}

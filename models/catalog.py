@@ -191,7 +191,9 @@ def _build(name: str, raw: Mapping[str, dict[str, Any]], origins: Mapping[str, P
     if base is not None:
         if base not in raw or "base" in raw[base]:
             raise CatalogError(f"{origins[name]}: base {base!r} is no model that stands on its own")
-        inherited = {key: value for key, value in raw[base].items() if key not in ("aliases", "name")}
+        # Where weights come from says nothing of other weights: a user's own model is not fetched from the authors.
+        left = {"aliases", "name"} | ({"download"} if "weights" not in fields else set())
+        inherited = {key: value for key, value in raw[base].items() if key not in left}
         fields = {**inherited, **fields}
     if fields.setdefault("name", name) != name:
         raise CatalogError(f"{origins[name]}: name {fields['name']!r} differs from where it is kept, {name!r}")

@@ -100,6 +100,9 @@ def test_a_model_may_start_from_another(own):
     assert catalog["mine"].projection == "linear"
     assert catalog["mine"].aliases == ()
     assert catalog["mine"].sign_languages == catalog["default"].sign_languages
+    # Its weights are the user's: nothing may offer to fetch the authors' into its folder.
+    assert catalog["mine"].download is None
+    assert catalog["default_long"].download == catalog["default"].download
 
 
 @pytest.mark.parametrize(

@@ -21,5 +21,5 @@ USER signclip
 VOLUME /srv/signclip/weights
 EXPOSE 3030
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:3030/readyz', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ.get(\"SIGNCLIP_PORT\", 3030)}/readyz', timeout=4)"]
 CMD ["gunicorn", "app:app"]

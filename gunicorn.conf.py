@@ -7,15 +7,18 @@ import tempfile
 from dataclasses import replace
 
 from app.counters import DIRECTORY, share_between_workers
-from app.services import engine_settings, estimator_settings
+from app.services import check_names, engine_settings, estimator_settings
 from app.settings import SettingsError, load_settings
 from engine.logs import logging_config
 from engine.supervisor import EngineSupervisor, ProcessSupervisor
 from estimators.supervisor import EstimatorSupervisor
+from models.catalog import load_catalog
+from models.errors import CatalogError
 
 try:
     settings = load_settings()
-except SettingsError as error:
+    check_names(settings, load_catalog(weights=settings.weights_dir))
+except (SettingsError, CatalogError) as error:
     sys.exit(str(error))
 
 wsgi_app = "app:app"
@@ -31,6 +34,8 @@ graceful_timeout = int(max(settings.timeout_s, settings.video_timeout_s)) + 10
 keepalive = 15
 # Heartbeats through a file on a disk can stall a worker for seconds.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+# It would be one for all services of a user, in a home that the user of a container does not have.
+control_socket_disable = True
 # The application writes its own access log.
 accesslog = None
 logconfig_dict = {

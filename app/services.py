@@ -19,7 +19,7 @@ from estimators.client import EstimatorClient
 from estimators.interface import Estimators
 from estimators.local import LocalEstimators
 from estimators.settings import EstimatorSettings
-from models.catalog import ModelConfig, load_catalog
+from models.catalog import Catalog, ModelConfig, load_catalog
 from models.errors import UnknownModelError
 from models.registry import default_model
 from models.signature import signature
@@ -100,7 +100,7 @@ class Services:
         self.settings = settings
         self.weights = WeightsFolder(settings.weights_dir)
         self.catalog = load_catalog(weights=settings.weights_dir)
-        self._check_names()
+        check_names(settings, self.catalog)
         # What a request would ask the file system, or compute, again and again.
         self._complete: set[str] = set()
         self._tokenizers: dict[str, Tokenizer] = {}
@@ -178,19 +178,25 @@ class Services:
         """Places for requests with work to do."""
         return threading.BoundedSemaphore(self.settings.max_requests)
 
-    def _check_names(self) -> None:
-        problems = []
-        for setting, names in (
-            ("SIGNCLIP_DEFAULT_MODEL", [self.settings.default_model]),
-            ("SIGNCLIP_PRELOAD", self.settings.preload),
-        ):
-            for name in filter(None, names):
-                try:
-                    self.catalog.resolve(name)
-                except UnknownModelError as error:
-                    problems.append(f"{setting}: {error}")
-        if problems:
-            raise SettingsError("\n".join(problems))
+
+def check_names(settings: Settings, catalog: Catalog) -> None:
+    """Refuse settings that name models which nobody knows.
+
+    Raises:
+        SettingsError: with a line for each.
+    """
+    problems = []
+    for setting, names in (
+        ("SIGNCLIP_DEFAULT_MODEL", [settings.default_model]),
+        ("SIGNCLIP_PRELOAD", settings.preload),
+    ):
+        for name in filter(None, names):
+            try:
+                catalog.resolve(name)
+            except UnknownModelError as error:
+                problems.append(f"{setting}: {error}")
+    if problems:
+        raise SettingsError("\n".join(problems))
 
 
 def _build_engine(settings: Settings) -> Engine:

@@ -59,6 +59,22 @@ def test_wrong_settings_end_gunicorn_with_a_readable_message():
     assert "Traceback" not in done.stderr
 
 
+def test_wrong_names_of_models_end_gunicorn_before_anything_starts(tiny_weights):
+    environment = {"SIGNCLIP_WEIGHTS_DIR": str(tiny_weights), "SIGNCLIP_PRELOAD": "tinny"}
+    done = run("import runpy; runpy.run_path('gunicorn.conf.py')", **environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith("SIGNCLIP_PRELOAD: there is no model 'tinny'. Did you mean 'tiny'?")
+
+
+def test_a_wrong_model_file_ends_gunicorn_with_its_name(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("base: default\nmax_frame: 3\n")
+    done = run("import runpy; runpy.run_path('gunicorn.conf.py')", SIGNCLIP_WEIGHTS_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "mine/config.yaml: max_frame: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_gunicorn_has_more_threads_than_it_admits_requests():
     program = """
 import runpy

@@ -21,7 +21,10 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def parse(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.Namespace]:
-    """Read the command line: one option for each field of EngineSettings, and where to listen."""
+    """Read the command line: one option for each field of EngineSettings, and where to listen.
+
+    What is not given there is taken from the service's setting of that name, SIGNCLIP_DTYPE for --dtype.
+    """
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
     parser.add_argument("--address", required=True, help="ipc://PATH to listen on")
     parser.add_argument("--parent", type=int, help="process id whose end ends the engine")
@@ -29,7 +32,7 @@ def parse(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.
     parser.add_argument("--log-level", default=os.environ.get("SIGNCLIP_LOG_LEVEL", "INFO"))
     defaults = EngineSettings()
     for field in fields(EngineSettings):
-        default: Any = getattr(defaults, field.name)
+        default: Any = os.environ.get(f"SIGNCLIP_{field.name.upper()}") or getattr(defaults, field.name)
         reader = _READERS.get(field.name) or _plain(field.type)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=reader, default=default)
     options = parser.parse_args(arguments)

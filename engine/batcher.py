@@ -81,6 +81,9 @@ class Batcher:
         self._draining = False
         self._loading: set[str] = set()
         self._open: set[Ticket] = set()
+        self._running_since: float | None = None
+        self.failed_in_a_row = 0
+        """Batches since the last one of which anything came out."""
         self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)
         self._thread.start()
 
@@ -95,6 +98,11 @@ class Batcher:
     @property
     def waiting_tokens(self) -> int:
         return self._waiting.tokens
+
+    def running_s(self) -> float:
+        """How long the forward pass that runs now has run, in seconds; 0 when none does."""
+        since = self._running_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
         """Admit a request and return at once; `deliver` is called exactly once, unless the ticket is cancelled.
@@ -216,9 +224,12 @@ class Batcher:
             _deliver(ticket, error or ModelFailedError(name))
 
     def _run(self, model: LoadedModel, batch: list[Item]) -> None:
-        started = time.monotonic()
+        self._running_since = started = time.monotonic()
         outcomes = self._encode(model, batch)
+        self._running_since = None
         seconds = time.monotonic() - started
+        failed = all(isinstance(outcome, EngineError) for outcome in outcomes)
+        self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0
         self._count(batch, outcomes, seconds)
         with self._condition:
             for item, outcome in zip(batch, outcomes, strict=True):

@@ -98,7 +98,7 @@ class EngineClient:
             return Readiness(False, "the engine is starting or restarting")
         silence = time.monotonic() - self._heard
         if silence > SILENCE_S:
-            return Readiness(False, f"the engine has said nothing for {silence:.0f} s")
+            return Readiness(False, _silent(silence))
         return self._status.readiness
 
     def close(self) -> None:
@@ -125,6 +125,9 @@ class EngineClient:
         with self._lock:
             if not self._connected or self._closing.is_set():
                 raise EngineStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S)
+            silence = time.monotonic() - self._heard
+            if silence > SILENCE_S:  # it is stuck: whoever waited for it would wait in vain
+                raise EngineStoppedError(_silent(silence), retry_after_s=RETRY_AFTER_S)
             self._pending[pending.number] = pending
             self._outbox.append(frames)
         self._wakeup.ring()
@@ -180,6 +183,7 @@ class EngineClient:
                 with self._lock:
                     self._outbox.clear()
                     self._connected = True
+                    self._heard = time.monotonic()
             elif event == zmq.EVENT_DISCONNECTED:
                 with self._lock:
                     self._connected = False
@@ -236,3 +240,7 @@ class EngineClient:
             pending = self._pending.pop(number, None)
         if pending is not None:
             pending.deliver(answer)
+
+
+def _silent(seconds: float) -> str:
+    return f"the engine has said nothing for {seconds:.0f} s"

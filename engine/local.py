@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,8 @@ import numpy.typing as npt
 from engine.batcher import Batcher
 from engine.budget import SMALLEST_TOKENS, BatchBudget
 from engine.cache import TextCache
-from engine.errors import EngineError, ModelFailedError
+from engine.cores import quota_threads
+from engine.errors import EngineError, ItemFailedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.metrics import EngineMetrics
 from engine.queue import INTERACTIVE_ITEMS, SPECIAL_POSITIONS, Ticket
@@ -31,6 +32,11 @@ from models.weights import WeightsFolder
 log = logging.getLogger(__name__)
 # How often an engine that cannot start looks whether the files it needs have come, in seconds.
 _LOOK_S = 1.0
+# A forward is meant to take a fraction of a second, and the longest clip alone a few on a slow core: one that has run
+# for this long, in seconds, hangs in a driver.
+STUCK_S = 120.0
+# So many batches in a row of which nothing came out are not their items' fault: the probe tells.
+SUSPICIOUS_BATCHES = 3
 
 
 class _ServedModels:
@@ -68,17 +74,19 @@ class LocalEngine:
         self.settings = settings = settings or EngineSettings()
         device = choose_device(settings.device)
         dtype = choose_dtype(settings.dtype, device)
+        threads = settings.threads or quota_threads()
         catalog = load_catalog(settings.configs_dir, settings.weights_dir)
         weights = WeightsFolder(settings.weights_dir)
         self._default = default_model(catalog, weights, wanted=settings.default_model)
-        self._preload = list(dict.fromkeys([self._default, *(catalog.resolve(name).name for name in settings.preload)]))
+        wanted = dict.fromkeys(catalog.resolve(name).name for name in settings.preload)
+        self._others = [name for name in wanted if name != self._default]
         self.registry = Registry(
             catalog,
             weights,
             make_backend=lambda path, config: make_backend(
-                path, config, backend=settings.backend, device=device, dtype=dtype, threads=settings.threads
+                path, config, backend=settings.backend, device=device, dtype=dtype, threads=threads
             ),
-            max_loaded=max(settings.max_loaded, len(self._preload)),
+            max_loaded=max(settings.max_loaded, 1 + len(self._others)),
         )
         self._models = _ServedModels(self.registry)
         self._metrics = EngineMetrics()
@@ -97,6 +105,8 @@ class LocalEngine:
         self._closing = threading.Event()
         self._decided = threading.Event()
         self._readiness = Readiness(False, "the default model is loading")
+        self._broken: str | None = None
+        self._checking = threading.Lock()
         self._start = threading.Thread(target=self._get_ready, name="engine-start", daemon=True)
         self._start.start()
 
@@ -143,6 +153,30 @@ class LocalEngine:
             return Readiness(False, "the engine's owner thread has ended")
         return self._readiness
 
+    def broken(self) -> str | None:
+        """Why this process should be replaced; None: it need not be.
+
+        A device may fail for good, as CUDA does after an error in a kernel: every forward then fails, or never ends.
+        Asked now and then, it probes the default model once nothing else comes out.
+        """
+        running_s = self._batcher.running_s()
+        if running_s > STUCK_S:
+            return f"a forward pass has run for {running_s:.0f} s"
+        suspicious = self._readiness.ready and self._batcher.failed_in_a_row >= SUSPICIOUS_BATCHES
+        if suspicious and self._broken is None and self._checking.acquire(blocking=False):
+            threading.Thread(target=self._check, name="engine-check", daemon=True).start()
+        return self._broken
+
+    def _check(self) -> None:
+        try:
+            self._prove(self.registry.get(self._default))
+        except (ModelsError, ItemFailedError, ModelFailedError) as error:
+            self._broken = f"forward passes fail, that of the probe too: {error}"
+        except EngineError as error:  # a full queue, or the end of this engine, says nothing of the device
+            log.warning("the probe could not be sent", extra={"error": str(error)})
+        finally:
+            self._checking.release()
+
     def metrics(self) -> str:
         return self._metrics.exposition()
 
@@ -155,13 +189,15 @@ class LocalEngine:
             self.registry.unload(name)
 
     def _get_ready(self) -> None:
-        """Load what is to be preloaded and send each one's golden probe through the queue; again when files change."""
+        """Load the default model and send its golden probe through the queue; again when files change. Then the others.
+
+        Ready means the default model: another one that is broken, or slow to load, keeps nobody from it.
+        """
         while not self._closing.is_set():
             # Before the files are read: what changes meanwhile is then seen to have changed.
             files = self._files()
             try:
-                for name in self._preload:
-                    self._load_and_prove(name)
+                self._load_and_prove(self._default)
             except (ModelsError, EngineError) as error:
                 log.error("not ready", extra={"error": str(error)})
                 self._readiness = Readiness(False, str(error))
@@ -171,17 +207,34 @@ class LocalEngine:
             else:
                 self._readiness = Readiness(True)
                 log.info("ready", extra={"model": self._default})
+                self._decided.set()
+                self._load_others()
                 return
             finally:
                 self._decided.set()
             while files == self._files() and not self._closing.wait(_LOOK_S):
                 pass
-            for name in self._preload:
-                self.registry.unload(name)
+            self.registry.unload(self._default)
 
-    def _files(self) -> list[object]:
-        """What is known of the preloaded models' files without opening them; it changes when a download ends."""
-        return [self.registry.weights.fingerprint(self.registry.catalog[name]) for name in self._preload]
+    def _load_others(self) -> None:
+        while self._others:
+            name = self._others[0]
+            try:
+                self._load_and_prove(name)
+            except (ModelsError, EngineError) as error:
+                log.error("a model to preload is not ready", extra={"model": name, "error": str(error)})
+                self.registry.unload(name)
+            except Exception:  # the next one may load all the same
+                log.exception("a model to preload is not ready", extra={"model": name})
+            self._others = self._others[1:]
+
+    def preloading(self) -> Sequence[str]:
+        """Models that are to be loaded beside the default one and are not yet."""
+        return self._others
+
+    def _files(self) -> object:
+        """What is known of the default model's files without opening them; it changes when a download ends."""
+        return self.registry.weights.fingerprint(self.registry.catalog[self._default])
 
     def _load_and_prove(self, name: str) -> None:
         if self._closing.is_set():
@@ -197,8 +250,10 @@ class LocalEngine:
         tolerance = TOLERANCE[model.backend.dtype]
         for tower, item in probe_items(config, model.tokenizer).items():
             started = time.monotonic()
-            got = self.embed(EmbedRequest(config.name, tower, [item])).embeddings[0]  # type: ignore[arg-type]
-            error = probe_error(got, expected[tower])
+            result = self.embed(EmbedRequest(config.name, tower, [item]))  # type: ignore[arg-type]
+            if result.failures:
+                raise result.failures[0]
+            error = probe_error(result.embeddings[0], expected[tower])
             log.info("probed", extra={"model": config.name, "tower": tower, "seconds": time.monotonic() - started})
             if not error <= tolerance:
                 raise ModelFailedError(

@@ -55,6 +55,7 @@ class EngineServer:
         self._clients: dict[bytes, float] = {}
         self._status: EngineStatus | None = None
         self._stopping = threading.Event()
+        self._give_up: Callable[[int], object] = os._exit
 
     def stop(self) -> None:
         """Answer what was admitted, then end `serve`. Safe to call from a signal handler."""
@@ -159,6 +160,12 @@ class EngineServer:
             self._post(client, frames)
 
     def _tick(self) -> None:
+        broken = self._engine.broken()
+        if broken is not None:
+            # At once: the thread that owns the device may never return. Clients see the socket close, and whoever
+            # watches this process starts another.
+            log.critical("this engine gives up", extra={"reason": broken})
+            self._give_up(1)
         status = self._current_status()
         if self._status is None or (status.readiness, status.models) != (self._status.readiness, self._status.models):
             for client in self._clients:
@@ -191,6 +198,10 @@ class EngineServer:
         if self._record is None or not status.readiness.ready:
             return
         loaded = [name for name, model in status.models.items() if model.state == "loaded"]
+        names = dict.fromkeys([*loaded, *self._engine.preloading()])
         part = self._record.with_suffix(".part")
-        part.write_text("\n".join(loaded), encoding="utf-8")
-        part.replace(self._record)
+        try:
+            part.write_text("\n".join(names), encoding="utf-8")
+            part.replace(self._record)
+        except OSError as error:  # a full disk is no reason to serve nobody
+            log.warning("the loaded models cannot be recorded", extra={"error": str(error)})

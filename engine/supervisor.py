@@ -99,7 +99,10 @@ class ProcessSupervisor:
             log.error("%s ended and is started again", self._name, extra={"exit_code": code, "pause_s": pause})
             if self._stopping.wait(pause):
                 return
-            self._spawn()
+            try:
+                self._spawn()
+            except OSError as error:  # no memory or no process to be had; the next round tries again, after a pause
+                log.error("%s cannot be started", self._name, extra={"error": str(error)})
 
 
 class EngineSupervisor(ProcessSupervisor):

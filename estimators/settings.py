@@ -1,8 +1,8 @@
 """What the estimators are built from. The service's settings give these; a notebook may take the defaults."""
 
-import os
 from dataclasses import dataclass, field
 
+from engine.cores import core_count
 from poses.estimator import EstimatorHealth
 
 
@@ -23,4 +23,4 @@ class EstimatorSettings:
     health: EstimatorHealth = field(default_factory=EstimatorHealth)
 
     def worker_count(self) -> int:
-        return self.workers or len(os.sched_getaffinity(0))
+        return self.workers or core_count()

@@ -201,14 +201,12 @@ class Registry:
     def _known_digest(self, config: ModelConfig) -> str | None:
         """The digest of a model that is not loaded, if its file tells: whoever asks must not wait for a gigabyte."""
         path = self.weights.converted(config)
-        if not path.is_file():
-            return None
-        key = (path, path.stat().st_mtime)
-        if key not in self._digests:
-            try:
+        try:
+            key = (path, path.stat().st_mtime)
+            if key not in self._digests:
                 self._digests[key] = header_digest(path)
-            except CheckpointFormatError:
-                return None
+        except (OSError, CheckpointFormatError):
+            return None
         return self._digests[key]
 
 

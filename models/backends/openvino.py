@@ -87,12 +87,21 @@ class OpenVinoBackend:
 
 def _load_graphs(core: Any, path: Path, config: ModelConfig) -> dict[str, Any]:
     folder = graph_folder(path, config)
-    if not is_converted(path, config):
+    if is_converted(path, config):
         try:
-            _convert_once(path, config, folder)
-        except OSError as error:
-            log.warning("converted towers cannot be kept", extra={"model": config.name, "error": str(error)})
-            return convert_towers(path, config)
+            return _read_graphs(core, folder)
+        except RuntimeError as error:
+            log.warning("converted towers are damaged", extra={"model": config.name, "error": str(error)})
+            shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _convert_once(path, config, folder)
+        return _read_graphs(core, folder)
+    except (OSError, RuntimeError) as error:  # OpenVINO's own, where the disk is full
+        log.warning("converted towers cannot be kept", extra={"model": config.name, "error": str(error)})
+        return convert_towers(path, config)
+
+
+def _read_graphs(core: Any, folder: Path) -> dict[str, Any]:
     return {tower: core.read_model(folder / f"{tower}.xml") for tower in TOWERS}
 
 

@@ -23,6 +23,14 @@ POISON, NAN = -1, -2
 Array = npt.NDArray[Any]
 
 
+def until(happened: Callable[[], bool], patience_s: float = 60.0) -> None:
+    """Ask until it is so: what another process or a socket's far end does has no event to wait for."""
+    give_up = time.monotonic() + patience_s
+    while not happened():
+        assert time.monotonic() < give_up, "it never happened"
+        threading.Event().wait(0.005)
+
+
 def text(*ids: int) -> Array:
     return np.array(ids, dtype=np.int32)
 

@@ -20,7 +20,7 @@ from engine.queue import Ticket
 from engine.server import EngineServer
 from engine.waiting import Deliver
 from models.errors import WeightsMissingError
-from tests.engine.fakes import PATIENCE_S, FakeModels, clip, in_thread, text, texts, vector_of
+from tests.engine.fakes import PATIENCE_S, FakeModels, clip, in_thread, text, texts, until, vector_of
 
 
 class FakeEngine:
@@ -29,6 +29,8 @@ class FakeEngine:
     def __init__(self, batcher: Batcher, models: FakeModels) -> None:
         self.batcher, self.models = batcher, models
         self.state = Readiness(True)
+        self.reason_to_give_up: str | None = None
+        self.left: tuple[str, ...] = ()
         self.cancelled: list[Ticket] = []
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
@@ -42,6 +44,12 @@ class FakeEngine:
 
     def default_model(self) -> str:
         return "m"
+
+    def broken(self) -> str | None:
+        return self.reason_to_give_up
+
+    def preloading(self) -> tuple[str, ...]:
+        return self.left
 
     def statuses(self) -> Mapping[str, ModelStatus]:
         return {name: ModelStatus(name, "loaded") for name in self.models.here}
@@ -88,14 +96,6 @@ def client(server: EngineServer, address: str) -> Iterator[EngineClient]:
     client = connected(address)
     yield client
     client.close()
-
-
-def until(happened: Callable[[], bool]) -> None:
-    """Ask until it is so: what crosses a socket has no event to wait for at this end."""
-    give_up = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < give_up, "it never happened"
-        threading.Event().wait(0.002)
 
 
 def request(*items: Any, model: str = "m", deadline_s: float | None = None) -> EmbedRequest:
@@ -271,3 +271,40 @@ def test_states_are_told_when_they_change(client: EngineClient, engine: FakeEngi
     assert "signclip_engine_ready 1" in client.metrics()
     engine.state = Readiness(False, "it fell ill")
     until(lambda: client.readiness().reason == "it fell ill")
+
+
+def test_an_engine_that_is_broken_gives_its_place_to_another(engine: FakeEngine, server: EngineServer) -> None:
+    ended = threading.Event()
+    server._give_up = lambda code: ended.set() if code else None
+    engine.reason_to_give_up = "a forward pass has run for 121 s"
+    assert ended.wait(PATIENCE_S)
+
+
+def test_the_record_names_what_is_still_to_be_loaded_and_survives_a_full_disk(
+    engine: FakeEngine, address: str, tmp_path: Path
+) -> None:
+    record = tmp_path / "nowhere" / "loaded"
+    engine.left = ("later",)
+    server = EngineServer(engine, address, record=record)  # type: ignore[arg-type]
+    finish = in_thread(server.serve)
+    client = connected(address)
+    assert client.embed(request(text(1))).embeddings.any()
+    record.parent.mkdir()
+    engine.state = Readiness(False, "changed")
+    until(lambda: not client.readiness().ready)
+    engine.state = Readiness(True)
+    until(record.is_file)
+    assert record.read_text().split() == ["m", "later"]
+    client.close()
+    server.stop()
+    finish()
+
+
+def test_a_silent_engine_refuses_at_once(
+    client: EngineClient, models: FakeModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, and says nothing: stopped, or stuck. Requests would wait for their deadlines."""
+    monkeypatch.setattr(client_module, "SILENCE_S", -1.0)
+    with pytest.raises(EngineStoppedError, match="has said nothing for"):
+        client.embed(request(text(1)))
+    assert not models.here["m"].batches

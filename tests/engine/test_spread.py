@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from engine.interface import EmbedRequest, EmbedResult, Readiness
 from engine.metrics import EngineMetrics
 from engine.spread import SpreadEngine
-from tests.engine.fakes import text
+from tests.engine.fakes import PATIENCE_S, in_thread, text, until
 
 
 @dataclass
@@ -19,7 +20,7 @@ class FakeClient:
     """An engine's client that notes what it is asked."""
 
     ready: bool = True
-    in_flight: int = 0
+    hold: threading.Event | None = None
     counters: EngineMetrics = field(default_factory=EngineMetrics)
     away: bool = False
     asked: list[EmbedRequest] = field(default_factory=list)
@@ -29,6 +30,8 @@ class FakeClient:
 
     def embed(self, request: EmbedRequest, is_gone: Any = None) -> EmbedResult:
         self.asked.append(request)
+        if self.hold is not None:
+            assert self.hold.wait(PATIENCE_S)
         return EmbedResult(np.zeros((1, 2), dtype=np.float32))
 
     def metrics(self) -> str:
@@ -46,9 +49,20 @@ def samples(page: str) -> dict[tuple[str, ...], float]:
 
 
 def test_the_least_busy_engine_that_is_ready_is_asked() -> None:
-    clients = FakeClient(ready=False), FakeClient(in_flight=2), FakeClient(in_flight=1)
-    spread(*clients).embed(EmbedRequest("m", "text", [text(1)]))
-    assert [len(client.asked) for client in clients] == [0, 0, 1]
+    """Busy is who has the most to embed, not who has the most requests."""
+    hold = threading.Event()
+    clients = FakeClient(ready=False), FakeClient(hold=hold), FakeClient(hold=hold)
+    engine = spread(*clients)
+    waiting = []
+    for number, words in enumerate((9, 2, 3, 1), start=1):
+        waiting.append(in_thread(lambda words=words: engine.embed(EmbedRequest("m", "text", [text(*[1] * words)]))))
+        until(lambda number=number: sum(len(client.asked) for client in clients) == number)
+    hold.set()
+    for finish in waiting:
+        finish()
+    assert [[len(request.items[0]) for request in client.asked] for client in clients] == [[], [9], [2, 3, 1]]
+    engine.embed(EmbedRequest("m", "text", [text(1)]))
+    assert len(clients[1].asked) == 2, "what was answered still counts"
 
 
 def test_the_counters_of_all_engines_stand_side_by_side() -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +21,9 @@ from engine.interface import EmbedRequest
 from engine.settings import EngineSettings
 from engine.supervisor import EngineSupervisor, command_line
 from models.embedding import EmbeddingModel
-from tests.engine.fakes import in_thread
+from tests.engine.fakes import in_thread, until
 
 PATIENCE_S = 60.0
-
-
-def until(happened: Callable[[], bool]) -> None:
-    """Ask until it is so: another process does it."""
-    give_up = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < give_up, "it never happened"
-        threading.Event().wait(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +111,32 @@ def test_an_engine_that_served_is_back_at_once_and_one_that_cannot_start_is_not(
     supervisor._watcher.join(PATIENCE_S)
     supervisor.stop()
     assert pauses[:6] == ([0.0] * 6 if ready else [0.1, 0.5, 1.0, 2.0, 4.0, 8.0])
+
+
+def test_a_process_that_cannot_be_had_is_tried_for_again(
+    settings: EngineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = _Short(settings, ready=False)
+    spawn, refusals = supervisor._spawn, iter([True, False, True, True])
+
+    def sometimes() -> None:
+        if supervisor.starts and next(refusals, False):
+            raise OSError(12, "Cannot allocate memory")
+        spawn()
+
+    monkeypatch.setattr(supervisor, "_spawn", sometimes)
+    monkeypatch.setattr(supervisor._stopping, "wait", lambda _: supervisor.often.is_set())
+    supervisor.start()
+    assert supervisor.often.wait(PATIENCE_S)
+    supervisor._watcher.join(PATIENCE_S)
+    supervisor.stop()
+
+
+def test_what_the_command_line_leaves_out_is_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"DTYPE": "bfloat16", "THREADS": "3", "PRELOAD": "a,b", "BATCH_MS": ""}.items():
+        monkeypatch.setenv(f"SIGNCLIP_{name}", value)
+    settings, _ = parse(["--address", "ipc:///x", "--threads", "5"])
+    assert (settings.dtype, settings.threads, settings.preload, settings.batch_ms) == ("bfloat16", 5, ("a", "b"), None)
 
 
 def test_only_this_user_reaches_the_socket(supervisor: EngineSupervisor) -> None:

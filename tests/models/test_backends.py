@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from models.backends.choice import BackendError, choose_backend, choose_device, choose_dtype, make_backend
-from models.backends.openvino import graph_folder, is_converted
+from models.backends.openvino import graph_folder, import_openvino, is_converted
 from models.backends.pytorch import TorchBackend
 from models.catalog import ModelConfig, load_catalog
 from models.checkpoint import convert, write_safetensors
@@ -127,6 +127,40 @@ def test_graphs_are_kept_and_renewed(tiny_weights: Path, tmp_path: Path) -> None
     make_backend(path, edited, backend="openvino", device="cpu", dtype="float32", threads=1)
     assert is_converted(path, edited)
     assert not is_converted(path, config), "towers of the configuration before are still there"
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:99]), Path.unlink])
+def test_damaged_graphs_are_made_anew(tiny_weights: Path, tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_weights / "tiny", folder, ignore=shutil.ignore_patterns("openvino"))
+    config, path = load_catalog(weights=tiny_weights)["tiny"], folder / "model.safetensors"
+    ids, mask = np.ones((1, 4), dtype=np.int64), np.ones((1, 4), dtype=bool)
+
+    def encoded() -> np.ndarray:
+        backend = make_backend(path, config, backend="openvino", device="cpu", dtype="float32", threads=1)
+        return backend.encode_text(ids, mask)
+
+    first = encoded()
+    damage(graph_folder(path, config) / "text.bin")
+    np.testing.assert_array_equal(encoded(), first)
+    assert (graph_folder(path, config) / "text.bin").stat().st_size > 99
+
+
+def test_a_disk_that_is_full_costs_the_copy_not_the_model(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_weights / "tiny", folder, ignore=shutil.ignore_patterns("openvino"))
+    config, path = load_catalog(weights=tiny_weights)["tiny"], folder / "model.safetensors"
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("basic_filebuf::xsputn error writing the file: No space left on device")
+
+    monkeypatch.setattr(import_openvino(), "save_model", full)
+    backend = make_backend(path, config, backend="openvino", device="cpu", dtype="float32", threads=1)
+    assert backend.encode_text(np.ones((1, 4), dtype=np.int64), np.ones((1, 4), dtype=bool)).any()
+    assert not is_converted(path, config)
+    assert not list(folder.glob("openvino/.part-*"))
 
 
 def test_serving_converted_towers_loads_no_torch_and_no_telemetry(tiny_weights: Path) -> None:

@@ -1,0 +1,50 @@
+"""How many cores this process may use: its affinity, and what a container's quota leaves of them."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
+
+
+def core_count() -> int:
+    """Cores whose time this process can have, rounded up; at least 1."""
+    return max(1, min([len(os.sched_getaffinity(0)), *map(math.ceil, _quotas())]))
+
+
+def quota_threads() -> int | None:
+    """Threads for a library that counts cores itself: None where it counts right, for none counts quotas."""
+    cores = core_count()
+    return cores if cores < len(os.sched_getaffinity(0)) else None
+
+
+def _quotas() -> Iterator[float]:
+    """Cores' worth of time that each control group above this process allows.
+
+    Source: Documentation/admin-guide/cgroup-v2.rst (cpu.max) and scheduler/sched-bwc.rst (version 1) of Linux.
+    """
+    for folder in _groups():
+        quota, _, period = _read(folder / "cpu.max").partition(" ")
+        if not quota:
+            quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+        if quota.isdigit() and period.isdigit() and int(period):
+            yield int(quota) / int(period)
+
+
+def _groups() -> Iterator[Path]:
+    # A container sees its own group as the root; outside of one, limits may be on any group above this process's.
+    yield from (_CGROUPS, _CGROUPS / "cpu")
+    for line in _read(_OWN_GROUP).splitlines():
+        _, kinds, group = line.split(":", 2)
+        if kinds in ("", "cpu", "cpu,cpuacct"):
+            folder = (_CGROUPS / "cpu" if kinds else _CGROUPS) / group.lstrip("/")
+            yield from (folder, *(above for above in folder.parents if above.is_relative_to(_CGROUPS)))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

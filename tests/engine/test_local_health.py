@@ -1,0 +1,80 @@
+"""What an engine does about a device that fails for good, and about models that do not load beside the default one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import local
+from engine.interface import EmbedRequest
+from engine.local import LocalEngine
+from models.embedding import EmbeddingModel
+from tests.engine.engines import WORD, clip, hold_forwards, started
+from tests.engine.fakes import PATIENCE_S, in_thread, until
+
+
+class TestABrokenDevice:
+    def test_forwards_that_all_fail_and_a_probe_that_does_too(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
+    ):
+        engine = started(make_engine())
+        assert engine.broken() is None
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        monkeypatch.setattr(EmbeddingModel, "encode", fail)
+        for _ in range(local.SUSPICIOUS_BATCHES):
+            assert engine.broken() is None
+            assert engine.embed(EmbedRequest("tiny", "text", [WORD])).failures
+        until(lambda: engine.broken() is not None)
+        assert "the probe too" in (engine.broken() or "")
+
+    def test_items_that_fail_while_the_probe_does_not(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
+    ):
+        engine, real = started(make_engine()), EmbeddingModel.encode
+
+        def fail(self: EmbeddingModel, tower: Any, items: Any) -> Any:
+            if len(items[0]) == 7:
+                raise RuntimeError("this item")
+            return real(self, tower, items)
+
+        monkeypatch.setattr(EmbeddingModel, "encode", fail)
+        for _ in range(local.SUSPICIOUS_BATCHES):
+            assert engine.embed(EmbedRequest("tiny", "pose", [clip(7)])).failures
+        assert engine.broken() is None
+        until(lambda: engine._batcher.failed_in_a_row == 0)
+        assert engine.broken() is None
+
+    def test_a_forward_that_never_ends(self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch):
+        engine = started(make_engine())
+        running, go_on = hold_forwards(monkeypatch)
+        finish = in_thread(lambda: engine.embed(EmbedRequest("tiny", "text", [WORD])))
+        assert running.wait(PATIENCE_S)
+        assert engine.broken() is None
+        monkeypatch.setattr(local, "STUCK_S", 0.0)
+        assert "has run for" in (engine.broken() or "")
+        go_on.set()
+        finish()
+        until(lambda: engine.broken() is None)
+
+
+class TestPreloading:
+    def test_another_model_that_is_broken_keeps_nobody_from_the_default_one(
+        self, make_engine: Callable[..., LocalEngine], weights: Path
+    ):
+        for name in ("broken", "whole"):
+            (weights / name).mkdir()
+            config = (weights / "tiny" / "config.yaml").read_text().replace("small", f"s-{name}")
+            (weights / name / "config.yaml").write_text(config)
+            (weights / name / "tokenizer").symlink_to(weights / "tiny" / "tokenizer")
+        (weights / "broken" / "model.safetensors").write_bytes(b"broken")
+        (weights / "whole" / "model.safetensors").symlink_to(weights / "tiny" / "model.safetensors")
+        engine = started(make_engine(preload=("broken", "whole")))
+        assert engine.readiness().ready
+        engine._start.join(PATIENCE_S)
+        states = engine.statuses()
+        assert (states["broken"].state, states["whole"].state) == ("failed", "loaded")
+        assert not engine.preloading()

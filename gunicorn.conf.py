@@ -1,17 +1,13 @@
 """How gunicorn serves the application; read by `gunicorn app:app` without being named."""
 
 import os
-import shutil
+import resource
 import sys
-import tempfile
-from dataclasses import replace
 
-from app.counters import DIRECTORY, share_between_workers
-from app.services import check_names, engine_settings, estimator_settings
+from app import processes
+from app.services import check_names
 from app.settings import SettingsError, load_settings
 from engine.logs import logging_config
-from engine.supervisor import EngineSupervisor, ProcessSupervisor
-from estimators.supervisor import EstimatorSupervisor
 from models.catalog import load_catalog
 from models.errors import CatalogError
 
@@ -26,7 +22,12 @@ bind = f"{settings.host}:{settings.port}"
 worker_class = "gthread"
 # One place more than requests are admitted would do; the rest answer refusals and health checks meanwhile.
 threads = settings.max_requests + 16
-worker_connections = threads + 1000
+# Each connection is an open file, and a worker that may open no more ends. The usual limit is 1024, which more may be
+# asked for; sockets, pipes and libraries take the rest.
+_, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+open_files = 65536 if most_files == resource.RLIM_INFINITY else min(most_files, 65536)
+resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, most_files))
+worker_connections = max(threads + 1, min(threads + 1000, open_files - 256))
 # The original service ran with -t 300.
 timeout = 300
 # Longer than a request may take, so that a stopping worker answers what it admitted.
@@ -44,29 +45,11 @@ logconfig_dict = {
 }
 
 
-supervisors: list[ProcessSupervisor] = []
-
-
-def on_starting(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Start one engine a device and the estimators before any worker: four workers share one copy of each model."""
-    os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="signclip-metrics-")
-    # The workers, forked from this process, find what is started here by these settings.
-    if not settings.engine_address:
-        os.environ["SIGNCLIP_ENGINE_ADDRESS"] = ",".join(map(start_engine, settings.device.split(",")))
-    if not settings.estimator_address:
-        estimators = EstimatorSupervisor(estimator_settings(settings), drain_s=graceful_timeout)
-        supervisors.append(estimators)
-        estimators.start()
-        os.environ["SIGNCLIP_ESTIMATOR_ADDRESS"] = estimators.address
-
-
-def start_engine(device):  # type: ignore[no-untyped-def]
-    """Start the engine of a device; returns its address."""
-    engine = replace(engine_settings(settings), device=device)
-    supervisor = EngineSupervisor(engine, name=f"engine{len(supervisors)}", drain_s=graceful_timeout)
-    supervisors.append(supervisor)
-    supervisor.start()
-    return supervisor.address
+def on_starting(server):  # type: ignore[no-untyped-def]
+    """Start engines and estimators; workers, forked from this process later, are told where they are."""
+    if server.cfg.preload_app:
+        sys.exit("--preload is not taken: workers must be forked before the application reaches for its engine")
+    processes.start(settings, drain_s=graceful_timeout, memory_dir=worker_tmp_dir)
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -76,14 +59,12 @@ def pre_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    share_between_workers(worker.place)
+    processes.hand_over(worker.place)
 
 
 def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Stop engines and estimators when the last worker has ended; they answer what they admitted."""
-    shutil.rmtree(os.environ[DIRECTORY], ignore_errors=True)
-    for supervisor in supervisors:
-        supervisor.stop()
+    """Stop engines and estimators when the last worker has ended."""
+    processes.stop()
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001

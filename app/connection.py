@@ -26,8 +26,9 @@ def has_gone(connection: socket.socket | None) -> bool:
     if connection is None:
         return False
     try:
-        readable, _, _ = select.select([connection], [], [], 0)
-        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+        poll = select.poll()  # select.select takes no descriptor above 1023
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
     except ValueError:  # TLS cannot be peeked into
         return False
     except OSError:

@@ -51,9 +51,7 @@ def read_videos(whole: type[VideoBody], options: type[Options]) -> tuple[Options
         RequestError: the body or a key is wrong, or there are too many or too large videos.
     """
     settings = services().settings
-    # Base64 takes four bytes for three.
-    share = 3 if request.is_json else 4
-    request.max_content_length = max_bytes = settings.max_video_bytes * 4 // share + _FORM_BYTES
+    request.max_content_length = max_bytes = video_body_bytes(in_json=request.is_json)
     body = read_clips(request, "video", max_bytes=max_bytes, max_items=settings.max_videos)
     if body.files is None:
         checked = validate(whole, body.document, max_items=settings.max_videos)
@@ -65,6 +63,11 @@ def read_videos(whole: type[VideoBody], options: type[Options]) -> tuple[Options
         videos = Videos(list(body.files), pointers("video", list(body.files)))
     check_bytes(videos)
     return wanted, videos
+
+
+def video_body_bytes(*, in_json: bool) -> int:
+    """The largest body that videos may come in; base64 takes four bytes for three."""
+    return services().settings.max_video_bytes * 4 // (3 if in_json else 4) + _FORM_BYTES
 
 
 def decoded(items: str | Sequence[str]) -> Videos:

@@ -164,7 +164,9 @@ class EstimateRequest(EstimateOptions, VideoBody):
 class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
     """Texts and clips to compare: clips with texts, or those of one kind with each other."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": ["A", "B"], "pose": ["<base64 .pose>"], "sign_language": "ase"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": ["A", "B"], "pose": ["<base64 .pose>"], "sign_language": "ase"}]}
+    )
     counted: ClassVar[tuple[str, ...]] = ("text", "pose", "video")
 
     text: Items | None = Field(None, description="a text or a list of texts: the columns")
@@ -182,7 +184,10 @@ class OpenAIRequest(_Request):
     """Texts to embed, as clients of OpenAI's API send them."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), json_schema_extra={"examples": [{"input": ["<en> <ase> A"]}]}
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        json_schema_extra={"examples": [{"input": ["<en> <ase> A"]}]},
     )
     counted: ClassVar[tuple[str, ...]] = ("input",)
 

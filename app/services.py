@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Generic, Protocol, TypeVar
 
@@ -200,12 +201,14 @@ def check_names(settings: Settings, catalog: Catalog) -> None:
 
 
 def _build_engine(settings: Settings) -> Engine:
-    """A client of the engines that run beside this process, or an engine in it."""
+    """A client of the engines that run beside this process, or engines in it, one a device."""
     if settings.engine_address:
         return SpreadEngine([EngineClient(address) for address in settings.engine_address])
     from engine.local import LocalEngine  # torch may come with it
 
-    return LocalEngine(engine_settings(settings))
+    own = engine_settings(settings)
+    engines = [LocalEngine(replace(own, device=device)) for device in settings.device.split(",")]
+    return SpreadEngine(engines) if len(engines) > 1 else engines[0]
 
 
 def _build_estimators(settings: Settings) -> Estimators:

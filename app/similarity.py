@@ -10,7 +10,8 @@ from pose_format import Pose
 from app.access import admitted, video_place
 from app.answers import SimilarityAnswer
 from app.body import read_json
-from app.estimation import Outcome, decoded, estimate, read_outcome
+from app.errors import TooLargeError
+from app.estimation import Outcome, check_bytes, decoded, estimate, read_outcome, video_body_bytes, warnings
 from app.inference import embed, request_deadline
 from app.operations import Operation, operation
 from app.preparation import ItemRules, Prepared, prepare_clips, prepare_texts, read_clip
@@ -37,15 +38,18 @@ blueprint = Blueprint("similarity", __name__, url_prefix="/api")
         answer=SimilarityAnswer,
         statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503, 504),
         description="Rows are the clips, columns the texts. dot is of raw vectors, the scores that training optimized; "
-        "probabilities is its softmax over the texts. With one kind only, its items are compared with each other. The whole "
-        "body, videos too, counts against SIGNCLIP_MAX_BODY_BYTES.",
+        "probabilities is its softmax over the texts. With one kind only, its items are compared with each other.",
     )
 )
 @admitted
 def similarity() -> Response:
     settings = services().settings
-    document = read_json(request, max_bytes=settings.max_body_bytes)
+    request.max_content_length = max_bytes = max(settings.max_body_bytes, video_body_bytes(in_json=True))
+    document = read_json(request, max_bytes=max_bytes)
     wanted = validate(SimilarityRequest, document, max_items=settings.max_items)
+    beside_videos = sum(len(item) for items in (wanted.text, wanted.pose) for item in listed(items or ()))
+    if beside_videos > settings.max_body_bytes:
+        raise TooLargeError(f"texts and poses of {beside_videos} bytes; the limit is {settings.max_body_bytes}")
     deadline = request_deadline(None if wanted.video is None else settings.video_timeout_s)
     config = services().model(wanted.model_name)
     with video_place() if wanted.video is not None else nullcontext():
@@ -86,6 +90,7 @@ def _prepare_clips(config: ModelConfig, wanted: SimilarityRequest, *, deadline: 
     if wanted.video is not None:
         videos = decoded(wanted.video)
         check_count(len(videos.files), max_items=services().settings.max_videos)
+        check_bytes(videos)
         rules = ItemRules(videos.places, wanted.truncate)
         outcomes = estimate(videos, rules=rules, deadline=deadline, model=config)
         places = [*places, *videos.places]
@@ -96,6 +101,7 @@ def _prepare_clips(config: ModelConfig, wanted: SimilarityRequest, *, deadline: 
         return read_outcome(outcomes[index - len(files)], min_seen=wanted.min_seen)
 
     prepared = prepare_clips(config, read_item, clips=wanted, rules=ItemRules(places, wanted.truncate))
+    prepared.warnings += warnings(outcomes, places[len(files) :])
     return prepared, places
 
 

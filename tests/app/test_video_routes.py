@@ -252,6 +252,15 @@ def test_limits_of_a_request_are_413(make_video_client):
     assert "video/*" in answer.json["detail"]
 
 
+def test_similarities_take_as_large_videos_and_no_larger_poses(make_video_client):
+    client = make_video_client(max_video_bytes=5000, max_body_bytes=3000)
+    large = {"text": "house", "video": b64(b"ase_A x".ljust(4900)), "min_seen": 0}
+    assert client.post("/api/similarity", json=large).status_code == 200
+    for body in ({"video": [b64(b"x" * 2600)] * 2}, {"pose": "A" * 3001}, {"text": ["x" * 1501] * 2}):
+        answer = client.post("/api/similarity", json=body)
+        assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
+
+
 def test_the_deadline_travels_with_the_request(client, estimators):
     started = time.monotonic()
     client.post("/api/pose", data=b"ase_A", content_type="video/mp4", headers={"X-Timeout-Ms": "5000"})
@@ -387,6 +396,7 @@ def test_videos_are_rows_of_similarities(client, pose_base64):
     assert answer["dot"][0] == answer["dot"][1]
     alone = client.post("/api/similarity", json={"text": ["house", "sun"], "video": b64(b"ase_A")}).json
     assert alone["dot"][0] == pytest.approx(answer["dot"][0])
+    assert "/video/0: 1 piece did not decode" in answer["warnings"]
     bad = client.post("/api/similarity", json={"text": "house", "video": [b64(b"bad")]})
     assert bad.json["errors"][0]["pointer"] == "/video/0"
 

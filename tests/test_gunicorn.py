@@ -1,0 +1,174 @@
+"""The service under gunicorn as a person runs it: engines killed, workers reloaded, stopped in the middle of work."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.engine.fakes import in_thread, until
+
+ROOT = Path(__file__).resolve().parent.parent
+GUNICORN = [str(Path(sys.executable).parent / "gunicorn")]
+MEMORY = Path("/dev/shm")
+
+
+@dataclass
+class Service:
+    """A server with two workers and the tiny model."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+    temporary: Path
+
+    def ask(self, path: str, body: object = None, *, timeout_s: float = 60) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of an answer, whatever the status."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", data, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return answer.code, dict(answer.headers), answer.read()
+
+    def ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.ask("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def children(self, module: str | None = None) -> list[psutil.Process]:
+        """The processes of a module, as `engine`; None: the web workers."""
+        commands = {}
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # a zombie's too
+                commands[child] = child.cmdline()
+        if module is None:
+            return [child for child, command in commands.items() if "-m" not in command]
+        return [child for child, command in commands.items() if command[1:3] == ["-m", module]]
+
+    def left_behind(self) -> list[Path]:
+        return [*self.temporary.iterdir(), *(MEMORY.glob("signclip-metrics-*") if MEMORY.is_dir() else ())]
+
+
+@pytest.fixture
+def serve(tiny_weights: Path, tmp_path: Path) -> Callable[..., object]:
+    before = set(MEMORY.glob("signclip-metrics-*")) if MEMORY.is_dir() else set()
+
+    @contextmanager
+    def start(*options: str, port: int | None = None) -> Iterator[Service]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = port or int(probe.getsockname()[1])
+        temporary, log = tmp_path / "tmp", tmp_path / "log"
+        temporary.mkdir(exist_ok=True)
+        environment = {
+            **os.environ,
+            "TMPDIR": str(temporary),
+            "SIGNCLIP_WEIGHTS_DIR": str(tiny_weights),
+            "SIGNCLIP_DEFAULT_MODEL": "tiny",
+            "SIGNCLIP_BACKEND": "torch",
+            "SIGNCLIP_THREADS": "1",
+            "SIGNCLIP_HOST": "127.0.0.1",
+            "SIGNCLIP_PORT": str(port),
+            "SIGNCLIP_TEXT_CACHE_ITEMS": "0",
+        }
+        with log.open("wb") as output:
+            command = [*GUNICORN, "-w", "2", *options, "app:app"]
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        service = Service(process, port, log, temporary)
+        try:
+            yield service
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(60) is not None
+        assert not set(service.left_behind()) - before, "something is left on the disk"
+
+    return start
+
+
+def texts(count: int) -> dict[str, object]:
+    return {"text": [f"house {number}" for number in range(count)], "normalize": False}
+
+
+@pytest.mark.slow
+def test_a_killed_engine_costs_typed_refusals_and_is_back(serve: Callable[..., object]) -> None:
+    with serve() as service:
+        until(service.ready)
+        expected = json.loads(service.ask("/api/embed/text", texts(3))[2])["embeddings"]
+        (engine,) = service.children("engine")
+        engine.kill()
+        statuses = set()
+        until(lambda: statuses.add(service.ask("/readyz")[0]) or 503 in statuses)
+        status, headers, body = service.ask("/api/embed/text", texts(3))
+        if status != 200:  # it may be back already
+            assert (status, json.loads(body)["code"]) == (503, "engine_stopped")
+            assert int(headers["Retry-After"]) >= 1
+        until(service.ready)
+        again = json.loads(service.ask("/api/embed/text", texts(3))[2])["embeddings"]
+        np.testing.assert_array_equal(again, expected)
+
+        # A worker that is lost takes no count with it.
+        def counted() -> str:
+            page = service.ask("/metrics")[2].decode()
+            return next(line for line in page.splitlines() if line.startswith("signclip_items_total"))
+
+        before = counted()
+        for worker in service.children():
+            worker.kill()
+        until(lambda: len(service.children()) == 2 and service.ready())
+        assert counted() == before
+
+
+@pytest.mark.slow
+def test_reloaded_workers_keep_their_engine_and_stopping_answers_what_was_admitted(
+    serve: Callable[..., object],
+) -> None:
+    with serve() as service:
+        until(service.ready)
+        engines, workers = service.children("engine"), service.children()
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: not set(workers) & set(service.children()) and len(service.children()) == 2)
+        until(service.ready)
+        assert service.children("engine") == engines
+        answers = [in_thread(lambda: service.ask("/api/embed/text", texts(256))) for _ in range(4)]
+        until(lambda: "signclip_engine_batch_items_count" in service.ask("/metrics")[2].decode())
+        service.process.send_signal(signal.SIGTERM)
+        finished = [answer() for answer in answers]
+        assert {status for status, _, _ in finished} <= {200, 429}
+        assert service.process.wait(60) == 0
+    assert "Traceback" not in service.log.read_text()
+    until(lambda: not any(engine.is_running() for engine in engines))
+
+
+def test_what_cannot_work_is_refused_at_the_start_and_leaves_nothing(serve: Callable[..., object]) -> None:
+    with serve("--preload") as service:
+        assert service.process.wait(60) != 0
+        assert "--preload is not taken" in service.log.read_text()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        started = time.monotonic()
+        with serve(port=taken.getsockname()[1]) as service:
+            assert service.process.wait(60) != 0
+        assert time.monotonic() - started < 60

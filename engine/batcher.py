@@ -3,11 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from engine.budget import BatchBudget
 from engine.cache import TextCache, text_key
@@ -15,30 +12,18 @@ from engine.errors import (
     DeadlineExceededError,
     EngineError,
     EngineStoppedError,
-    ItemFailedError,
     ModelFailedError,
 )
-from engine.interface import EmbedRequest, EmbedResult, Tower
+from engine.forward import LoadedModel, Vectors, attempt
+from engine.interface import EmbedRequest, EmbedResult
 from engine.metrics import EngineMetrics
+from engine.patience import Patience
 from engine.queue import Item, Ticket, WaitingItems
 from engine.waiting import Deliver
 
 log = logging.getLogger(__name__)
-Vectors = npt.NDArray[np.float32]
 # How often the owner looks for requests whose deadline passed while their model loads, in seconds.
 _SWEEP_S = 0.25
-
-
-class LoadedModel(Protocol):
-    """One model in memory; it stays there as long as someone holds it."""
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def dtype(self) -> str: ...
-
-    def encode(self, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> Vectors: ...
 
 
 class Models(Protocol):
@@ -82,6 +67,7 @@ class Batcher:
         self._loading: set[str] = set()
         self._open: set[Ticket] = set()
         self._running_since: float | None = None
+        self._patience = Patience()
         self.failed_in_a_row = 0
         """Batches since the last one of which anything came out."""
         self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)
@@ -120,6 +106,7 @@ class Batcher:
                 raise EngineStoppedError("the engine is shutting down")
             if pending:
                 self._waiting.admit(ticket, pending)
+                self._patience.arrived()
                 self._open.add(ticket)
                 self._condition.notify()
         if not pending:
@@ -185,6 +172,8 @@ class Batcher:
     def _step(self) -> bool:
         """Do what there is to do, or wait for it; False when all is done and the engine is draining."""
         with self._condition:
+            if self._waits_on():
+                return True
             expired = self._expire()
             # Held to the end of the batch: a model let go meanwhile neither vanishes nor loads on this thread.
             models = {name: self._models.loaded(name) for name in {name for name, _ in self._waiting.groups()}}
@@ -206,6 +195,15 @@ class Batcher:
         model = models[batch[0].ticket.request.model] if batch else None
         if model is not None:
             self._run(model, batch)
+        return True
+
+    def _waits_on(self) -> bool:
+        """Wait for those who were just answered, if that may fill the next batch; False when it should run."""
+        left_s = 0.0 if self._draining else self._patience.left_s(self._waiting.tokens, time.monotonic())
+        if not left_s:
+            return False
+        if not self._condition.wait(left_s):
+            self._patience.end()
         return True
 
     def _expire(self) -> list[Ticket]:
@@ -250,6 +248,8 @@ class Batcher:
                 ticket.forward_s += seconds
             done = [t for t in tickets if not (t.over or t.waiting or t.running)]
             self._close(done)
+            full_tokens = self._budget.tokens(batch[0].ticket.group)
+            self._patience.answered(len(done), full_tokens=full_tokens, seconds=seconds, now=time.monotonic())
         for ticket in done:
             _deliver(ticket, ticket.result())
 
@@ -277,35 +277,14 @@ class Batcher:
         """Run a batch, equal texts once, and remember the texts."""
         name, tower = batch[0].ticket.group
         if tower == "pose":
-            return _attempt(model, tower, [item.array for item in batch])
+            return attempt(model, tower, [item.array for item in batch])
         keys = [text_key(item.array) for item in batch]
         unique = {key: item.array for key, item in zip(keys, batch, strict=True)}
-        outcomes = dict(zip(unique, _attempt(model, tower, list(unique.values())), strict=True))
+        outcomes = dict(zip(unique, attempt(model, tower, list(unique.values())), strict=True))
         for key, outcome in outcomes.items():
             if not isinstance(outcome, EngineError):
                 self._cache.put((name, model.digest, key), outcome)
         return [outcomes[key] for key in keys]
-
-
-def _attempt(model: LoadedModel, tower: Tower, arrays: list[npt.NDArray[Any]]) -> list[Vectors | EngineError]:
-    """Run one forward; if it fails, each half again, so that one bad item costs its mates two forwards and not all."""
-    try:
-        vectors = model.encode(tower, arrays)
-        if vectors.ndim != 2 or len(vectors) != len(arrays):
-            raise ValueError(f"{len(arrays)} items gave vectors of shape {vectors.shape}")
-        finite = np.isfinite(vectors).all(axis=1)
-    except Exception as error:  # noqa: BLE001  whatever one item does, its batch mates are answered
-        log.warning(
-            "a forward pass failed", extra={"tower": tower, "items": len(arrays), "error": type(error).__name__}
-        )
-        if len(arrays) == 1:
-            return [ItemFailedError(f"the model failed on this item ({type(error).__name__})")]
-        half = len(arrays) // 2
-        return _attempt(model, tower, arrays[:half]) + _attempt(model, tower, arrays[half:])
-    return [
-        vector if good else ItemFailedError("the model gave NaN or infinity for this item")
-        for vector, good in zip(vectors, finite, strict=True)
-    ]
 
 
 def _deliver(ticket: Ticket, answer: EmbedResult | EngineError) -> None:

@@ -27,6 +27,8 @@ from poses.video_errors import EstimatorError, NobodyInViewError, TooManyFramesE
 
 # Beside the videos: options, boundaries, names.
 _FORM_BYTES = 1024 * 1024
+# Cameras have more for slow motion, of which nobody films minutes.
+_MOST_FRAMES_A_SECOND = 60
 Outcome = Estimate | VideoError | EstimatorError | Base64Error | FramesOverLimitError
 
 
@@ -137,6 +139,7 @@ class Estimation:
         limits = VideoLimits(
             max_bytes=settings.max_video_bytes,
             max_seconds=settings.max_video_s,
+            max_frames=round(settings.max_video_s * _MOST_FRAMES_A_SECOND),
             max_side=settings.max_video_side,
             max_pixels=settings.max_video_side**2,
         )

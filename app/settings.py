@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         8, ge=1, le=900, description="requests with videos that one web worker takes at once; past it 429"
     )
     video_timeout_s: float = Field(
-        300.0, gt=0, le=3600, description="seconds until a request with videos is answered 504"
+        600.0, gt=0, le=3600, description="seconds until a request with videos is answered 504"
     )
     timeout_s: float = Field(120.0, gt=0, le=3600, description="seconds until a request is answered 504")
     max_requests: int = Field(

@@ -7,6 +7,7 @@ from .cache import FeatureCache
 from .errors import (
     CacheError,
     ClipError,
+    ClipOutOfReachError,
     ClipSpanError,
     ClipUnreadableError,
     ColumnMissingError,
@@ -30,6 +31,7 @@ __all__ = [
     "SPLITS",
     "CacheError",
     "ClipError",
+    "ClipOutOfReachError",
     "ClipSpanError",
     "ClipUnreadableError",
     "Clips",

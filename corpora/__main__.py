@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _stats(corpus, options)
         else:
             _cache(corpus, options)
-    except CorpusError as error:
+    except (CorpusError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -15,6 +15,7 @@ from poses import FEATURE_KINDS, FeatureOptions, PoseError, ReadLimits, extract,
 from poses.headers import read_header
 
 from .errors import (
+    ClipOutOfReachError,
     ClipSpanError,
     ClipUnreadableError,
     FeaturesUnavailableError,
@@ -107,7 +108,9 @@ def _array_features(example: Example, kind: ArrayKind) -> Features:
 def _load_array(path: Path) -> npt.NDArray[np.float32]:
     try:
         loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
+        raise ClipOutOfReachError(f"{path}: {error}") from None
+    except (ValueError, EOFError) as error:
         raise ClipUnreadableError(f"{path}: no array of numbers: {error}") from None
     if not isinstance(loaded, np.ndarray) or loaded.dtype.kind != "f":
         raise ClipUnreadableError(f"{path}: no array of floating-point numbers")
@@ -125,7 +128,9 @@ def _read_pose_file(example: Example) -> Pose:
             return read(example.path.read_bytes(), limits=_LIMITS)
         with example.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             return read(_cut_file(mapped, example), limits=_LIMITS)
-    except (OSError, ValueError) as error:  # mmap refuses an empty file with ValueError
+    except OSError as error:
+        raise ClipOutOfReachError(f"{example.path}: {error}") from None
+    except ValueError as error:  # mmap refuses an empty file
         raise ClipUnreadableError(f"{example.path}: {error}") from None
     except PoseError as error:
         raise ClipUnreadableError(f"{example.path}: {error}") from None

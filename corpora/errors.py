@@ -7,7 +7,8 @@ CorpusError
 ├── ColumnMissingError      a table lacks a column
 ├── RowError                a row means nothing; the message names file and line
 ├── ClipError               one clip cannot be used; the others can
-│   ├── ClipUnreadableError its file is missing, damaged or holds something else
+│   ├── ClipUnreadableError its file is damaged or holds something else
+│   ├── ClipOutOfReachError the system did not give it: a share that is away, too many open files; it may another time
 │   ├── ClipSpanError       start and end lie outside of it
 │   ├── FeaturesUnavailableError  its file cannot give the features that are asked for
 │   └── VideoNotEstimatedError    it is a video whose pose nobody estimated yet
@@ -56,7 +57,11 @@ class ClipError(CorpusError):
 
 
 class ClipUnreadableError(ClipError):
-    """The clip's file is missing, damaged or holds something else."""
+    """The clip's file is damaged or holds something else."""
+
+
+class ClipOutOfReachError(ClipError):
+    """The system did not give the clip's file: a share that is away, too many open files. It may another time."""
 
 
 class ClipSpanError(ClipError):

@@ -22,7 +22,8 @@ class Example:
         id: unique in its data set.
         path: a .pose file, an array (.npy, .parquet) or, where nobody estimated the pose yet, a video.
         text: what was signed, cleaned of the data set's own marks; stands in the prompt.
-        label: equal for examples that answer one query, in any sign language; what retrieval metrics compare.
+        label: equal for examples of one sign or concept, in any sign language: what statistics count. Retrieval is by
+            prompts, made of text and languages.
         split: "train", "val" or "test"; "all" where the data set is not divided.
         spoken_language: tag of the text's language.
         sign_language: tag as in configs/languages.csv, or the data set's own where that table has none.

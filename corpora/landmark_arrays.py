@@ -16,7 +16,7 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderD
 
 from poses.landmarks import BODY, BODY_POINTS, FACE, LEFT_HAND, LEFT_HAND_POINTS, RIGHT_HAND
 
-from .errors import ClipUnreadableError
+from .errors import ClipOutOfReachError, ClipUnreadableError
 
 Landmarks = npt.NDArray[np.float32]
 
@@ -44,7 +44,8 @@ def read_kaggle(path: Path) -> Landmarks:
     Returns:
         float32 (frames, 543, 3), NaN where nothing was seen.
     Raises:
-        ClipUnreadableError: the file is missing, no parquet, or has other rows.
+        ClipUnreadableError: the file is no parquet, or has other rows.
+        ClipOutOfReachError: the system does not give it.
     """
     import pyarrow as pa  # 100 ms and 60 MB: only for those who have parquet
     import pyarrow.parquet as pq
@@ -53,7 +54,9 @@ def read_kaggle(path: Path) -> Landmarks:
         # Threads inside a worker process would fight the other workers for its core.
         table = pq.read_table(path, columns=["landmark_index", "x", "y", "z"], use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise ClipUnreadableError(f"{path}: no parquet of landmarks: {error}") from None
+        # Arrow's own of a damaged file is an OSError too, but without the system's number.
+        kind = ClipOutOfReachError if isinstance(error, OSError) and error.errno else ClipUnreadableError
+        raise kind(f"{path}: no parquet of landmarks: {error}") from None
     frames, rest = divmod(table.num_rows, KAGGLE_POINTS)
     if rest or not frames:
         raise ClipUnreadableError(f"{path}: {table.num_rows} rows; a multiple of {KAGGLE_POINTS} is needed")

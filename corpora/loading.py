@@ -17,7 +17,7 @@ from poses import FeatureOptions
 
 from .cache import FeatureCache, Place
 from .clip_files import read_features
-from .errors import ClipError, WorkerLostError
+from .errors import ClipError, ClipOutOfReachError, WorkerLostError
 from .examples import Corpus, Example, Skipped
 
 Features = npt.NDArray[np.float32]
@@ -33,6 +33,10 @@ _WRITE_BYTES = 64 * 1024**2
 """Features gathered before they are written: a write waits for the disk, so there should be few."""
 
 _DEFAULT_OPTIONS = FeatureOptions()
+
+
+class Passing(str):
+    """Why a clip could not be read, where that may be otherwise the next time: no cache keeps it."""
 
 
 class LoadedClip(NamedTuple):
@@ -141,8 +145,9 @@ class Clips(Sequence[LoadedClip]):
             if key is not None and key not in places and key not in reasons
         ]
         if unknown:
-            self._parse(unknown, cache, workers, on_clip)
+            passing = self._parse(unknown, cache, workers, on_clip)
             places, reasons = cache.look_up(present)
+            reasons |= passing
         readable = [(places[key], e) for key, e in zip(keys, examples, strict=True) if key in places]
         clips = Clips(self.corpus.subset([example for _, example in readable]), self.kind, options=self.options)
         clips._cache = cache
@@ -157,14 +162,18 @@ class Clips(Sequence[LoadedClip]):
 
     def _parse(
         self, unknown: list[tuple[bytes, Example]], cache: FeatureCache, workers: int, on_clip: OnClip | None
-    ) -> None:
+    ) -> dict[bytes, str]:
+        """Fill the cache; returns the reasons that it does not keep."""
         parse = partial(_parse_clip, kind=self.kind, options=self.options)
+        passing: dict[bytes, str] = {}
         batch: list[tuple[bytes, Features]] = []
         reasons: list[tuple[bytes, str]] = []
         gathered = 0
         parsed = map_clips(parse, [example for _, example in unknown], workers=workers)
         for done, ((key, _), result) in enumerate(zip(unknown, parsed, strict=True), start=1):
-            if isinstance(result, str):
+            if isinstance(result, Passing):
+                passing[key] = result
+            elif isinstance(result, str):
                 reasons.append((key, result))
             else:
                 batch.append((key, result))
@@ -175,11 +184,14 @@ class Clips(Sequence[LoadedClip]):
             if on_clip is not None:
                 on_clip(done, len(unknown))
         cache.add(batch, reasons)
+        return passing
 
 
 def _parse_clip(example: Example, *, kind: str, options: FeatureOptions) -> Features | str:
     try:
         return read_features(example, kind, options)
+    except ClipOutOfReachError as error:
+        return Passing(error)
     except ClipError as error:
         return str(error)
 

@@ -1,7 +1,8 @@
 """A plain manifest, for data of one's own: one row a signed item, as CSV, JSON lines or parquet.
 
-Columns: path (pose, array or video, from the manifest's folder) and text; and where there is something to say id,
-start_s, end_s, spoken_language, sign_language (tag, name or alias), label, split (train, val or test), signer.
+Columns: path (pose, array, or video with its .pose beside it, from the manifest's folder) and text; and where there is
+something to say id, start_s, end_s, spoken_language, sign_language (tag, name or alias), label (what the statistics
+count as one sign; if unset, the text), split (train, val or test), signer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from models.languages import language_table
 
 from .errors import FileMissingError, RowError, SplitMissingError
 from .examples import SPLITS, TAGGED_PROMPT, Corpus, Example, Skipped, Split
+from .media import VIDEO_SUFFIXES
 from .tables import Row, find_file, read_csv, read_jsonl, read_parquet
 
 NAMES = ("manifest.csv", "manifest.jsonl", "manifest.parquet")
@@ -80,7 +82,7 @@ def _example(row: Row, folder: Path) -> Example:
     span = "" if start_s is None and end_s is None else f"@{start_s or 0:g}-{'' if end_s is None else f'{end_s:g}'}"
     return Example(
         id=row.get("id") or f"{path}{span}",
-        path=folder / path,
+        path=_pose_beside(folder / path),
         text=row["text"],
         label=row.get("label") or row["text"],
         split=part,
@@ -90,6 +92,12 @@ def _example(row: Row, folder: Path) -> Example:
         end_s=end_s,
         signer=row.get("signer"),
     )
+
+
+def _pose_beside(path: Path) -> Path:
+    """The pose that was estimated of a video and put beside it, or else the file itself."""
+    pose = path.with_suffix(".pose")
+    return pose if path.suffix.lower() in VIDEO_SUFFIXES and pose.is_file() else path
 
 
 def _sign_language(row: Row) -> str | None:

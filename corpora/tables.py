@@ -194,10 +194,15 @@ def read_list(path: Path) -> list[str]:
 
     Raises:
         FileMissingError: there is no such file.
+        RowError: it is no text.
     """
     if not path.is_file():
         raise FileMissingError(f"{path} is not there")
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RowError(path, 1, f"no UTF-8 text: {error.reason} at byte {error.start}") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def each_split(split: Split) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -16,6 +18,7 @@ from corpora.errors import CorpusError
 from corpora.examples import SPLITS
 from corpora.registry import CORPORA, read_corpus
 from evaluation.asking import RARE_COUNT, TASKS, common_texts, read_vocabulary
+from evaluation.command_line import positive
 from evaluation.evaluating import ProbeSettings, Settings, embed_corpus, evaluate, run_probes
 from evaluation.probing import PROBES, SHOTS, Shots
 from evaluation.reading import Reading
@@ -55,6 +58,11 @@ def _run(options: argparse.Namespace) -> None:
         score=options.score,
         vocabulary=options.in_vocabulary,
     )
+    published = read_published()
+    if options.experiment is not None and options.experiment not in published:
+        near = get_close_matches(options.experiment, published, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        print(f"warning: nothing is published of an experiment {options.experiment}{hint}", file=sys.stderr)
     vocabulary = None
     if options.in_vocabulary is not None:
         vocabulary = find_vocabulary(options.in_vocabulary, over=options.vocabulary_over)
@@ -77,14 +85,20 @@ def _run(options: argparse.Namespace) -> None:
             known, _ = embed_corpus(model, support, settings, vocabulary=vocabulary, reading=reading, watch=watch)
         probes = ProbeSettings(options.probes, options.shots, range(options.seeds))
         metrics["probes"] = run_probes(vectors, known, probes)
-    out = options.out or OUTPUT / f"{options.model.rstrip('/').rpartition('/')[2]}-{corpus.name}-{settings.task}"
+    out = options.out or default_folder(options.model, corpus.name, options.split, settings)
     write_run(out, metrics, vectors, searched)
-    print(results_markdown(compare([metrics], read_published())))
+    print(results_markdown(compare([metrics], published)))
     if options.probes:
         print(probes_markdown(probe_rows(metrics)))
     if metrics["skipped"]:
         print(f"{len(metrics['skipped'])} clips were left out; metrics.json says why", file=sys.stderr)
     print(f"written to {out}")
+
+
+def default_folder(model: str, dataset: str, split: str, settings: Settings) -> Path:
+    """Where an evaluation goes that names no folder: another one for whatever else is asked."""
+    words = [model.rstrip("/").rpartition("/")[2], dataset, *([] if split == "test" else [split]), settings.describe()]
+    return OUTPUT / "-".join(re.sub(r"[^\w.]+", "_", word) for word in words)
 
 
 def load(name: str, weights_dir: Path | None, *, device: str, dtype: str) -> EmbeddingModel:
@@ -116,12 +130,7 @@ def _show(clips: Iterable[Floats], *, total: int, what: str) -> Iterable[Floats]
 
 
 def _shots(word: str) -> Shots:
-    if word == "all":
-        return "all"
-    count = int(word)
-    if count < 1:
-        raise ValueError(f"{count} shots")
-    return count
+    return "all" if word == "all" else positive(word)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,8 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("dataset", metavar="DATASET", help=", ".join(CORPORA))
     parser.add_argument("root", metavar="ROOT", type=Path, help="where the data set lies")
     parser.add_argument("--split", choices=SPLITS, default="test")
-    parser.add_argument("--out", type=Path, metavar="RUN_DIR", help=f"default: {OUTPUT}/MODEL-DATASET-TASK")
-    parser.add_argument("--experiment", help="its name among the published figures")
+    parser.add_argument("--out", type=Path, metavar="RUN_DIR", help=f"default: {OUTPUT}/MODEL-DATASET-WHAT_WAS_ASKED")
+    parser.add_argument("--experiment", help="its name among the published figures, to print those beside")
 
     asking = parser.add_argument_group("what is asked")
     asking.add_argument("--task", choices=TASKS, default="retrieval")
@@ -154,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     probes = parser.add_argument_group("what frozen embeddings know")
     probes.add_argument("--probes", nargs="+", choices=PROBES, default=[], metavar="PROBE", help=", ".join(PROBES))
     probes.add_argument("--shots", nargs="+", type=_shots, default=list(SHOTS), help="clips a class, or all")
-    probes.add_argument("--seeds", type=int, default=5, help="draws of clips")
+    probes.add_argument("--seeds", type=positive, default=5, help="draws of clips")
     probes.add_argument("--learn-from", choices=SPLITS, default="train", help="SPLIT itself: its clips not asked for")
 
     machine = parser.add_argument_group("where it runs")
@@ -162,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "--weights-dir", type=Path, help="default: $SIGNCLIP_WEIGHTS_DIR, else weights/ of the project"
     )
     machine.add_argument("--cache", type=Path, help="folder that keeps features, so that clips are parsed once")
-    machine.add_argument("--workers", type=int, default=1, help="processes that parse clips")
+    machine.add_argument("--workers", type=positive, default=1, help="processes that parse clips")
     machine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0")
     machine.add_argument("--dtype", choices=("float32", "bfloat16", "auto"), default="float32")
     return parser

@@ -42,6 +42,18 @@ class Settings:
     score: Score = "dot"
     vocabulary: str | None = None
 
+    def describe(self) -> str:
+        """What was asked, and what was not as usual: tells runs apart in tables, plots and folders."""
+        unusual = {
+            "no tags": not self.tagged,
+            f"flip {self.flip}": self.flip != "never",
+            "anonymized": self.anonymize,
+            "long clips left out": self.skip_long,
+            "in vocabulary": self.vocabulary is not None,
+            self.score: self.score != "dot",
+        }
+        return ", ".join([self.task, *(words for words, applies in unusual.items() if applies)])
+
     @property
     def feature_options(self) -> FeatureOptions:
         return FeatureOptions(flip=self.flip, anonymize=self.anonymize)
@@ -130,7 +142,7 @@ def evaluate(
         "dtype": model.dtype,
         "dataset": corpus.name,
         "settings": asdict(settings),
-        "task": settings.task if settings.tagged else f"{settings.task}, no tags",
+        "task": settings.describe(),
         "clips": len(vectors.ids),
         "prompts": len(vectors.prompts),
         "skipped": {note.id: note.reason for note in corpus.skipped} | skipped,

@@ -23,25 +23,29 @@ TSNE_LEAST = 60
 CONFUSED_SHOWN = 18
 LANGUAGES_SHOWN = 24
 MARKERS = "o^sDvPX*"
+LINES = ("-", "--", ":", "-.")
 
 
 def plot_rank_curves(runs: Sequence[Run], path: Path) -> None:
     """Draw, for both directions, the share of searches whose first right answer is among the first k."""
-    figure, axes = _figure(11, 4.8, columns=2)
+    figure, axes = _figure(11, 4.8 + 0.22 * len(runs), columns=2)
     for axis, ranks_of, title, count in (
         (axes[0], "clip_ranks", "Pose → text: naming a clip", "prompts"),
         (axes[1], "text_ranks", "Text → pose: the first right clip", "clips"),
     ):
-        for run in runs:
+        for number, run in enumerate(runs):
             ranks, counts = np.unique(getattr(run, ranks_of), return_counts=True)
             share = np.cumsum(counts) / counts.sum()
             # From rank 1 to the last one possible, so that curves can be compared over the whole width.
             steps, heights = np.r_[1, ranks, run.metrics[count]], np.r_[share[0] * (ranks[0] == 1), share, 1]
-            axis.step(steps, heights, where="post", label=f"{_plain(run.name)} ({run.metrics[count]} {count})")
+            label = f"{_plain(run.name)} ({run.metrics['clips']} clips, {run.metrics['prompts']} prompts)"
+            # Ten colours are all that eyes tell apart; strokes tell the rest.
+            style = LINES[number // 10 % len(LINES)]
+            axis.step(steps, heights, where="post", label=label, color=f"C{number % 10}", linestyle=style)
         axis.set(xscale="log", ylim=(0, 1.02), xlabel="rank k", ylabel="share of searches with rank ≤ k", title=title)
         axis.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
         axis.grid(alpha=0.3)
-        axis.legend(loc="lower right", fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, frameon=False)
     _save(figure, path)
 
 

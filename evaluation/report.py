@@ -76,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         runs = [read_run(folder) for folder in options.runs]
+        texts = {text for run in runs for text in run.vectors.texts.tolist()}
+        if options.concept is not None and options.concept not in texts:
+            raise ValueError(f"no run has the text {options.concept!r}")
         written = write_report(
             runs, options.out, published=options.published, every=options.all, concept=options.concept
         )

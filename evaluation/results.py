@@ -15,6 +15,7 @@ from evaluation.vectors import Vectors
 from models.embedding import unit_length
 
 Score = Literal["dot", "cosine"]
+ABOUT = ("experiment", "model", "dataset", "split", "task", "clips", "prompts")
 METRICS, ROW, ERRORS, EMBEDDINGS, RANKINGS = "metrics.json", "row.csv", "errors.csv", "embeddings.npz", "rankings.npz"
 
 
@@ -48,8 +49,9 @@ class Run:
     @property
     def name(self) -> str:
         """What tables and plots call it."""
-        experiment, model = self.metrics["experiment"], self.metrics["model"]
-        return f"{experiment or model} on {self.metrics['dataset']}, {self.metrics['task']}"
+        about = self.metrics
+        part = "" if about["split"] == "test" else f" {about['split']}"
+        return f"{about['experiment'] or about['model']} on {about['dataset']}{part}, {about['task']}"
 
 
 def search(vectors: Vectors, *, score: Score = "dot") -> Searched:
@@ -68,8 +70,7 @@ def search(vectors: Vectors, *, score: Score = "dot") -> Searched:
 
 def flat_row(metrics: dict[str, Any]) -> dict[str, Any]:
     """A run as one row of a table: who, what, and every retrieval figure as `direction figure`."""
-    about = ("experiment", "model", "dataset", "split", "task", "clips", "prompts")
-    row = {key: metrics[key] for key in about}
+    row = {key: metrics[key] for key in ABOUT}
     for direction in ("pose_to_text", "text_to_pose"):
         row |= {f"{direction} {figure}": value for figure, value in metrics[direction].items()}
     return row
@@ -119,7 +120,11 @@ def read_run(folder: Path) -> Run:
 
     Raises:
         FileNotFoundError: the folder holds no evaluation.
+        ValueError: its files are damaged.
     """
     metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    missing = [key for key in (*ABOUT, "pose_to_text", "text_to_pose") if key not in metrics]
+    if missing:
+        raise ValueError(f"{folder / METRICS} lacks {', '.join(missing)}")
     with np.load(folder / RANKINGS, allow_pickle=False) as ranks:
         return Run(folder, metrics, Vectors.load(folder / EMBEDDINGS), **{name: ranks[name] for name in ranks})

@@ -27,6 +27,8 @@ def read_published(path: Path = PUBLISHED) -> Published:
         ValueError: an experiment or a figure is not of the form that tables know.
     """
     experiments = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(experiments, dict) or not all(isinstance(entry, dict) for entry in experiments.values()):
+        raise ValueError(f"{path} is no mapping from experiments to figures")
     for name, entry in experiments.items():
         unknown = set(entry) - {"about", *DIRECTIONS}
         figures = {f"{direction} {figure}" for direction in DIRECTIONS for figure in entry.get(direction, {})}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from .batch import Batch, BatchError, Failure, Rate, Task, plan, write_failures
+from .batch import OWN_FILES, Batch, BatchError, Failure, Rate, Task, plan, write_failures
 from .errors import PoseError
 from .headers import ReadLimits
 from .quality import report, share_with_body
@@ -76,8 +76,13 @@ def estimate_videos(options: argparse.Namespace) -> int:
     progress = _Progress(wanted)
     batch = Batch(jobs=options.jobs, on_frame=progress.frame, on_end=progress.end)
     rate = Rate()
-    failures = batch.run(wanted)
-    progress.close()
+    try:
+        failures = batch.run(wanted)
+    except KeyboardInterrupt:
+        write_failures(progress.failures, options.out)
+        raise
+    finally:
+        progress.close()
     listed = write_failures(failures, options.out)
     print(f"{len(wanted) - len(failures)} poses, {batch.frames} frames, {rate.of(batch.frames):.1f} frames/s")
     if listed:
@@ -91,7 +96,9 @@ class _Progress:
     def __init__(self, tasks: Sequence[Task]) -> None:
         from tqdm import tqdm
 
-        self._sizes = {task: task.video.stat().st_size for task in tasks}
+        self.failures: list[Failure] = []
+        # A link to nowhere has no size; that it cannot be read is told when its turn comes.
+        self._sizes = {task: task.video.stat().st_size if task.video.exists() else 0 for task in tasks}
         self._shares: dict[Task, float] = {}
         self._ended = self._frames = 0
         self._rate = Rate()
@@ -111,6 +118,7 @@ class _Progress:
             self._ended += 1
             self._move(task, 1.0)
             if failure is not None:
+                self.failures.append(failure)
                 self._bar.write(f"{failure.video}: {failure.detail}")
 
     def close(self) -> None:
@@ -155,9 +163,21 @@ def view_pose(options: argparse.Namespace) -> int:
 
     pose = read(options.pose.read_bytes(), limits=_LIMITS)
     video = options.video.read_bytes() if options.video is not None else None
-    frames = save(draw(pose, video), options.out, fps=float(pose.body.fps))
+    expected = len(pose.body.data)
+    if video is not None and not _belong_together(video, expected):
+        print(f"warning: {options.video} has other frames than the {expected} of {options.pose}", file=sys.stderr)
+    frames = save(draw(pose, video), options.out, fps=float(pose.body.fps), frames=expected)
     print(f"{options.out}: {frames} frames")
     return 0
+
+
+def _belong_together(video: bytes, frames: int) -> bool:
+    from .video import VideoReader
+
+    with VideoReader(video, OWN_FILES) as reader:
+        declared = reader.declared_frames
+    # Headers round, and count what never shows.
+    return declared is None or abs(declared - frames) <= max(2, 0.1 * frames)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .estimates import VideoLimits
-from .estimator import EstimatorProcess
+from .estimator import EstimatorHealth, EstimatorProcess
 from .video_errors import EstimationStoppedError, EstimatorError, VideoError
 
 # What is looked for in folders; a file that is named itself may be called anything.
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".ts", ".3gp", ".mts", ".m2ts"})
 FAILURES = "failures.csv"
-# Files of one's own are no threat: as long as they are, and as large as fits into a process beside its tracker.
-OWN_FILES = VideoLimits(max_bytes=1024**3, max_seconds=4 * 3600, max_frames=1_000_000)
+# Files of one's own are no threat: as large as fits into a process beside its tracker, and as long as two hours at 25
+# frames a second. A frame's points take 9 KB, and four times that where they become a file.
+OWN_FILES = VideoLimits(max_bytes=1024**3, max_seconds=4 * 3600, max_frames=200_000)
+_OWN_HEALTH = EstimatorHealth(address_space_bytes=EstimatorHealth.address_space_bytes + 200_000 * 4 * 10_000)
 
 
 class BatchError(Exception):
@@ -45,19 +47,21 @@ def plan(videos: Iterable[Path], out: Path) -> list[Task]:
     """Find the videos and name their poses; what is in folders keeps its place in them.
 
     Raises:
-        BatchError: a path is not there, or two videos would have the same pose.
+        BatchError: a path is not there, there are no videos, or two would have the same pose.
     """
     tasks: dict[Path, Task] = {}
     for given in videos:
         if not given.exists():
             raise BatchError(f"{given} is not there")
-        found = sorted(path for path in given.rglob("*") if path.suffix.lower() in SUFFIXES)
+        found = sorted(path for path in given.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
         for video in found if given.is_dir() else [given]:
             place = video.relative_to(given) if given.is_dir() else Path(video.name)
             pose = out / place.with_suffix(".pose")
-            if pose in tasks and tasks[pose].video != video:
+            if pose in tasks and tasks[pose].video.resolve() != video.resolve():
                 raise BatchError(f"{tasks[pose].video} and {video} would both become {pose}")
             tasks[pose] = Task(video, pose)
+    if not tasks:
+        raise BatchError(f"there are no videos; they are known by their suffixes: {', '.join(sorted(SUFFIXES))}")
     return list(tasks.values())
 
 
@@ -116,6 +120,8 @@ class Batch:
             failure = Failure(task.video, error.code, str(error))
         except OSError as error:
             failure = Failure(task.video, "file", f"{error.strerror or error}")
+        if self._stopped.is_set():  # its process was taken from it, which is no fault of the video
+            return None
         self._on_end(task, failure)
         return failure
 
@@ -138,7 +144,7 @@ class Batch:
         """This thread's process."""
         process: EstimatorProcess | None = getattr(self._own, "process", None)
         if process is None:
-            process = self._own.process = EstimatorProcess()
+            process = self._own.process = EstimatorProcess(_OWN_HEALTH)
             with self._lock:
                 self._processes.append(process)
         return process

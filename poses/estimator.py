@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,6 +25,7 @@ from .video_errors import EstimationStoppedError, EstimatorLostError, VideoTooLa
 log = logging.getLogger(__name__)
 # How often a running estimation asks whether it is still wanted, in seconds.
 _LOOK_S = 0.05
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _DEFAULT_LIMITS = VideoLimits()
 
 
@@ -36,14 +38,20 @@ class EstimatorHealth:
         max_resident_bytes: memory past which it is replaced; one in good health levels off at 560 MB.
         start_s: from its start to its first word; 0.9 s on an idle machine.
         frame_s: from one frame to the next, and from a video's arrival to its first frame; 32 ms and 0.1 s as a rule.
+            Where the process gets less than half a core, the machine is busy, and the video not to blame.
+        silence_s: from one word of the process to the next, and to take a video, whatever the machine does.
         stop_s: from being told to stop to having stopped.
+        address_space_bytes: what it may ask for: a used tracker takes 1.2 GB of addresses, a video of 4096 × 4096
+            pixels 0.7 GB more, and what asks for more is no clip.
     """
 
     max_clips: int = 200
     max_resident_bytes: int = 700 * 1024 * 1024
     start_s: float = 60.0
     frame_s: float = 10.0
+    silence_s: float = 60.0
     stop_s: float = 1.0
+    address_space_bytes: int = 2304 * 1024 * 1024
 
 
 class EstimatorProcess:
@@ -100,11 +108,13 @@ class EstimatorProcess:
         self.start()
         try:
             connection = self._get_ready(unwanted)
-            connection.send_bytes(orjson.dumps({"kind": "estimate", "limits": asdict(limits)}))
-            connection.send_bytes(video)
+            with self._bounded():
+                connection.send_bytes(orjson.dumps({"kind": "estimate", "limits": asdict(limits)}))
+                connection.send_bytes(video)
             self._clips += 1
             message = self._follow(connection, on_frame, unwanted)
-            pose = connection.recv_bytes() if message["kind"] == "estimate" else b""
+            with self._bounded():
+                pose = connection.recv_bytes() if message["kind"] == "estimate" else b""
         except (EOFError, OSError) as error:
             code = self.kill()
             self.given_up["lost"] += 1
@@ -146,7 +156,7 @@ class EstimatorProcess:
         with theirs:
             # A process of its own from the start, never a fork: a fork would hang in MediaPipe, or copy our sockets.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "poses.worker", str(theirs.fileno())],
+                [sys.executable, "-m", "poses.worker", str(theirs.fileno()), str(self._health.address_space_bytes)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -180,23 +190,53 @@ class EstimatorProcess:
         unwanted: Callable[[], bool],
     ) -> dict[str, Any]:
         """Pass progress on until the last word about the video."""
-        heard, done = time.monotonic(), 0
+        heard, done, worked_s = time.monotonic(), 0, None
         while True:
             if unwanted():
                 self._stop(connection)
                 raise EstimationStoppedError("nobody wants the result any more")
             if connection.poll(_LOOK_S):
-                heard = time.monotonic()
+                heard, worked_s = time.monotonic(), None
                 message: dict[str, Any] = orjson.loads(connection.recv_bytes())
                 if message["kind"] != "progress":
                     return message
                 done = message["done"]
                 if on_frame is not None:
                     on_frame(done, message["total"])
-            elif time.monotonic() - heard > self._health.frame_s:
+                continue
+            silent_s = time.monotonic() - heard
+            if worked_s is None:
+                worked_s = self._worked_s()
+            if silent_s > self._health.frame_s and self._worked_s() - worked_s > self._health.frame_s / 2:
                 self.kill()
                 self.given_up["slow"] += 1
                 raise VideoTooSlowError(f"frame {done} takes more than {self._health.frame_s:g} seconds")
+            if silent_s > self._health.silence_s:
+                self.kill()
+                self.given_up["stuck"] += 1
+                raise EstimatorLostError(f"the process said nothing for {silent_s:.0f} s; send the video again")
+
+    @contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """Kill the process if what is sent or awaited takes longer than a silence may: a pipe waits for ever."""
+        process = self._process
+        timer = threading.Timer(self._health.silence_s, lambda: None if process is None else process.kill())
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _worked_s(self) -> float:
+        """Seconds of cores that the process has used."""
+        try:
+            fields = (
+                Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+            )
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S  # user and system time (proc(5))
 
     def _stop(self, connection: Connection) -> None:
         """Ask the process to stop, which keeps it warm; kill it if it does not."""

@@ -133,15 +133,19 @@ class VideoReader:
         """How long the pictures last by the header. A container's own length may be that of its sound."""
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)
+        noted = _seconds(self._stream.metadata.get("DURATION", ""))  # of a track in Matroska and WebM
+        if noted:
+            return noted
         if self._container.duration and len(self._container.streams) == 1:
             return self._container.duration / av.time_base
         return None
 
     def _declared_frames(self) -> int | None:
-        if self._stream.frames > 0:
-            return self._stream.frames
         rate = self._stream.average_rate
-        return round(self._seconds * float(rate)) if self._seconds and rate else None
+        by_length = round(self._seconds * float(rate)) if self._seconds and rate else 0
+        # An index also counts what an edit list hides: a clip that was trimmed without being coded anew holds more.
+        known = [frames for frames in (self._stream.frames, by_length) if frames > 0]
+        return min(known, default=None)
 
     def _check_declared(self) -> None:
         limits, stream = self._limits, self._stream
@@ -154,8 +158,8 @@ class VideoReader:
         if stream.average_rate and float(stream.average_rate) > limits.max_rate:
             rate = float(stream.average_rate)
             raise VideoTooLargeError(f"{rate:g} frames per second; at most {limits.max_rate:g} are read")
-        if stream.frames > limits.max_frames:
-            raise TooManyFramesError(f"{stream.frames} frames; at most {limits.max_frames} are taken")
+        if stream.frames and self.declared_frames is not None and self.declared_frames > limits.max_frames:
+            raise TooManyFramesError(f"{self.declared_frames} frames; at most {limits.max_frames} are taken")
 
     def _decoded(self) -> Iterator[VideoFrame]:
         with _translated("the video is damaged"):
@@ -216,7 +220,7 @@ class VideoReader:
         """Tell a video that was cut off: it decodes without a fault up to there."""
         if not self._count:
             raise VideoEmptyError("not one frame decodes")
-        declared = self._stream.frames
+        declared = self.declared_frames if self._stream.frames and self.declared_frames else 0
         missing = declared - self._count
         if missing > max(_MISSING_FRAMES, _MISSING_SHARE * declared):
             raise VideoTruncatedError(f"{self._count} frames of {declared} that the file declares")
@@ -226,6 +230,15 @@ class VideoReader:
         if missing_s > max(_MISSING_S, _MISSING_SHARE * self._seconds):
             covered = self._seconds - missing_s
             raise VideoTruncatedError(f"{covered:.2f} seconds of {self._seconds:.2f} that the file declares")
+
+
+def _seconds(noted: str) -> float | None:
+    """Seconds of "00:01:02.400000000"; None of anything else."""
+    try:
+        hours, minutes, seconds = noted.split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except ValueError:
+        return None
 
 
 def _check_gif(data: bytes, limits: VideoLimits) -> None:

@@ -58,16 +58,20 @@ def _without_clutter(pose: Pose) -> Pose:
     return pose.get_components([name for name in layout if "WORLD" not in name], kept)
 
 
-def save(pictures: Iterable[Picture], path: Path, *, fps: float) -> int:
+def save(pictures: Iterable[Picture], path: Path, *, fps: float, frames: int) -> int:
     """Write pictures in the format that the path's suffix names; returns how many there were.
 
+    Args:
+        frames: how many there should be.
     Raises:
         ValueError: another suffix than KINDS, or no pictures.
     """
-    writers = {".mp4": _save_mp4, ".gif": _save_gif, ".png": _save_sheet}
-    if path.suffix.lower() not in writers:
+    suffix = path.suffix.lower()
+    if suffix not in KINDS:
         raise ValueError(f"{path.name}: the suffix must be one of {', '.join(KINDS)}")
-    return writers[path.suffix.lower()](pictures, path, fps)
+    if suffix == ".png":
+        return _save_sheet(pictures, path, frames)
+    return (_save_mp4 if suffix == ".mp4" else _save_gif)(pictures, path, fps)
 
 
 def _save_mp4(pictures: Iterable[Picture], path: Path, fps: float) -> int:
@@ -91,22 +95,35 @@ def _save_mp4(pictures: Iterable[Picture], path: Path, fps: float) -> int:
 def _save_gif(pictures: Iterable[Picture], path: Path, fps: float) -> int:
     from PIL import Image
 
-    images = [Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)) for picture in pictures]
-    if not images:
+    count = 0
+
+    def images() -> Iterator[Image.Image]:
+        nonlocal count
+        for picture in pictures:
+            count += 1
+            # Of a byte a pixel: they wait in memory until the last has come.
+            yield Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).quantize()
+
+    drawn = images()
+    first = next(drawn, None)
+    if first is None:
         raise ValueError("there are no frames to draw")
-    images[0].save(path, save_all=True, append_images=images[1:], duration=1000 / fps, loop=0)
-    return len(images)
+    first.save(path, save_all=True, append_images=drawn, duration=1000 / fps, loop=0)
+    return count
 
 
-def _save_sheet(pictures: Iterable[Picture], path: Path, fps: float) -> int:  # noqa: ARG001 (a sheet stands still)
-    drawn = list(pictures)
-    if not drawn:
+def _save_sheet(pictures: Iterable[Picture], path: Path, frames: int) -> int:
+    places = set(np.linspace(0, frames - 1, min(frames, _SHEET_FRAMES)).round().astype(int).tolist())
+    chosen, count = [], 0
+    for index, picture in enumerate(pictures):
+        count += 1
+        if index in places:
+            chosen.append(picture)
+    if not chosen:
         raise ValueError("there are no frames to draw")
-    places = np.linspace(0, len(drawn) - 1, min(len(drawn), _SHEET_FRAMES)).round().astype(int)
-    chosen = [drawn[place] for place in places]
     columns = min(len(chosen), _SHEET_COLUMNS)
     chosen += [np.full_like(chosen[0], 255)] * (-len(chosen) % columns)
     rows = [np.hstack(chosen[start : start + columns]) for start in range(0, len(chosen), columns)]
     if not cv2.imwrite(str(path), np.vstack(rows)):
         raise OSError(f"{path} cannot be written")
-    return len(drawn)
+    return count

@@ -1,4 +1,4 @@
-"""`python -m poses.worker DESCRIPTOR`: a process with one tracker, which estimates one video after another.
+"""`python -m poses.worker DESCRIPTOR BYTES`: a process with one tracker, which estimates one video after another.
 
 Its parent, poses.estimator, starts it with one end of a pair of sockets and may kill it at any time. Messages are JSON,
 a video or a pose follows its message as it is; nothing is ever unpickled.
@@ -23,14 +23,12 @@ from .video_errors import EstimationStoppedError, VideoError, VideoTooLargeError
 if TYPE_CHECKING:
     from .estimation import Tracker
 
-# A used tracker takes 1.2 GB of addresses, a video of 4096 × 4096 pixels 0.7 GB more; what asks for more is no clip.
-ADDRESS_SPACE_BYTES = 2304 * 1024 * 1024
 _PAGE_BYTES = resource.getpagesize()
 
 
-def main(descriptor: int) -> int:
+def main(descriptor: int, address_space_bytes: int) -> int:
     """Answer videos until the parent hangs up."""
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
     # A crash leaves no image of somebody's video on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _keep_tracebacks_only()
@@ -122,4 +120,4 @@ def _leave_out_plotting() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -5,8 +5,9 @@ goes where `output` says, in the form the service loads; an interrupted run goes
 """
 
 import argparse
+import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from corpora.errors import CorpusError
+from evaluation.command_line import positive
 from models.architecture import SignClip
 from models.errors import ModelsError
 from models.weights import TOKENIZER
@@ -28,6 +30,7 @@ from training.preparation import open_accelerator, prepare
 from training.run_files import RunFiles
 from training.run_state import remove_state
 
+LEFT_OUT = "left_out.csv"
 STEPS_SHOWN = 10
 """Steps between losses on the progress bar; reading one waits for the device."""
 
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             remove_state(run.logs_folder)
         accelerator.wait_for_everyone()
         model = run_experiment(run, accelerator)
-    except (ExperimentError, CorpusError, ModelsError) as error:
+    except (ExperimentError, CorpusError, ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if accelerator.is_main_process:
@@ -62,6 +65,8 @@ def run_experiment(run: Experiment, accelerator: Accelerator, *, quiet: bool = F
         ExperimentError, CorpusError, ModelsError
     """
     prepared = prepare(run, accelerator)
+    if accelerator.is_main_process and not quiet:
+        tell_left_out(prepared.left_out, run.logs_folder)
     files = RunFiles(run, prepared.put_tokenizer, writes=accelerator.is_main_process)
     total = run.total_steps(prepared.sources.training.steps_per_epoch)
     with tqdm(total=total, desc=run.name, unit=" steps", disable=quiet or not accelerator.is_main_process) as bar:
@@ -78,6 +83,28 @@ def run_experiment(run: Experiment, accelerator: Accelerator, *, quiet: bool = F
     return model
 
 
+def tell_left_out(left_out: Mapping[str, Mapping[str, str]], folder: Path) -> None:
+    """Say how many clips are left out, and list all of them with the reasons in left_out.csv.
+
+    Args:
+        left_out: by part of the run, why, by the clip's id.
+        folder: of the run's logs; a list of an earlier start there is replaced or removed.
+    """
+    path = folder / LEFT_OUT
+    path.unlink(missing_ok=True)
+    if not any(left_out.values()):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["part", "id", "reason"])
+        writer.writerows((part, clip, reason) for part, clips in left_out.items() for clip, reason in clips.items())
+    for part, clips in left_out.items():
+        if clips:
+            first = next(iter(clips.values()))
+            print(f"{part}: {len(clips)} clips are left out, the first because {first}; see {path}", file=sys.stderr)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -86,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("changes", nargs="*", help="key=value; data.augmentation.noise=0 reaches inside")
     parser.add_argument(
         "--threads",
-        type=int,
+        type=positive,
         default=1,
         help="of a process; the same number gives the same weights again",
     )

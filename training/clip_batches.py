@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor
+from tqdm import tqdm
 
 from corpora import CORPORA, Clips, Example, FeatureCache, Split, feature_dim, read_corpus
 from corpora.errors import CorpusError
@@ -206,7 +207,16 @@ class ClipBatches:
 def _read_part(part: CorpusPart, data: ClipData, kind: str) -> Clips:
     corpus = read_corpus(part.dataset, data.folder / part.root, part.split)
     clips = Clips(corpus, kind, options=FeatureOptions(anonymize=data.anonymize))
-    return clips if data.cache is None else clips.cached(FeatureCache(data.cache), workers=data.workers)
+    if data.cache is None:
+        return clips
+    # On a terminal only, and once there is something to parse: a cache that is full says nothing.
+    with tqdm(desc=f"{part.dataset} {part.split}", unit=" clips", disable=None, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return clips.cached(FeatureCache(data.cache), workers=data.workers, on_clip=show)
 
 
 def _tokenize(

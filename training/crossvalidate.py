@@ -6,6 +6,7 @@ weights/fingerspelling/README.md. Folds that a results folder already holds are 
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from evaluation.command_line import positive
 from evaluation.letters import add_resting_left_hand, embed_clips, letter_ranks, spread_over_groups, summarize_ranks
 from evaluation.nearest import nearest_ranks, warped_distances
 from models.architecture import SignClip
+from models.errors import ModelsError
 from poses import FeatureOptions
 from training.datasets.fingerspelling import LETTERS, SPLITS, Clip, final_partition, read_lexicon
-from training.experiment import Experiment, read_experiment
+from training.experiment import Experiment, ExperimentError, read_experiment
 from training.figures import record
 from training.loop import train
 from training.preparation import open_accelerator, prepare_letters
@@ -172,15 +175,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.crossvalidate", description=__doc__)
     parser.add_argument("config", type=Path, help="a file of configs/experiments")
     parser.add_argument("changes", nargs="*", help="key=value")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
+    parser.add_argument("--seeds", type=positive, default=3, help="how many, from 0")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--final", action="store_true", help="the partition that no choice was made on")
     parser.add_argument("--results", type=Path, default=Path("runs/crossvalidation"), help="folder for folds' ranks")
     parser.add_argument("--json", type=Path, help="results file that also gets the table")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive, default=1)
     arguments = parser.parse_intermixed_args()
     torch.set_num_threads(arguments.threads)
-    run = read_experiment(arguments.config, arguments.changes)
+    try:
+        run = read_experiment(arguments.config, arguments.changes)
+    except (ExperimentError, ModelsError) as error:
+        sys.exit(f"error: {error}")
     partition = final_partition() if arguments.final else SPLITS
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     scored = cross_validate(run, partition, seeds, arguments.results)

@@ -126,7 +126,12 @@ class Experiment(_Section):
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0, description="instead of steps")
     validation: Validation = Validation()
-    save_every: int | None = Field(None, ge=1, description="steps between states to resume from; None: with validation")
+    save_every: int | None = Field(
+        None,
+        ge=1,
+        description="steps between states to resume from; None: as often as it validates; without validation once an "
+        "epoch, and not before 100 steps",
+    )
     precision: Literal["no", "fp16", "bf16"] = "no"
 
     @field_validator("precision", mode="before")
@@ -156,6 +161,15 @@ class Experiment(_Section):
         if self.rest is not None and self.start.freeze - {self.rest.tower}:
             raise ValueError(f"the {self.rest.tower} tower rests while the other is frozen; nothing would learn")
         return self
+
+    @field_validator("output", "logs")
+    @classmethod
+    def _folder_may_hold_the_name_only(cls, value: str | None) -> str | None:
+        try:
+            (value or "").format(name="")
+        except (LookupError, ValueError, AttributeError) as error:
+            raise ValueError(f"{{name}} alone may stand in braces ({error!r})") from error
+        return value
 
     @property
     def output_folder(self) -> Path:

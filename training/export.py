@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config, weights = find_model(options.model)
         export(config, ensure_converted(config, weights), options.target)
-    except ModelsError as error:
+    except (ModelsError, OSError, RuntimeError) as error:  # torch's own of a folder that is none
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{options.target} ({options.target.stat().st_size / 1e6:,.0f} MB)")

@@ -20,6 +20,8 @@ from training.run_files import RunFiles
 from training.run_state import Progress
 from training.validation import open_loader, validate
 
+LEAST_STEPS = 100
+"""Between states of a run that does not validate, whose epochs may be a few steps long."""
 Report = Callable[[int, Tensor], None]
 """Called after every step with its number, from 0, and its loss, a scalar on the device."""
 
@@ -82,8 +84,8 @@ def train(
             if files is not None and figures is not None:
                 files.note_validation(progress, learner, figures)
         if files is not None:
-            saved = validated if run.save_every is None else last or progress.step % run.save_every == 0
-            if saved:
+            often = run.save_every or (every if sources.validation is not None else max(every, LEAST_STEPS))
+            if last or progress.step % often == 0:
                 files.save(progress, learner)
     if files is not None:
         files.end(progress, learner)

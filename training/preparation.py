@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 from tokenizers import Tokenizer
 
 from models.architecture import SignClip
@@ -22,6 +24,9 @@ from training.model_folder import copy_tokenizer
 from training.prompts import CLS, SEP, build_tokenizer, save_tokenizer
 from training.start import build_model, find_tokenizer
 
+_PATIENCE = InitProcessGroupKwargs(timeout=timedelta(hours=24))
+"""The other processes wait while the first one parses the data, which takes hours the first time."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -29,11 +34,13 @@ class Prepared:
 
     Attributes:
         put_tokenizer: writes the tokenizer into a model's folder.
+        left_out: by part, training or validation: why clips are left out, by id.
     """
 
     model: SignClip
     sources: Sources
     put_tokenizer: Callable[[Path], None]
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def open_accelerator(run: Experiment, *, cpu: bool = False) -> Accelerator:
@@ -47,7 +54,7 @@ def open_accelerator(run: Experiment, *, cpu: bool = False) -> Accelerator:
     # Accelerate keeps one number format for a whole process; runs one after another may differ in it.
     AcceleratorState._reset_state()
     try:
-        accelerator = Accelerator(cpu=cpu, mixed_precision=run.precision)
+        accelerator = Accelerator(cpu=cpu, mixed_precision=run.precision, kwargs_handlers=[_PATIENCE])
     except ValueError as error:
         raise ExperimentError(f"precision {run.precision}: {error}") from error
     if run.precision == "fp16" and accelerator.device.type == "cpu":
@@ -82,7 +89,8 @@ def _prepare_clips(run: Experiment, data: ClipData, accelerator: Accelerator) ->
         validation = open_part(validation=True) if data.validation else None
     except ValueError as error:
         raise ExperimentError(f"{run.name}: {error}") from error
-    return Prepared(model, Sources(training, validation, data.workers), partial(copy_tokenizer, folder))
+    left_out = {"training": training.skipped, "validation": {} if validation is None else validation.skipped}
+    return Prepared(model, Sources(training, validation, data.workers), partial(copy_tokenizer, folder), left_out)
 
 
 def prepare_letters(run: Experiment, clips: Sequence[Clip], tokenizer: Tokenizer, accelerator: Accelerator) -> Prepared:

@@ -81,9 +81,9 @@ def _forget_after(path: Path, start: int) -> None:
     if not path.exists():
         return
     # Only whole lines: a process that was killed may have left half of one.
-    header, *rows = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
-    kept = [row for row in rows if int(row.partition(",")[0]) <= start]
+    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
+    kept = [row for row in whole[1:] if int(row.partition(",")[0]) <= start]
     if kept:
-        write_text(path, header + "".join(kept))
+        write_text(path, whole[0] + "".join(kept))
     else:
         path.unlink()

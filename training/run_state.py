@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,15 @@ import torch
 from training.experiment import Experiment, ExperimentError
 
 STATE = "state.pt"
-_ELSEWHERE = ("output", "logs", "record")
-"""Settings that say where files go, not what is in them."""
+_NEUTRAL = frozenset(
+    {"output", "logs", "record", "save_every", "data.folder", "data.cache", "data.workers", "batch.chunk"}
+)
+"""Settings that say where files are and who does the work, not what is learned: another machine may need others.
+
+Chunks draw dropout each for itself, so with others a run goes on with other, equally good draws.
+"""
+_LENGTH = frozenset({"steps", "epochs"})
+"""Settings that a run may go on with longer, where its learning rate does not depend on them."""
 
 
 @dataclass
@@ -60,13 +68,29 @@ def load_state(folder: Path, run: Experiment) -> tuple[Progress, dict[str, Any]]
         known, progress, learned = state["run"], Progress(**state["progress"]), state["learned"]
     except Exception as error:
         raise ExperimentError(f"{path} cannot be read: {error}; --restart begins anew") from error
-    now = run.describe()
-    differing = [key for key in now if key not in _ELSEWHERE and now[key] != known.get(key)]
+    before, now = _flat(known), _flat(run.describe())
+    ignored = _NEUTRAL | (_LENGTH if _may_be_longer(run) else frozenset())
+    differing = [key for key in {**before, **now} if key not in ignored and before.get(key) != now.get(key)]
     if differing:
-        raise ExperimentError(
-            f"{path} is of a run with another {', '.join(differing)}; --restart begins anew, or give another output"
-        )
+        shown = "; ".join(f"{key} {before.get(key)!r}, now {now.get(key)!r}" for key in differing[:4])
+        more = f"; and {len(differing) - 4} more" if len(differing) > 4 else ""
+        raise ExperimentError(f"{path} is of another run: {shown}{more}; --restart begins anew, or give another output")
     return progress, learned
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Settings by their whole names, `batch.size`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return flat
+
+
+def _may_be_longer(run: Experiment) -> bool:
+    fixed = run.optimizer.schedule == "constant" or (
+        run.optimizer.schedule == "polynomial" and run.optimizer.decay_steps is not None
+    )
+    return fixed and run.rest is None
 
 
 def remove_state(folder: Path) -> None:

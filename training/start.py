@@ -21,12 +21,14 @@ from training.model_section import find_model
 from training.seeds import WEIGHTS, derive_seed
 
 SCRATCH = "scratch"
+_SPARE_ROWS = 128
+"""Word lists are filled up to a multiple that suits a GPU, at most this one."""
 BERT_SPREAD = 0.02
 """Standard deviation of a new layer's weights in BERT; transformers' `initializer_range`."""
 
 
 def find_tokenizer(run: Experiment) -> tuple[Tokenizer, Path]:
-    """Load the tokenizer that a run's texts go through: the starting model's, else the one its model names.
+    """Load the tokenizer that a run's texts go through: that of the model or BERT it starts from, else the one named.
 
     Returns:
         the tokenizer, and the folder that its files lie in.
@@ -44,11 +46,14 @@ def _tokenizer_folder(run: Experiment) -> Path:
         own = weights.tokenizer(config)
         if _holds_tokenizer(own):
             return own
-    shared = WeightsFolder(default_weights_dir()).path / "tokenizers" / run.model.tokenizer
-    for folder in (shared, Path(run.start.text)):
-        if _holds_tokenizer(folder):
-            return folder
-    fetch_tokenizer(run.model, shared, force=False)
+    start, named = Path(run.start.text), run.model
+    if _holds_tokenizer(start):
+        return start
+    if run.start.text != SCRATCH and not start.is_dir():  # a name on the hub, whose words go with its tokenizer
+        named = run.model.model_copy(update={"tokenizer": run.start.text})
+    shared = WeightsFolder(default_weights_dir()).path / "tokenizers" / named.tokenizer
+    if not _holds_tokenizer(shared):
+        fetch_tokenizer(named, shared, force=False)
     return shared
 
 
@@ -70,7 +75,13 @@ def build_model(run: Experiment, *, vocab_size: int, cls_id: int, sep_id: int) -
     torch.manual_seed(derive_seed(run.seed, WEIGHTS))
     berts = {name: _read_bert(name) for name in {run.start.text, run.start.pose} - {SCRATCH}}
     if run.start.text != SCRATCH:
-        vocab_size = max(vocab_size, berts[run.start.text].config.vocab_size)
+        rows = berts[run.start.text].config.vocab_size
+        if not vocab_size <= rows < vocab_size + _SPARE_ROWS:
+            raise ExperimentError(
+                f"start.text {run.start.text} has {rows} words, the tokenizer {vocab_size}: they do not belong "
+                "together; put the BERT's own tokenizer files beside its weights"
+            )
+        vocab_size = rows
     model = SignClip(with_vocabulary(run.model, vocab_size))
     if run.start.text != SCRATCH:
         _copy_bert(model.text_tower.bert, berts[run.start.text], run.start.text)

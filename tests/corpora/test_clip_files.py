@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from corpora import (
     ARRAY_KINDS,
+    ClipOutOfReachError,
     ClipSpanError,
     ClipUnreadableError,
     Example,
@@ -104,7 +105,7 @@ def test_damaged_poses(tmp_path, content, span):
 
 
 def test_missing_and_unknown_files(tmp_path, text_file):
-    with pytest.raises(ClipUnreadableError, match="gone"):
+    with pytest.raises(ClipOutOfReachError, match="gone"):
         read_pose(example(tmp_path / "gone.pose"))
     with pytest.raises(ClipUnreadableError, match="neither"):
         read_pose(example(text_file(tmp_path / "notes.txt", "")))

@@ -80,6 +80,24 @@ def test_unreadable_clips_are_listed_and_not_tried_again(clips, cache, parsed):
     assert parsed == []
 
 
+def test_what_the_system_did_not_give_is_asked_for_again(clips, cache, monkeypatch):
+    real, refusals = Path.read_bytes, []
+
+    def refuse(path):
+        if path.name.startswith("house") and not refusals:
+            refusals.append(path)
+            raise OSError(24, "Too many open files")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    first = clips.cached(cache)
+    assert refusals
+    assert "Too many open files" in str([note.reason for note in first.unreadable])
+    again = clips.cached(FeatureCache(cache.folder))
+    assert len(again) == len(first) + 1
+    assert len(again.unreadable) == len(first.unreadable) - 1
+
+
 def test_a_changed_file_is_parsed_again(clips, cache, parsed, pose_file):
     clips.cached(cache)
     parsed.clear()

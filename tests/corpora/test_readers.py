@@ -304,3 +304,13 @@ def test_manifest_faults_name_file_and_line(tmp_path, text_file, row, problem):
         read_corpus("manifest", tmp_path)
     assert str(raised.value).startswith(f"{path}, line 3: ")
     assert raised.value.line == 3
+
+
+def test_a_pose_beside_a_video_is_taken_for_it(tmp_path, text_file, pose_file):
+    folder = text_file(tmp_path / "manifest.csv", "path,text", "clips/b.mov,B", "clips/c.mp4,C").parent
+    (folder / "clips").mkdir()
+    (folder / "clips" / "b.mov").write_bytes(b"video")
+    (folder / "clips" / "c.mp4").write_bytes(b"video")
+    pose_file(folder / "clips" / "b.pose")
+    corpus = read_corpus("manifest", folder)
+    assert [example.path.name for example in corpus.examples] == ["b.pose", "c.mp4"]

@@ -198,3 +198,29 @@ def test_vectors_survive_a_file(tmp_path):
     loaded = Vectors.load(tmp_path / "vectors.npz")
     for name in ("ids", "texts", "sign_languages", "pose", "prompt_of", "prompts", "text"):
         assert getattr(loaded, name).tolist() == getattr(vectors, name).tolist()
+
+
+def test_whatever_is_asked_otherwise_has_a_folder_and_a_name_of_its_own(manifest, tiny_weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    common = ["tiny", "manifest", str(manifest), "--weights-dir", str(tiny_weights), "--device", "cpu"]
+    asked = ([], ["--anonymize"], ["--flip", "always"], ["--no-tags"], ["--score", "cosine"], ["--split", "all"])
+    for options in asked:
+        assert command.main([*common, *options]) == 0
+    runs = [read_run(folder) for folder in sorted((tmp_path / "runs" / "evaluation").iterdir())]
+    assert len({run.name for run in runs}) == len(runs) == len(asked)
+    rows = {(run.metrics["task"], run.metrics["split"]) for run in runs}
+    assert ("retrieval", "test") in rows
+    assert ("retrieval, anonymized", "test") in rows
+    assert len(rows) == len(asked)
+
+
+def test_an_experiment_that_nobody_published_is_a_warning(evaluate, capsys):
+    assert evaluate("--experiment", "signclip_v1_1/baselin")[0] == 0
+    assert "did you mean signclip_v1_1/baseline?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--workers", "--shots"])
+def test_counts_are_at_least_one(evaluate, option, capsys):
+    with pytest.raises(SystemExit):
+        evaluate(option, "0")
+    assert option in capsys.readouterr().err

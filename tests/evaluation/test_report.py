@@ -134,3 +134,21 @@ def test_one_language_has_no_heat_map(tmp_path):
     _write(tmp_path / "run", noise=0.01, tags=("ase",))
     written = report.write_report([read_run(tmp_path / "run")], tmp_path / "out")
     assert not [path for path in written if path.name.endswith("concept.png")]
+
+
+@pytest.mark.parametrize(("published", "message"), [("a: 3", "no mapping"), ("[1]", "no mapping")])
+def test_published_files_that_are_none(tmp_path, published, message):
+    (tmp_path / "published.yaml").write_text(published)
+    with pytest.raises(ValueError, match=message):
+        read_published(tmp_path / "published.yaml")
+
+
+def test_a_run_without_its_figures_and_a_concept_that_nobody_has(runs, tmp_path, capsys):
+    folder = runs[0]
+    assert report.main([str(folder), "--out", str(tmp_path / "out"), "--concept", "unheard of"]) == 1
+    assert "no run has the text 'unheard of'" in capsys.readouterr().err
+    kept = (folder / "metrics.json").read_text()
+    (folder / "metrics.json").write_text("{}")
+    assert report.main([str(folder), "--out", str(tmp_path / "out")]) == 1
+    assert "metrics.json lacks experiment" in capsys.readouterr().err
+    (folder / "metrics.json").write_text(kept)

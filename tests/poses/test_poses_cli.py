@@ -77,6 +77,44 @@ def test_videos_that_would_share_a_pose_are_refused(tmp_path: Path, capsys: pyte
     assert main(["estimate", str(tmp_path / "none.mp4"), "--out", str(tmp_path / "out")]) == 1
 
 
+def test_oddities_of_a_folder_cost_the_others_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "holiday.mp4").mkdir(parents=True)
+    (folder / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (folder / "a.mp4").write_bytes(clip(4))
+    assert main(["estimate", str(folder), str(folder / "a.mp4"), "--out", str(out)]) == 1
+    assert [path.name for path in out.glob("*.pose")] == ["a.pose"]
+    with (out / "failures.csv").open(encoding="utf-8") as file:
+        assert [(Path(row["video"]).name, row["code"]) for row in csv.DictReader(file)] == [("gone.mp4", "file")]
+    assert main(["estimate", str(folder / "holiday.mp4"), "--out", str(out)]) == 1
+    assert "there are no videos" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_lists_what_failed_and_blames_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    (tmp_path / "b.mp4").write_bytes(clip(80))
+
+    def interrupt(self: object, task: object, done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("poses.__main__._Progress.frame", interrupt)
+    assert main(["estimate", str(tmp_path), "--out", str(tmp_path / "out"), "--jobs", "1"]) == 130
+    with (tmp_path / "out" / "failures.csv").open(encoding="utf-8") as file:
+        assert [Path(row["video"]).name for row in csv.DictReader(file)] == ["a.mp4"]
+
+
+def test_view_warns_of_another_clip(estimated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(clip(12))
+    command = ["view", str(estimated / "out" / "a.pose"), "--out", str(tmp_path / "x.png"), "--video"]
+    assert main([*command, str(other)]) == 0
+    assert "has other frames than the 5" in capsys.readouterr().err
+    assert main([*command, str(estimated / "in" / "a.mp4")]) == 0
+    assert not capsys.readouterr().err
+
+
 def test_inspect_tells_what_is_there(
     estimated: Path, capsys: pytest.CaptureFixture[str], golden_bytes: Callable[[str], bytes], tmp_path: Path
 ) -> None:

@@ -28,7 +28,18 @@ from poses.video_errors import (
     VideoUnreadableError,
     video_error,
 )
-from tests.poses.make_videos import clip, corner, encode, fast_start, gif_canvas, moving, person, recorded
+from tests.poses.make_videos import (
+    clip,
+    corner,
+    encode,
+    fast_start,
+    gif_canvas,
+    moving,
+    person,
+    recorded,
+    trimmed,
+    with_sound,
+)
 
 FAST_AV1 = {"preset": "12", "svtav1-params": "lp=1"}
 LIMITS = VideoLimits()
@@ -113,6 +124,26 @@ def test_uneven_times_give_the_average_rate() -> None:
     assert facts.duration_s == pytest.approx(8 / facts.fps)
 
 
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_a_clip_that_was_trimmed_without_coding_anew_is_read_as_players_show_it(container: str, tmp_path: Path) -> None:
+    data = trimmed(encode(moving(100), options={"g": "50"}), 3.0, container=container)
+    file = tmp_path / "clip"
+    file.write_bytes(data)
+    with VideoReader(data) as reader:
+        declared = reader.declared_frames
+        frames = list(reader.frames())
+    assert declared == len(frames) == 25
+    np.testing.assert_array_equal(frames, list(read_frames_exact(str(file))))
+
+
+@pytest.mark.parametrize("container", ["webm", "matroska", "mp4"])
+def test_the_length_of_the_sound_is_not_the_pictures(container: str) -> None:
+    """Sound for ten seconds beside two seconds of pictures, within limits that would not bear ten."""
+    data = with_sound(50, 10.0, container=container)
+    frames, facts = read(data, replace(LIMITS, max_seconds=3.0))
+    assert len(frames) == facts.frames == 50
+
+
 @pytest.mark.parametrize("made", [{}, {"rotation": 90}, {"container": "webm", "codec": "libvpx"}], ids=str)
 def test_frames_equal_those_that_pose_format_reads(made: dict[str, Any], tmp_path: Path) -> None:
     data = encode(moving(7), **made)
@@ -167,8 +198,10 @@ def test_what_is_declared_is_refused_before_it_is_decoded() -> None:
         (lambda: encode(corner(60, 96, 64)), VideoUnreadableError),
         (lambda: encode(moving(40), container="webm", codec="libvpx", options={"g": "5"}), VideoTruncatedError),
         (lambda: encode(moving(40), container="matroska", options={"g": "5"}), VideoTruncatedError),
+        (lambda: with_sound(60, 2.4), VideoTruncatedError),
+        (lambda: with_sound(60, 2.4, container="matroska"), VideoTruncatedError),
     ],
-    ids=["index first", "index last", "webm", "matroska"],
+    ids=["index first", "index last", "webm", "matroska", "webm with sound", "matroska with sound"],
 )
 def test_a_video_that_was_cut_off_is_refused(whole: Any, error: type[VideoError]) -> None:
     data = whole()
@@ -183,7 +216,7 @@ def test_a_size_that_changes_on_the_way_is_refused() -> None:
         read(small + encode(corner(3, 2048, 2048), container="mpegts", options={"preset": "ultrafast"}))
     # Past the limit, the decoder itself refuses before it allocates.
     large = encode(corner(8, 2048, 2048), container="mpegts", options={"preset": "ultrafast"})
-    with pytest.raises(VideoError):
+    with pytest.raises(VideoUnreadableError, match="pieces do not decode after [12][0-9] good frames"):
         read(small + large, replace(LIMITS, max_pixels=512 * 512))
 
 
@@ -252,19 +285,20 @@ def test_damage_gives_a_typed_error_or_a_video(cut: int) -> None:
     assert len(frames) >= 1
 
 
-def test_a_video_opens_nothing_beside_itself(tmp_path: Path) -> None:
+def test_a_video_opens_nothing_beside_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listening socket and a canary file: neither is touched by playlists, however they are dressed up."""
+    monkeypatch.chdir(tmp_path)  # names without a folder are the ones that demuxers take for harmless
     canary = tmp_path / "canary.ts"
     canary.write_bytes(encode(corner(5, 64, 64), container="mpegts"))
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
         came = threading.Event()
 
         def listen() -> None:
             try:
-                server.accept()[0].close()
-                came.set()
-            except TimeoutError:
+                while True:
+                    server.accept()[0].close()
+                    came.set()
+            except OSError:  # shut down below
                 pass
 
         url = f"http://127.0.0.1:{server.getsockname()[1]}/x.ts"
@@ -272,15 +306,20 @@ def test_a_video_opens_nothing_beside_itself(tmp_path: Path) -> None:
             f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{place}\n#EXT-X-ENDLIST\n"
             for place in (url, f"file://{canary}", str(canary), f"concat:{canary}|{canary}")
         ]
-        playlists += [f"ffconcat version 1.0\nfile '{place}'\n" for place in (url, canary)]
+        playlists += [f"ffconcat version 1.0\nfile '{place}'\n" for place in (url, canary, canary.name)]
+        playlists += [f"ffconcat version 1.0\nfile {canary.name}\nduration 1\n"]
         playlists += [f"#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI={url}\n#EXTINF:9,\n{canary}\n"]
         listener = threading.Thread(target=listen)
         listener.start()
         for playlist in playlists:
             with pytest.raises(VideoError):
                 read(playlist.encode())
+        # What listens would hear of a connection that is made on purpose.
+        assert not came.is_set()
+        socket.create_connection(server.getsockname()).close()
+        assert came.wait(30)
+        server.shutdown(socket.SHUT_RDWR)
         listener.join()
-    assert not came.is_set()
 
 
 def test_a_cover_is_no_video_and_the_film_beside_it_is_found() -> None:

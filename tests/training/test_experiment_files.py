@@ -117,6 +117,8 @@ def test_changes_from_the_command_line():
         ("model=3", "model and start are mappings"),
         ("record=null", "would be served as fingerspelling, which is another model"),
         ("seed=[", "seed=.* is no YAML"),
+        ("output=runs/{seed}/x", "output: {name} alone may stand in braces"),
+        ("logs=runs/{", "logs: {name} alone may stand in braces"),
     ],
 )
 def test_wrong_changes_are_named(change, message):

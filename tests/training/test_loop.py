@@ -139,7 +139,7 @@ def test_command_goes_on_or_begins_anew(clips, tmp_path, monkeypatch, capsys):
         assert command.main([*asked, *more]) == 0
         assert ("was finished before" in capsys.readouterr().out) == finished
     assert command.main([*asked, "seed=1"]) == 1
-    assert "another seed" in capsys.readouterr().err
+    assert "seed 0, now 1" in capsys.readouterr().err
     # A folder of its own gets a configuration of its own.
     assert load_catalog(weights=tmp_path)["letters"].pose_frontend == "hand_geometry"
 

@@ -125,7 +125,7 @@ def train(case, place, *changes, output=None):
     if not (place / "data" / case.root).exists():
         (place / "data" / case.root).mkdir(parents=True)
         case.build(place / "data" / case.root)
-    output = output or place / "runs" / case.experiment.replace("/", "-") / "model"
+    output = output or place / "runs" / f"{case.experiment.replace('/', '-')}-{case.dataset}" / "model"
     config = EXPERIMENTS / f"{case.experiment}.yaml"
     arguments = [str(config), *SMALL, *case.changes, f"output={output}", *changes, "--cpu"]
     assert training.main(arguments) == 0
@@ -142,6 +142,23 @@ def evaluate(case, model, place):
     with (tables / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return json.loads((run / "metrics.json").read_text()), rows
+
+
+def test_clips_that_are_left_out_are_told_and_listed(place, tmp_path, capsys):
+    data = tmp_path / "data" / "manifest"
+    data.mkdir(parents=True)
+    miniatures.manifest(data)
+    with (data / "manifest.csv").open("a", encoding="utf-8") as file:
+        file.write("nowhere.pose,X,,,en,ase,train,me\n")
+    changes = (f"data.folder={tmp_path / 'data'}", f"data.cache={tmp_path / 'cache'}")
+    case = own("manifest", miniatures.manifest, "manifest")
+    model = train(case, place, *changes, output=tmp_path / "model")
+    with (model / "left_out.csv").open(encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))
+    told = capsys.readouterr().err
+    assert f"training: {len(listed)} clips are left out" in told
+    assert "left_out.csv" in told
+    assert {"part": "training", "id": "nowhere.pose", "reason": "no file nowhere.pose"} in listed
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.experiment}-{case.dataset}")

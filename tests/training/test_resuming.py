@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from training import loop
 from training.experiment import ExperimentError
 from training.loop import Sources, train
 from training.preparation import open_accelerator
@@ -130,9 +131,65 @@ def test_half_a_state_is_no_state(tmp_path, whole):
 def test_another_run_is_refused(tmp_path):
     with pytest.raises(KilledError):
         _run(tmp_path, dies_after=4)
-    other = tiny_run(tmp_path, **{**RECIPE, "seed": 1, "batch": {"chunk": 4}})
-    with pytest.raises(ExperimentError, match=r"another seed, batch; --restart"):
+    other = tiny_run(tmp_path, **{**RECIPE, "seed": 1, "loss": {**RECIPE["loss"], "temperature": 0.2}})
+    with pytest.raises(ExperimentError, match=r"seed 0, now 1; loss\.temperature 0\.1, now 0\.2; --restart"):
         _run(tmp_path, run=other)
+
+
+def test_another_machine_may_go_on(tmp_path, whole):
+    with pytest.raises(KilledError):
+        _run(tmp_path, dies_after=7)
+    elsewhere = {"save_every": 5, "data": {"workers": 7, "folder": "/mnt/data", "cache": "/tmp/cache"}}
+    _assert_same(_run(tmp_path, run=tiny_run(tmp_path, **{**RECIPE, **elsewhere})), tmp_path, whole)
+
+
+@pytest.mark.parametrize(("schedule", "goes_on"), [("polynomial", True), ("constant", True), ("cosine", False)])
+def test_a_run_may_be_longer_where_that_does_not_bend_its_learning_rate(tmp_path, schedule, goes_on):
+    changes = {"optimizer": {"schedule": schedule}, "validation": {"every": 4}}
+    _run(tmp_path, run=tiny_run(tmp_path, **changes, steps=8))
+    longer = tiny_run(tmp_path, **changes, steps=12)
+    if not goes_on:
+        with pytest.raises(ExperimentError, match="steps 8, now 12"):
+            _run(tmp_path, run=longer)
+        return
+    once = tmp_path / "once"
+    expected = _run(once, run=tiny_run(once, **changes, steps=12)).state_dict()
+    found = _run(tmp_path, run=longer).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+
+
+def test_without_validation_there_is_a_state_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LEAST_STEPS", 3)  # below the four steps of an epoch
+    run = tiny_run(tmp_path)
+    accelerator = open_accelerator(run, cpu=True)
+    begun = []
+
+    def report(step, _):
+        begun.append(step)
+        if step == 9:
+            raise KilledError
+
+    def go(report=None):
+        files = RunFiles(run, lambda _: None)
+        return train(run, tiny_model(run.model), Sources(PairBatches()), accelerator, files=files, report=report)
+
+    with pytest.raises(KilledError):
+        go(report)
+    begun.clear()
+    go(lambda step, _: begun.append(step))
+    assert begun == [8, 9, 10, 11]
+    begun.clear()
+    go(lambda step, _: begun.append(step))
+    assert not begun, "a finished run is trained again"
+
+
+def test_a_log_that_lost_everything_is_begun_anew(tmp_path, whole):
+    with pytest.raises(KilledError):
+        _run(tmp_path, dies_after=4)
+    (tmp_path / "tiny-run" / "steps.csv").write_text("")
+    _run(tmp_path)
+    with (tmp_path / "tiny-run" / "steps.csv").open(newline="") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(4, 13))
 
 
 def test_damaged_state_is_named(tmp_path):

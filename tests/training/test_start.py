@@ -9,6 +9,7 @@ from synthetic_pairs import MODEL, tiny_model, tiny_run
 from transformers import BertConfig, BertForPreTraining
 
 from models.errors import UnknownModelError
+from training import start
 from training.experiment import ExperimentError
 from training.model_folder import copy_tokenizer, write_config, write_weights
 from training.start import build_model, find_tokenizer
@@ -175,3 +176,39 @@ def test_tokenizer_of_a_bert_folder(tmp_path, monkeypatch, served):
 def test_changes_to_a_catalogued_model(tmp_path):
     run = tiny_run(tmp_path, model={"base": "default", **MODEL, "text_tower": {"layers": 1}})
     assert (run.model.pose_tower.layers, run.model.text_tower.layers, run.model.text_tower.width) == (1, 1, 16)
+
+
+def test_a_berts_own_tokenizer_comes_before_the_one_that_the_model_names(tmp_path, monkeypatch, served, bert):
+    monkeypatch.setenv("SIGNCLIP_WEIGHTS_DIR", str(tmp_path / "weights"))
+    named = tmp_path / "weights" / "tokenizers" / "tiny"
+    named.parent.mkdir(parents=True)
+    shutil.copytree(served / "tokenizer", named)
+    own = tmp_path / "own"
+    shutil.copytree(bert[0], own)
+    words = [*(served / "tokenizer" / "vocab.txt").read_text().split(), *map(str, range(10))]
+    (own / "vocab.txt").write_text("\n".join(words) + "\n")
+    tokenizer, found = find_tokenizer(tiny_run(tmp_path, start={"text": str(own)}))
+    assert (found, tokenizer.vocab_size) == (own, 40)
+    # Without files of its own there is the named one, and whether it fits is checked where the weights are.
+    assert find_tokenizer(tiny_run(tmp_path, start={"text": str(bert[0])}))[1] == named
+
+
+def test_a_hub_berts_tokenizer_is_fetched_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGNCLIP_WEIGHTS_DIR", str(tmp_path))
+    asked = []
+
+    def fetch(config, folder, *, force):
+        asked.append((config.tokenizer, folder))
+        folder.mkdir(parents=True)
+        (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n")
+
+    monkeypatch.setattr(start, "fetch_tokenizer", fetch)
+    find_tokenizer(tiny_run(tmp_path, start={"text": "bert-base-multilingual-cased"}))
+    assert asked == [("bert-base-multilingual-cased", tmp_path / "tokenizers" / "bert-base-multilingual-cased")]
+
+
+@pytest.mark.parametrize("vocab_size", [41, 40 - 128])
+def test_words_that_are_not_the_berts_are_refused(tmp_path, bert, vocab_size):
+    run = tiny_run(tmp_path, start={"text": str(bert[0])})
+    with pytest.raises(ExperimentError, match="they do not belong together"):
+        build_model(run, **{**TOKENIZER, "vocab_size": vocab_size})

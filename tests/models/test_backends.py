@@ -211,10 +211,15 @@ def test_choices(make_config: Callable[..., ModelConfig], monkeypatch: pytest.Mo
     config = make_config()
     assert choose_dtype("float32", "cuda") == "float32"
     assert choose_dtype("auto", "cuda") == "bfloat16"
-    monkeypatch.setattr("models.backends.choice._cpu_flags", lambda: frozenset({"avx2"}))
-    assert choose_dtype("auto", "cpu") == "float32"
-    monkeypatch.setattr("models.backends.choice._cpu_flags", lambda: frozenset({"avx512_bf16"}))
-    assert choose_dtype("auto", "cpu") == "bfloat16"
+    for vendor, flags, dtype in (
+        ("AuthenticAMD", {"avx2"}, "float32"),
+        ("AuthenticAMD", {"avx512_bf16"}, "bfloat16"),
+        ("GenuineIntel", {"avx512_bf16"}, "float32"),
+        ("GenuineIntel", {"avx512_bf16", "amx_bf16"}, "bfloat16"),
+        ("", set(), "float32"),
+    ):
+        monkeypatch.setattr("models.backends.choice._cpu", lambda vendor=vendor, flags=flags: (vendor, flags))
+        assert choose_dtype("auto", "cpu") == dtype
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert choose_backend("auto", "cpu", config) == "openvino"
     assert choose_backend("auto", "cuda", config) == "torch"

@@ -216,7 +216,7 @@ def test_a_size_that_changes_on_the_way_is_refused() -> None:
         read(small + encode(corner(3, 2048, 2048), container="mpegts", options={"preset": "ultrafast"}))
     # Past the limit, the decoder itself refuses before it allocates.
     large = encode(corner(8, 2048, 2048), container="mpegts", options={"preset": "ultrafast"})
-    with pytest.raises(VideoUnreadableError, match="pieces do not decode after [12][0-9] good frames"):
+    with pytest.raises(VideoUnreadableError, match=r"pieces do not decode after \d+ good frames"):
         read(small + large, replace(LIMITS, max_pixels=512 * 512))
 
 

@@ -53,7 +53,9 @@ def request_deadline(seconds: float | None = None) -> float:
             message = f"{TIMEOUT_HEADER} must be a positive whole number of milliseconds"
             raise InputError(message, problems=(Problem("", message),))
         seconds = min(seconds, int(given) / 1000)
-    return record().started + seconds
+    facts = record()
+    facts.deadline = facts.started + seconds
+    return facts.deadline
 
 
 def embed(config: ModelConfig, prepared: Prepared, *, skip: bool, deadline: float) -> Vectors:

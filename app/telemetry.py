@@ -28,11 +28,13 @@ class Record:
 
     Attributes:
         started: time.monotonic() at arrival.
+        deadline: when it must be answered, by the same clock.
         stages_ms: of embed requests: prepare, queue, forward.
     """
 
     request_id: str
     started: float
+    deadline: float
     model: str | None = None
     items: int | None = None
     code: str | None = None
@@ -50,7 +52,9 @@ def record() -> Record:
     """The record of the request being handled; an error may come before anything else asked for one."""
     if "record" not in g:
         given = request.headers.get(REQUEST_ID_HEADER, "")
-        g.record = Record(given if _REQUEST_ID.match(given) else uuid.uuid4().hex, time.monotonic())
+        now = time.monotonic()
+        request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+        g.record = Record(request_id, now, now + services().settings.timeout_s)
     found: Record = g.record
     return found
 

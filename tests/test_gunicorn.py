@@ -161,6 +161,27 @@ def test_reloaded_workers_keep_their_engine_and_stopping_answers_what_was_admitt
     until(lambda: not any(engine.is_running() for engine in engines))
 
 
+def test_a_body_that_trickles_takes_no_longer_than_its_request(serve: Callable[..., object]) -> None:
+    with serve() as service:
+        until(service.ready)
+        head = (
+            "POST /api/embed/text HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            "Content-Length: 1000\r\nX-Timeout-Ms: 1000\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", service.port)) as slow:
+            slow.settimeout(0.1)
+            slow.sendall(head.encode())
+            started, answer = time.monotonic(), b""
+            while not answer:
+                assert time.monotonic() - started < 20
+                slow.sendall(b" ")
+                with suppress(TimeoutError):
+                    answer = slow.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 504 ")
+        assert b"deadline_exceeded" in answer
+        assert time.monotonic() - started >= 1
+
+
 def test_what_cannot_work_is_refused_at_the_start_and_leaves_nothing(serve: Callable[..., object]) -> None:
     with serve("--preload") as service:
         assert service.process.wait(60) != 0

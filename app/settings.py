@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         description="`auto`, `cpu`, `cuda`, `cuda:1`, or several GPUs, `cuda:0,cuda:1`: an engine each",
     )
     dtype: Literal["float32", "bfloat16", "auto"] = Field(
-        "float32", description="number format of the forward; `auto`: bfloat16 where the hardware multiplies it"
+        "float32", description="number format of the forward; `auto`: bfloat16 where the hardware multiplies it faster"
     )
     backend: Literal["auto", "torch", "openvino"] = Field(
         "auto", description="what runs the forward; `auto`: OpenVINO on x86-64 CPUs, else torch"

@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from models.backends.choice import make_backend
+from models.backends.choice import choose_device, make_backend
 from models.catalog import load_catalog
 from models.embedding import EmbeddingModel
 from models.tokenization import load_tokenizer
@@ -38,7 +38,7 @@ def main() -> None:
     weights, dtype = WeightsFolder(Path(sys.argv[1])), sys.argv[2]
     config = load_catalog()["default"]
     path = weights.converted(config)
-    backend = make_backend(path, config, backend="auto", device="cpu", dtype=dtype, threads=None)
+    backend = make_backend(path, config, backend="auto", device=choose_device("auto"), dtype=dtype, threads=None)
     model = EmbeddingModel(config, load_tokenizer(weights.tokenizer(config)), backend, recorded_digest(path))
     result = {
         "one_text_ms": 1000 * seconds(model, "text", 1, 60),

@@ -20,6 +20,9 @@ from .loading import Clips, OnClip
 from .registry import CORPORA, read_corpus
 from .statistics import measure
 
+DATA = Path("data")
+"""Where data sets lie unless somebody says otherwise, as for training."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
@@ -27,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "list":
             print("\n".join(CORPORA))
             return 0
-        corpus = read_corpus(options.dataset, options.root, options.split)
+        corpus = read_corpus(options.dataset, options.root or DATA / options.dataset, options.split)
         if options.command == "stats":
             _stats(corpus, options)
         else:
@@ -48,9 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (stats, cache):
         command.add_argument("dataset", metavar="DATASET", help="one of `list`")
-        command.add_argument("root", metavar="ROOT", type=Path, help="where the data set lies")
         command.add_argument("--split", choices=SPLITS, default="all")
         command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="reading processes")
+    stats.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="where the data set lies: data/DATASET")
+    cache.add_argument("root", metavar="ROOT", type=Path, help="where the data set lies")
     stats.add_argument("--out", type=Path, help="folder for the tables and the picture (default: runs/stats/DATASET)")
     stats.add_argument("--max-frames", type=int, default=256, help="what the model takes (default: 256)")
     cache.add_argument("folder", metavar="FOLDER", type=Path, help="where the cache is or goes")

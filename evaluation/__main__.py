@@ -34,6 +34,8 @@ from models.weights import WeightsFolder, default_weights_dir
 from poses import PoseError
 
 OUTPUT = Path("runs") / "evaluation"
+DATA = Path("data")
+"""Where data sets lie unless somebody says otherwise, as for training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +68,8 @@ def _run(options: argparse.Namespace) -> None:
     vocabulary = None
     if options.in_vocabulary is not None:
         vocabulary = find_vocabulary(options.in_vocabulary, over=options.vocabulary_over)
-    corpus = read_corpus(options.dataset, options.root, options.split)
+    root = options.root or DATA / options.dataset
+    corpus = read_corpus(options.dataset, root, options.split)
     reading = Reading(None if options.cache is None else FeatureCache(options.cache), options.workers)
     model = load(options.model, options.weights_dir, device=options.device, dtype=options.dtype)
     watch = partial(_show, total=len(corpus), what=f"{corpus.name} {options.split}")
@@ -80,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.probes:
         known = None
         if options.learn_from != options.split:
-            support = read_corpus(options.dataset, options.root, options.learn_from)
+            support = read_corpus(options.dataset, root, options.learn_from)
             watch = partial(_show, total=len(support), what=f"{corpus.name} {options.learn_from}")
             known, _ = embed_corpus(model, support, settings, vocabulary=vocabulary, reading=reading, watch=watch)
         probes = ProbeSettings(options.probes, options.shots, range(options.seeds))
@@ -137,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="name in the catalog, or a folder that training wrote")
     parser.add_argument("dataset", metavar="DATASET", help=", ".join(CORPORA))
-    parser.add_argument("root", metavar="ROOT", type=Path, help="where the data set lies")
+    parser.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="where the data set lies: data/DATASET")
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--out", type=Path, metavar="RUN_DIR", help=f"default: {OUTPUT}/MODEL-DATASET-WHAT_WAS_ASKED")
     parser.add_argument("--experiment", help="its name among the published figures, to print those beside")
@@ -156,7 +159,14 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     clips = parser.add_argument_group("what is done to clips")
-    clips.add_argument("--flip", choices=("never", "auto", "always"), default="never", help="auto: left-handed ones")
+    clips.add_argument(
+        "--flip",
+        choices=("never", "auto", "always"),
+        nargs="?",
+        default="never",
+        const="auto",
+        help="auto, also if nothing follows: left-handed ones",
+    )
     clips.add_argument("--anonymize", action="store_true", help="replace appearances by the average one")
     clips.add_argument("--skip-long", action="store_true", help="leave clips over max_frames out instead of cutting")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -19,7 +20,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 
+from models.embedding import EmbeddingModel
 from tests.engine.fakes import in_thread, until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,6 +141,21 @@ def test_a_killed_engine_costs_typed_refusals_and_is_back(serve: Callable[..., o
             worker.kill()
         until(lambda: len(service.children()) == 2 and service.ready())
         assert counted() == before
+
+
+def test_vectors_equal_those_in_process_to_the_bit(serve: Callable[..., object], tiny_model: EmbeddingModel) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the engine's, whose settings say so
+    try:
+        with serve() as service:
+            until(service.ready)
+            for asked in (["house"], ["house 1", "house 2", "house 3"]):
+                body = {"text": asked, "normalize": False, "encoding_format": "base64"}
+                rows = json.loads(service.ask("/api/embed/text", body)[2])["embeddings"]
+                got = np.stack([np.frombuffer(base64.b64decode(row), "<f4") for row in rows])
+                np.testing.assert_array_equal(got, tiny_model.embed_text(asked, normalize=False))
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.slow

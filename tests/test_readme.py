@@ -99,7 +99,7 @@ def test_the_letter_a_is_recognized_over_http(port: int) -> None:
 
 
 def test_the_example_client_works_as_written(port: int) -> None:
-    (line,) = re.findall(r"`python (client_example\.py[^`]*)`", README)
+    (line,) = re.findall(r"`\.venv/bin/python (client_example\.py[^`]*)`", README)
     command = [sys.executable, *line.split(), "--url", f"http://127.0.0.1:{port}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True, text=True)
     assert "ase_A" in done.stdout

@@ -8,7 +8,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 # In this order: the bare forward first, what serves it after. The folder's other modules are parts of these.
-NAMES = ("forward", "serialization", "serving", "kills", "video", "feature_cache", "training", "ranking")
+NAMES = (
+    *("forward", "serialization", "serving", "patience", "kills"),
+    *("video", "feature_cache", "training", "ranking"),
+)
 
 
 def title(name: str) -> str:

@@ -28,7 +28,9 @@ from models.weights import WeightsFolder, recorded_digest
 BATCHES = (1, 8, 32)
 DTYPES = ("float32", "bfloat16")
 TEXT_TOKENS, CLIP_FRAMES = 8, 73
-ORIGINAL = "the original's way"
+# 12 layers of bert-base: what every forward reads, however little it computes.
+LAYERS_BYTES = 4 * 12 * (4 * 768**2 + 2 * 768 * 3072)
+ORIGINAL, COPY = "the original's way", "copying memory"
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for dtype in DTYPES:
         for (library, positions), case in products.product_cases(dtype, device).items():
             cases[_product_key(library, dtype, positions)] = case
+    cases[COPY] = products.copy_case(device)
     rounds, limit_s = (2, 10.0) if options.quick else (15, 150.0)
     seconds = take_turns(cases, rounds=rounds, limit_s=limit_s)
     sample = {tower: items_for(config, tower, 4) for tower in ("text", "pose")}
@@ -130,6 +133,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "quick": options.quick,
         "original_seconds": seconds[ORIGINAL],
         "product_operations_per_s": rates,
+        "copied_bytes_per_s": 2 * products.COPIED_BYTES / seconds[COPY],
         "forwards": [row(forward, config, seconds, rates[forward.dtype]) for forward in forwards],
         "smallest_cosine_to_torch_float32": agreements,
     }
@@ -186,6 +190,11 @@ def render(results: dict[str, Any]) -> str:
     for dtype, rates in results["product_operations_per_s"].items():
         listed = ", ".join(f"{name} positions {rate / 1e9:.0f}" for name, rate in rates.items())
         lines.append(f"matrix products, {dtype}, GFLOP/s: {listed}")
+    copied = results["copied_bytes_per_s"]
+    lines.append(
+        f"memory: {copied / 1e9:.1f} GB/s read and written; at that rate a tower's layers, "
+        f"{LAYERS_BYTES / 1e6:.0f} MB in float32, are read in {1000 * LAYERS_BYTES / copied:.1f} ms"
+    )
     lines += ["", f"{'':40}{'ms':>9}{'items/s':>10}{'GFLOP/s':>10}{'share':>8}{'× original':>12}"]
     for case in results["forwards"]:
         noun = {"text": "text", "pose": "clip"}[case["tower"]] + ("s" if case["batch"] > 1 else "")

@@ -29,6 +29,24 @@ def product_cases(dtype: str, device: str) -> dict[tuple[str, int], Callable[[],
     return cases
 
 
+COPIED_BYTES = 2**28
+"""More than any cache holds."""
+
+
+def copy_case(device: str) -> Callable[[], object]:
+    """A call to time that reads and writes COPIED_BYTES each: what a forward of one short text is held against."""
+    import torch
+
+    source = torch.ones(COPIED_BYTES // 4, device=device)
+    target = torch.empty_like(source)
+
+    def run() -> object:
+        target.copy_(source)
+        return target[0].item()
+
+    return run
+
+
 def _matrices(positions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     generator = np.random.default_rng(0)
     # Scaled so that the chain neither grows nor vanishes: subnormal numbers would be multiplied at another speed.

@@ -17,7 +17,7 @@ from engine.errors import (
 from engine.forward import LoadedModel, Vectors, attempt
 from engine.interface import EmbedRequest, EmbedResult
 from engine.metrics import EngineMetrics
-from engine.patience import Patience
+from engine.patience import SHARE, Patience
 from engine.queue import Item, Ticket, WaitingItems
 from engine.waiting import Deliver
 
@@ -45,6 +45,7 @@ class Batcher:
         cache: vectors of texts seen before.
         budget: padded positions in one forward pass.
         max_items, max_tokens: what may wait; see engine.queue.
+        patience: see engine.patience.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Batcher:
         max_items: int,
         max_tokens: int,
         metrics: EngineMetrics | None = None,
+        patience: float = SHARE,
     ) -> None:
         self._models = models
         self._cache = cache
@@ -67,7 +69,7 @@ class Batcher:
         self._loading: set[str] = set()
         self._open: set[Ticket] = set()
         self._running_since: float | None = None
-        self._patience = Patience()
+        self._patience = Patience(patience)
         self.failed_in_a_row = 0
         """Batches since the last one of which anything came out."""
         self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)

@@ -100,6 +100,7 @@ class LocalEngine:
             max_items=settings.max_queue_items,
             max_tokens=settings.max_queue_tokens,
             metrics=self._metrics,
+            patience=settings.patience,
         )
         self._watch_gauges()
         self._closing = threading.Event()

@@ -1,7 +1,7 @@
 """How long a batch waits for those whom the last one answered."""
 
-# As a share of the last batch's time. With 0.25 to 0.4, 8 clients that ask again at once get 1.4 times as much on two
-# cores as with 0, 32 clients 1.2 times; with 0.1 they are not back in time.
+# Of the last batch's time. On two cores and with 0.25 to 0.4, 8 clients that ask again at once get 1.4 times as much as
+# with 0, and 32 clients 1.2 times; with 0.1 they are not back in time (benchmarks.patience).
 SHARE = 0.3
 
 
@@ -11,9 +11,13 @@ class Patience:
     Without it, clients that ask again at once split in two halves: while one half's batch runs, the other half's
     requests are read and wait for the next. Batches are half as large, and web workers take the cores from the forward.
     An owner that nobody waits for is idle and runs what comes at once.
+
+    Args:
+        share: of the last batch's time, at most; 0: none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = SHARE) -> None:
+        self._share = share
         self._answered = self._arrived = self._full_tokens = 0
         self._until = 0.0
 
@@ -27,7 +31,7 @@ class Patience:
             now: of the clock that `left_s` is asked by.
         """
         self._answered, self._arrived, self._full_tokens = requests, 0, full_tokens
-        self._until = now + seconds * SHARE
+        self._until = now + seconds * self._share
 
     def arrived(self) -> None:
         """Note a request."""

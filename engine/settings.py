@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.patience import SHARE
 from models.catalog import CONFIGS
 from models.weights import default_weights_dir
 
@@ -29,6 +30,7 @@ class EngineSettings:
         batch_tokens: padded positions in one forward pass; None: as many as take batch_ms, by the rate measured.
         text_cache_items: vectors of texts kept, least recently used out first; 0 keeps none.
         threads: cores a forward pass may use; None: all that the process may.
+        patience: share of a batch's time that the next one may wait for those whom it answered; see engine.patience.
     """
 
     weights_dir: Path = field(default_factory=default_weights_dir)
@@ -45,6 +47,7 @@ class EngineSettings:
     batch_tokens: int | None = None
     text_cache_items: int = 20_000
     threads: int | None = None
+    patience: float = SHARE
 
     def batch_seconds(self, device: str) -> float:
         return (self.batch_ms or (CPU_BATCH_MS if device == "cpu" else GPU_BATCH_MS)) / 1000

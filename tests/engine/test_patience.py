@@ -1,8 +1,9 @@
 """A batch waits for those whom the last one answered: for all of them, not for long, and never on an idle engine."""
 
+from collections.abc import Callable
+
 import pytest
 
-from engine import patience
 from engine.batcher import Batcher
 from engine.patience import SHARE, Patience
 from tests.engine.fakes import FakeModels, assert_right, block, clip, in_thread, send, texts
@@ -40,10 +41,8 @@ def test_it_can_be_ended(answered: Patience) -> None:
     assert answered.left_s(10, 100.0) == 0
 
 
-def test_who_was_answered_comes_into_the_next_batch(
-    batcher: Batcher, models: FakeModels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patience, "SHARE", 1e6)
+def test_who_was_answered_comes_into_the_next_batch(make_batcher: Callable[..., Batcher], models: FakeModels) -> None:
+    batcher = make_batcher(patience=1e6)
     first = block(batcher, models)
     meanwhile = send(batcher, texts(1))
     models.here["m"].gate.set()
@@ -54,10 +53,8 @@ def test_who_was_answered_comes_into_the_next_batch(
     assert [len(items) for _, items in models.here["m"].batches] == [1, 2]
 
 
-def test_nobody_waits_for_those_who_do_not_come(
-    batcher: Batcher, models: FakeModels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patience, "SHARE", 1e-3)
+def test_nobody_waits_for_those_who_do_not_come(make_batcher: Callable[..., Batcher], models: FakeModels) -> None:
+    batcher = make_batcher(patience=1e-3)
     first = block(batcher, models)
     meanwhile = send(batcher, texts(1))
     models.here["m"].gate.set()
@@ -65,10 +62,8 @@ def test_nobody_waits_for_those_who_do_not_come(
     assert_right(meanwhile)
 
 
-def test_a_full_batch_and_a_stop_wait_for_nobody(
-    batcher: Batcher, models: FakeModels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patience, "SHARE", 1e6)
+def test_a_full_batch_and_a_stop_wait_for_nobody(make_batcher: Callable[..., Batcher], models: FakeModels) -> None:
+    batcher = make_batcher(patience=1e6)
     first = block(batcher, models)
     full = send(batcher, [clip(62)], tower="pose")  # the budget of the fixture is 64 positions
     models.here["m"].gate.set()

@@ -23,5 +23,6 @@ def test_published_figures_stand_on_the_page(experiment):
 
 def test_options_on_the_page_exist():
     evaluation = {option for action in _parser()._actions for option in action.option_strings}
-    elsewhere = {"--all", "--concept", "--nproc-per-node"}  # of the report and torchrun
+    # Of the report, torchrun, training and TensorBoard.
+    elsewhere = {"--all", "--concept", "--nproc-per-node", "--restart", "--logdir"}
     assert set(re.findall(r"--[a-z][a-z-]*[a-z]", PAGE)) <= evaluation | elsewhere

@@ -97,7 +97,7 @@ def test_unwanted_work_stops_and_the_process_lives(process: EstimatorProcess, ex
 
 
 def test_a_process_that_hangs_is_killed(own: Callable[..., EstimatorProcess], expected: bytes) -> None:
-    process = own(silence_s=1.0, stop_s=0.2)
+    process = own(silence_s=5.0, stop_s=0.2)
     assert process.estimate(SHORT).pose == expected
     hung = process.pid
     assert hung is not None
@@ -107,9 +107,9 @@ def test_a_process_that_hangs_is_killed(own: Callable[..., EstimatorProcess], ex
             os.kill(hung, signal.SIGSTOP)
 
     started = time.monotonic()
-    with pytest.raises(EstimatorLostError, match="said nothing for 1 s"):
+    with pytest.raises(EstimatorLostError, match="said nothing for 5 s"):
         process.estimate(clip(200), on_frame=freeze)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     assert process.given_up["stuck"] == 1
     assert not psutil.pid_exists(hung)
     # Nor does one that is told to stop and does not.
@@ -122,14 +122,14 @@ def test_a_process_that_hangs_is_killed(own: Callable[..., EstimatorProcess], ex
 
 
 def test_a_process_that_takes_no_video_is_killed(own: Callable[..., EstimatorProcess], expected: bytes) -> None:
-    process = own(silence_s=1.0)
+    process = own(silence_s=5.0)
     assert process.estimate(SHORT).pose == expected
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
     started = time.monotonic()
     with pytest.raises(EstimatorLostError):
         process.estimate(SHORT + b"\0" * 5_000_000)  # more than a pipe holds
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     assert process.estimate(SHORT).pose == expected
 
 

@@ -66,8 +66,8 @@ class _SlowBodies:
             return self._deadlines.pop(connection, 0.0) <= time.monotonic()
 
     def _look(self) -> None:
-        while True:
-            time.sleep(_LOOK_S)
+        never = threading.Event()
+        while not never.wait(_LOOK_S):
             now = time.monotonic()
             with self._lock:
                 for connection, deadline in self._deadlines.items():

@@ -23,7 +23,8 @@ import numpy as np
 import requests
 
 DEFAULT_URL = "http://localhost:3030"
-EXAMPLE_TEXTS = ["<en> <ase> A", "<en> <ase> B", "<en> <ase> C", "<en> <ase> house"]
+EXAMPLE_WORDS = ["A", "B", "C", "house"]
+EXAMPLE_TEXTS = [f"<en> <ase> {word}" for word in EXAMPLE_WORDS]
 # A server that is busy or restarts says in Retry-After how long it needs; nobody waits longer than this for one try.
 LONGEST_WAIT_S = 30.0
 # A file by its path, or its bytes.
@@ -222,7 +223,7 @@ def _base64(clip: Clip) -> str:
 
 
 def _print_matrix(title: str, rows: Sequence[str], columns: Sequence[str], scores: np.ndarray) -> None:
-    width = max(8, *(len(name) + 2 for name in columns))
+    width = max(10, *(len(name) + 2 for name in columns))
     margin = max(len(name) for name in rows) + 2
     print(f"\n{title}")
     print(" " * margin + "".join(f"{name:>{width}}" for name in columns))
@@ -249,7 +250,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the similarities of texts and clips; 1 when the service refuses or is not there."""
     wanted = _parse(arguments)
-    texts = wanted.texts or EXAMPLE_TEXTS
+    texts = wanted.texts or (EXAMPLE_WORDS if wanted.sign_language else EXAMPLE_TEXTS)
     options = {"sign_language": wanted.sign_language, "flip": wanted.flip, "truncate": wanted.truncate}
     options = {key: value for key, value in options.items() if value}
     poses = [path for path in wanted.clips if path.suffix.lower() == ".pose"]

@@ -29,7 +29,7 @@ def start(settings: Settings, *, drain_s: float, memory_dir: str | None = None) 
     """
     # Also where the server ends before it served, as on a port that is taken.
     atexit.register(_stop_at_exit, os.getpid())
-    _for_workers[DIRECTORY] = tempfile.mkdtemp(prefix="signclip-metrics-", dir=memory_dir)
+    _for_workers[DIRECTORY] = tempfile.mkdtemp(prefix=f"signclip-metrics-{os.getpid()}-", dir=memory_dir)
     if not settings.engine_address:
         addresses = [_start_engine(settings, device, drain_s=drain_s) for device in settings.device.split(",")]
         _for_workers[f"{PREFIX}ENGINE_ADDRESS"] = ",".join(addresses)

@@ -54,7 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
     except ModelsError as error:
         print(f"the engine cannot start: {error}", file=sys.stderr)
         return 1
-    server = EngineServer(engine, options.address, parent=options.parent, record=options.record)
+    try:
+        # Whoever can reach the socket can ask for vectors.
+        Path(options.address.removeprefix("ipc://")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        server = EngineServer(engine, options.address, parent=options.parent, record=options.record)
+    except OSError as error:  # ZeroMQ's are such, too
+        print(f"the engine cannot listen on {options.address}: {error}", file=sys.stderr)
+        engine.close()
+        return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     server.serve()

@@ -88,7 +88,9 @@ def _run(options: argparse.Namespace) -> None:
             known, _ = embed_corpus(model, support, settings, vocabulary=vocabulary, reading=reading, watch=watch)
         probes = ProbeSettings(options.probes, options.shots, range(options.seeds))
         metrics["probes"] = run_probes(vectors, known, probes)
-    out = options.out or default_folder(options.model, corpus.name, options.split, settings)
+    out = options.out or default_folder(
+        options.model, corpus.name, options.split, settings, probed=bool(options.probes)
+    )
     write_run(out, metrics, vectors, searched)
     print(results_markdown(compare([metrics], published)))
     if options.probes:
@@ -98,9 +100,10 @@ def _run(options: argparse.Namespace) -> None:
     print(f"written to {out}")
 
 
-def default_folder(model: str, dataset: str, split: str, settings: Settings) -> Path:
+def default_folder(model: str, dataset: str, split: str, settings: Settings, *, probed: bool) -> Path:
     """Where an evaluation goes that names no folder: another one for whatever else is asked."""
     words = [model.rstrip("/").rpartition("/")[2], dataset, *([] if split == "test" else [split]), settings.describe()]
+    words += ["probes"] * probed
     return OUTPUT / "-".join(re.sub(r"[^\w.]+", "_", word) for word in words)
 
 

@@ -208,14 +208,13 @@ class LocalEngine:
             else:
                 self._readiness = Readiness(True)
                 log.info("ready", extra={"model": self._default})
-                self._decided.set()
-                self._load_others()
-                return
+                break
             finally:
                 self._decided.set()
             while files == self._files() and not self._closing.wait(_LOOK_S):
                 pass
             self.registry.unload(self._default)
+        self._load_others()
 
     def _load_others(self) -> None:
         while self._others:

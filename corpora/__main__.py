@@ -16,12 +16,9 @@ from .cache import FeatureCache
 from .charts import draw, write_tables
 from .errors import CorpusError
 from .examples import SPLITS, Corpus
-from .loading import Clips, OnClip
-from .registry import CORPORA, read_corpus
+from .loading import Clips, advance
+from .registry import CORPORA, DATA, read_corpus
 from .statistics import measure
-
-DATA = Path("data")
-"""Where data sets lie unless somebody says otherwise, as for training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 def _stats(corpus: Corpus, options: argparse.Namespace) -> None:
     folder = options.out or Path("runs/stats") / corpus.name
     with tqdm(total=len(corpus), unit="clip", disable=None) as bar:
-        statistics = measure(corpus, max_frames=options.max_frames, workers=options.workers, on_clip=_show(bar))
+        statistics = measure(corpus, max_frames=options.max_frames, workers=options.workers, on_clip=advance(bar))
     write_tables(statistics, folder)
     draw(statistics, folder / "stats.png")
     for name, value in statistics.summary().items():
@@ -78,18 +75,10 @@ def _stats(corpus: Corpus, options: argparse.Namespace) -> None:
 def _cache(corpus: Corpus, options: argparse.Namespace) -> None:
     clips = Clips(corpus, options.features, options=FeatureOptions(flip=options.flip, anonymize=options.anonymize))
     with tqdm(total=len(corpus), unit="clip", disable=None) as bar:
-        cached = clips.cached(FeatureCache(options.folder), workers=options.workers, on_clip=_show(bar))
+        cached = clips.cached(FeatureCache(options.folder), workers=options.workers, on_clip=advance(bar))
     print(f"{len(cached):,} clips in {options.folder}; {len(cached.unreadable):,} cannot be read")
     for unreadable in cached.unreadable[:20]:
         print(f"  {unreadable.id}: {unreadable.reason}")
-
-
-def _show(bar: tqdm[object]) -> OnClip:
-    def on_clip(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    return on_clip
 
 
 if __name__ == "__main__":

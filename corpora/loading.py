@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from poses import FeatureOptions
 
@@ -24,6 +25,17 @@ Features = npt.NDArray[np.float32]
 Result = TypeVar("Result")
 OnClip = Callable[[int, int], None]
 """Called with how many clips are done and how many there are."""
+
+
+def advance(bar: tqdm[object]) -> OnClip:
+    """Move a progress bar as clips are done."""
+
+    def on_clip(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return on_clip
+
 
 _BATCH = 16
 """Clips a worker gets at a time: sending one costs as much as parsing it, sending 16 does not."""

@@ -23,6 +23,9 @@ from . import (
 from .errors import CorpusUnknownError
 from .examples import Corpus, Reader, Split
 
+DATA = Path("data")
+"""Where data sets lie unless somebody says otherwise."""
+
 _RWTH_ARRAYS = {
     # The authors' folders are s3d_feature and i3d_feature; the 512 averages are made of the 1,024 on the way.
     "s3d": ("s3d_feature", "s3d"),

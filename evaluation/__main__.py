@@ -16,7 +16,7 @@ from tqdm import tqdm
 from corpora.cache import FeatureCache
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS
-from corpora.registry import CORPORA, read_corpus
+from corpora.registry import CORPORA, DATA, read_corpus
 from evaluation.asking import RARE_COUNT, TASKS, common_texts, read_vocabulary
 from evaluation.command_line import positive
 from evaluation.evaluating import ProbeSettings, Settings, embed_corpus, evaluate, run_probes
@@ -34,8 +34,6 @@ from models.weights import WeightsFolder, default_weights_dir
 from poses import PoseError
 
 OUTPUT = Path("runs") / "evaluation"
-DATA = Path("data")
-"""Where data sets lie unless somebody says otherwise, as for training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

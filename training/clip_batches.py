@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from corpora import CORPORA, Clips, Example, FeatureCache, Split, feature_dim, read_corpus
 from corpora.errors import CorpusError
+from corpora.loading import advance
+from corpora.registry import DATA
 from evaluation.asking import write_prompts
 from models.catalog import ModelConfig
 from models.tokenization import Tokenizer
@@ -51,7 +53,7 @@ class ClipData(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["clips"] = "clips"
-    folder: Path = Field(Path("data"), description="where data sets lie")
+    folder: Path = Field(DATA, description="where data sets lie")
     train: tuple[CorpusPart, ...] = Field(min_length=1)
     validation: tuple[CorpusPart, ...] = Field((), description="none: the last weights count as the best")
     features: str | None = Field(None, description="a kind of corpora.feature_kinds; None: the model's")
@@ -211,12 +213,7 @@ def _read_part(part: CorpusPart, data: ClipData, kind: str) -> Clips:
         return clips
     # On a terminal only, and once there is something to parse: a cache that is full says nothing.
     with tqdm(desc=f"{part.dataset} {part.split}", unit=" clips", disable=None, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        return clips.cached(FeatureCache(data.cache), workers=data.workers, on_clip=show)
+        return clips.cached(FeatureCache(data.cache), workers=data.workers, on_clip=advance(bar))
 
 
 def _tokenize(

@@ -71,9 +71,9 @@ def _in_torch(positions: int, dtype: str, device: str) -> Callable[[], object]:
 
 
 def _in_openvino(positions: int, dtype: str) -> Callable[[], object]:
-    from models.backends import openvino as backend
+    from models.backends.graphs import import_openvino
 
-    openvino: Any = backend.import_openvino()
+    openvino: Any = import_openvino()
     ops = openvino.opset13
     start, up, down = _matrices(positions)
     parameter = ops.parameter([positions, WIDTH], np.float32)

@@ -4,6 +4,8 @@ import os
 import resource
 import sys
 
+from gunicorn.glogging import Logger
+
 from app import processes
 from app.services import check_names
 from app.settings import SettingsError, load_settings
@@ -39,6 +41,15 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True
 # The application writes its own access log.
 accesslog = None
+
+
+class QuietLogger(Logger):  # type: ignore[misc]
+    """Gunicorn's logger without access lines, which a logconfig_dict makes it gather for each request to no end."""
+
+    access_log_enabled = False
+
+
+logger_class = QuietLogger
 logconfig_dict = {
     **logging_config(settings.log_level),
     "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},

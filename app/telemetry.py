@@ -50,12 +50,12 @@ class Record:
 
 def record() -> Record:
     """The record of the request being handled; an error may come before anything else asked for one."""
-    if "record" not in g:
+    found: Record | None = g.get("record")
+    if found is None:
         given = request.headers.get(REQUEST_ID_HEADER, "")
         now = time.monotonic()
         request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
-        g.record = Record(request_id, now, now + services().settings.timeout_s)
-    found: Record = g.record
+        found = g.record = Record(request_id, now, now + services().settings.timeout_s)
     return found
 
 

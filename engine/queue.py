@@ -98,6 +98,9 @@ class WaitingItems:
         self._bulk_tokens = 0
         self._groups: OrderedDict[Group, list[Item]] = OrderedDict()
         self._bulk_last = False
+        # When each group last ran, counted in batches; as many entries as the catalog has models and towers.
+        self._ran: dict[Group, int] = {}
+        self._batches = 0
 
     def admit(self, ticket: Ticket, indexes: Iterable[int]) -> None:
         """Let a ticket's items wait.
@@ -162,14 +165,16 @@ class WaitingItems:
     def next_batch(self, budget: Callable[[Group], int], ready: Callable[[str], bool]) -> list[Item]:
         """Take out the items of the next forward pass: one model, one tower, similar lengths.
 
-        The oldest interactive item leads, or the oldest bulk one if there is none or it has been patient long enough.
+        An interactive item leads, of the group that has not run for longest, the oldest there: many clips do not make
+        a text wait for more than one batch of theirs. Without one, or where it has been patient long enough, the oldest
+        bulk item does.
 
         Args:
             budget: padded positions for a model and tower; a single longer item goes alone.
             ready: whether a model is loaded; items of others keep waiting.
         """
         heads = [item for (model, _), items in self._groups.items() if ready(model) for item in items]
-        interactive = min((i for i in heads if not i.ticket.is_bulk), key=_age, default=None)
+        interactive = min((i for i in heads if not i.ticket.is_bulk), key=self._turn, default=None)
         bulk = min((i for i in heads if i.ticket.is_bulk), key=_age, default=None)
         head = interactive or bulk
         if head is None:
@@ -180,9 +185,14 @@ class WaitingItems:
                 head = bulk
         self._bulk_last = head.ticket.is_bulk
         group = head.ticket.group
+        self._batches += 1
+        self._ran[group] = self._batches
         batch = _fill(head, self._groups[group], budget(group))
         self._take(group, batch)
         return batch
+
+    def _turn(self, item: Item) -> tuple[int, float, int]:
+        return self._ran.get(item.ticket.group, 0), *_age(item)
 
     def _take(self, group: Group, taken: list[Item]) -> None:
         gone = set(map(id, taken))

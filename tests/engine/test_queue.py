@@ -157,6 +157,30 @@ def test_models_and_towers_never_share_a_batch():
     assert all(len(batch) == 3 and len({item.ticket.group for item in batch}) == 1 for batch in batches)
 
 
+def test_groups_take_turns_however_many_items_wait_in_one():
+    """32 clips are five batches; a text that comes after them waits for one."""
+    queue = waiting()
+    for order in range(32):
+        admit(queue, [75], tower="pose", admitted=order)
+    ran = []
+    for order in range(6):
+        admit(queue, [8], admitted=100 + order)
+        ran.append(queue.next_batch(upto(77 * 6), always)[0].ticket.request.tower)
+    assert ran == ["pose", "text"] * 3
+
+
+def test_a_group_that_ran_out_has_its_turn_still_behind_it():
+    queue = waiting()
+    text_first = admit(queue, [8], admitted=1)
+    clips = [admit(queue, [75], tower="pose", admitted=2 + order) for order in range(4)]
+    assert owners(queue.next_batch(upto(77), always)) == {text_first}
+    admit(queue, [8], admitted=3)
+    admit(queue, [8], model="other", admitted=9)
+    leaders = [queue.next_batch(upto(77), always)[0].ticket for _ in range(4)]
+    assert [leader.group for leader in leaders[:3]] == [("m", "pose"), ("other", "text"), ("m", "text")]
+    assert [leaders[0], leaders[3]] == clips[:2]
+
+
 def test_items_of_models_that_are_not_loaded_keep_their_place():
     queue = waiting()
     admit(queue, [4], model="slow", admitted=1)

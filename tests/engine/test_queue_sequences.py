@@ -34,6 +34,7 @@ class QueueAgainstTwin(RuleBasedStateMachine):
         self.queue = WaitingItems(max_items=MAX_ITEMS, max_tokens=MAX_TOKENS)
         self.places: list[Place] = []
         self.bulk_led = False
+        self.ran: list[tuple[str, str]] = []
 
     def teardown(self) -> None:
         engine_queue.time = self._time
@@ -100,20 +101,26 @@ class QueueAgainstTwin(RuleBasedStateMachine):
         left = [p for p in candidates if p not in taken and p[0].group == head[0].group]
         assert_full(batch, left, budget)
         self.bulk_led = is_bulk(head)
+        self.ran.append(head[0].group)
         self.places = [place for place in self.places if place not in taken]
 
     def expected_head(self, candidates: list[Place]) -> Place:
-        def oldest(bulk: bool) -> Place | None:
-            return min((p for p in candidates if is_bulk(p) == bulk), key=lambda p: (p[0].admitted, p[1]), default=None)
+        def age(place: Place) -> tuple[float, int]:
+            return place[0].admitted, place[1]
 
-        interactive, bulk = oldest(False), oldest(True)
+        def turn(place: Place) -> tuple[int, float, int]:
+            group = place[0].group
+            last = len(self.ran) - self.ran[::-1].index(group) if group in self.ran else 0
+            return last, *age(place)
+
+        interactive = min((p for p in candidates if not is_bulk(p)), key=turn, default=None)
+        bulk = min(filter(is_bulk, candidates), key=age, default=None)
         if interactive is None or bulk is None:
             head = interactive or bulk
             assert head is not None
             return head
         late = self.clock.now - bulk[0].admitted > BULK_PATIENCE_S
-        older = (bulk[0].admitted, bulk[1]) < (interactive[0].admitted, interactive[1])
-        return bulk if late and older and not self.bulk_led else interactive
+        return bulk if late and age(bulk) < age(interactive) and not self.bulk_led else interactive
 
     @invariant()
     def counts_are_those_of_the_twin(self) -> None:

@@ -17,7 +17,7 @@ from engine.errors import (
 from engine.forward import LoadedModel, Vectors, attempt
 from engine.interface import EmbedRequest, EmbedResult
 from engine.metrics import EngineMetrics
-from engine.patience import SHARE, Patience
+from engine.patience import Patience
 from engine.queue import Item, Ticket, WaitingItems
 from engine.waiting import Deliver
 
@@ -57,7 +57,7 @@ class Batcher:
         max_items: int,
         max_tokens: int,
         metrics: EngineMetrics | None = None,
-        patience: float = SHARE,
+        patience: Patience | None = None,
     ) -> None:
         self._models = models
         self._cache = cache
@@ -69,7 +69,7 @@ class Batcher:
         self._loading: set[str] = set()
         self._open: set[Ticket] = set()
         self._running_since: float | None = None
-        self._patience = Patience(patience)
+        self._patience = patience or Patience()
         self.failed_in_a_row = 0
         """Batches since the last one of which anything came out."""
         self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)
@@ -108,7 +108,7 @@ class Batcher:
                 raise EngineStoppedError("the engine is shutting down")
             if pending:
                 self._waiting.admit(ticket, pending)
-                self._patience.arrived()
+                self._patience.arrived(ticket.group)
                 self._open.add(ticket)
                 self._condition.notify()
         if not pending:
@@ -201,8 +201,9 @@ class Batcher:
 
     def _waits_on(self) -> bool:
         """Wait for those who were just answered, if that may fill the next batch; False when it should run."""
-        left_s = 0.0 if self._draining else self._patience.left_s(self._waiting.tokens, time.monotonic())
-        if not left_s:
+        waiting = self._waiting
+        left_s = self._patience.left_s(waiting.groups(), waiting.tokens, time.monotonic())
+        if not left_s or self._draining:
             return False
         if not self._condition.wait(left_s):
             self._patience.end()
@@ -250,8 +251,11 @@ class Batcher:
                 ticket.forward_s += seconds
             done = [t for t in tickets if not (t.over or t.waiting or t.running)]
             self._close(done)
-            full_tokens = self._budget.tokens(batch[0].ticket.group)
-            self._patience.answered(len(done), full_tokens=full_tokens, seconds=seconds, now=time.monotonic())
+            group = batch[0].ticket.group
+            full_tokens = self._budget.tokens(group)
+            self._patience.answered(
+                len(done), group=group, full_tokens=full_tokens, seconds=seconds, now=time.monotonic()
+            )
         for ticket in done:
             _deliver(ticket, ticket.result())
 

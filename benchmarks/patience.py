@@ -1,6 +1,6 @@
 """Texts over HTTP while batches wait for those whom the last one answered, and while they do not.
 
-    python -m benchmarks.patience [--quick] [--out FILE.json] [--shares 0,0.3]
+    python -m benchmarks.patience [--quick] [--dtype bfloat16] [--out FILE.json] [--shares 0,0.3]
 
 Each share has an engine of its own, in turns; see engine.patience. Clients ask again as soon as they are answered.
 """
@@ -24,11 +24,12 @@ CLIENTS = (1, 2, 8, 32)
 
 
 @contextlib.contextmanager
-def engine(share: float, folder: Path, weights: Path) -> Iterator[str]:
+def engine(share: float, folder: Path, weights: Path, dtype: str) -> Iterator[str]:
     """An engine that waits for so long; gives its address."""
     address = f"ipc://{folder}/engine.sock"
     command = [sys.executable, "-m", "engine", "--address", address, "--patience", str(share)]
     command += ["--weights-dir", str(weights), "--text-cache-items", "0", "--log-level", "WARNING"]
+    command += ["--dtype", dtype]
     with subprocess.Popen(command, cwd=inputs.ROOT, env=os.environ) as process:
         try:
             yield address
@@ -39,6 +40,7 @@ def engine(share: float, folder: Path, weights: Path) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of four seconds instead of three of eight")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--shares", type=lambda words: [float(word) for word in words.split(",")], default=[0.0, 0.3])
     options = parser.parse_args()
@@ -48,7 +50,10 @@ def main() -> None:
     latencies: dict[tuple[float, int], list[float]] = defaultdict(list)
     for _ in range(rounds):
         for share in options.shares:
-            with tempfile.TemporaryDirectory() as folder, engine(share, Path(folder), weights) as address:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                engine(share, Path(folder), weights, options.dtype) as address,
+            ):
                 bodies = prepare_bodies(Path(folder))
                 settings = {"SIGNCLIP_WEIGHTS_DIR": str(weights), "SIGNCLIP_LOG_LEVEL": "WARNING"}
                 with serving("app:app", workers=4, SIGNCLIP_ENGINE_ADDRESS=address, **settings) as server:
@@ -66,7 +71,7 @@ def main() -> None:
             rows.append({"clients": clients, "share": share, "texts_per_s": rate, "p50_ms": p50_ms})
             line += f"{rate:12.1f}/s{p50_ms:7.0f} ms"
         print(line)
-    write_results("patience", {"machine": machine_facts(), "rows": rows}, options.out)
+    write_results("patience", {"machine": machine_facts(), "dtype": options.dtype, "rows": rows}, options.out)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from engine.batcher import Batcher
 from engine.budget import SMALLEST_TOKENS, BatchBudget
 from engine.cache import TextCache
-from engine.cores import core_count, quota_threads
+from engine.cores import quota_threads
 from engine.errors import EngineError, ItemFailedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.metrics import EngineMetrics
-from engine.patience import RETURN_CORE_S, Patience
+from engine.patience import Patience
 from engine.queue import INTERACTIVE_ITEMS, SPECIAL_POSITIONS, Ticket
 from engine.settings import BATCH_TOKENS, EngineSettings
 from engine.waiting import Deliver, wait_for
@@ -68,14 +68,6 @@ class _ServedModels:
         self._loader.shutdown(wait=True, cancel_futures=True)
 
 
-def _return_s(device: str) -> float:
-    """Seconds that each answered request may take to be followed by the next; see engine.patience.
-
-    A GPU has nothing to gain: it runs half a batch while web workers, on cores of their own, bring the other half.
-    """
-    return RETURN_CORE_S / core_count() if device == "cpu" else 0.0
-
-
 class LocalEngine:
     """An Engine whose owner thread runs here. Build it after a fork, never before."""
 
@@ -109,7 +101,7 @@ class LocalEngine:
             max_items=settings.max_queue_items,
             max_tokens=settings.max_queue_tokens,
             metrics=self._metrics,
-            patience=Patience(settings.patience, return_s=_return_s(device)),
+            patience=Patience(settings.patience, return_s=settings.return_seconds(device)),
         )
         self._watch_gauges()
         self._closing = threading.Event()

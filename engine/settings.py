@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.patience import SHARE
+from engine.cores import core_count
+from engine.patience import RETURN_CORE_S, SHARE
 from models.catalog import CONFIGS
 from models.weights import default_weights_dir
 
@@ -30,7 +31,8 @@ class EngineSettings:
         batch_tokens: padded positions in one forward pass; None: as many as take batch_ms, by the rate measured.
         text_cache_items: vectors of texts kept, least recently used out first; 0 keeps none.
         threads: cores a forward pass may use; None: all that the process may.
-        patience: share of a batch's time that the next one may wait for those whom it answered; see engine.patience.
+        patience: share of a batch's time that the next one may wait for those whom it answered, 0 for no wait; see
+            engine.patience.
     """
 
     weights_dir: Path = field(default_factory=default_weights_dir)
@@ -51,3 +53,11 @@ class EngineSettings:
 
     def batch_seconds(self, device: str) -> float:
         return (self.batch_ms or (CPU_BATCH_MS if device == "cpu" else GPU_BATCH_MS)) / 1000
+
+    def return_seconds(self, device: str) -> float:
+        """How long each answered request may take to be followed by the next; see engine.patience.
+
+        0 beside a GPU, which could run half a batch while web workers, on cores of their own, bring the other half;
+        not measured.
+        """
+        return RETURN_CORE_S / core_count() if device == "cpu" else 0.0

@@ -7,6 +7,7 @@ import pytest
 from engine.batcher import Batcher
 from engine.patience import SHARE, Patience
 from engine.queue import Group
+from engine.settings import EngineSettings
 from tests.engine.fakes import FakeModels, assert_right, block, clip, in_thread, send, texts
 
 GROUP: Group = ("m", "text")
@@ -57,6 +58,14 @@ def test_it_lasts_until_all_could_be_back_but_no_longer_than_the_batch() -> None
     none = Patience(0.0, return_s=0.1)
     none.answered(10, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
     assert none.left_s([GROUP], 10, 0.0) == 0
+
+
+def test_more_cores_bring_requests_back_sooner_and_a_gpu_waits_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.settings.core_count", lambda: 2)
+    two = EngineSettings().return_seconds("cpu")
+    monkeypatch.setattr("engine.settings.core_count", lambda: 16)
+    assert EngineSettings().return_seconds("cpu") == pytest.approx(two / 8)
+    assert EngineSettings().return_seconds("cuda") == 0
 
 
 def test_it_can_be_ended(answered: Patience) -> None:

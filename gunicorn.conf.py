@@ -5,11 +5,11 @@ import resource
 import sys
 
 from gunicorn.glogging import Logger
+from launcher.logs import logging_config
 
-from app import processes
+from app import launcher
 from app.services import check_names
 from app.settings import SettingsError, load_settings
-from engine.logs import logging_config
 from models.catalog import load_catalog
 from models.errors import CatalogError
 
@@ -60,7 +60,7 @@ def on_starting(server):  # type: ignore[no-untyped-def]
     """Start engines and estimators; workers, forked from this process later, are told where they are."""
     if server.cfg.preload_app:
         sys.exit("--preload is not taken: workers must be forked before the application reaches for its engine")
-    processes.start(settings, drain_s=graceful_timeout, memory_dir=worker_tmp_dir)
+    launcher.start(settings, drain_s=graceful_timeout, memory_dir=worker_tmp_dir)
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -70,12 +70,12 @@ def pre_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    processes.hand_over(worker.place)
+    launcher.hand_over(worker.place)
 
 
 def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Stop engines and estimators when the last worker has ended."""
-    processes.stop()
+    launcher.stop()
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001

@@ -6,34 +6,34 @@ from typing import Any
 from flask import Flask
 from flask_cors import CORS
 
-from app import (
-    access,
-    catalog,
+from app import telemetry
+from app.access import admission
+from app.answers import problems
+from app.routes import (
     documentation,
     embed,
-    estimate,
     health,
+    inspection,
     metrics,
+    models,
     openai,
-    poses,
-    problems,
+    pose,
     similarity,
-    telemetry,
 )
 from app.services import EXTENSION, Services
 from app.settings import Settings, load_settings
 from engine.interface import Engine
-from engine.logs import configure_logging
-from estimators.interface import Estimators
+from processes.logs import configure_logging
+from video.interface import Estimators
 
 __all__ = ["create_app"]
 
 _BLUEPRINTS = (
     embed.blueprint,
     similarity.blueprint,
-    poses.blueprint,
-    estimate.blueprint,
-    catalog.blueprint,
+    inspection.blueprint,
+    pose.blueprint,
+    models.blueprint,
     openai.blueprint,
     health.blueprint,
     metrics.blueprint,
@@ -68,7 +68,7 @@ def create_app(
     application.extensions[EXTENSION] = Services(settings, engine, estimators)
     telemetry.install(application)
     problems.install(application)
-    access.install(application, settings)
+    admission.install(application, settings)
     for blueprint in _BLUEPRINTS:
         application.register_blueprint(blueprint)
     if settings.cors_origins:

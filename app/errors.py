@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import engine.errors as engine_errors
 import models.errors as models_errors
 import poses.errors as poses_errors
-import poses.video_errors as video_errors
+import video.errors as video_errors
 
 
 @dataclass(frozen=True)

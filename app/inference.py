@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from flask import request
 
-from app.connection import client_socket, has_gone
 from app.errors import ClientGoneError, InputError, Problem, TooManyItemsError
-from app.preparation import Prepared
+from app.intake.connection import client_socket, has_gone
+from app.intake.items import Prepared
 from app.services import services
 from app.telemetry import record
 from engine.errors import DeadlineExceededError, ItemFailedError

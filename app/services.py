@@ -14,19 +14,19 @@ from app.counters import RequestMetrics
 from app.settings import Settings, SettingsError
 from engine.client import EngineClient
 from engine.interface import Engine
+from engine.replicas import SpreadEngine
 from engine.settings import EngineSettings
-from engine.spread import SpreadEngine
-from estimators.client import EstimatorClient
-from estimators.interface import Estimators
-from estimators.local import LocalEstimators
-from estimators.settings import EstimatorSettings
 from models.catalog import Catalog, ModelConfig, load_catalog
+from models.checkpoints.folders import WeightsFolder
 from models.errors import UnknownModelError
 from models.registry import default_model
 from models.signature import signature
 from models.tokenization import Tokenizer, load_tokenizer
-from models.weights import WeightsFolder
 from poses.features import FEATURE_KINDS
+from video.client import EstimatorClient
+from video.interface import Estimators
+from video.local import LocalEstimators
+from video.settings import EstimatorSettings
 
 EXTENSION = "signclip"
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from models.weights import ROOT
+from models.checkpoints.folders import ROOT
 
 PREFIX = "SIGNCLIP_"
 _MIB = 1024 * 1024
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     estimator_address: str | None = Field(
         None,
-        description="socket of running estimators (`python -m estimators`); unset: gunicorn starts its own, other "
+        description="socket of running estimators (`python -m video serve`); unset: gunicorn starts its own, other "
         "servers run them themselves",
     )
     max_queue_videos: int = Field(64, ge=0, description="videos that may wait for a process; past it 429")

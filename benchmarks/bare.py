@@ -10,9 +10,9 @@ import numpy as np
 
 from models.backends.choice import choose_device, make_backend
 from models.catalog import load_catalog
+from models.checkpoints.folders import WeightsFolder, recorded_digest
 from models.embedding import EmbeddingModel
 from models.tokenization import load_tokenizer
-from models.weights import WeightsFolder, recorded_digest
 
 TEXT_BATCHES, POSE_BATCHES = (32, 64, 128), (4, 8, 16)
 FRAMES = 73

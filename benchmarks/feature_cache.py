@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measuring import machine_facts, take_turns, write_results
 from corpora import Clips, Corpus, FeatureCache, read_corpus
-from corpora.fingerspelling_lexicon import installed_folder
+from corpora.readers.fingerspelling_lexicon import installed_folder
 from poses import read
 
 NEEDED = 20.0

@@ -21,9 +21,9 @@ from benchmarks.inputs import full_size_weights
 from benchmarks.measuring import machine_facts, take_turns, write_results
 from models.backends.choice import choose_device, make_backend
 from models.catalog import ModelConfig, TowerConfig, load_catalog
+from models.checkpoints.folders import WeightsFolder, recorded_digest
 from models.embedding import EmbeddingModel, Tower, Vectors, unit_length
 from models.tokenization import load_tokenizer
-from models.weights import WeightsFolder, recorded_digest
 
 BATCHES = (1, 8, 32)
 DTYPES = ("float32", "bfloat16")

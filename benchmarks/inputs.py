@@ -11,9 +11,9 @@ import numpy as np
 import orjson
 
 from models.catalog import load_catalog
+from models.checkpoints.folders import CHECKPOINT, WeightsFolder
 from models.registry import ensure_converted
 from models.tokenization import load_tokenizer
-from models.weights import CHECKPOINT, WeightsFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"

@@ -14,9 +14,9 @@ from flask import Flask, Response, request
 
 from models.architecture import SignClip
 from models.catalog import load_catalog
-from models.checkpoint import load_model
+from models.checkpoints.folders import WeightsFolder
+from models.checkpoints.loading import load_model
 from models.tokenization import load_tokenizer
-from models.weights import WeightsFolder
 from poses.features import extract
 from poses.reading import read
 

@@ -71,7 +71,7 @@ def _in_torch(positions: int, dtype: str, device: str) -> Callable[[], object]:
 
 
 def _in_openvino(positions: int, dtype: str) -> Callable[[], object]:
-    from models.backends.graphs import import_openvino
+    from models.backends.openvino_conversion import import_openvino
 
     openvino: Any = import_openvino()
     ops = openvino.opset13

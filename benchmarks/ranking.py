@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import machine_facts, write_results
-from evaluation.ranking import rank
-from evaluation.scoring import DotProducts
+from search.ranking import rank
+from search.scoring import DotProducts
 
 DIMENSIONS, ASKED = 768, 100_000
 

@@ -19,7 +19,7 @@ import orjson
 import pybase64
 from pose_format import Pose
 
-from app.vectors import encoded
+from app.answers.vectors import encoded
 from benchmarks import inputs
 from benchmarks.measuring import machine_facts, write_results
 from poses import extract, read

@@ -26,11 +26,11 @@ from torch import Tensor, nn
 
 from benchmarks.inputs import GOLDEN
 from benchmarks.measuring import machine_facts, write_results
-from corpora.fingerspelling_lexicon import installed_folder
+from corpora.readers.fingerspelling_lexicon import installed_folder
 from models.architecture import SignClip
 from models.tokenization import Tokenizer, load_tokenizer
 from training.batches import Batch
-from training.clip_batches import ClipBatches, ClipData
+from training.clips.batches import ClipBatches, ClipData
 from training.experiment import EXPERIMENTS, Experiment, read_experiment
 from training.learning import Learner
 from training.loop import Sources, train

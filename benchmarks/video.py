@@ -22,12 +22,12 @@ from pose_format.bin.pose_estimation import pose_video
 
 from benchmarks.measuring import machine_facts, take_turns, write_results
 from benchmarks.serving import serving
-from estimators.interface import EstimateRequest, Finished
-from estimators.local import LocalEstimators
-from poses.estimates import Estimate
-from poses.estimation import silenced
-from poses.video import VideoReader
-from tests.poses.make_videos import encode, moving
+from tests.video.make_videos import encode, moving
+from video.decoding import VideoReader
+from video.estimates import Estimate
+from video.holistic import silenced
+from video.interface import EstimateRequest, Finished
+from video.local import LocalEstimators
 
 # A sign as dictionaries have it: three seconds, 480 lines, 25 frames per second.
 FRAMES, WIDTH, HEIGHT, RATE = 75, 640, 480, 25

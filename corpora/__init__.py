@@ -3,8 +3,8 @@
 Nothing here imports torch or mediapipe.
 """
 
-from .cache import FeatureCache
-from .errors import (
+from corpora.cache import FeatureCache
+from corpora.errors import (
     CacheError,
     ClipError,
     ClipOutOfReachError,
@@ -20,10 +20,17 @@ from .errors import (
     VideoNotEstimatedError,
     WorkerLostError,
 )
-from .examples import SPLITS, Corpus, Example, Skipped, Split, Task
-from .feature_kinds import ARRAY_KINDS, feature_dim
-from .loading import Clips, LoadedClip
-from .registry import CORPORA, read_corpus
+from corpora.examples import (
+    SPLITS,
+    Corpus,
+    Example,
+    Skipped,
+    Split,
+    Task,
+)
+from corpora.feature_kinds import ARRAY_KINDS, feature_dim
+from corpora.loading import Clips, LoadedClip
+from corpora.registry import CORPORA, read_corpus
 
 __all__ = [
     "ARRAY_KINDS",

@@ -10,15 +10,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from corpora.cache import FeatureCache
+from corpora.charts import draw, write_tables
+from corpora.errors import CorpusError
+from corpora.examples import SPLITS, Corpus
+from corpora.loading import Clips, advance
+from corpora.registry import CORPORA, DATA, read_corpus
+from corpora.statistics import measure
 from poses import FeatureOptions
-
-from .cache import FeatureCache
-from .charts import draw, write_tables
-from .errors import CorpusError
-from .examples import SPLITS, Corpus
-from .loading import Clips, advance
-from .registry import CORPORA, DATA, read_corpus
-from .statistics import measure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

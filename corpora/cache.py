@@ -19,11 +19,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from corpora.errors import CacheError
+from corpora.examples import Example
+from corpora.feature_kinds import feature_version
 from poses import FeatureOptions
-
-from .errors import CacheError
-from .examples import Example
-from .feature_kinds import feature_version
 
 Features = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .statistics import Statistics
+from corpora.statistics import Statistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,20 +11,24 @@ import numpy as np
 import numpy.typing as npt
 from pose_format import Pose
 
-from poses import FEATURE_KINDS, FeatureOptions, PoseError, ReadLimits, extract, read
-from poses.headers import read_header
-
-from .errors import (
+from corpora.errors import (
     ClipOutOfReachError,
     ClipSpanError,
     ClipUnreadableError,
     FeaturesUnavailableError,
     VideoNotEstimatedError,
 )
-from .examples import Example
-from .feature_kinds import ARRAY_KINDS, ArrayKind
-from .landmark_arrays import KAGGLE_POINTS, SEM_LEX_POINTS, read_kaggle, to_pose
-from .media import VIDEO_SUFFIXES
+from corpora.examples import Example
+from corpora.feature_kinds import ARRAY_KINDS, ArrayKind
+from corpora.landmark_arrays import (
+    KAGGLE_POINTS,
+    SEM_LEX_POINTS,
+    read_kaggle,
+    to_pose,
+)
+from corpora.readers.media import VIDEO_SUFFIXES
+from poses import FEATURE_KINDS, FeatureOptions, PoseError, ReadLimits, extract, read
+from poses.headers import read_header
 
 Features = npt.NDArray[np.float32]
 
@@ -78,7 +82,7 @@ def read_pose(example: Example) -> Pose:
         return to_pose(_cut(landmarks, example))
     if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir():
         raise VideoNotEstimatedError(
-            f"{path} is a video: estimate its pose first, with `python -m poses estimate`, and put it beside as .pose"
+            f"{path} is a video: estimate its pose first, with `python -m video estimate`, and put it beside as .pose"
         )
     raise ClipUnreadableError(f"{path}: neither .pose nor .npy nor .parquet")
 

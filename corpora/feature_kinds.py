@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from corpora.errors import FeaturesUnavailableError
 from poses import FEATURE_KINDS
-
-from .errors import FeaturesUnavailableError
 
 # Places among the 543 points of Kaggle's frames.
 # Source: ASLSignPoseProcessor, J22Melody/fairseq, dsprocessor_sign.py.

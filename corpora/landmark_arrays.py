@@ -14,9 +14,8 @@ from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 
+from corpora.errors import ClipOutOfReachError, ClipUnreadableError
 from poses.landmarks import BODY, BODY_POINTS, FACE, LEFT_HAND, LEFT_HAND_POINTS, RIGHT_HAND
-
-from .errors import ClipOutOfReachError, ClipUnreadableError
 
 Landmarks = npt.NDArray[np.float32]
 

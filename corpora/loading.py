@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from corpora.cache import FeatureCache, Place
+from corpora.clip_files import read_features
+from corpora.errors import ClipError, ClipOutOfReachError, WorkerLostError
+from corpora.examples import Corpus, Example, Skipped
 from poses import FeatureOptions
-
-from .cache import FeatureCache, Place
-from .clip_files import read_features
-from .errors import ClipError, ClipOutOfReachError, WorkerLostError
-from .examples import Corpus, Example, Skipped
 
 Features = npt.NDArray[np.float32]
 Result = TypeVar("Result")

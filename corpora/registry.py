@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from . import (
+from corpora.errors import CorpusUnknownError
+from corpora.examples import Corpus, Reader, Split
+from corpora.readers import (
     asl_citizen,
     asl_signs,
     chicago_fs_wild,
@@ -20,8 +22,6 @@ from . import (
     spreadthesign,
     wlasl,
 )
-from .errors import CorpusUnknownError
-from .examples import Corpus, Reader, Split
 
 DATA = Path("data")
 """Where data sets lie unless somebody says otherwise."""

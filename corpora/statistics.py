@@ -8,13 +8,12 @@ from hashlib import blake2b
 
 import numpy as np
 
+from corpora.clip_files import read_pose
+from corpora.errors import ClipError
+from corpora.examples import Corpus, Example
+from corpora.feature_kinds import ARRAY_KINDS
+from corpora.loading import OnClip, map_clips
 from poses import PoseError, report
-
-from .clip_files import read_pose
-from .errors import ClipError
-from .examples import Corpus, Example
-from .feature_kinds import ARRAY_KINDS
-from .loading import OnClip, map_clips
 
 _DEFAULT_MAX_FRAMES = 256
 """SignCLIP's, in all but its long-clip configurations."""

@@ -9,9 +9,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from engine.logs import configure_logging
 from engine.settings import EngineSettings
 from models.errors import ModelsError
+from processes.logs import configure_logging
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "weights_dir": Path,

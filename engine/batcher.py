@@ -16,8 +16,8 @@ from engine.errors import (
 )
 from engine.forward import LoadedModel, Vectors, attempt
 from engine.interface import EmbedRequest, EmbedResult
+from engine.linger import Patience
 from engine.metrics import EngineMetrics
-from engine.patience import Patience
 from engine.queue import Item, Ticket, WaitingItems
 from engine.waiting import Deliver
 

@@ -14,21 +14,21 @@ import numpy.typing as npt
 from engine.batcher import Batcher
 from engine.budget import SMALLEST_TOKENS, BatchBudget
 from engine.cache import TextCache
-from engine.cores import quota_threads
 from engine.errors import EngineError, ItemFailedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
+from engine.linger import Patience
 from engine.metrics import EngineMetrics
-from engine.patience import Patience
 from engine.queue import INTERACTIVE_ITEMS, SPECIAL_POSITIONS, Ticket
 from engine.settings import BATCH_TOKENS, EngineSettings
 from engine.waiting import Deliver, wait_for
 from models.backends.choice import choose_device, choose_dtype, make_backend
 from models.catalog import ModelConfig, load_catalog
+from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
 from models.registry import Registry, default_model
-from models.weights import WeightsFolder
+from processes.cores import quota_threads
 
 log = logging.getLogger(__name__)
 # How often an engine that cannot start looks whether the files it needs have come, in seconds.

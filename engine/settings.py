@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.cores import core_count
-from engine.patience import RETURN_CORE_S, SHARE
+from engine.linger import RETURN_CORE_S, SHARE
 from models.catalog import CONFIGS
-from models.weights import default_weights_dir
+from models.checkpoints.folders import default_weights_dir
+from processes.cores import core_count
 
 # Long enough for matrix products to be efficient, short enough for a single text to wait behind one.
 CPU_BATCH_MS, GPU_BATCH_MS = 250.0, 50.0

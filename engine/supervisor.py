@@ -13,9 +13,9 @@ from pathlib import Path
 
 from engine.settings import EngineSettings
 from models.catalog import load_catalog
+from models.checkpoints.folders import WeightsFolder
 from models.errors import ModelsError
 from models.registry import default_model
-from models.weights import WeightsFolder
 
 log = logging.getLogger(__name__)
 # A process that ends within this many seconds of its start, before it served, is started again ever more slowly, up to

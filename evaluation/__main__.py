@@ -17,20 +17,31 @@ from corpora.cache import FeatureCache
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS
 from corpora.registry import CORPORA, DATA, read_corpus
-from evaluation.asking import RARE_COUNT, TASKS, common_texts, read_vocabulary
+from evaluation.clips import Reading
 from evaluation.command_line import positive
-from evaluation.evaluating import ProbeSettings, Settings, embed_corpus, evaluate, run_probes
+from evaluation.evaluation import (
+    ProbeSettings,
+    Settings,
+    embed_corpus,
+    evaluate,
+    run_probes,
+)
 from evaluation.probing import PROBES, SHOTS, Shots
-from evaluation.reading import Reading
 from evaluation.results import Score, write_run
 from evaluation.tables import compare, probe_rows, probes_markdown, read_published, results_markdown
 from evaluation.vectors import Floats
+from evaluation.vocabulary import (
+    RARE_COUNT,
+    TASKS,
+    common_texts,
+    read_vocabulary,
+)
 from models.backends.choice import choose_device, make_backend
 from models.catalog import load_catalog
+from models.checkpoints.folders import WeightsFolder, default_weights_dir
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.registry import Registry
-from models.weights import WeightsFolder, default_weights_dir
 from poses import PoseError
 
 OUTPUT = Path("runs") / "evaluation"

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from evaluation.ranking import Ranking, rank
 from evaluation.retrieval import summarize_clips, summarize_texts
-from evaluation.scoring import DotProducts, Ints
 from evaluation.vectors import Vectors
 from models.embedding import unit_length
+from search.ranking import Ranking, rank
+from search.scoring import DotProducts, Ints
 
 Score = Literal["dot", "cosine"]
 ABOUT = ("experiment", "model", "dataset", "split", "task", "clips", "prompts")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.ranking import Ranking, rank
-from evaluation.scoring import Ints, Matrix
+from search.ranking import Ranking, rank
+from search.scoring import Ints, Matrix
 
 CUTOFFS = (1, 5, 10)
 

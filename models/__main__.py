@@ -9,8 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models.catalog import Catalog, ModelConfig, load_catalog
+from models.checkpoints.folders import (
+    CHECKPOINT,
+    CONVERTED,
+    WeightsFolder,
+    default_weights_dir,
+)
 from models.errors import CatalogError, ModelsError
-from models.weights import CHECKPOINT, CONVERTED, WeightsFolder, default_weights_dir
 
 # Commands import what they need themselves: `list` answers at once, without torch.
 
@@ -110,7 +115,7 @@ def download_models(catalog: Catalog, weights: WeightsFolder, options: argparse.
 
 
 def convert_model(catalog: Catalog, weights: WeightsFolder, options: argparse.Namespace) -> int:
-    from models.checkpoint import convert
+    from models.checkpoints.loading import convert
 
     if options.target in catalog or not options.target.endswith(".pt"):
         config = catalog.resolve(options.target)

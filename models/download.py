@@ -19,11 +19,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tqdm import tqdm
 
 from models.catalog import DownloadSource, ModelConfig
+from models.checkpoints.folders import (
+    CHECKPOINT,
+    CONVERTED,
+    TOKENIZER_FILES,
+    WeightsFolder,
+    file_digest,
+    recorded_digest,
+)
+from models.checkpoints.pickled import open_checkpoint
 from models.errors import CheckpointFormatError, DigestMismatchError, DownloadError, TokenizerError
-from models.pickled import open_checkpoint
 from models.registry import ensure_converted, exclusive
 from models.tokenization import load_tokenizer
-from models.weights import CHECKPOINT, CONVERTED, TOKENIZER_FILES, WeightsFolder, file_digest, recorded_digest
 
 RECORD = "download.json"
 PART = ".part"

@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Literal
 
 from models.backends import Backend
-from models.catalog import Catalog, ModelConfig
+from models.catalog import Catalog, ModelConfig, load_catalog
+from models.checkpoints.folders import (
+    TEXT_WORDS,
+    WeightsFolder,
+    default_weights_dir,
+    header_digest,
+    read_safetensors_header,
+    recorded_digest,
+)
 from models.embedding import EmbeddingModel
 from models.errors import CheckpointFormatError, ModelsError, TensorMismatchError
 from models.tokenization import load_tokenizer
-from models.weights import TEXT_WORDS, WeightsFolder, header_digest, read_safetensors_header, recorded_digest
 
 log = logging.getLogger(__name__)
 State = Literal["available", "loading", "loaded", "missing", "failed"]
@@ -62,7 +69,7 @@ def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
     source, target = weights.checkpoint(config), weights.converted(config)
     if not _is_stale(source, target):
         return target
-    from models.checkpoint import convert  # brings torch, which a served OpenVINO model can do without
+    from models.checkpoints.loading import convert  # brings torch, which a served OpenVINO model can do without
 
     try:
         with exclusive(target.with_name(".convert.lock")):
@@ -220,3 +227,21 @@ def check_vocabulary(path: Path, vocab_size: int) -> None:
     rows = shape[0] if shape else 0
     if vocab_size > rows:
         raise TensorMismatchError(str(path), [f"its tokenizer has {vocab_size} pieces, {TEXT_WORDS} {rows} rows"])
+
+
+def find_model(name: str) -> tuple[ModelConfig, WeightsFolder]:
+    """Find a model by its name in the catalog, or by its folder.
+
+    Args:
+        name: of a model, or of a folder that holds config.yaml.
+    Returns:
+        its configuration, and the weights directory that its folder lies in.
+    Raises:
+        UnknownModelError, CatalogError
+    """
+    folder = Path(name)
+    if (folder / "config.yaml").is_file():
+        name, weights = folder.resolve().name, folder.resolve().parent
+    else:
+        weights = default_weights_dir()
+    return load_catalog(weights=weights).resolve(name), WeightsFolder(weights)

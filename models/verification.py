@@ -7,13 +7,13 @@ import numpy as np
 
 from models.backends.pytorch import TorchBackend
 from models.catalog import ModelConfig
+from models.checkpoints.folders import WeightsFolder, file_digest, recorded_digest
 from models.download import read_record
 from models.embedding import EmbeddingModel
 from models.errors import DigestMismatchError, ModelsError
 from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
 from models.registry import check_vocabulary, ensure_converted
 from models.tokenization import load_tokenizer
-from models.weights import WeightsFolder, file_digest, recorded_digest
 
 
 @dataclass(frozen=True)

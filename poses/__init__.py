@@ -3,7 +3,7 @@
 Nothing here imports torch. MediaPipe and PyAV come with `video`, `estimation` and `view` alone, never with this.
 """
 
-from .errors import (
+from poses.errors import (
     FeatureKindError,
     PersonError,
     PoseContentError,
@@ -18,11 +18,16 @@ from .errors import (
     PoseTruncatedError,
     PoseVersionError,
 )
-from .features import FEATURE_KINDS, FeatureKind, FeatureOptions, extract
-from .flip import active_hand, mirror
-from .headers import ReadLimits
-from .quality import QualityReport, report
-from .reading import read
+from poses.features import (
+    FEATURE_KINDS,
+    FeatureKind,
+    FeatureOptions,
+    extract,
+)
+from poses.flip import active_hand, mirror
+from poses.headers import ReadLimits
+from poses.quality import QualityReport, report
+from poses.reading import read
 
 __all__ = [
     "FEATURE_KINDS",

@@ -14,8 +14,8 @@ from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 
-from .clips import Clip, Selection
-from .errors import PoseScaleError
+from poses.errors import PoseScaleError
+from poses.points import Clip, Selection
 
 
 def remove_appearance(clip: Clip) -> Clip:

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from pose_format import Pose
 
-from .anonymize import remove_appearance
-from .clips import Clip, Floats, Selection, choose_person, select
-from .errors import FeatureKindError, PoseContentError, PoseScaleError
-from .flip import never_moves
-from .hand_frame import turn_right_hand
-from .landmarks import (
+from poses.anonymize import remove_appearance
+from poses.errors import FeatureKindError, PoseContentError, PoseScaleError
+from poses.flip import never_moves
+from poses.hand_frame import turn_right_hand
+from poses.landmarks import (
     BODY_POINTS,
     FACE_POINTS,
     FULL_FACE_POINTS,
@@ -30,8 +29,15 @@ from .landmarks import (
     RIGHT_SHOULDER,
     Point,
 )
-from .sign_vq import POINTS as SIGN_VQ_POINTS
-from .sign_vq import hands_from_wrists, standardize
+from poses.points import (
+    Clip,
+    Floats,
+    Selection,
+    choose_person,
+    select,
+)
+from poses.sign_vq import POINTS as SIGN_VQ_POINTS
+from poses.sign_vq import hands_from_wrists, standardize
 
 Flip = Literal["never", "auto", "always"]
 

@@ -9,9 +9,16 @@ from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from pose_format.utils.hand import estimate_active_hand
 
-from .clips import Selection, choose_person, select
-from .errors import PoseLayoutError
-from .landmarks import COMPONENTS, LEFT_HAND, RIGHT_HAND, RIGHT_HAND_POINTS, Point, mirrored
+from poses.errors import PoseLayoutError
+from poses.landmarks import (
+    COMPONENTS,
+    LEFT_HAND,
+    RIGHT_HAND,
+    RIGHT_HAND_POINTS,
+    Point,
+    mirrored,
+)
+from poses.points import Selection, choose_person, select
 
 Hand = Literal["left", "right"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .clips import Floats, Selection
-from .landmarks import RIGHT_HAND, RIGHT_HAND_POINTS, Point
+from poses.landmarks import RIGHT_HAND, RIGHT_HAND_POINTS, Point
+from poses.points import Floats, Selection
 
 _SIZE = 100.0
 """Length from the wrist to the middle finger's base. Source: hand_normalization, J22Melody/fairseq@a8199440."""

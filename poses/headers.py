@@ -16,7 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 
-from .errors import PoseFormatError, PoseTooLargeError, PoseTruncatedError, PoseVersionError
+from poses.errors import (
+    PoseFormatError,
+    PoseTooLargeError,
+    PoseTruncatedError,
+    PoseVersionError,
+)
 
 _PREAMBLE = struct.Struct("<fHHH")  # version, width, height, depth
 _USHORT = struct.Struct("<H")

@@ -12,9 +12,9 @@ from pose_format import Pose
 from pose_format.pose_header import PoseHeader
 from pose_format.utils.generic import hands_components, pose_shoulders
 
-from .clips import choose_person
-from .errors import PoseContentError
-from .flip import Hand, active_hand
+from poses.errors import PoseContentError
+from poses.flip import Hand, active_hand
+from poses.points import choose_person
 
 # Under this share of frames a hand counts as rarely seen; training on fingerspelling mirrors clips whose right hand is
 # seen less often.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 
-from .errors import (
+from poses.errors import (
     PoseContentError,
     PoseEmptyError,
     PoseTooLargeError,
@@ -18,7 +18,7 @@ from .errors import (
     PoseTrailingError,
     PoseTruncatedError,
 )
-from .headers import Layout, ReadLimits, read_header
+from poses.headers import Layout, ReadLimits, read_header
 
 _BODY_V0_1 = struct.Struct("<HHH")  # fps, frames modulo 65536, people
 _BODY_V0_2 = struct.Struct("<fIH")  # fps, frames, people

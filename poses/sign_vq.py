@@ -10,8 +10,16 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from .clips import Floats, Selection
-from .landmarks import BODY, FACE_POINTS, LEFT_HAND, LEFT_HAND_POINTS, RIGHT_HAND, RIGHT_HAND_POINTS, Point
+from poses.landmarks import (
+    BODY,
+    FACE_POINTS,
+    LEFT_HAND,
+    LEFT_HAND_POINTS,
+    RIGHT_HAND,
+    RIGHT_HAND_POINTS,
+    Point,
+)
+from poses.points import Floats, Selection
 
 _BODY_POINTS = tuple(
     Point(BODY, f"{side}_{name}") for name in ("SHOULDER", "ELBOW", "WRIST", "HIP") for side in ("LEFT", "RIGHT")

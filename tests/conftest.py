@@ -54,7 +54,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from models.architecture import SignClip
     from models.catalog import load_catalog
-    from models.checkpoint import write_safetensors
+    from models.checkpoints.loading import write_safetensors
 
     weights = tmp_path_factory.mktemp("weights")
     tokenizer = weights / "tiny" / "tokenizer"
@@ -80,8 +80,8 @@ def tiny_model(tiny_weights: Path) -> EmbeddingModel:
     """The model of `tiny_weights`, loaded on the CPU in float32."""
     from models.backends.pytorch import TorchBackend
     from models.catalog import load_catalog
+    from models.checkpoints.folders import WeightsFolder
     from models.registry import Registry
-    from models.weights import WeightsFolder
 
     registry = Registry(
         load_catalog(weights=tiny_weights),

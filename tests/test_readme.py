@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.reference import with_tables
-from tests.poses.make_videos import encode, moving
+from app.reference.readme import with_tables
+from tests.video.make_videos import encode, moving
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -19,16 +19,16 @@ from tqdm import tqdm
 from corpora.errors import CorpusError
 from evaluation.command_line import positive
 from models.architecture import SignClip
+from models.checkpoints.folders import TOKENIZER
 from models.errors import ModelsError
-from models.weights import TOKENIZER
-from training.datasets.fingerspelling import read_lexicon
-from training.dictionary import print_dictionary, score_dictionary
 from training.experiment import Experiment, ExperimentError, read_experiment
-from training.hand_data import HandData
+from training.fingerspelling.dictionary import print_dictionary, score_dictionary
+from training.fingerspelling.lexicon import read_lexicon
 from training.loop import train
 from training.preparation import open_accelerator, prepare
-from training.run_files import RunFiles
-from training.run_state import remove_state
+from training.runs.files import RunFiles
+from training.runs.state import remove_state
+from training.sections.hands import HandData
 
 LEFT_OUT = "left_out.csv"
 STEPS_SHOWN = 10

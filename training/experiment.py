@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from models.catalog import CONFIGS, ModelConfig
-from training.clip_batches import ClipData
-from training.hand_data import HandData
-from training.model_section import complete_model, merged
+from training.clips.batches import ClipData
+from training.sections.hands import HandData
+from training.sections.model import complete_model, merged
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "configs" / "experiments"
 Tower = Literal["text", "pose"]

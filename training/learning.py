@@ -11,9 +11,9 @@ from torch import Tensor
 
 from models.architecture import SignClip
 from training.batches import Batch
-from training.contrast import Contrast
+from training.contrastive_model import Contrast
+from training.distribution import gather_rows, sum_gradients
 from training.experiment import Experiment
-from training.gathering import gather_rows, sum_gradients
 from training.optimization import build_optimizer, learning_rate, set_learning_rate
 from training.seeds import DROPOUT, derive_seed
 

@@ -16,8 +16,8 @@ from models.architecture import SignClip
 from training.batches import BatchSource, ValidationBatches
 from training.experiment import Experiment
 from training.learning import Learner
-from training.run_files import RunFiles
-from training.run_state import Progress
+from training.runs.files import RunFiles
+from training.runs.state import Progress
 from training.validation import open_loader, validate
 
 LEAST_STEPS = 100

@@ -14,15 +14,20 @@ from accelerate.utils import InitProcessGroupKwargs
 from tokenizers import Tokenizer
 
 from models.architecture import SignClip
-from models.weights import TOKENIZER
-from training.clip_batches import ClipBatches, ClipData
-from training.datasets.fingerspelling import Clip, read_lexicon
+from models.checkpoints.folders import TOKENIZER
+from training.clips.batches import ClipBatches, ClipData
 from training.experiment import Experiment, ExperimentError
-from training.hand_batches import HandBatches, geometry_moments
+from training.fingerspelling.batches import HandBatches, geometry_moments
+from training.fingerspelling.lexicon import Clip, read_lexicon
+from training.fingerspelling.prompts import (
+    CLS,
+    SEP,
+    build_tokenizer,
+    save_tokenizer,
+)
+from training.initialization import build_model, find_tokenizer
 from training.loop import Sources
-from training.model_folder import copy_tokenizer
-from training.prompts import CLS, SEP, build_tokenizer, save_tokenizer
-from training.start import build_model, find_tokenizer
+from training.runs.model_folder import copy_tokenizer
 
 _PATIENCE = InitProcessGroupKwargs(timeout=timedelta(hours=24))
 """The other processes wait while the first one parses the data, which takes hours the first time."""

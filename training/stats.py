@@ -1,4 +1,4 @@
-"""Look at a data set: `python -m training.stats DATASET ROOT …` is `python -m corpora stats DATASET ROOT …`."""
+"""The former name of `python -m corpora stats`: it runs that command."""
 
 import sys
 

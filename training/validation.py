@@ -7,9 +7,9 @@ import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
 
-from evaluation.ranking import rank
 from evaluation.retrieval import number_labels, summarize_clips, summarize_texts
-from evaluation.scoring import DotProducts
+from search.ranking import rank
+from search.scoring import DotProducts
 from training.batches import Batch, ValidationBatches
 from training.learning import Learner
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.backends import Array
-from models.backends.graphs import import_openvino, load_graphs, separate_gelu
+from models.backends.openvino_conversion import import_openvino, load_graphs, separate_gelu
 from models.catalog import ModelConfig
 
 _PRECISION = {"float32": "f32", "bfloat16": "bf16"}

@@ -8,7 +8,7 @@ import torch
 
 from models.backends import Array
 from models.catalog import ModelConfig
-from models.checkpoint import load_model
+from models.checkpoints.loading import load_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

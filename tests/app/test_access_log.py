@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from engine.logs import logging_config
+from processes.logs import logging_config
 
 SECRET = "Geheimnis"
 

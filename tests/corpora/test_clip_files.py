@@ -109,7 +109,7 @@ def test_missing_and_unknown_files(tmp_path, text_file):
         read_pose(example(tmp_path / "gone.pose"))
     with pytest.raises(ClipUnreadableError, match="neither"):
         read_pose(example(text_file(tmp_path / "notes.txt", "")))
-    with pytest.raises(VideoNotEstimatedError, match="python -m poses estimate"):
+    with pytest.raises(VideoNotEstimatedError, match="python -m video estimate"):
         read_features(example(text_file(tmp_path / "clip.MP4", "")), "signclip", NOTHING)
     with pytest.raises(FeaturesUnavailableError, match="no features named 'x'"):
         read_features(example(GOLDEN / "house.pose"), "x", NOTHING)

@@ -95,7 +95,7 @@ def test_command_line(manifest, capsys):
     assert (out / "stats.png").exists()
     assert main(["cache", "manifest", str(manifest), str(manifest / "cache"), "--workers", "1"]) == 0
     assert "3 clips" in (shown := capsys.readouterr().out)
-    assert "python -m poses estimate" in shown
+    assert "python -m video estimate" in shown
     assert main(["list"]) == 0
     assert "how2sign" in capsys.readouterr().out.split()
     assert main(["stats", "wlasl", str(manifest)]) == 1

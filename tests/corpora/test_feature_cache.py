@@ -74,7 +74,7 @@ def test_unreadable_clips_are_listed_and_not_tried_again(clips, cache, parsed):
     assert [example.id for example in cached.corpus.examples] == [e.id for e in clips.corpus.examples[:3]]
     (unreadable,) = cached.unreadable
     assert unreadable.id == "clips/c.mov"
-    assert "python -m poses estimate" in unreadable.reason
+    assert "python -m video estimate" in unreadable.reason
     parsed.clear()
     assert clips.cached(cache).unreadable == cached.unreadable
     assert parsed == []
@@ -272,7 +272,7 @@ def test_without_a_cache_clips_are_parsed_each_time(clips, parsed):
 def test_streaming_gives_all_in_order(clips, cache):
     *read, last = clips.stream()
     assert [clip.example.id for clip in read] == [example.id for example in clips.corpus.examples[:3]]
-    assert (last.id, "poses estimate" in last.reason) == ("clips/c.mov", True)
+    assert (last.id, "video estimate" in last.reason) == ("clips/c.mov", True)
     assert [len(clip.features) for clip in clips.cached(cache).stream()] == [73, 20, 21]
 
 

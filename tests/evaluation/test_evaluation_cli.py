@@ -13,8 +13,8 @@ from corpora.examples import Corpus, Example
 from corpora.registry import read_corpus
 from evaluation import __main__ as command
 from evaluation import report
-from evaluation.evaluating import Settings, embed_corpus
-from evaluation.reading import Reading
+from evaluation.clips import Reading
+from evaluation.evaluation import Settings, embed_corpus
 from evaluation.results import read_run
 from evaluation.vectors import Vectors, embed_clips, embed_prompts
 

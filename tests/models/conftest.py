@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from models.catalog import ModelConfig
-from models.weights import WeightsFolder
+from models.checkpoints.folders import WeightsFolder
 from tests import make_checkpoint
 from tests.models.origins import FILE_ID, Origins, serve
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import models.download
 from models.__main__ import main
 from models.catalog import load_catalog
-from models.weights import ENVIRONMENT_VARIABLE, file_digest, recorded_digest
+from models.checkpoints.folders import ENVIRONMENT_VARIABLE, file_digest, recorded_digest
 from tests.models.conftest import SMALL
 
 ROOT = Path(__file__).parents[2]

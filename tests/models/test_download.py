@@ -13,10 +13,10 @@ from transformers import AutoTokenizer
 import models.download
 from models.backends.pytorch import TorchBackend
 from models.catalog import ModelConfig, load_catalog
+from models.checkpoints.folders import file_digest, recorded_digest
 from models.download import Fetched, fetch, read_record
 from models.errors import DigestMismatchError, DownloadError, TensorMismatchError
 from models.registry import Registry
-from models.weights import file_digest, recorded_digest
 from tests.models.origins import COMMIT, FILE_ID, FOLDER_ID, OTHER_ID, QUOTA_PAGE, RUN_FOLDER_ID
 
 

@@ -15,9 +15,9 @@ import torch
 import poses
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
+from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
 from models.registry import Registry
-from models.weights import WeightsFolder
 from tests import make_checkpoint
 
 pytestmark = pytest.mark.slow

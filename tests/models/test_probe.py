@@ -10,9 +10,9 @@ import pytest
 
 from models.backends import pytorch
 from models.catalog import ModelConfig, load_catalog
+from models.checkpoints.folders import recorded_digest
 from models.probe import FRAMES, expected_vectors, probe_error, probe_items
 from models.tokenization import load_tokenizer
-from models.weights import recorded_digest
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
+from models.checkpoints.folders import WeightsFolder, file_digest
 from models.download import DownloadRecord, FileRecord
 from models.errors import WeightsMissingError
 from models.verification import verify
-from models.weights import WeightsFolder, file_digest
 from tests.models.conftest import SMALL
 
 

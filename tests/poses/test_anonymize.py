@@ -13,7 +13,7 @@ from pose_anonymization.data import load_pose_header
 import poses
 from poses import FEATURE_KINDS, FeatureOptions, PoseScaleError, extract
 from poses.anonymize import remove_appearance
-from poses.clips import select
+from poses.points import select
 
 ANONYMIZE = FeatureOptions(anonymize=True)
 

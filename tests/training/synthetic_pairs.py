@@ -12,7 +12,7 @@ from models.architecture import SignClip
 from models.catalog import ModelConfig
 from training.batches import Batch
 from training.experiment import Experiment, build_experiment
-from training.model_section import merged
+from training.sections.model import merged
 
 PAIRS = 8
 VOCABULARY = 40

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.experiment import EXPERIMENTS, ExperimentError, read_experiment
-from training.hand_data import HandData
+from training.sections.hands import HandData
 
 FINGERSPELLING = EXPERIMENTS / "fingerspelling.yaml"
 BASE = """

@@ -12,7 +12,7 @@ from evaluation.__main__ import _parser as evaluation_parser
 from evaluation.tables import read_published
 from models.catalog import load_catalog
 from training.__main__ import _parser as training_parser
-from training.clip_batches import ClipData
+from training.clips.batches import ClipData
 from training.experiment import EXPERIMENTS, read_experiment
 
 FILES = {

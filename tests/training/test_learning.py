@@ -9,9 +9,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from torch.nn import functional
 
+from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from training.learning import Learner
 from training.preparation import open_accelerator
 from training.seeds import DROPOUT, derive_seed
@@ -161,7 +161,7 @@ PROCESS = """
 import sys
 from pathlib import Path
 import torch
-from synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
+from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from training.learning import Learner
 from training.preparation import open_accelerator
 from training.validation import validate

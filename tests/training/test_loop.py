@@ -5,17 +5,17 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-from evaluation.letters import embed_clips
 from models.catalog import CONFIGS, load_catalog
-from models.checkpoint import load_model
+from models.checkpoints.loading import load_model
 from training import __main__ as command
-from training.datasets.fingerspelling import read_lexicon
 from training.experiment import EXPERIMENTS, ExperimentError, read_experiment
-from training.hand_batches import HandBatches
+from training.fingerspelling.batches import HandBatches
+from training.fingerspelling.lexicon import read_lexicon
+from training.fingerspelling.prompts import build_tokenizer, embed_texts
+from training.fingerspelling.scoring import embed_clips
 from training.loop import train
-from training.model_folder import record_sizes
 from training.preparation import open_accelerator, prepare_letters
-from training.prompts import build_tokenizer, embed_texts
+from training.runs.model_folder import record_sizes
 
 CONFIG = EXPERIMENTS / "fingerspelling.yaml"
 SHORT = ["steps=30", "batch.size=32", "optimizer.warmup=5"]

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from training import loop
 from training.experiment import ExperimentError
 from training.loop import Sources, train
 from training.preparation import open_accelerator
-from training.run_files import RunFiles
+from training.runs.files import RunFiles
 
 ROOT = Path(__file__).parents[2]
 RECIPE = {

@@ -1,0 +1,1 @@
+"""From results to bytes: vectors, schemas of answers, and problem details."""

@@ -1,0 +1,1 @@
+"""What is documented by the code itself: the OpenAPI document, the page at /docs, and the tables of the README."""

@@ -1,0 +1,129 @@
+"""The OpenAPI 3.1 document, made from the routes and the very classes that check their bodies."""
+
+from typing import Any
+
+from flask import Flask
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from app.answers.schemas import ProblemAnswer
+from app.answers.vectors import NPY
+from app.errors import ANSWERS, UNFORESEEN
+from app.reference.operations import Operation
+from app.telemetry import REQUEST_ID_HEADER
+
+VERSION = "1.0.0"
+_SCHEMAS = "#/components/schemas/"
+_ABOUT = (
+    "SignCLIP puts sign language poses and texts into one vector space. Vectors can be compared exactly when their "
+    "signatures are equal. Every answer carries X-Request-ID; errors are problem details (RFC 9457)."
+)
+
+
+def build(app: Flask, *, keys_needed: bool) -> dict[str, Any]:
+    """Describe every route that carries an Operation.
+
+    Args:
+        keys_needed: whether this server asks for an API key.
+    """
+    routes = list(_routes(app))
+    found = (schema for _, _, about in routes for schema in (about.request, about.answer))
+    wanted: list[type[BaseModel]] = [schema for schema in found if schema is not None]
+    unique = dict.fromkeys([*wanted, ProblemAnswer])
+    modes: list[tuple[Any, Any]] = [(schema, "validation") for schema in unique]
+    _, definitions = models_json_schema(modes, ref_template=_SCHEMAS + "{model}")
+    paths: dict[str, Any] = {}
+    for path, methods, about in routes:
+        for method in methods:
+            operation = _describe(about, name=f"{method}{path.replace('/', '_')}")
+            paths.setdefault(path, {})[method] = operation
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "SignCLIP", "version": VERSION, "description": _ABOUT},
+        "paths": paths,
+        "components": {"schemas": definitions["$defs"]},
+    }
+    if keys_needed:
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        document["security"] = [{"bearer": []}, {"header": []}]
+    return document
+
+
+def _routes(app: Flask) -> list[tuple[str, list[str], Operation]]:
+    found = []
+    for rule in app.url_map.iter_rules():
+        about = getattr(app.view_functions[rule.endpoint], "operation", None)
+        if about is not None:
+            # OpenAPI gives a GET no body, so POST alone is documented where both are taken.
+            methods = {"POST"} if "POST" in (rule.methods or ()) else {"GET"}
+            found.append((rule.rule, sorted(method.lower() for method in methods), about))
+    return found
+
+
+def _describe(about: Operation, *, name: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": name, "summary": about.summary, "responses": _responses(about)}
+    if about.description:
+        described["description"] = about.description
+    parameters = [_header(REQUEST_ID_HEADER, "an id of your own for the request; it comes back", {"type": "string"})]
+    if 504 in about.statuses:
+        milliseconds = {"type": "integer", "minimum": 1}
+        parameters.append(_header("X-Timeout-Ms", "answer 504 after as many milliseconds", milliseconds))
+    if about.options is not None:
+        parameters += _query(about.options)
+    described["parameters"] = parameters
+    if about.request is not None:
+        described["requestBody"] = {"required": True, "content": _bodies(about)}
+    return described
+
+
+def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+def _query(options: type[BaseModel]) -> list[dict[str, Any]]:
+    """Options of a raw body, which has no other place for them."""
+    parameters = []
+    for name, schema in options.model_json_schema()["properties"].items():
+        description = f"with a raw body only: {schema.get('description', '')}"
+        bare = {key: value for key, value in schema.items() if key not in ("description", "title")}
+        parameters.append({"name": name, "in": "query", "required": False, "description": description, "schema": bare})
+    return parameters
+
+
+def _bodies(about: Operation) -> dict[str, Any]:
+    bodies: dict[str, Any] = {}
+    if about.request is not None:
+        bodies["application/json"] = {"schema": {"$ref": _SCHEMAS + about.request.__name__}}
+    if about.options is not None:
+        files = {about.files: {"type": "array", "items": {"type": "string", "format": "binary"}}}
+        fields = about.options.model_json_schema()["properties"]
+        form = {"type": "object", "required": [about.files], "properties": {**files, **fields}}
+        bodies["multipart/form-data"] = {"schema": form}
+        raw = {"schema": {"type": "string", "format": "binary"}}
+        bodies |= {"application/octet-stream": raw} | ({"video/*": raw} if about.files == "video" else {})
+    return bodies
+
+
+def _responses(about: Operation) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if about.answer is not None:
+        content["application/json"] = {"schema": {"$ref": _SCHEMAS + about.answer.__name__}}
+    if about.text:
+        content["text/plain"] = {"schema": {"type": "string"}}
+    if about.pose:
+        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+        content["application/x-ndjson"] = {"schema": {"type": "string"}}
+    if about.npy:
+        content[NPY] = {"schema": {"type": "string", "format": "binary"}}
+    responses: dict[str, Any] = {"200": {"description": "as asked", "content": content}}
+    for status in sorted({*about.statuses, UNFORESEEN.status}):
+        titles = [answer.title for answer in ANSWERS.values() if answer.status == status]
+        problem = {"application/problem+json": {"schema": {"$ref": _SCHEMAS + ProblemAnswer.__name__}}}
+        responses[str(status)] = {"description": "; ".join(titles) or UNFORESEEN.title, "content": problem}
+        if status in (429, 503):
+            seconds = {"description": "seconds to wait", "schema": {"type": "integer"}}
+            responses[str(status)]["headers"] = {"Retry-After": seconds}
+    return responses

@@ -1,0 +1,1 @@
+"""Readers: one file for each data set, and for the tables and files that they share."""

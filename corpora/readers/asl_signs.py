@@ -1,0 +1,80 @@
+"""Google Isolated Sign Language Recognition ("asl-signs"): 94,477 clips of 250 signs by 21 signers, as landmarks.
+
+Form: `train.csv` with path, participant_id, sequence_id and sign; a parquet file a clip,
+`train_landmark_files/<participant>/<sequence>.parquet`, with 543 rows a frame (face 468, left hand 21, body 33, right
+hand 21) of x, y and z as shares of the image, NaN where nothing was seen. The published test set is secret, so the
+paper divides train.csv; lists of sequence ids, `train.txt`, `val.txt` and `test.txt`, override its draw.
+Source: kaggle.com/competitions/asl-signs/data; ASLSignMetaProcessor, J22Melody/fairseq, dsprocessor_sign.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from corpora.examples import (
+    TAGGED_PROMPT,
+    Corpus,
+    Example,
+    Skipped,
+    Split,
+)
+from corpora.readers.tables import each_split, listed_split, read_csv
+
+PROMPT = 'Sign the sign "{text}" in {language}.'
+HELD_OUT = 0.05
+"""Share of validation and of test. Source: sign-language-processing/datasets, asl_signs/splits/1.0.0-uzh/split.py."""
+
+
+def read(root: Path, split: Split, *, name: str = "asl_signs", features: str = "signclip") -> Corpus:
+    """Read the data set below a folder.
+
+    Args:
+        root: Kaggle's folder, as its archive unpacks.
+        split: which part.
+        name: of the data set, one for each subset of the points.
+        features: the subset, or "signclip" for what the fine-tuned SignCLIP saw.
+    Raises:
+        CorpusError: as Reader.
+    """
+    rows = list(read_csv(root / "train.csv", ("path", "participant_id", "sequence_id", "sign")))
+    splits = listed_split(root, [row["sequence_id"] for row in rows], held_out=HELD_OUT)
+    wanted = each_split(split)
+    present = {folder.name: {file.name for file in folder.iterdir()} for folder in _folders(root)}
+    examples: list[Example] = []
+    skipped: list[Skipped] = []
+    for row in rows:
+        sequence = row.required("sequence_id")
+        if splits.get(sequence) not in wanted:
+            continue
+        path = root / row.required("path")
+        if path.name not in present.get(path.parent.name, ()):
+            skipped.append(Skipped(sequence, f"no file {row['path']}"))
+            continue
+        sign = row.required("sign")
+        examples.append(
+            Example(
+                id=sequence,
+                path=path,
+                text=sign,
+                label=sign,
+                split=splits[sequence],
+                spoken_language="en",
+                sign_language="ase",
+                signer=row["participant_id"],
+            )
+        )
+    return Corpus(
+        name=name,
+        root=root,
+        examples=tuple(examples),
+        prompt_pattern=TAGGED_PROMPT if features == "signclip" else PROMPT,
+        features=features,
+        licence="CC BY 4.0",
+        source="kaggle.com/competitions/asl-signs",
+        skipped=tuple(skipped),
+    )
+
+
+def _folders(root: Path) -> list[Path]:
+    landmarks = root / "train_landmark_files"
+    return [folder for folder in landmarks.iterdir() if folder.is_dir()] if landmarks.is_dir() else []

@@ -1,0 +1,92 @@
+"""Sem-Lex Benchmark: 91,148 clips of 3,149 American signs by 41 signers.
+
+Form: `semlex_metadata.csv` with video_id, signer_id, duration, split, label_type and label; poses as
+`<split>/<video_id>.npy`, float16 (frames, 553, 3): face 478, body 33, left hand 21, right hand 21, x and y as shares of
+the image, NaN where nothing was seen; or videos. A video may have several rows, even in several splits: only a video's
+first row in a split counts, so that no clip answers twice.
+Source: github.com/leekezar/SemLex; sign-language-processing/datasets, sem_lex.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from corpora.examples import (
+    TAGGED_PROMPT,
+    Corpus,
+    Example,
+    Skipped,
+    Split,
+)
+from corpora.readers.glosses import clean_sem_lex
+from corpora.readers.media import Media
+from corpora.readers.tables import (
+    Row,
+    each_split,
+    find_file,
+    read_csv,
+)
+
+_NAMES = ("semlex_metadata.csv", "sem-lex-metadata.csv", "metadata.csv")
+_COLUMNS = ("video_id", "signer_id", "split", "label_type", "label")
+
+
+def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True) -> Corpus:
+    """Read the data set below a folder.
+
+    Args:
+        root: holds the table and folders `train`, `val` and `test`, or `poses` or `videos`.
+        split: which part.
+        name: of the data set.
+        clean: make words of labels, as the zero-shot experiments do; else texts are labels as published.
+    Raises:
+        CorpusError: as Reader.
+    """
+    table = find_file(root, _NAMES)
+    # A video may be in two splits' folders, with a file each.
+    media = {
+        part: Media.below(root, ("poses", "pose", part, "videos"), (".pose", ".npy")) for part in each_split(split)
+    }
+    examples: list[Example] = []
+    skipped: list[Skipped] = []
+    seen: set[tuple[str, str]] = set()
+    for row in read_csv(table, _COLUMNS):
+        if row["split"] not in media:
+            continue
+        video = row.required("video_id")
+        example_id = f"{row['split']}/{video}"
+        if (row["split"], video) in seen:
+            skipped.append(Skipped(example_id, "the video has another row in this split"))
+            continue
+        seen.add((row["split"], video))
+        file = media[row["split"]].find(example_id) or media[row["split"]].find(video)
+        if file is None:
+            skipped.append(media[row["split"]].skipped(example_id, video))
+            continue
+        examples.append(_example(row, example_id, file, clean=clean))
+    return Corpus(
+        name=name,
+        root=root,
+        examples=tuple(examples),
+        prompt_pattern=TAGGED_PROMPT,
+        features="signclip",
+        licence="CC BY-NC-SA 4.0",
+        source="github.com/leekezar/SemLex",
+        skipped=tuple(skipped),
+    )
+
+
+def _example(row: Row, example_id: str, file: Path, *, clean: bool) -> Example:
+    label = row.required("label")
+    text = clean_sem_lex(label) if clean else label
+    return Example(
+        id=example_id,
+        path=file,
+        text=text,
+        label=text,
+        split=row["split"],
+        spoken_language="en",
+        sign_language="ase",
+        signer=row["signer_id"],
+        gloss=row["label"],
+    )

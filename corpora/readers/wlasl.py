@@ -1,0 +1,101 @@
+"""WLASL: 21,083 clips of 2,000 American signs, from 20 sites of the web.
+
+Form: `WLASL_v0.3.json`, a list of {gloss, instances: [{video_id, split, frame_start, frame_end, fps, signer_id,
+variation_id, bbox, …}]}. Frames count from 1 at 25 a second; frame_end -1 is the end. They apply to whole videos,
+`raw_videos/` (or `raw_poses/` made from them); its preprocessing cuts these to `videos/` (or `poses/`). Boxes are not
+used: features measure from the shoulders.
+Source: github.com/dxli94/WLASL, start_kit.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from corpora.errors import FileMissingError, RowError
+from corpora.examples import (
+    TAGGED_PROMPT,
+    Corpus,
+    Example,
+    Skipped,
+    Split,
+)
+from corpora.readers.glosses import clean_wlasl
+from corpora.readers.media import Media
+from corpora.readers.tables import each_split
+
+_CUT = ("poses", "videos")
+_WHOLE = ("raw_poses", "raw_videos")
+
+
+def read(root: Path, split: Split) -> Corpus:
+    """Read the data set below a folder, preferring clips that are cut already.
+
+    Args:
+        root: holds `WLASL_v0.3.json` and folders of poses or videos.
+        split: which part.
+    Raises:
+        CorpusError: as Reader; a RowError's line is the number of the entry in the list.
+    """
+    table = root / "WLASL_v0.3.json"
+    whole = not any((root / folder).is_dir() for folder in _CUT)
+    media = Media.below(root, _WHOLE if whole else _CUT)
+    wanted = each_split(split)
+    examples: list[Example] = []
+    skipped: list[Skipped] = []
+    for number, entry in enumerate(_entries(table), start=1):
+        try:
+            gloss = str(entry["gloss"])
+            for instance in entry["instances"]:
+                if instance["split"] not in wanted:
+                    continue
+                video = str(instance["video_id"])
+                file = media.find(video)
+                if file is None:
+                    skipped.append(media.skipped(video, video))
+                else:
+                    examples.append(_example(gloss, instance, file, whole=whole))
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise RowError(table, number, f"not an entry of WLASL: {type(error).__name__} {error}") from None
+    return Corpus(
+        name="wlasl",
+        root=root,
+        examples=tuple(examples),
+        prompt_pattern=TAGGED_PROMPT,
+        features="signclip",
+        licence="C-UDA, research only",
+        source="github.com/dxli94/WLASL",
+        skipped=tuple(skipped),
+    )
+
+
+def _entries(table: Path) -> list[dict[str, Any]]:
+    try:
+        entries = json.loads(table.read_bytes())
+    except FileNotFoundError:
+        raise FileMissingError(f"{table} is not there") from None
+    except ValueError as error:
+        raise RowError(table, getattr(error, "lineno", 1), f"not JSON: {error}") from None
+    if not isinstance(entries, list):
+        raise RowError(table, 1, "not a list of glosses")
+    return entries
+
+
+def _example(gloss: str, instance: dict[str, Any], file: Path, *, whole: bool) -> Example:
+    fps = float(instance["fps"])
+    first, last = int(instance["frame_start"]), int(instance["frame_end"])
+    text = clean_wlasl(gloss)
+    return Example(
+        id=str(instance["video_id"]),
+        path=file,
+        text=text,
+        label=text,
+        split=instance["split"],
+        spoken_language="en",
+        sign_language="ase",
+        start_s=(first - 1) / fps if whole and first > 1 else None,
+        end_s=last / fps if whole and last != -1 else None,
+        signer=str(instance["signer_id"]),
+        gloss=gloss,
+    )

@@ -1,0 +1,54 @@
+"""Several engines, one a device, as one: each request goes to the one with the least in flight."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.interface import EmbedRequest, EmbedResult, Engine, ModelStatus, Readiness
+from processes.exposition import merged
+
+
+class SpreadEngine:
+    """An Engine over one or more; the first that is ready answers questions about models."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self._engines = list(engines)
+        self._lock = threading.Lock()
+        # Frames and word pieces that this process waits for, by engine.
+        self._in_flight = [0] * len(self._engines)
+
+    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
+        """Embed on the least busy engine that is ready; if none is, on any, which says why not."""
+        everyone = range(len(self._engines))
+        ready = [number for number in everyone if self._engines[number].readiness().ready]
+        size = sum(map(len, request.items))
+        with self._lock:
+            number = min(ready or everyone, key=self._in_flight.__getitem__)
+            self._in_flight[number] += size
+        try:
+            return self._engines[number].embed(request, is_gone)
+        finally:
+            with self._lock:
+                self._in_flight[number] -= size
+
+    def default_model(self) -> str:
+        return self._first().default_model()
+
+    def statuses(self) -> Mapping[str, ModelStatus]:
+        return self._first().statuses()
+
+    def metrics(self) -> str:
+        """The counters of all engines; several are told apart by the label `engine`, from 0 in the devices' order."""
+        pages = {str(number): engine.metrics() for number, engine in enumerate(self._engines)}
+        return merged(pages, "engine") if len(pages) > 1 else pages["0"]
+
+    def readiness(self) -> Readiness:
+        """Ready as long as one engine is."""
+        states = [engine.readiness() for engine in self._engines]
+        return next((state for state in states if state.ready), states[0])
+
+    def close(self) -> None:
+        for engine in self._engines:
+            engine.close()
+
+    def _first(self) -> Engine:
+        return next((engine for engine in self._engines if engine.readiness().ready), self._engines[0])

@@ -1,0 +1,142 @@
+"""Tensors out of a PyTorch checkpoint without executing anything in it.
+
+A checkpoint is a zip archive: `data.pkl` describes the objects, one file each under `data/` holds a tensor's bytes.
+Tensors and plain containers are known here; whatever is of another class becomes an inert placeholder. Tensors stay on
+disk until asked for, so an optimizer's state beside them costs nothing.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.checkpoints.pickle_machine import Name, Placeholder, read_pickle
+from models.errors import CheckpointFormatError
+
+# data.pkl of the released files is under 1 MB; each byte may ask for an object of some 64 bytes.
+_DESCRIPTION_LIMIT_BYTES = 10_000_000
+# The largest stored tensor, a convolution's weight, has 3 dimensions.
+_RANK_LIMIT = 8
+_STORAGE_DTYPES = {
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "DoubleStorage": torch.float64,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor that is still on disk: one entry of the archive, seen through a shape and strides (in elements)."""
+
+    entry: str
+    dtype: torch.dtype
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def load(self, archive: zipfile.ZipFile) -> Tensor:
+        """Read it into memory of its own.
+
+        Raises:
+            CheckpointFormatError: its bytes are not in the archive, or fewer than its shape needs.
+        """
+        span = 1 + sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
+        elements = 0 if 0 in self.shape else self.offset + span
+        try:
+            info = archive.getinfo(self.entry)
+        except KeyError:
+            raise CheckpointFormatError(f"the archive lacks {self.entry!r}") from None
+        # prod: strides of 0 may repeat a few stored numbers any number of times.
+        needed = max(elements, prod(self.shape)) * self.dtype.itemsize
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size < needed:
+            raise CheckpointFormatError(
+                f"{self.entry!r} holds {info.file_size} bytes; its shape {self.shape} needs {needed}, uncompressed"
+            )
+        if elements == 0:
+            return torch.empty(self.shape, dtype=self.dtype)
+        flat = torch.frombuffer(bytearray(archive.read(info)), dtype=self.dtype, count=elements)
+        return flat.as_strided(self.shape, self.stride, self.offset).contiguous()
+
+
+class _Storage(NamedTuple):
+    entry: str
+    dtype: torch.dtype
+
+
+def _stand_for_call(function: object, arguments: object) -> object:
+    """What the named class or function would give: a container, a tensor's description or a placeholder."""
+    match function, arguments:
+        case Name("collections", "OrderedDict"), ():
+            return {}
+        case Name("torch._utils", "_rebuild_parameter"), (StoredTensor() as tensor, *_):
+            return tensor
+        case Name("torch._utils", "_rebuild_tensor_v2"), (_Storage() as storage, offset, shape, stride, *_):
+            return _describe_tensor(storage, offset, shape, stride)
+    return Placeholder()
+
+
+def _describe_tensor(storage: _Storage, offset: object, shape: object, stride: object) -> StoredTensor:
+    if isinstance(shape, tuple) and isinstance(stride, tuple) and len(shape) == len(stride) <= _RANK_LIMIT:
+        numbers = (offset, *shape, *stride)
+        if all(type(number) is int and 0 <= number < 2**48 for number in numbers):
+            return StoredTensor(storage.entry, storage.dtype, numbers[0], shape, stride)
+    # Not shown: the file may have put anything there, of any size.
+    raise CheckpointFormatError(f"{storage.entry!r} has an impossible shape, stride or offset")
+
+
+@contextmanager
+def open_checkpoint(path: Path) -> Iterator[tuple[Any, zipfile.ZipFile]]:
+    """Open a `.pt` file: what was pickled, its tensors as StoredTensor, and the archive to load them from.
+
+    Raises:
+        CheckpointFormatError: the file is no PyTorch checkpoint of torch 1.6 or later, or is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name == "data.pkl" or name.endswith("/data.pkl")]
+            if len(names) != 1:
+                raise CheckpointFormatError(f"{path} holds {len(names)} data.pkl, a PyTorch checkpoint holds one")
+            info = archive.getinfo(names[0])
+            if info.compress_type != zipfile.ZIP_STORED or info.file_size > _DESCRIPTION_LIMIT_BYTES:
+                raise CheckpointFormatError(f"{path}: {names[0]} of {info.file_size} bytes is no tensor description")
+            prefix = names[0].removesuffix("data.pkl")
+
+            def stand_for_storage(identifier: object) -> object:
+                match identifier:
+                    case ("storage", Name("torch", str(kind)), str(key), *_) if kind in _STORAGE_DTYPES:
+                        return _Storage(f"{prefix}data/{key}", _STORAGE_DTYPES[kind])
+                return Placeholder()
+
+            content = read_pickle(archive.read(info), call=_stand_for_call, persistent=stand_for_storage)
+            yield content, archive
+    except _UNREADABLE as error:
+        raise CheckpointFormatError(
+            f"{path} is no readable PyTorch checkpoint ({type(error).__name__}: {str(error)[:200]})"
+        ) from error

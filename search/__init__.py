@@ -1,0 +1,1 @@
+"""Ranking and scoring of vectors: arrays in, ids out; no models and no HTTP."""

@@ -1,0 +1,131 @@
+"""Ranks of right answers and the best answers, tile by tile, in memory that does not grow with queries × candidates."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from search.scoring import Ints, Scores
+
+TOP = 10
+"""The largest k of the authors' R@k and P@k."""
+
+
+@dataclass(frozen=True)
+class TileSize:
+    """Queries and candidates scored together; 1024 × 8192 scores of 8 bytes are 64 MiB, and sorting as much again."""
+
+    rows: int = 1024
+    columns: int = 8192
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a search found; ties go to the lower index.
+
+    Attributes:
+        ranks: int64 (queries,), rank of each query's first right candidate, from 1.
+        right_scores: (queries,), that candidate's score.
+        top: int64 (queries, up to 10), candidates, best first.
+        top_scores: (queries, up to 10).
+    """
+
+    ranks: Ints
+    right_scores: npt.NDArray[Any]
+    top: Ints
+    top_scores: npt.NDArray[Any]
+
+
+DEFAULT_TILE = TileSize()
+
+
+def rank(scores: Scores, query_labels: Ints, candidate_labels: Ints, *, size: TileSize = DEFAULT_TILE) -> Ranking:
+    """Search candidates for every query.
+
+    Args:
+        scores: (queries, candidates).
+        query_labels: int (queries,).
+        candidate_labels: int (candidates,); a candidate is right for the queries of its label.
+        size: of tiles; changes memory and time, nothing else.
+    Raises:
+        ValueError: labels do not fit the scores, or a query has no right candidate.
+    """
+    if scores.shape != (len(query_labels), len(candidate_labels)):
+        raise ValueError(
+            f"scores are {scores.shape}; there are {len(query_labels)} queries and {len(candidate_labels)} candidates"
+        )
+    best_scores, best = _best_right(scores, query_labels, candidate_labels, size.rows)
+    count = min(TOP, len(candidate_labels))
+    ranks = np.ones(len(query_labels), dtype=np.int64)
+    top = np.zeros((len(query_labels), count), dtype=np.int64)
+    top_scores = np.zeros((len(query_labels), count))
+    for rows in _slices(len(query_labels), size.rows):
+        found, found_scores = np.zeros((len(best[rows]), 0), dtype=np.int64), np.zeros((len(best[rows]), 0))
+        for columns in _slices(len(candidate_labels), size.columns):
+            tile = scores.tile(rows, columns)
+            ranks[rows] += _ahead(tile, columns.start, best_scores[rows, None], best[rows, None])
+            here, here_scores = _top_of_tile(tile)
+            found, found_scores = _merge(found, found_scores, here + columns.start, here_scores)
+        top[rows], top_scores[rows] = found, found_scores
+    return Ranking(ranks, best_scores, top, top_scores)
+
+
+def _slices(count: int, step: int) -> Iterator[slice]:
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def _best_right(
+    scores: Scores, query_labels: Ints, candidate_labels: Ints, rows_at_once: int
+) -> tuple[npt.NDArray[Any], Ints]:
+    # Each query's right candidate of the highest score, the first of several.
+    by_label = np.argsort(candidate_labels, kind="stable")
+    in_order = candidate_labels[by_label]
+    begins, ends = np.searchsorted(in_order, query_labels), np.searchsorted(in_order, query_labels, side="right")
+    if (begins == ends).any():
+        raise ValueError(f"{int((begins == ends).sum())} of {len(query_labels)} queries have no right candidate")
+    best_scores = np.empty(len(query_labels))
+    best = np.empty(len(query_labels), dtype=np.int64)
+    for rows in _slices(len(query_labels), rows_at_once):
+        counts = (ends - begins)[rows]
+        starts = np.cumsum(counts) - counts
+        places = np.arange(counts.sum()) - np.repeat(starts - begins[rows], counts)
+        columns = by_label[places]
+        values = scores.pairs(np.repeat(np.arange(rows.start, rows.stop), counts), columns)
+        best_scores[rows] = np.maximum.reduceat(values, starts)
+        is_best = values == np.repeat(best_scores[rows], counts)
+        best[rows] = np.minimum.reduceat(np.where(is_best, columns, len(candidate_labels)), starts)
+    return best_scores, best
+
+
+def _ahead(tile: npt.NDArray[Any], first_column: int, scores: npt.NDArray[Any], columns: Ints) -> Ints:
+    # How many of a tile's candidates come before each query's right one.
+    earlier = first_column + np.arange(tile.shape[1]) < columns
+    ahead: Ints = np.count_nonzero((tile > scores) | ((tile == scores) & earlier), axis=1)
+    return ahead
+
+
+def _top_of_tile(tile: npt.NDArray[Any]) -> tuple[Ints, npt.NDArray[Any]]:
+    # Each row's best columns in the order of columns; of equal ones at the margin, the first.
+    count = min(TOP, tile.shape[1])
+    margin = np.partition(tile, tile.shape[1] - count, axis=1)[:, tile.shape[1] - count, None]
+    above = tile > margin
+    at_margin = tile == margin
+    # A row with no more ties than places, the usual case, needs no counting along the row.
+    places = count - np.count_nonzero(above, axis=1)
+    crowded = np.flatnonzero(np.count_nonzero(at_margin, axis=1) > places)
+    at_margin[crowded] &= np.cumsum(at_margin[crowded], axis=1) <= places[crowded, None]
+    columns = np.nonzero(above | at_margin)[1].reshape(len(tile), count)  # rows, count
+    return columns, np.take_along_axis(tile, columns, axis=1)
+
+
+def _merge(
+    found: Ints, found_scores: npt.NDArray[Any], here: Ints, here_scores: npt.NDArray[Any]
+) -> tuple[Ints, npt.NDArray[Any]]:
+    # Both sides hold equal scores by rising index, and all of found comes before here: a stable sort keeps that.
+    candidates = np.concatenate([found, here], axis=1)
+    scores = np.concatenate([found_scores, here_scores], axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
+    return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(scores, order, axis=1)

@@ -1,0 +1,47 @@
+"""The page's command lines do what they say."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+
+import pytest
+
+from app.reference.page import BASE_URL, sections
+
+
+@pytest.fixture
+def found(client):
+    return {section.path: section for section in sections(client.get("/openapi.json").json)}
+
+
+def test_every_route_has_a_command_line(found):
+    for section in found.values():
+        assert f"{BASE_URL}{section.path}" in section.curl
+
+
+@pytest.mark.parametrize("path", ["/api/embed/text", "/v1/embeddings"])
+def test_the_body_of_a_command_line_is_accepted(client, found, path):
+    words = shlex.split(found[path].curl)
+    assert client.post(path, data=words[words.index("-d") + 1], content_type="application/json").status_code == 200
+
+
+def test_a_clip_goes_through_a_pipe(client, found, tmp_path, golden_poses):
+    """As an argument, the base64 of a clip would be longer than a kernel takes."""
+    (tmp_path / "clip.pose").write_bytes(golden_poses["ase_A"])
+    writer, _, curl = found["/api/similarity"].curl.partition(" | curl ")
+    assert curl.endswith("-d @-")
+    body = subprocess.run(["bash", "-c", writer], cwd=tmp_path, capture_output=True, check=True).stdout
+    answer = client.post("/api/similarity", data=body, content_type="application/json")
+    assert answer.status_code == 200
+    assert len(answer.json["probabilities"][0]) == len(json.loads(body)["text"])
+
+
+def test_keys_that_are_needed_come_first(found):
+    rows = found["/api/embed/pose"].rows
+    assert (rows[0].name, rows[0].needed, rows[0].kind) == ("pose", True, "string | string[]")
+    assert not any(row.needed for row in rows[1:])
+    kinds = {row.name: row.kind for row in rows}
+    assert kinds["flip"] == '"never" | "auto" | "always"'
+    assert kinds["person"] == "integer"

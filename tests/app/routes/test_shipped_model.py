@@ -1,0 +1,55 @@
+"""The model that ships with the project, over HTTP: a real clip, real texts, a right answer."""
+
+from __future__ import annotations
+
+import string
+
+import numpy as np
+import pytest
+
+from app import create_app
+from app.services import engine_settings
+from app.settings import Settings
+from models.checkpoints.folders import ROOT
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """An app as a fresh checkout serves it."""
+    if not (ROOT / "weights" / "fingerspelling" / "model.safetensors").is_file():
+        pytest.fail("weights/fingerspelling/model.safetensors is part of the project and is not there")
+    from engine.local import LocalEngine
+
+    settings = Settings(device="cpu", backend="torch", threads=1, default_model="fingerspelling")
+    engine = LocalEngine(engine_settings(settings))
+    yield create_app(settings, engine).test_client()
+    engine.close()
+
+
+def test_the_letter_a_ranks_above_the_other_letters(shipped, golden_poses):
+    """The clip is the ASL letter A of the lexicon; the prompts are those of training, `<en> <ase> A`."""
+    letters = list(string.ascii_uppercase)
+    clip = shipped.post(
+        "/api/embed/pose", data=golden_poses["ase_A"], headers={"Content-Type": "application/octet-stream"}
+    ).json
+    texts = shipped.post("/api/embed/text", json={"text": letters, "sign_language": "ase"}).json
+    assert texts["prompts"][0] == "<en> <ase> A"
+    assert texts["signature"] == clip["signature"]
+    assert clip["model_name"] == "fingerspelling"
+    scores = np.array(texts["embeddings"]) @ np.array(clip["embeddings"][0])
+    assert letters[int(scores.argmax())] == "A"
+
+
+def test_similarity_says_the_same(shipped, pose_base64):
+    body = {"text": ["B", "A", "C"], "pose": pose_base64, "sign_language": "asl"}
+    answer = shipped.post("/api/similarity", json=body).json
+    for kind in ("cosine", "dot", "probabilities"):
+        assert int(np.argmax(answer[kind][0])) == 1
+    assert sum(answer["probabilities"][0]) == pytest.approx(1)
+
+
+def test_models_without_weights_say_how_to_get_them(shipped):
+    answer = shipped.post("/api/embed/text", json={"text": "house", "model_name": "default"})
+    if answer.status_code != 200:  # unless someone has fetched them
+        assert answer.status_code == 503
+        assert "python -m models download" in answer.json["detail"]

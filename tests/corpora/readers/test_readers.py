@@ -1,0 +1,316 @@
+"""Each data set, from a miniature in its published form: texts, languages, splits, prompts, and what is skipped."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from corpora import (
+    CORPORA,
+    ColumnMissingError,
+    CorpusUnknownError,
+    FileMissingError,
+    RowError,
+    SplitMissingError,
+    read_corpus,
+)
+from corpora.readers.fingerspelling_lexicon import installed_folder
+from corpora.readers.rwth_fingerspelling import read_letters
+from corpora.readers.tables import draw_split
+
+
+def prompts(corpus):
+    return [corpus.prompt(example) for example in corpus.examples]
+
+
+def ids(corpus):
+    return [example.id for example in corpus.examples]
+
+
+def test_rwth_fingerspelling(rwth):
+    train = read_corpus("rwth_fingerspelling", rwth, "train")
+    assert ids(train) == ["1_1_1_cam2", "2_3_2_cam2"]
+    assert prompts(train) == [
+        "Fingerspell the letter A in German Sign Language.",
+        "Fingerspell the letter SCH in German Sign Language.",
+    ]
+    assert [(e.label, e.signer, e.sign_language) for e in train.examples] == [("1", "1", "gsg"), ("3", "2", "gsg")]
+    assert [skipped.id for skipped in train.skipped] == ["1_1_1_cam1"]
+    everything = read_corpus("rwth_fingerspelling", rwth)
+    assert [e.split for e in everything.examples] == ["train", "train", "val", "test"]
+    assert [s.id for s in everything.skipped] == ["1_1_1_cam1", "4_2_2_cam2"]
+
+
+@pytest.mark.parametrize("kind", ["s3d", "i3d", "i3d_512"])
+def test_rwth_features_are_of_both_cameras(rwth, kind):
+    corpus = read_corpus(f"rwth_fingerspelling_{kind}", rwth)
+    assert (len(corpus), corpus.features, corpus.skipped) == (6, kind, ())
+    assert corpus.examples[0].path.name == "1_1_1_cam1.npy"
+
+
+@pytest.mark.parametrize("line", ["9 = B", "2 - B", "2 = ", "B"])
+def test_rwth_gestures_go_by_line(tmp_path, text_file, line):
+    with pytest.raises(RowError, match="line 2"):
+        read_letters(text_file(tmp_path / "gesture_ids.txt", "1 = A", line))
+
+
+def test_asl_signs_are_divided_as_in_the_paper(asl_signs):
+    # What split.py of sign-language-processing/datasets does, in its own words.
+    sequence_ids = [1000 + number for number in range(40)]
+    random.seed(3407)
+    random.shuffle(sequence_ids)
+    corpus = {split: read_corpus("asl_signs", asl_signs, split) for split in ("train", "val", "test")}
+    missing = "1039"
+    for split, expected in (("val", sequence_ids[:2]), ("test", sequence_ids[2:4]), ("train", sequence_ids[4:])):
+        got = {*ids(corpus[split]), *(s.id for s in corpus[split].skipped)}
+        assert got == {str(number) for number in expected}
+    assert missing in {s.id for c in corpus.values() for s in c.skipped}
+    assert prompts(corpus["train"])[0].startswith("<en> <ase> ")
+    example = read_corpus("asl_signs_no_face", asl_signs).examples[0]
+    assert (example.id, example.signer, example.label) == ("1000", "0", "blow")
+    assert prompts(read_corpus("asl_signs_no_face", asl_signs))[0] == 'Sign the sign "blow" in American Sign Language.'
+
+
+def test_lists_override_the_draw(asl_signs, text_file):
+    for split, rows in (("train", ["1001", "1002"]), ("val", ["1003"]), ("test", [])):
+        text_file(asl_signs / f"{split}.txt", *rows)
+    assert ids(read_corpus("asl_signs", asl_signs)) == ["1001", "1002", "1003"]
+    (asl_signs / "val.txt").unlink()
+    with pytest.raises(FileMissingError, match=r"val\.txt"):
+        read_corpus("asl_signs", asl_signs)
+
+
+def test_spreadthesign(spreadthesign):
+    train = read_corpus("spreadthesign", spreadthesign, "train")
+    assert prompts(train) == ["<en> <ase> house", "<en> <gsg> to go, to walk"]
+    assert train.skipped[0].id == "3"
+    everything = read_corpus("spreadthesign_all_texts", spreadthesign)
+    assert prompts(everything)[2:] == ["<de> <gsg> gehen", "<en> <bfi> house"]
+    house = everything.examples[-1]
+    assert everything.prompt(house, task="identification") == "<en> <bfi> "
+    assert everything.prompt(house, task="conceptualization") == "<en> <ase> house"
+
+
+def test_spreadthesign_without_lists_is_divided_as_in_the_paper(spreadthesign):
+    for split in ("train", "val", "test"):
+        (spreadthesign / f"{split}.txt").unlink()
+    assert len(read_corpus("spreadthesign", spreadthesign, "train")) == 3  # 0.1 % of five rows is none
+
+
+def test_asl_citizen(asl_citizen):
+    train = read_corpus("asl_citizen", asl_citizen, "train")
+    assert [(e.text, e.signer, e.path.suffix) for e in train.examples] == [
+        ("propose", "P1", ".pose"),
+        ("sour", "P52", ".pose"),
+        ("allgone", "P42", ".mp4"),
+    ]
+    test = read_corpus("asl_citizen", asl_citizen / "ASL_Citizen", "test")
+    assert [(e.text, e.label, e.gloss) for e in test.examples] == [("remember", "remember", "REMEMBER2")]
+    assert prompts(read_corpus("asl_citizen_glosses", asl_citizen, "test")) == ["<en> <ase> REMEMBER2"]
+    assert "ONLY ONE.mp4" in read_corpus("asl_citizen", asl_citizen, "val").skipped[0].reason
+
+
+def test_sem_lex(sem_lex):
+    corpus = read_corpus("sem_lex", sem_lex)
+    assert [(e.id, e.text, e.path.parent.name) for e in corpus.examples] == [
+        ("train/vidA", "think chin", "train"),
+        ("val/vidA", "think chin", "val"),
+        ("test/vidB", "30 minute", "test"),
+    ]
+    assert [s.id for s in corpus.skipped] == ["train/vidA", "test/vidC"]
+    assert read_corpus("sem_lex_glosses", sem_lex, "val").examples[0].text == "think_chin_2"
+
+
+def test_wlasl_spans_apply_to_whole_videos_only(wlasl):
+    corpus = read_corpus("wlasl", wlasl)
+    assert [(e.id, e.text, e.split, e.start_s, e.end_s) for e in corpus.examples] == [
+        ("69241", "book", "train", None, None),
+        ("07069", "book", "test", 0.4, 0.8),
+        ("65225", "no", "val", None, None),
+    ]
+    assert [s.id for s in corpus.skipped] == ["99999"]
+    (wlasl / "raw_poses").rename(wlasl / "poses")
+    assert all(e.start_s is e.end_s is None for e in read_corpus("wlasl", wlasl).examples)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "[1]",
+        "[",
+        '[{"gloss": "book"}]',
+        '[{"gloss": "book", "instances": [{"split": "train", "video_id": "69241"}]}]',
+    ],
+)
+def test_wlasl_faults_are_named(wlasl, content):
+    (wlasl / "WLASL_v0.3.json").write_text(content)
+    with pytest.raises(RowError, match=r"WLASL_v0\.3\.json, line 1"):
+        read_corpus("wlasl", wlasl)
+
+
+def test_signsuisse(signsuisse):
+    assert prompts(read_corpus("signsuisse", signsuisse)) == [
+        "<de> <sgg> Haus",
+        "<de> <sgg> Das Haus ist gross.",
+        "<fr> <fsl> maison",
+        "<it> <ise> casa",
+    ]
+
+
+def test_signsuisse_knows_three_languages(signsuisse, text_file):
+    text_file(signsuisse / "val.csv", "id,name,spokenLanguage,signedLanguage,example", "1,Haus,de,dgs,")
+    with pytest.raises(RowError, match=r"val\.csv, line 2: signedLanguage is 'dgs'"):
+        read_corpus("signsuisse", signsuisse, "val")
+
+
+def test_how2sign_takes_cut_sentences_else_spans(how2sign):
+    train = read_corpus("how2sign", how2sign, "train")
+    assert [(e.path.parent.name, e.start_s, e.end_s) for e in train.examples] == [
+        ("raw_poses", 0.5, 1.02),
+        ("poses", None, None),
+    ]
+    assert prompts(train)[0] == "<en> <ase> We're going to go, slowly."
+    assert len(read_corpus("how2sign", how2sign, "test").skipped) == 1
+
+
+def test_how2sign_sentences_quote_people(how2sign):
+    table = how2sign / "how2sign_realigned_train.csv"
+    row = "v\t-d5dN54tH2E-1-rgb_front\ts\t{}\t0\t1\t{}\n"
+    sentences = {"a": '"""Go,"" he said."', "b": '"Go, he said.', "c": '"Go," he said.', "d": 'He said "go"'}
+    with table.open("a") as file:
+        file.writelines(row.format(name, sentence) for name, sentence in sentences.items())
+    texts = [example.text for example in read_corpus("how2sign", how2sign, "train").examples[2:]]
+    assert texts == ['"Go," he said.', "Go, he said.", "Go, he said.", 'He said "go"']
+
+
+def test_how2sign_spans_have_to_be_spans(how2sign):
+    table = how2sign / "how2sign_realigned_train.csv"
+    table.write_text(table.read_text().replace("1.02", "0.3"))
+    with pytest.raises(RowError, match="line 2"):
+        read_corpus("how2sign", how2sign, "train")
+    table.write_text(table.read_text().replace("0.3", "soon"))
+    with pytest.raises(RowError, match="'soon', not a number"):
+        read_corpus("how2sign", how2sign, "train")
+
+
+def test_chicago_fs_wild(chicago):
+    corpus = read_corpus("chicago_fs_wild", chicago)
+    assert [(e.text, e.split, e.signer) for e in corpus.examples] == [
+        ("stecker", "train", "elsie"),
+        ("b and b", "val", "anon 3"),
+    ]
+    assert [s.id for s in corpus.skipped] == ["aslthat/gone_0001"]
+
+
+def test_lexicon_leaves_the_copied_language_out(lexicon):
+    corpus = read_corpus("fingerspelling_lexicon", lexicon)
+    assert prompts(corpus) == ["<en> <ase> A", "<de> <gsg> C"]
+    assert [s.id for s in corpus.skipped] == ["gsg/gone", "fsl/one"]
+    with pytest.raises(SplitMissingError):
+        read_corpus("fingerspelling_lexicon", lexicon, "train")
+
+
+def test_the_installed_lexicon():
+    corpus = read_corpus("fingerspelling_lexicon", installed_folder())
+    assert (len(corpus), len(corpus.skipped)) == (600, 26)
+    assert len({example.id for example in corpus.examples}) == 600
+    assert {example.sign_language for example in corpus.examples}.isdisjoint({"fsl"})
+
+
+def test_registry(tmp_path):
+    with pytest.raises(CorpusUnknownError, match="rwth_fingerspelling"):
+        read_corpus("rwth", tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(CORPORA))
+def test_an_empty_folder_is_refused_by_name_of_what_it_lacks(name, tmp_path):
+    with pytest.raises(FileMissingError, match=str(tmp_path)):
+        read_corpus(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "column"),
+    [
+        ("asl_signs", "train.csv", "participant_id"),
+        ("asl_citizen", "ASL_Citizen/splits/val.csv", "Gloss"),
+        ("sem_lex", "semlex_metadata.csv", "label_type"),
+        ("spreadthesign", "spreadthesign.csv", "videoLanguage"),
+        ("signsuisse", "test.csv", "signedLanguage"),
+        ("how2sign", "how2sign_realigned_val.csv", "SENTENCE_NAME"),
+        ("chicago", "ChicagoFSWild.csv", "label_proc"),
+        ("lexicon", "index.csv", "words"),
+        ("manifest", "manifest.csv", "text"),
+    ],
+)
+def test_a_missing_column_is_named_with_its_file(request, name, table, column):
+    root = request.getfixturevalue(name)
+    path = root / table
+    path.write_text(path.read_text().replace(column, "renamed", 1))
+    registered = {"chicago": "chicago_fs_wild", "lexicon": "fingerspelling_lexicon"}.get(name, name)
+    with pytest.raises(ColumnMissingError, match=column) as raised:
+        read_corpus(registered, root)
+    assert str(path) in str(raised.value)
+
+
+def test_draw_split_is_a_partition():
+    names = [f"{number}" for number in np.arange(1000)]
+    splits = draw_split(names, held_out=0.05)
+    assert sorted(splits, key=int) == names
+    assert [list(splits.values()).count(split) for split in ("train", "val", "test")] == [900, 50, 50]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_manifest_in_three_forms(manifest, suffix):
+    rows = [line.split(",") for line in (manifest / "manifest.csv").read_text().splitlines()]
+    records = [dict(zip(rows[0], (cell or None for cell in row), strict=True)) for row in rows[1:]]
+    for record in records:
+        for column in ("start_s", "end_s"):
+            record[column] = record[column] and float(record[column])
+    if suffix == "jsonl":
+        (manifest / "manifest.csv").unlink()
+        (manifest / "manifest.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    elif suffix == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        (manifest / "manifest.csv").unlink()
+        pq.write_table(pa.Table.from_pylist(records), manifest / "manifest.parquet")
+    corpus = read_corpus("manifest", manifest)
+    assert ids(corpus) == ["clips/house.pose", "clips/house.pose@0.4-1.2", "clips/a.pose", "clips/c.mov"]
+    assert prompts(corpus) == ["<en> <ase> house", "<en> <ase> the roof", "<de> <gsg> A", "C"]
+    assert [(e.start_s, e.end_s, e.signer) for e in corpus.examples[:2]] == [(None, None, "me"), (0.4, 1.2, "me")]
+    assert ids(read_corpus("manifest", manifest / f"manifest.{suffix}", "test")) == ["clips/a.pose"]
+    assert [s.reason for s in corpus.skipped] == ["no file clips/gone.pose"]
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("a.pose,A,1,0.5,train", "no span"),
+        ("a.pose,A,-1,,train", "no span"),
+        ("a.pose,A,nan,,train", "not a number"),
+        ("a.pose,A,,,dev", "split is 'dev'"),
+        (",A,,,train", "path is empty"),
+        ("a.pose,A", "cells"),
+        ("a.pose,A,,,train,more", "cells"),
+        ("b.pose,B,,,train", "is that of line 2"),
+    ],
+)
+def test_manifest_faults_name_file_and_line(tmp_path, text_file, row, problem):
+    path = text_file(tmp_path / "manifest.csv", "path,text,start_s,end_s,split", "b.pose,B,,,train", row)
+    with pytest.raises(RowError, match=problem) as raised:
+        read_corpus("manifest", tmp_path)
+    assert str(raised.value).startswith(f"{path}, line 3: ")
+    assert raised.value.line == 3
+
+
+def test_a_pose_beside_a_video_is_taken_for_it(tmp_path, text_file, pose_file):
+    folder = text_file(tmp_path / "manifest.csv", "path,text", "clips/b.mov,B", "clips/c.mp4,C").parent
+    (folder / "clips").mkdir()
+    (folder / "clips" / "b.mov").write_bytes(b"video")
+    (folder / "clips" / "c.mp4").write_bytes(b"video")
+    pose_file(folder / "clips" / "b.pose")
+    corpus = read_corpus("manifest", folder)
+    assert [example.path.name for example in corpus.examples] == ["b.pose", "c.mp4"]

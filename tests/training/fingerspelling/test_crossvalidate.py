@@ -1,0 +1,93 @@
+"""The held-out protocol: nothing leaks, folds are kept, the table adds up."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from poses import FeatureOptions
+from training.experiment import read_experiment
+from training.fingerspelling import crossvalidate
+from training.fingerspelling.crossvalidate import (
+    SETTINGS,
+    score_baseline,
+    score_fold,
+    summarize,
+)
+from training.fingerspelling.lexicon import (
+    DUPLICATE,
+    SPLITS,
+    final_partition,
+    read_lexicon,
+)
+
+CONFIG = Path(__file__).parents[3] / "configs" / "experiments" / "fingerspelling.yaml"
+LANGUAGES = frozenset({"ase", "ise"})
+
+
+@pytest.fixture(scope="module")
+def run():
+    return read_experiment(CONFIG, ["steps=4", "batch.size=16"])
+
+
+@pytest.mark.parametrize("partition", [SPLITS, final_partition()], ids=["protocol", "final"])
+def test_partitions_hold_every_language_out_once(partition):
+    held_out = [tag for split in partition for tag in split]
+    assert len(held_out) == len(set(held_out)) == 19
+    assert DUPLICATE not in held_out
+
+
+def test_final_partition_is_another_one():
+    assert final_partition() == final_partition()
+    assert not {frozenset(split) for split in SPLITS} & {frozenset(split) for split in final_partition()}
+
+
+def test_fold_trains_without_the_held_out_languages(monkeypatch, run):
+    clips = read_lexicon(languages=LANGUAGES)
+    mirrored = read_lexicon(languages=LANGUAGES, options=FeatureOptions(flip="always"))
+    shown = {}
+    prepare = crossvalidate.prepare_letters
+
+    def watched(run, known, tokenizer, accelerator):
+        shown["languages"] = {clip.sign for clip in known}
+        shown["vocabulary"] = set(tokenizer.get_vocab())
+        return prepare(run, known, tokenizer, accelerator)
+
+    monkeypatch.setattr(crossvalidate, "prepare_letters", watched)
+    ranks = score_fold(run, clips, mirrored, ("ise",), quiet=True)
+    assert shown["languages"] == {"ase"}
+    assert "ise" not in shown["vocabulary"]
+    assert list(ranks) == list(SETTINGS)
+    tested = sum(clip.is_basic for clip in clips if clip.sign == "ise")
+    assert all(len(found) == tested for found in ranks.values())
+    # One-handed clips cost nothing to mirror: the encoder turns them back.
+    assert ranks["mirrored"] == ranks["no tag"]
+
+
+def test_folds_are_kept_until_the_recipe_changes(monkeypatch, run, tmp_path):
+    calls = []
+    monkeypatch.setattr(crossvalidate, "score_fold", lambda *_: calls.append(1) or {"no tag": [1]})
+    for recipe in (run, run, run.model_copy(update={"steps": 5})):
+        assert crossvalidate._kept_fold(recipe, [], [], ("ase",), tmp_path) == {"no tag": [1]}
+    assert len(calls) == 2
+    assert json.loads((tmp_path / "ase-seed0.json").read_text())["run"]["steps"] == 5
+
+
+def test_baseline_never_meets_the_clip_itself():
+    clips = read_lexicon(languages=LANGUAGES)
+    ranks = score_baseline(clips, [("ase",), ("ise",)])
+    assert len(ranks) == sum(clip.is_basic for clip in clips)
+    assert 1 < ranks.mean() < 13
+
+
+def test_table_adds_up():
+    signs = np.array(["ase", "ase", "cse", "cse"])
+    ranks = {setting: np.array([1, 2, 1, 9]) for setting in SETTINGS}
+    better = {setting: np.array([1, 1, 1, 1]) for setting in SETTINGS}
+    summary = summarize([ranks, better], np.array([9, 9, 1, 9]), signs)
+    assert summary["rows"]["no tag"]["R@1"] == 75.0
+    assert summary["rows"]["no tag"]["R@1_by_seed"] == [50.0, 100.0]
+    assert summary["rows"]["two-handed"]["clips"] == 2
+    assert summary["rows"]["nearest neighbour"]["R@1"] == 25.0
+    assert summary["R@1_by_language"] == {"ase": 75.0, "cse": 75.0}

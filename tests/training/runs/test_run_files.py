@@ -1,0 +1,136 @@
+"""What a run writes: a model that the service loads as it is, with the trained model's numbers."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from models.backends.pytorch import TorchBackend
+from models.catalog import load_catalog
+from models.checkpoints.folders import WeightsFolder
+from models.checkpoints.loading import load_model
+from models.registry import Registry
+from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
+from training.batches import Batch
+from training.learning import Learner
+from training.loop import Sources, train
+from training.preparation import open_accelerator
+from training.runs.files import RunFiles
+from training.runs.model_folder import copy_tokenizer
+from training.validation import validate
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz<>"]
+
+BOLD = {"learning_rate": 1.0, "warmup": 8}
+"""Steps that help at first and then overshoot."""
+
+
+def _train(tmp_path, *, held=None, **changes):
+    tokenizer = tmp_path / "given"
+    tokenizer.mkdir()
+    (tokenizer / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    run = tiny_run(tmp_path, **changes)
+    files = RunFiles(run, lambda folder: copy_tokenizer(tokenizer, folder))
+    accelerator = open_accelerator(run, cpu=True)
+    return run, train(run, tiny_model(run.model), Sources(PairBatches(), held), accelerator, files=files)
+
+
+def _serve(folder):
+    registry = Registry(
+        load_catalog(weights=folder),
+        WeightsFolder(folder),
+        make_backend=lambda path, config: TorchBackend(path, config, device="cpu", dtype="float32"),
+    )
+    return registry.get("tiny-run")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"model": {"projection": "l2"}, "loss": {"learn_scale": True, "temperature": 0.1}}],
+    ids=["as SignCLIP", "unit vectors with a learned scale"],
+)
+def test_the_service_loads_what_was_trained(tmp_path, changes):
+    _, model = _train(tmp_path, **changes)
+    served = _serve(tmp_path)
+    clips = [np.random.default_rng(0).normal(size=(frames, 12)).astype(np.float32) for frames in (3, 7)]
+    for clip, vector in zip(clips, served.embed_pose(clips, normalize=False), strict=True):
+        with torch.no_grad():
+            expected = model.encode_pose(torch.from_numpy(clip)[None], torch.ones(1, len(clip), dtype=torch.bool))[0]
+        np.testing.assert_allclose(vector, expected.numpy(), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        ids = torch.tensor([[2, 30, 4, 31, 5, 3]])
+        expected = model.encode_text(ids, torch.ones_like(ids, dtype=torch.bool))[0]
+    np.testing.assert_allclose(served.embed_text(["<a>b"], normalize=False)[0], expected.numpy(), rtol=1e-4, atol=1e-5)
+    if changes:
+        assert np.square(vector).sum() == pytest.approx(served.config.logit_scale, rel=1e-4)
+        assert served.config.logit_scale != pytest.approx(10, rel=1e-4)
+
+
+def test_best_weights_are_kept(tmp_path):
+    run, last = _train(tmp_path, held=HeldPairs(), validation={"every": 2}, optimizer=BOLD)
+    with (run.logs_folder / "validation.csv").open(newline="") as file:
+        losses = {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file)}
+    best = min(losses, key=losses.get)
+    assert list(losses) == [2, 4, 6, 8, 10, 12]
+    assert best < 12  # or the last would be the best
+    kept = load_model(run.output_folder / "model.safetensors", run.model)
+    assert _validation_loss(run, kept) == pytest.approx(losses[best], rel=1e-5)
+    assert _validation_loss(run, last) == pytest.approx(losses[12], rel=1e-5)
+
+
+def test_last_weights_are_kept_if_asked_for(tmp_path):
+    changes = {"validation": {"every": 2, "keep": "last"}, "optimizer": BOLD}
+    run, last = _train(tmp_path, held=HeldPairs(), **changes)
+    kept = load_model(run.output_folder / "model.safetensors", run.model).state_dict()
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in last.state_dict().items())
+
+
+def _validation_loss(run, model):
+    total = 0.0
+    for index in range(3):
+        batch = HeldPairs()[index]
+        with torch.no_grad():
+            poses = model.encode_pose(batch.pose_features, batch.frame_mask)
+            texts = model.encode_text(batch.input_ids, batch.attention_mask)
+        scores = (texts @ poses.T).double()
+        own = scores.diag()
+        total += float((2 * own - scores.logsumexp(0) - scores.logsumexp(1)).sum())
+    return -total / 19  # the mean over 8 + 8 + 3 pairs
+
+
+def test_validation_is_evaluations_search(tmp_path):
+    run = tiny_run(tmp_path)
+    learner = Learner(run, tiny_model(run.model), open_accelerator(run, cpu=True), steps=12)
+    figures = validate(learner, HeldPairs())
+    assert learner.contrast.training
+    model = tiny_model(run.model).eval()
+    batches = [HeldPairs()[index] for index in range(3)]
+    with torch.no_grad():
+        poses = torch.cat([model.encode_pose(batch.pose_features, batch.frame_mask) for batch in batches])
+        texts = torch.cat([model.encode_text(batch.input_ids, batch.attention_mask) for batch in batches])
+    # Both whole batches are the same eight pairs: candidates are 11 texts, clips with the same text count as right.
+    label = [*range(8), *range(8), 8, 9, 10]
+    different = [label.index(number) for number in range(11)]
+    scores = (poses @ texts[different].T).numpy()
+    ranks = np.array([1 + (row > row[label[clip]]).sum() for clip, row in enumerate(scores)])
+    assert figures["pose_to_text R@1"] == pytest.approx((ranks == 1).mean())
+    assert figures["pose_to_text median_rank"] == np.median(ranks)
+    order = np.argsort(-scores.T, axis=1, kind="stable")[:, :5]
+    hits = np.array([[label[clip] == text for clip in row] for text, row in enumerate(order)])
+    assert figures["text_to_pose P@5"] == pytest.approx(hits.mean())
+    assert figures["loss"] == pytest.approx(_validation_loss(run, model), rel=1e-5)
+
+
+def test_rows_of_a_batch_lose_the_padding_they_do_not_need():
+    batch = Batch(
+        torch.ones(3, 5, 2),
+        torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]], dtype=torch.bool),
+        torch.ones(3, 4, dtype=torch.long),
+        torch.tensor([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]], dtype=torch.bool),
+        torch.arange(3)[:, None],
+        described=True,
+    )
+    part = batch.rows(slice(1, 3))
+    assert (part.pose_features.shape, part.input_ids.shape, part.marks.tolist()) == ((2, 2, 2), (2, 4), [[1], [2]])
+    assert part.described

@@ -1,0 +1,29 @@
+"""Estimators over processes that do as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.video.fake_process import FakeProcess
+from video import local
+from video.local import LocalEstimators
+from video.settings import EstimatorSettings
+
+
+@pytest.fixture
+def make_estimators(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., LocalEstimators]]:
+    """Build estimators; whatever they still hold is let through at the end."""
+    monkeypatch.setattr(local, "EstimatorProcess", FakeProcess)
+    FakeProcess.clean()
+    made: list[LocalEstimators] = []
+
+    def make(**settings: int) -> LocalEstimators:
+        made.append(LocalEstimators(EstimatorSettings(**{"workers": 2, "max_waiting": 3, **settings})))
+        return made[-1]
+
+    yield make
+    FakeProcess.gate.set()
+    for estimators in made:
+        estimators.close()

@@ -1,0 +1,1 @@
+"""Training on clips of a corpus: sampling, batches and augmentation."""

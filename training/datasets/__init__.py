@@ -1,1 +1,0 @@
-"""One file a data set, each turning what is published into clips, prompts and labels."""

@@ -1,0 +1,1 @@
+"""The recipe of the shipped fingerspelling model: single hands, letters and alphabets."""

@@ -1,0 +1,82 @@
+"""python -m video estimate VIDEO… --out DIR | view FILE.pose --out clip.mp4 | serve --address SOCKET"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from poses.errors import PoseError
+from processes.logs import configure_logging
+from video.commands import estimate_videos, view_pose
+from video.errors import VideoError
+from video.folders import BatchError
+from video.local import LocalEstimators
+from video.server import EstimatorServer
+from video.settings import EstimatorSettings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status: 0 done, 1 something failed, 2 usage error, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except BrokenPipeError:  # `… | head` is no fault; a flush at exit must not report it either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (BatchError, PoseError, VideoError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command resumes", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m video", description="From videos to poses.")
+    commands = parser.add_subparsers(required=True, metavar="estimate | view | serve")
+
+    estimating = commands.add_parser("estimate", help="estimate the poses in videos; resumes where it was interrupted")
+    estimating.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="a file, or a folder with videos")
+    estimating.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the .pose files go")
+    cores = len(os.sched_getaffinity(0))
+    estimating.add_argument(
+        "--jobs", type=int, default=cores, metavar="N", help="videos at a time (default: the cores)"
+    )
+    estimating.add_argument("--force", action="store_true", help="estimate again what is there")
+    estimating.set_defaults(run=estimate_videos)
+
+    viewing = commands.add_parser("view", help="draw the skeleton")
+    viewing.add_argument("pose", type=Path, metavar="FILE.pose")
+    viewing.add_argument("--out", type=Path, required=True, metavar="FILE", help=".mp4, .gif, or .png for a sheet")
+    viewing.add_argument("--video", type=Path, metavar="SRC", help="draw over this video")
+    viewing.set_defaults(run=view_pose)
+
+    serving = commands.add_parser("serve", help="the queue of videos behind a socket; gunicorn starts its own")
+    defaults = EstimatorSettings()
+    serving.add_argument("--address", required=True, help="path of the Unix socket to listen on")
+    serving.add_argument("--parent", type=int, help="process id whose end ends this one")
+    serving.add_argument("--workers", type=int, help="processes with one tracker each (default: one a core)")
+    serving.add_argument("--max-waiting", type=int, default=defaults.max_waiting, help="videos that may wait")
+    serving.add_argument("--log-level", default=os.environ.get("SIGNCLIP_LOG_LEVEL", "INFO"))
+    serving.set_defaults(run=serve)
+    return parser
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until a signal or the end of the parent process; what was admitted is finished first."""
+    configure_logging(options.log_level.upper())
+    estimators = LocalEstimators(EstimatorSettings(workers=options.workers, max_waiting=options.max_waiting))
+    server = EstimatorServer(estimators, options.address, parent=options.parent)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    server.serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

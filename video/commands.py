@@ -1,0 +1,105 @@
+"""What `python -m video estimate` and `python -m video view` do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+
+from poses.headers import ReadLimits
+from poses.reading import read
+from video.folders import OWN_FILES, Batch, Failure, Rate, Task, plan, write_failures
+
+# A user's own files may be longer than what a service takes.
+OWN_POSES = ReadLimits(max_bytes=8 * 1024**3, max_frames=1_000_000)
+
+
+def estimate_videos(options: argparse.Namespace) -> int:
+    """Estimate what is not there yet; prints a summary and, where some failed, where they are listed."""
+    tasks = plan(options.videos, options.out)
+    wanted = [task for task in tasks if options.force or not task.pose.exists()]
+    if len(wanted) < len(tasks):
+        print(f"{len(tasks) - len(wanted)} of {len(tasks)} are there already")
+    options.out.mkdir(parents=True, exist_ok=True)
+    progress = _Progress(wanted)
+    batch = Batch(jobs=options.jobs, on_frame=progress.frame, on_end=progress.end)
+    rate = Rate()
+    try:
+        failures = batch.run(wanted)
+    except KeyboardInterrupt:
+        write_failures(progress.failures, options.out)
+        raise
+    finally:
+        progress.close()
+    listed = write_failures(failures, options.out)
+    print(f"{len(wanted) - len(failures)} poses, {batch.frames} frames, {rate.of(batch.frames):.1f} frames/s")
+    if listed:
+        print(f"{len(failures)} failed; see {listed}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+class _Progress:
+    """A bar that moves by bytes of video, for frames are not known beforehand; it tells frames per second."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        from tqdm import tqdm
+
+        self.failures: list[Failure] = []
+        # A link to nowhere has no size; that it cannot be read is told when its turn comes.
+        self._sizes = {task: task.video.stat().st_size if task.video.exists() else 0 for task in tasks}
+        self._shares: dict[Task, float] = {}
+        self._ended = self._frames = 0
+        self._rate = Rate()
+        self._lock = threading.Lock()
+        layout = "{percentage:3.0f} %|{bar}| {elapsed}<{remaining}{postfix}"
+        # On a terminal only: a log would get a line for every step.
+        self._bar = tqdm(total=sum(self._sizes.values()), bar_format=layout, disable=None)
+
+    def frame(self, task: Task, done: int, total: int | None) -> None:
+        with self._lock:
+            self._frames += 1
+            if total:
+                self._move(task, min(1.0, done / total))
+
+    def end(self, task: Task, failure: Failure | None) -> None:
+        with self._lock:
+            self._ended += 1
+            self._move(task, 1.0)
+            if failure is not None:
+                self.failures.append(failure)
+                self._bar.write(f"{failure.video}: {failure.detail}")
+
+    def close(self) -> None:
+        self._bar.close()
+
+    def _move(self, task: Task, share: float) -> None:
+        before = sum(self._sizes[known] * part for known, part in self._shares.items())
+        self._shares[task] = share
+        after = sum(self._sizes[known] * part for known, part in self._shares.items())
+        speed = f"{self._rate.of(self._frames):.1f} frames/s"
+        self._bar.set_postfix_str(f"{self._ended}/{len(self._sizes)} videos, {speed}", refresh=False)
+        self._bar.update(after - before)
+
+
+def view_pose(options: argparse.Namespace) -> int:
+    """Draw a pose into a file."""
+    from video.drawing import draw, save
+
+    pose = read(options.pose.read_bytes(), limits=OWN_POSES)
+    video = options.video.read_bytes() if options.video is not None else None
+    expected = len(pose.body.data)
+    if video is not None and not _belong_together(video, expected):
+        print(f"warning: {options.video} has other frames than the {expected} of {options.pose}", file=sys.stderr)
+    frames = save(draw(pose, video), options.out, fps=float(pose.body.fps), frames=expected)
+    print(f"{options.out}: {frames} frames")
+    return 0
+
+
+def _belong_together(video: bytes, frames: int) -> bool:
+    from video.decoding import VideoReader
+
+    with VideoReader(video, OWN_FILES) as reader:
+        declared = reader.declared_frames
+    # Headers round, and count what never shows.
+    return declared is None or abs(declared - frames) <= max(2, 0.1 * frames)

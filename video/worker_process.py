@@ -1,0 +1,260 @@
+"""One estimator process, as its owner sees it: started on need, killed when it hangs, replaced before it bloats."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from video.errors import (
+    EstimationStoppedError,
+    EstimatorLostError,
+    VideoTooLargeError,
+    VideoTooSlowError,
+    video_error,
+)
+from video.estimates import Estimate, VideoFacts, VideoLimits
+
+log = logging.getLogger(__name__)
+# How often a running estimation asks whether it is still wanted, in seconds.
+_LOOK_S = 0.05
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_DEFAULT_LIMITS = VideoLimits()
+
+
+@dataclass(frozen=True)
+class EstimatorHealth:
+    """When a process is given up.
+
+    Attributes:
+        max_clips: videos after which it is replaced.
+        max_resident_bytes: memory past which it is replaced; one in good health levels off at 560 MB.
+        start_s: from its start to its first word; 0.9 s on an idle machine.
+        frame_s: from one frame to the next, and from a video's arrival to its first frame; 32 ms and 0.1 s as a rule.
+            Where the process gets less than half a core, the machine is busy, and the video not to blame.
+        silence_s: from one word of the process to the next, and to take a video, whatever the machine does.
+        stop_s: from being told to stop to having stopped.
+        address_space_bytes: what it may ask for: a used tracker takes 1.2 GB of addresses, a video of 4096 × 4096
+            pixels 0.7 GB more, and what asks for more is no clip.
+    """
+
+    max_clips: int = 200
+    max_resident_bytes: int = 700 * 1024 * 1024
+    start_s: float = 60.0
+    frame_s: float = 10.0
+    silence_s: float = 60.0
+    stop_s: float = 1.0
+    address_space_bytes: int = 2304 * 1024 * 1024
+
+
+class EstimatorProcess:
+    """At most one process with one tracker. One thread at a time may use this; `close` may come from any.
+
+    Attributes:
+        resident_bytes: memory of the process after its last video.
+        given_up: how many processes ended before their time, by reason: lost, slow, stuck, worn.
+    """
+
+    def __init__(self, health: EstimatorHealth | None = None) -> None:
+        self._health = health or EstimatorHealth()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._ready = False
+        self._closed = False
+        # Held while a process starts, so that none starts behind the back of `close`.
+        self._lock = threading.Lock()
+        self._clips = 0
+        self.resident_bytes = 0
+        self.given_up: Counter[str] = Counter(lost=0, slow=0, stuck=0, worn=0)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the process that runs now."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Start the process, if there is none; returns at once, while it gets ready by itself."""
+        with self._lock:
+            if self._process is None and not self._closed:
+                self._start()
+
+    def estimate(
+        self,
+        video: bytes,
+        *,
+        limits: VideoLimits = _DEFAULT_LIMITS,
+        on_frame: Callable[[int, int | None], None] | None = None,
+        unwanted: Callable[[], bool] = bool,
+    ) -> Estimate:
+        """Estimate the pose in a video, in the process.
+
+        Args:
+            on_frame: called after each frame with how many are done, and how many there are if that is known.
+            unwanted: asked often; once true, the work is given up.
+        Raises:
+            VideoError: the video is refused.
+            EstimatorLostError: the process died, or did not start; the next video finds a new one.
+            EstimationStoppedError: the result was unwanted.
+        """
+        if len(video) > limits.max_bytes:  # what does not fit there must not be sent there
+            raise VideoTooLargeError(f"{len(video)} bytes; at most {limits.max_bytes} are read")
+        self.start()
+        try:
+            connection = self._get_ready(unwanted)
+            with self._bounded():
+                connection.send_bytes(orjson.dumps({"kind": "estimate", "limits": asdict(limits)}))
+                connection.send_bytes(video)
+            self._clips += 1
+            message = self._follow(connection, on_frame, unwanted)
+            with self._bounded():
+                pose = connection.recv_bytes() if message["kind"] == "estimate" else b""
+        except (EOFError, OSError) as error:
+            code = self.kill()
+            self.given_up["lost"] += 1
+            log.error("an estimator process was lost", extra={"exit_code": code})
+            raise EstimatorLostError("the process that looked at the video was lost; send it again") from error
+        self.resident_bytes = message["resident_bytes"]
+        worn = message.get("worn", False)
+        if worn or self._clips >= self._health.max_clips or self.resident_bytes > self._health.max_resident_bytes:
+            log.info("an estimator process is replaced", extra={"clips": self._clips, "bytes": self.resident_bytes})
+            self.kill()
+            self.given_up["worn"] += 1
+            self.start()  # so that the next video need not wait for it
+        if message["kind"] == "refusal":
+            raise video_error(message["class"], message["message"])
+        return Estimate(pose, VideoFacts(**message["facts"]), tuple(message["warnings"]))
+
+    def kill(self) -> int | None:
+        """End the process at once, whatever it does; returns its exit code, None if there was none."""
+        process, self._process = self._process, None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        if process is None:
+            return None
+        process.kill()
+        return process.wait()
+
+    def close(self) -> None:
+        """End the process and start no other. May be called twice, and while an estimation runs, which then fails."""
+        with self._lock:
+            self._closed = True
+            process = self._process
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # A process of its own from the start, never a fork: a fork would hang in MediaPipe, or copy our sockets.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "video.worker", str(theirs.fileno()), str(self._health.address_space_bytes)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd=Path(__file__).parent.parent,
+                # Each arena of glibc reserves 64 MB of the address space that is limited there.
+                env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+                start_new_session=True,
+            )
+        self._connection = Connection(ours.detach())
+        self._ready, self._clips = False, 0
+
+    def _get_ready(self, unwanted: Callable[[], bool]) -> Connection:
+        connection = self._connection
+        if connection is None:
+            raise EOFError("closed")
+        give_up = time.monotonic() + self._health.start_s
+        while not self._ready:
+            if connection.poll(_LOOK_S):
+                orjson.loads(connection.recv_bytes())
+                self._ready = True
+            elif unwanted():
+                raise EstimationStoppedError("nobody wants the result any more")
+            elif time.monotonic() > give_up:
+                raise EOFError("not ready in time")
+        return connection
+
+    def _follow(
+        self,
+        connection: Connection,
+        on_frame: Callable[[int, int | None], None] | None,
+        unwanted: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """Pass progress on until the last word about the video."""
+        heard, done, worked_s = time.monotonic(), 0, None
+        while True:
+            if unwanted():
+                self._stop(connection)
+                raise EstimationStoppedError("nobody wants the result any more")
+            if connection.poll(_LOOK_S):
+                heard, worked_s = time.monotonic(), None
+                message: dict[str, Any] = orjson.loads(connection.recv_bytes())
+                if message["kind"] != "progress":
+                    return message
+                done = message["done"]
+                if on_frame is not None:
+                    on_frame(done, message["total"])
+                continue
+            silent_s = time.monotonic() - heard
+            if worked_s is None:
+                worked_s = self._worked_s()
+            if silent_s > self._health.frame_s and self._worked_s() - worked_s > self._health.frame_s / 2:
+                self.kill()
+                self.given_up["slow"] += 1
+                raise VideoTooSlowError(f"frame {done} takes more than {self._health.frame_s:g} seconds")
+            if silent_s > self._health.silence_s:
+                self.kill()
+                self.given_up["stuck"] += 1
+                raise EstimatorLostError(f"the process said nothing for {silent_s:.0f} s; send the video again")
+
+    @contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """Kill the process if what is sent or awaited takes longer than a silence may: a pipe waits for ever."""
+        process = self._process
+        timer = threading.Timer(self._health.silence_s, lambda: None if process is None else process.kill())
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _worked_s(self) -> float:
+        """Seconds of cores that the process has used."""
+        try:
+            fields = (
+                Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+            )
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S  # user and system time (proc(5))
+
+    def _stop(self, connection: Connection) -> None:
+        """Ask the process to stop, which keeps it warm; kill it if it does not."""
+        give_up = time.monotonic() + self._health.stop_s
+        connection.send_bytes(orjson.dumps({"kind": "stop"}))
+        while connection.poll(max(0.0, give_up - time.monotonic())):
+            message = orjson.loads(connection.recv_bytes())
+            if message["kind"] == "estimate":
+                connection.recv_bytes()
+            if message["kind"] != "progress":
+                self.resident_bytes = message["resident_bytes"]
+                return
+        log.warning("an estimator process did not stop and is killed")
+        self.kill()
+        self.given_up["stuck"] += 1

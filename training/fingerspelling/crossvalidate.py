@@ -1,4 +1,4 @@
-"""Score the recipe on languages, and so signers, it never saw: `python -m training.fingerspelling.crossvalidate CONFIG`.
+"""Score the recipe on languages and signers it never saw: `python -m training.fingerspelling.crossvalidate CONFIG`.
 
 Trains once a fold and seed, beside the nearest-neighbour baseline on the same folds, and prints the table of
 weights/fingerspelling/README.md. Folds that a results folder already holds are not trained again.

@@ -1,6 +1,6 @@
 """Score a trained model as a dictionary of the clips it learned: `python -m training.fingerspelling.dictionary`.
 
-This asks whether it knows what it was shown; what it makes of new signers is training.fingerspelling.crossvalidate's question.
+This asks whether it knows what it was shown; crossvalidate.py asks what it makes of new signers.
 """
 
 import argparse

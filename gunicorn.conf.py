@@ -5,13 +5,13 @@ import resource
 import sys
 
 from gunicorn.glogging import Logger
-from launcher.logs import logging_config
 
 from app import launcher
 from app.services import check_names
 from app.settings import SettingsError, load_settings
 from models.catalog import load_catalog
 from models.errors import CatalogError
+from processes.logs import logging_config
 
 try:
     settings = load_settings()

@@ -12,7 +12,8 @@ from dataclasses import replace
 from app.counters import DIRECTORY, share_between_workers
 from app.services import engine_settings, estimator_settings
 from app.settings import PREFIX, Settings
-from engine.supervisor import EngineSupervisor, ProcessSupervisor
+from engine.supervisor import EngineSupervisor
+from processes.supervisor import ProcessSupervisor
 from video.supervisor import EstimatorSupervisor
 
 _supervisors: list[ProcessSupervisor] = []

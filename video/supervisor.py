@@ -1,6 +1,6 @@
 """Starts the estimators' process, watches it, and starts it again."""
 
-from engine.supervisor import ProcessSupervisor
+from processes.supervisor import ProcessSupervisor
 from video.settings import EstimatorSettings
 
 

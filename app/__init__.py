@@ -7,13 +7,12 @@ from flask import Flask
 from flask_cors import CORS
 
 from app import telemetry
-from app.access import admission
+from app.access import keys
 from app.answers import problems
 from app.routes import (
     documentation,
     embed,
     health,
-    inspection,
     metrics,
     models,
     openai,
@@ -31,7 +30,6 @@ __all__ = ["create_app"]
 _BLUEPRINTS = (
     embed.blueprint,
     similarity.blueprint,
-    inspection.blueprint,
     pose.blueprint,
     models.blueprint,
     openai.blueprint,
@@ -68,7 +66,7 @@ def create_app(
     application.extensions[EXTENSION] = Services(settings, engine, estimators)
     telemetry.install(application)
     problems.install(application)
-    admission.install(application, settings)
+    keys.install(application, settings)
     for blueprint in _BLUEPRINTS:
         application.register_blueprint(blueprint)
     if settings.cors_origins:

@@ -1,1 +1,1 @@
-"""Who may ask, and how much at once: API keys and admission."""
+"""Who may call the service, and how many requests run at once: API keys and admission."""

@@ -1,4 +1,4 @@
-"""Writes the tables of the README from the code: `python -m app.reference README.md`."""
+"""Writes the tables of the README from the code: `python -m app.reference.readme README.md`."""
 
 import re
 import sys

@@ -11,7 +11,7 @@ from app.reference import openapi
 from app.reference.page import sections
 from app.services import services
 
-blueprint = Blueprint("documentation", __name__, template_folder="templates")
+blueprint = Blueprint("documentation", __name__, template_folder="../reference/templates")
 
 
 @blueprint.get("/")

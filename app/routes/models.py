@@ -12,7 +12,7 @@ from engine.interface import ModelStatus
 from models.catalog import ModelConfig
 from models.languages import language_table
 
-blueprint = Blueprint("catalog", __name__, url_prefix="/api")
+blueprint = Blueprint("models", __name__, url_prefix="/api")
 
 
 @blueprint.get("/models")

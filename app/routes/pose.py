@@ -1,4 +1,4 @@
-"""Videos into .pose files, as one answer or with lines that tell how far it is."""
+"""Videos into .pose files, as one answer or with lines that tell how far it is; and what a .pose file holds."""
 
 import base64
 import time
@@ -8,19 +8,16 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request, stream_with_context
 
-from app.access.admission import admitted_with_videos
+from app.access.admission import admitted, admitted_with_videos
 from app.answers import problems
-from app.answers.schemas import EstimateAnswer
+from app.answers.schemas import EstimateAnswer, Quality
 from app.answers.vectors import json_answer
-from app.errors import InputError, ItemError, Problem, RequestError
+from app.errors import Base64Error, InputError, ItemError, Problem, RequestError
 from app.inference import request_deadline
-from app.intake.items import (
-    ItemRules,
-    placed,
-    report,
-    skipped,
-)
-from app.intake.schemas import EstimateOptions, EstimateRequest
+from app.intake.body import read_clips
+from app.intake.items import ItemRules, placed, read_clip, report, skipped
+from app.intake.schemas import EstimateOptions, EstimateRequest, InspectOptions, InspectRequest
+from app.intake.validation import validate
 from app.intake.videos import (
     Estimation,
     facts,
@@ -37,7 +34,7 @@ from video.errors import EstimatorError, VideoError
 from video.estimates import Estimate
 from video.interface import Progress
 
-blueprint = Blueprint("estimate", __name__, url_prefix="/api")
+blueprint = Blueprint("pose", __name__, url_prefix="/api")
 
 POSE, JSON, LINES = "application/octet-stream", "application/json", "application/x-ndjson"
 # A line of progress for every frame would be more bytes than the pose.
@@ -85,6 +82,40 @@ def estimate_pose() -> Response:
     record().add("estimate", time.monotonic() - record().started)
     answer = _answer(estimation, rules, min_seen=wanted.min_seen)
     return _file(answer["poses"][0]) if kind == POSE else json_answer(answer)
+
+
+@blueprint.post("/pose/inspect")
+@operation(
+    Operation(
+        summary="Report on a pose's quality",
+        request=InspectRequest,
+        options=InspectOptions,
+        answer=Quality,
+        statuses=(400, 401, 413, 415, 422, 429),
+        description="What a clip holds and what about it will not embed well. One clip; for several, embed them with "
+        "quality: true. No model is needed.",
+    )
+)
+@admitted
+def inspect() -> Response:
+    settings = services().settings
+    body = read_clips(request, "pose", max_bytes=settings.max_body_bytes, max_items=settings.max_items)
+    wanted: InspectOptions
+    file: str | bytes
+    if body.files is None:
+        wanted = checked = validate(InspectRequest, body.document, max_items=1)
+        file = checked.pose
+    else:
+        wanted = validate(InspectOptions, body.document, max_items=1, strict=False)
+        if len(body.files) != 1:
+            message = f"{len(body.files)} files; one clip is inspected at a time"
+            raise InputError(message, problems=(Problem("/pose", message),))
+        file = body.files[0]
+    record().items = 1
+    try:
+        return json_answer(report(read_clip(file), wanted.person))
+    except (Base64Error, PoseError) as error:
+        raise placed(error, "/pose") from error
 
 
 def _kind(videos: int) -> str:

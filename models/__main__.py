@@ -115,7 +115,7 @@ def download_models(catalog: Catalog, weights: WeightsFolder, options: argparse.
 
 
 def convert_model(catalog: Catalog, weights: WeightsFolder, options: argparse.Namespace) -> int:
-    from models.checkpoints.loading import convert
+    from models.checkpoints.authors import convert
 
     if options.target in catalog or not options.target.endswith(".pt"):
         config = catalog.resolve(options.target)

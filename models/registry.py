@@ -69,7 +69,7 @@ def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
     source, target = weights.checkpoint(config), weights.converted(config)
     if not _is_stale(source, target):
         return target
-    from models.checkpoints.loading import convert  # brings torch, which a served OpenVINO model can do without
+    from models.checkpoints.authors import convert  # brings torch, which a served OpenVINO model can do without
 
     try:
         with exclusive(target.with_name(".convert.lock")):

@@ -19,6 +19,8 @@ CHECKPOINT, CONVERTED, TOKENIZER = "checkpoint_best.pt", "model.safetensors", "t
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
 # safetensors puts its header's length in the first 8 bytes; its own readers refuse more than 100 MB.
 _HEADER_LIMIT_BYTES = 100_000_000
+# The largest tensor, a word list, has some 10^5 rows; with up to 4096 columns of 4 bytes, 2^48 still fit into 64 bits.
+_SIZE_LIMIT = 2**48
 
 
 def default_weights_dir() -> Path:
@@ -99,10 +101,14 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise CheckpointFormatError(f"{path} is no safetensors file: its header is not a mapping")
     for name, entry in header.items():
-        shape = entry.get("shape") if isinstance(entry, dict) else None
-        if name != "__metadata__" and not (isinstance(shape, list) and all(type(size) is int for size in shape)):
+        if name != "__metadata__" and not _has_shape(entry):
             raise CheckpointFormatError(f"{path} is no safetensors file: its header gives {name[:100]!r} no shape")
     return header
+
+
+def _has_shape(entry: object) -> bool:
+    shape = entry.get("shape") if isinstance(entry, dict) else None
+    return isinstance(shape, list) and all(type(size) is int and 0 <= size < _SIZE_LIMIT for size in shape)
 
 
 def recorded_digest(path: Path) -> str:

@@ -1,12 +1,7 @@
-"""From the authors' checkpoint file to the safetensors file that is served, strictly: every tensor is placed or named.
-
-Source: the layout fairseq's trainer writes for MMFusionSeparate, J22Melody/fairseq@a8199440.
-"""
+"""From a safetensors file to a module, strictly: every tensor gets its place, or an error names it."""
 
 import os
-import re
 import tempfile
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,75 +12,11 @@ from torch import Tensor
 
 from models.architecture import SignClip
 from models.catalog import ModelConfig
-from models.checkpoints.folders import TEXT_WORDS, file_digest, read_safetensors_header
-from models.checkpoints.pickled import StoredTensor, open_checkpoint
+from models.checkpoints.folders import TEXT_WORDS, read_safetensors_header
 from models.errors import CheckpointFormatError, TensorMismatchError
 
-# A rule is a pattern of the authors' names, and ours. No match: the tensor is one too many.
-_RULES = tuple(
-    (re.compile(f"^mmmodel\\.{theirs}$"), ours)
-    for theirs, ours in (
-        (r"video_encoder\.videomlp\.(.+)", r"pose_tower.mlp.\1"),
-        (r"video_encoder\.videoconv\.conv1d_(\d+)\.(.+)", r"pose_tower.convolution.layers.\1.\2"),
-        (r"video_encoder\.bert\.(.+)", r"pose_tower.bert.\1"),
-        (r"text_encoder\.(.+)", r"text_tower.bert.\1"),
-        (r"video_projection\.linear\.weight", r"pose_projection.weight"),
-        (r"text_projection\.linear\.weight", r"text_projection.weight"),
-    )
-)
-# Stored in every file but used by no tower: BERT's pooler, and position_ids that older transformers wrote.
-_UNUSED = re.compile(r"\.(pooler\.dense\.(weight|bias)|embeddings\.position_ids)$")
 POSE_WORDS = "pose_tower.bert.embeddings.word_embeddings.weight"
 POSE_POSITIONS = "pose_tower.bert.embeddings.position_embeddings.weight"
-# Rows of BERT's [CLS] and [SEP] in the word list of bert-base-cased and bert-base-uncased alike.
-BERT_CLS_ID, BERT_SEP_ID = 101, 102
-
-
-def read_checkpoint(path: Path, config: ModelConfig) -> dict[str, Tensor]:
-    """Read the authors' `.pt` as this project's tensors, float32.
-
-    Args:
-        path: pickled dict whose "model" holds `mmmodel.…` tensors, float32 or float16; nothing in it is executed.
-        config: the model they must fit; its pose tower keeps only the two rows of the word list it uses.
-    Raises:
-        CheckpointFormatError: the file cannot be read, or holds no "model".
-        TensorMismatchError: a tensor is missing, one too many, or of another shape or type; all are named.
-    """
-    with open_checkpoint(path) as (content, archive):
-        stored = content.get("model") if isinstance(content, Mapping) else None
-        if not isinstance(stored, Mapping):
-            raise CheckpointFormatError(f"{path} has no 'model'; the authors' checkpoints keep their tensors there")
-        named, problems = _rename(stored)
-        expected = expected_shapes(config, vocab_size=_rows(named, TEXT_WORDS))
-        problems += _compare(named, expected)
-        if problems:
-            raise TensorMismatchError(str(path), problems)
-        tensors = {name: _load(named[name], archive) for name in expected}
-    return tensors
-
-
-def _rename(stored: Mapping[object, object]) -> tuple[dict[str, StoredTensor], list[str]]:
-    named: dict[str, StoredTensor] = {}
-    problems = []
-    for name, tensor in stored.items():
-        if not isinstance(name, str) or not isinstance(tensor, StoredTensor):
-            problems.append(f"{name} is no tensor")
-            continue
-        if _UNUSED.search(name):
-            continue
-        ours = next((rule.sub(target, name) for rule, target in _RULES if rule.match(name)), None)
-        if ours is None:
-            problems.append(f"{name} is one too many")
-        elif not tensor.dtype.is_floating_point:
-            problems.append(f"{name} is {tensor.dtype}, not a floating-point tensor")
-        else:
-            named[ours] = tensor
-    return named, problems
-
-
-def _rows(named: Mapping[str, StoredTensor], name: str) -> int | None:
-    tensor = named.get(name)
-    return tensor.shape[0] if tensor is not None and len(tensor.shape) == 2 else None
 
 
 def expected_shapes(config: ModelConfig, *, vocab_size: int | None) -> dict[str, tuple[int, ...]]:
@@ -102,38 +33,14 @@ def expected_shapes(config: ModelConfig, *, vocab_size: int | None) -> dict[str,
     return shapes
 
 
-def _compare(named: Mapping[str, StoredTensor], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
-    problems = [f"{name} is missing" for name in expected if name not in named]
-    for name, tensor in named.items():
-        shape = expected.get(name)
-        if shape is None:
-            problems.append(f"{name} is one too many")
-        elif name == POSE_WORDS:
-            if len(tensor.shape) != 2 or tensor.shape[0] <= BERT_SEP_ID or tensor.shape[1] != shape[1]:
-                problems.append(f"{name} is {tensor.shape}, not (more than {BERT_SEP_ID}, {shape[1]})")
-        elif tensor.shape != shape:
-            problems.append(f"{name} is {tensor.shape}, not {shape}")
+def compare_shapes(shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Name every tensor that is missing, unexpected or of another shape than the model's."""
+    problems = [f"{name} is missing" for name in expected if name not in shapes]
+    problems += [f"{name} is unexpected" for name in shapes if name not in expected]
+    problems += [
+        f"{name} is {shapes[name]}, not {shape}" for name, shape in expected.items() if shapes.get(name, shape) != shape
+    ]
     return problems
-
-
-def _load(stored: StoredTensor, archive: zipfile.ZipFile) -> Tensor:
-    return stored.load(archive).to(torch.float32)
-
-
-def convert(checkpoint: Path, target: Path, config: ModelConfig) -> str:
-    """Write a checkpoint as safetensors beside it, atomically, and return the checkpoint's SHA-256.
-
-    Raises:
-        CheckpointError: as read_checkpoint; also when a tensor holds NaN or infinity.
-    """
-    digest = file_digest(checkpoint)
-    tensors = read_checkpoint(checkpoint, config)
-    tensors[POSE_WORDS] = tensors[POSE_WORDS][[BERT_CLS_ID, BERT_SEP_ID]].clone()
-    broken = [f"{name} holds NaN or infinity" for name, tensor in tensors.items() if not tensor.isfinite().all()]
-    if broken:
-        raise TensorMismatchError(str(checkpoint), broken)
-    write_safetensors(target, tensors, {"digest": digest, "source": checkpoint.name})
-    return digest
 
 
 def write_safetensors(target: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -153,23 +60,18 @@ def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.fl
     """Build a model on a safetensors file, whose float32 tensors stay memory-mapped.
 
     Args:
-        path: as `convert` writes it.
+        path: as `write_safetensors` writes it.
         dtype: number format of the module; another than the file's is copied into memory.
     Returns:
         The module in evaluation mode, no gradients.
     Raises:
         CheckpointFormatError: the file is not safetensors.
-        TensorMismatchError: strictly, as read_checkpoint.
+        TensorMismatchError: a tensor is missing, unexpected or of another shape; all are named.
     """
     shapes = {name: tuple(entry["shape"]) for name, entry in _tensor_entries(path)}
-    vocab_size = shapes[TEXT_WORDS][0] if TEXT_WORDS in shapes else None
+    vocab_size = next(iter(shapes.get(TEXT_WORDS, ())), None)
     expected = expected_shapes(config, vocab_size=vocab_size)
-    problems = [f"{name} is missing" for name in expected if name not in shapes]
-    problems += [f"{name} is one too many" for name in shapes if name not in expected]
-    problems += [
-        f"{name} is {shapes[name]}, not {shape}" for name, shape in expected.items() if shapes.get(name, shape) != shape
-    ]
-    if problems:
+    if problems := compare_shapes(shapes, expected):
         raise TensorMismatchError(str(path), problems)
     try:
         with safe_open(path, framework="pt") as file:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from models.catalog import ModelConfig
-from models.checkpoints.loading import convert, load_model, write_safetensors
+from models.checkpoints.authors import convert
+from models.checkpoints.loading import load_model, write_safetensors
 from models.export import ExportError, export, main
 from tests import make_checkpoint
 from tests.training.synthetic_pairs import MODEL, PairBatches, tiny_model

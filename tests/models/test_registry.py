@@ -15,8 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
+from models.checkpoints.authors import convert
 from models.checkpoints.folders import WeightsFolder, file_digest, recorded_digest
-from models.checkpoints.loading import convert
 from models.errors import (
     CheckpointFormatError,
     TensorMismatchError,
@@ -222,7 +222,7 @@ def test_a_checkpoint_is_converted_once(weights, checkpointed):
 
 def test_of_many_who_find_a_checkpoint_one_converts(weights, checkpointed, monkeypatch):
     converted = []
-    monkeypatch.setattr("models.checkpoints.loading.convert", lambda *a: converted.append(a) or convert(*a))
+    monkeypatch.setattr("models.checkpoints.authors.convert", lambda *a: converted.append(a) or convert(*a))
     with ThreadPoolExecutor(8) as pool:
         paths = set(pool.map(lambda _: ensure_converted(checkpointed, weights), range(8)))
     assert len(converted) == len(paths) == 1
@@ -249,7 +249,7 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_checkpoint(weight
     def refuse(*arguments: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("models.checkpoints.loading.convert", refuse)
+    monkeypatch.setattr("models.checkpoints.authors.convert", refuse)
     with pytest.raises(CheckpointFormatError, match="cannot be written"):
         ensure_converted(checkpointed, weights)
 

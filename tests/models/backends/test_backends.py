@@ -24,8 +24,9 @@ from models.backends.openvino_conversion import (
 )
 from models.backends.pytorch import TorchBackend
 from models.catalog import ModelConfig, load_catalog
+from models.checkpoints.authors import convert
 from models.checkpoints.folders import WeightsFolder
-from models.checkpoints.loading import convert, write_safetensors
+from models.checkpoints.loading import write_safetensors
 from models.embedding import EmbeddingModel
 from models.tokenization import load_tokenizer
 from tests import make_checkpoint

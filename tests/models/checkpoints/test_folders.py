@@ -107,6 +107,8 @@ def test_headers_are_read_without_the_data(tmp_path):
         ((8).to_bytes(8, "little") + b'{"w": 1}', "gives 'w' no shape"),
         ((14).to_bytes(8, "little") + b'{"w":{"a": 1}}', "gives 'w' no shape"),
         ((21).to_bytes(8, "little") + b'{"w":{"shape":["a"]}}', "gives 'w' no shape"),
+        ((20).to_bytes(8, "little") + b'{"w":{"shape":[-1]}}', "gives 'w' no shape"),
+        ((33).to_bytes(8, "little") + b'{"w":{"shape":[281474976710656]}}', "gives 'w' no shape"),
     ],
 )
 def test_what_is_no_safetensors_file_is_refused(tmp_path, content, message):

@@ -2,7 +2,7 @@
 
     python -m benchmarks.patience [--quick] [--dtype bfloat16] [--out FILE.json] [--shares 0,0.3]
 
-Each share has an engine of its own, in turns; see engine.patience. Clients ask again as soon as they are answered.
+Each share has an engine of its own, in turns; see engine.linger. Clients ask again as soon as they are answered.
 """
 
 import argparse

@@ -45,7 +45,7 @@ class Batcher:
         cache: vectors of texts seen before.
         budget: padded positions in one forward pass.
         max_items, max_tokens: what may wait; see engine.queue.
-        patience: see engine.patience.
+        patience: see engine.linger.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ class EngineSettings:
         text_cache_items: vectors of texts kept, least recently used out first; 0 keeps none.
         threads: cores a forward pass may use; None: all that the process may.
         patience: share of a batch's time that the next one may wait for those whom it answered, 0 for no wait; see
-            engine.patience.
+            engine.linger.
     """
 
     weights_dir: Path = field(default_factory=default_weights_dir)
@@ -55,7 +55,7 @@ class EngineSettings:
         return (self.batch_ms or (CPU_BATCH_MS if device == "cpu" else GPU_BATCH_MS)) / 1000
 
     def return_seconds(self, device: str) -> float:
-        """How long each answered request may take to be followed by the next; see engine.patience.
+        """How long each answered request may take to be followed by the next; see engine.linger.
 
         0 beside a GPU, which could run half a batch while web workers, on cores of their own, bring the other half;
         not measured.

@@ -33,7 +33,7 @@ ANSWERS = ("embeddings", "cosine", "models", "frames", "quality", "poses", "clip
 
 
 def test_tables_are_those_of_the_code() -> None:
-    assert with_tables(README) == README, "run: python -m app.reference README.md"
+    assert with_tables(README) == README, "run: python -m app.reference.readme README.md"
 
 
 def test_every_linked_file_is_there() -> None:

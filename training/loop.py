@@ -54,7 +54,7 @@ def train(
 
     Args:
         run: the recipe.
-        model: of training.start, trained in place.
+        model: of training.initialization, trained in place.
         sources: batches.
         accelerator: device, number format and processes.
         files: where logs, state and the model go, and where an interrupted run is found; None: nowhere.

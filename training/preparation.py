@@ -73,7 +73,7 @@ def prepare(run: Experiment, accelerator: Accelerator) -> Prepared:
     """Read a run's data and build the model that it starts from.
 
     Raises:
-        ExperimentError: see training.start.
+        ExperimentError: see training.initialization.
         CorpusError: the data cannot be read.
         ModelsError: neither the tokenizer nor the model to start from.
     """
@@ -105,7 +105,7 @@ def prepare_letters(run: Experiment, clips: Sequence[Clip], tokenizer: Tokenizer
         clips: what to learn.
         tokenizer: of build_tokenizer.
     Raises:
-        ExperimentError: see training.start; or the model reads no hand geometry.
+        ExperimentError: see training.initialization; or the model reads no hand geometry.
     """
     cls_id, sep_id = tokenizer.token_to_id(CLS), tokenizer.token_to_id(SEP)
     model = build_model(run, vocab_size=tokenizer.get_vocab_size(), cls_id=cls_id, sep_id=sep_id)

@@ -1,6 +1,6 @@
-"""`python -m poses.worker DESCRIPTOR BYTES`: a process with one tracker, which estimates one video after another.
+"""`python -m video.worker DESCRIPTOR BYTES`: a process with one tracker, which estimates one video after another.
 
-Its parent, poses.estimator, starts it with one end of a pair of sockets and may kill it at any time. Messages are JSON,
+Its parent, video.worker_process, starts it with one end of a pair of sockets and may kill it at any time. Messages are JSON,
 a video or a pose follows its message as it is; nothing is ever unpickled.
 """
 

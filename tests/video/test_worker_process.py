@@ -314,7 +314,7 @@ def test_the_largest_pictures_fit_into_the_limits(process: EstimatorProcess, exp
 
 def test_an_estimator_outlives_no_parent() -> None:
     program = (
-        "import os, sys; from poses.estimator import EstimatorProcess; p = EstimatorProcess(); p.start(); "
+        "import os, sys; from video.worker_process import EstimatorProcess; p = EstimatorProcess(); p.start(); "
         "print(p.pid, flush=True); os._exit(0)"
     )
     done = subprocess.run(

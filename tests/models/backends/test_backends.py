@@ -197,7 +197,7 @@ from pathlib import Path
 import numpy as np
 from models.backends.choice import make_backend
 from models.catalog import load_catalog
-from models.weights import WeightsFolder
+from models.checkpoints.folders import WeightsFolder
 weights = WeightsFolder(Path({str(tiny_weights)!r}))
 config = load_catalog(weights=weights.path)["tiny"]
 path = weights.converted(config)

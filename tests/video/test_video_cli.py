@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -15,6 +14,8 @@ from tests.video.make_videos import clip
 from video.__main__ import main
 from video.drawing import draw
 from video.folders import Batch, plan
+
+GOLDEN_POSES = Path(__file__).parents[1] / "golden" / "poses"
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +131,10 @@ def test_view_draws_every_frame(estimated: Path, tmp_path: Path, over_video: boo
     assert cv2.imread(str(sheet)).shape == (2 * 192, 4 * 192, 3)
 
 
-def test_the_skeleton_lies_on_the_person(golden_bytes: Callable[[str], bytes]) -> None:
+def test_the_skeleton_lies_on_the_person() -> None:
     from poses import read
 
-    pose = read(golden_bytes("house"))
+    pose = read((GOLDEN_POSES / "house.pose").read_bytes())
     picture = next(draw(pose))
     drawn = (picture != 255).any(axis=2)
     seen = pose.body.confidence[0, 0, :33] > 0.9

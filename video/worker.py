@@ -1,7 +1,7 @@
 """`python -m video.worker DESCRIPTOR BYTES`: a process with one tracker, which estimates one video after another.
 
-Its parent, video.worker_process, starts it with one end of a pair of sockets and may kill it at any time. Messages are JSON,
-a video or a pose follows its message as it is; nothing is ever unpickled.
+Its parent, video.worker_process, starts it with one end of a pair of sockets and may kill it at any time. Messages are
+JSON; a video or a pose follows its message as it is; nothing is ever unpickled.
 """
 
 from __future__ import annotations

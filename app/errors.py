@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import engine.errors as engine_errors
 import models.errors as models_errors
 import poses.errors as poses_errors
+import processes.errors as process_errors
 import video.errors as video_errors
 
 
@@ -137,20 +138,21 @@ ANSWERS: dict[type[Exception], Answer] = {
     poses_errors.PoseError: Answer(422, "A pose is refused"),
     video_errors.VideoError: Answer(422, "A video is refused"),
     models_errors.UnknownLanguageError: Answer(422, "There is no such language"),
-    engine_errors.QueueFullError: Answer(429, "The queue is full"),
+    process_errors.QueueFullError: Answer(429, "The queue is full"),
     TooManyRequestsError: Answer(429, "Too many requests at once"),
     ClientGoneError: Answer(499, "The client closed the connection"),
-    engine_errors.CancelledError: Answer(499, "The request was cancelled"),
+    process_errors.CancelledError: Answer(499, "The request was cancelled"),
     engine_errors.ItemFailedError: Answer(500, "The model failed on an item", public=False),
     NotReadyError: Answer(503, "The service is not ready"),
-    engine_errors.EngineStoppedError: Answer(503, "The engine is not running"),
+    process_errors.EngineStoppedError: Answer(503, "The engine is not running"),
+    process_errors.VideoStoppedError: Answer(503, "The estimation of videos is not running"),
     video_errors.EstimatorError: Answer(503, "The estimation of a video was lost"),
     engine_errors.ModelFailedError: Answer(503, "The model does not load"),
     models_errors.WeightsMissingError: Answer(503, "The model's files are not on this machine"),
     models_errors.TokenizerError: Answer(503, "The model's tokenizer does not load"),
     models_errors.CheckpointError: Answer(503, "The model's weights do not load"),
     models_errors.DigestMismatchError: Answer(503, "The model's weights are not the recorded ones"),
-    engine_errors.DeadlineExceededError: Answer(504, "The deadline passed"),
+    process_errors.DeadlineExceededError: Answer(504, "The deadline passed"),
 }
 UNFORESEEN = Answer(500, "An error of the service", public=False)
 UNFORESEEN_CODE = "internal"

@@ -14,9 +14,10 @@ from app.intake.connection import client_socket, has_gone
 from app.intake.items import Prepared
 from app.services import services
 from app.telemetry import record
-from engine.errors import DeadlineExceededError, ItemFailedError
+from engine.errors import ItemFailedError
 from engine.interface import EmbedRequest
 from models.catalog import ModelConfig
+from processes.errors import DeadlineExceededError
 
 TIMEOUT_HEADER = "X-Timeout-Ms"
 
@@ -65,7 +66,7 @@ def embed(config: ModelConfig, prepared: Prepared, *, skip: bool, deadline: floa
         skip: note items that fail; False: the first one ends the request.
         deadline: in seconds of time.monotonic().
     Raises:
-        EngineError, ModelsError: see engine.interface.Engine.embed.
+        ProcessError, ModelsError: see engine.interface.Engine.embed.
         ItemFailedError: the model failed on an item.
         TooManyItemsError: the request alone is more than the queue holds.
     """

@@ -8,18 +8,14 @@ from typing import Protocol
 
 from engine.budget import BatchBudget
 from engine.cache import TextCache, text_key
-from engine.errors import (
-    DeadlineExceededError,
-    EngineError,
-    EngineStoppedError,
-    ModelFailedError,
-)
+from engine.errors import EngineError, ModelFailedError
 from engine.forward import LoadedModel, Vectors, attempt
 from engine.interface import EmbedRequest, EmbedResult
 from engine.linger import Patience
 from engine.metrics import EngineMetrics
 from engine.queue import Item, Ticket, WaitingItems
 from engine.waiting import Deliver
+from processes.errors import DeadlineExceededError, EngineStoppedError, ProcessError
 
 log = logging.getLogger(__name__)
 # How often the owner looks for requests whose deadline passed while their model loads, in seconds.
@@ -293,7 +289,7 @@ class Batcher:
         return [outcomes[key] for key in keys]
 
 
-def _deliver(ticket: Ticket, answer: EmbedResult | EngineError) -> None:
+def _deliver(ticket: Ticket, answer: EmbedResult | ProcessError) -> None:
     try:
         ticket.deliver(answer)
     except Exception:  # a receiver that fails to receive is no reason to leave the others without their answers

@@ -14,11 +14,11 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from engine import messages
-from engine.errors import EngineStoppedError, MessageError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.messages import EngineStatus, Frames
 from engine.waiting import Deliver, wait_for
 from engine.wakeup import Wakeup
+from processes.errors import EngineStoppedError, MessageError
 
 log = logging.getLogger(__name__)
 GREETING_S = 1.0

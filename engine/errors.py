@@ -1,53 +1,29 @@
-"""What can happen to a request between its admission and its answer.
+"""What can go wrong inside the engine, beside the errors of every queue and process (processes/errors.py).
 
-EngineError
-├── QueueFullError          refused at the door, nothing was done; come back in retry_after_s
-├── DeadlineExceededError   its deadline passed before it was answered
-├── CancelledError          whoever asked has gone
-├── EngineStoppedError      the engine is draining, or is not there
-├── ModelFailedError        the model could not be loaded
-├── ItemFailedError         this item's forward failed, alone as well
-└── MessageError            bytes on the engine's socket are not one of its messages
+ProcessError
+└── EngineError             the engine failed on its own account; the request may be sent again
+    ├── ModelFailedError    the model could not be loaded
+    └── ItemFailedError     the forward pass failed on this item, even alone
+
+Every class has a stable `code`, which names it in answers and logs.
 """
 
+from processes.errors import ProcessError
 
-class EngineError(Exception):
-    """Root of this tree; `code` names the class in answers and logs."""
+
+class EngineError(ProcessError):
+    """Root of this tree."""
 
     code = "engine_error"
 
 
-class QueueFullError(EngineError):
-    code = "queue_full"
-
-    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
-
-class DeadlineExceededError(EngineError):
-    code = "deadline_exceeded"
-
-
-class CancelledError(EngineError):
-    code = "cancelled"
-
-
-class EngineStoppedError(EngineError):
-    code = "engine_stopped"
-
-    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
-
 class ModelFailedError(EngineError):
+    """The model could not be loaded, or its vectors are not the recorded ones."""
+
     code = "model_failed"
 
 
 class ItemFailedError(EngineError):
+    """The forward pass failed on this item, even alone."""
+
     code = "item_failed"
-
-
-class MessageError(EngineError):
-    code = "message_invalid"

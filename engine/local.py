@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engine.batcher import Batcher
 from engine.budget import SMALLEST_TOKENS, BatchBudget
 from engine.cache import TextCache
-from engine.errors import EngineError, ItemFailedError, ModelFailedError
+from engine.errors import ItemFailedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from engine.linger import Patience
 from engine.metrics import EngineMetrics
@@ -29,6 +29,7 @@ from models.errors import ModelsError
 from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
 from models.registry import Registry, default_model
 from processes.cores import quota_threads
+from processes.errors import ProcessError
 
 log = logging.getLogger(__name__)
 # How often an engine that cannot start looks whether the files it needs have come, in seconds.
@@ -174,7 +175,7 @@ class LocalEngine:
             self._prove(self.registry.get(self._default))
         except (ModelsError, ItemFailedError, ModelFailedError) as error:
             self._broken = f"forward passes fail, that of the probe too: {error}"
-        except EngineError as error:  # a full queue, or the end of this engine, says nothing of the device
+        except ProcessError as error:  # a full queue, or the end of this engine, says nothing of the device
             log.warning("the probe could not be sent", extra={"error": str(error)})
         finally:
             self._checking.release()
@@ -200,7 +201,7 @@ class LocalEngine:
             files = self._files()
             try:
                 self._load_and_prove(self._default)
-            except (ModelsError, EngineError) as error:
+            except (ModelsError, ProcessError) as error:
                 log.error("not ready", extra={"error": str(error)})
                 self._readiness = Readiness(False, str(error))
             except Exception as error:  # dying in silence, this thread would leave "loading" as the reason forever
@@ -222,7 +223,7 @@ class LocalEngine:
             name = self._others[0]
             try:
                 self._load_and_prove(name)
-            except (ModelsError, EngineError) as error:
+            except (ModelsError, ProcessError) as error:
                 log.error("a model to preload is not ready", extra={"model": name, "error": str(error)})
                 self.registry.unload(name)
             except Exception:  # the next one may load all the same

@@ -9,10 +9,12 @@ import numpy.typing as npt
 import orjson
 
 from engine import errors as engine_errors
-from engine.errors import EngineError, MessageError
+from engine.errors import EngineError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness, Tower
 from models import errors as model_errors
 from models.errors import ModelsError
+from processes import errors as process_errors
+from processes.errors import MessageError, ProcessError
 
 # Client to engine.
 EMBED, CANCEL, HELLO = b"E", b"C", b"H"
@@ -29,7 +31,9 @@ def _classes(module: Any, root: type[Exception]) -> dict[str, type[Exception]]:
     return {name: cls for name, cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, root)}
 
 
-_ERRORS = _classes(engine_errors, EngineError) | _classes(model_errors, ModelsError)
+_ERRORS = (
+    _classes(process_errors, ProcessError) | _classes(engine_errors, EngineError) | _classes(model_errors, ModelsError)
+)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import EngineError, QueueFullError
+from engine.errors import EngineError
 from engine.interface import EmbedRequest, EmbedResult, Tower
+from processes.errors import ProcessError, QueueFullError
 
 Group = tuple[str, Tower]
 # Requests of more items than this are bulk: nobody looks at a screen waiting for the ninth label.
@@ -35,7 +36,7 @@ class Ticket:
     """
 
     request: EmbedRequest
-    deliver: Callable[[EmbedResult | EngineError], None]
+    deliver: Callable[[EmbedResult | ProcessError], None]
     admitted: float
     embeddings: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
     failures: dict[int, EngineError] = field(default_factory=dict)

@@ -11,13 +11,13 @@ from pathlib import Path
 import zmq
 
 from engine import messages
-from engine.errors import EngineError, EngineStoppedError, MessageError
 from engine.interface import EmbedResult
 from engine.local import LocalEngine
 from engine.messages import EngineStatus, Frames
 from engine.queue import Ticket
 from engine.wakeup import Wakeup
 from models.errors import ModelsError
+from processes.errors import EngineStoppedError, MessageError, ProcessError
 
 log = logging.getLogger(__name__)
 # Clients greet every second; one that has been silent for this long is gone and its requests are dropped.
@@ -129,7 +129,7 @@ class EngineServer:
         key = (client, number)
         try:
             ticket = self._engine.submit(request, self._deliverer(key))
-        except (EngineError, ModelsError) as error:
+        except (ProcessError, ModelsError) as error:
             self._post(client, messages.pack_refusal(number, error))
             return
         with self._lock:
@@ -137,13 +137,13 @@ class EngineServer:
             if not ticket.over:
                 self._tickets[key] = ticket
 
-    def _deliverer(self, key: Key) -> Callable[[EmbedResult | EngineError], None]:
+    def _deliverer(self, key: Key) -> Callable[[EmbedResult | ProcessError], None]:
         client, number = key
 
-        def deliver(answer: EmbedResult | EngineError) -> None:
+        def deliver(answer: EmbedResult | ProcessError) -> None:
             with self._lock:
                 self._tickets.pop(key, None)
-            if isinstance(answer, EngineError):
+            if isinstance(answer, ProcessError):
                 self._outbox.append((client, messages.pack_refusal(number, answer)))
             else:
                 self._outbox.append((client, messages.pack_result(number, answer)))

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.errors import CancelledError, DeadlineExceededError, EngineError
 from engine.interface import EmbedResult
+from processes.errors import CancelledError, DeadlineExceededError, ProcessError
 
-Deliver = Callable[[EmbedResult | EngineError], None]
+Deliver = Callable[[EmbedResult | ProcessError], None]
 # How often a waiting call asks whether its client is still there, in seconds.
 _GONE_S = 0.25
 
@@ -28,12 +28,12 @@ def wait_for(
         is_gone: asked now and then whether whoever wanted the answer has left.
     Raises:
         CancelledError: they have.
-        EngineError: whatever was delivered instead of an answer.
+        ProcessError: whatever was delivered instead of an answer.
     """
     answered = threading.Event()
-    answers: list[EmbedResult | EngineError] = []
+    answers: list[EmbedResult | ProcessError] = []
 
-    def deliver(answer: EmbedResult | EngineError) -> None:
+    def deliver(answer: EmbedResult | ProcessError) -> None:
         answers.append(answer)
         answered.set()
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
-from engine.errors import CancelledError, DeadlineExceededError, EngineError, EngineStoppedError
+from processes.errors import CancelledError, DeadlineExceededError, ProcessError, VideoStoppedError
 from video import messages
 from video.interface import EstimateRequest, Event, Finished
 
@@ -33,7 +33,7 @@ class ClientWork:
                 heard = self._connection.poll(_GONE_S)
                 event = messages.receive_event(self._connection) if heard else None
             except (EOFError, OSError) as error:
-                raise EngineStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
+                raise VideoStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
             if event is not None:
                 unfinished -= isinstance(event, Finished)
                 yield event
@@ -63,14 +63,14 @@ class EstimatorClient:
         try:
             connection = _connect(self.address)
         except OSError as error:
-            raise EngineStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
+            raise VideoStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
         try:
             messages.send_request(connection, request)
             messages.receive_event(connection)
         except (EOFError, OSError) as error:
             connection.close()
-            raise EngineStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
-        except EngineError:
+            raise VideoStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
+        except ProcessError:
             connection.close()
             raise
         return ClientWork(connection, request)

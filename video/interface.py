@@ -54,7 +54,7 @@ class Work(Protocol):
         Raises:
             CancelledError: they have.
             DeadlineExceededError: the deadline passed first.
-            EngineStoppedError: the estimators are gone.
+            VideoStoppedError: the estimators are gone.
         """
         ...
 
@@ -71,7 +71,7 @@ class Estimators(Protocol):
 
         Raises:
             QueueFullError: there is no place for all videos of the request.
-            EngineStoppedError: the estimators are draining or gone.
+            VideoStoppedError: the estimators are draining or gone.
         """
         ...
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from processes.errors import CancelledError, DeadlineExceededError, QueueFullError, VideoStoppedError
 from video.errors import EstimatorError, EstimatorLostError, VideoError
 from video.estimates import Estimate
 from video.interface import (
@@ -135,7 +135,7 @@ class LocalEstimators:
         work = LocalWork(request, self._forget)
         with self._condition:
             if self._closing:
-                raise EngineStoppedError("the estimators are shutting down")
+                raise VideoStoppedError("the estimators are shutting down")
             self._check_place(work)
             self._works.append(work)
             self._condition.notify_all()

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from engine.errors import DeadlineExceededError, EngineError, EngineStoppedError, MessageError, QueueFullError
+from processes.errors import DeadlineExceededError, MessageError, ProcessError, QueueFullError, VideoStoppedError
 from video.errors import (
     EstimationStoppedError,
     EstimatorError,
@@ -27,8 +27,8 @@ from video.interface import (
     Progress,
 )
 
-_REFUSALS: dict[str, type[EngineError]] = {
-    cls.__name__: cls for cls in (QueueFullError, DeadlineExceededError, EngineStoppedError)
+_REFUSALS: dict[str, type[ProcessError]] = {
+    cls.__name__: cls for cls in (QueueFullError, DeadlineExceededError, VideoStoppedError)
 }
 _FAILURES: dict[str, type[EstimatorError]] = {cls.__name__: cls for cls in (EstimatorLostError, EstimationStoppedError)}
 
@@ -81,7 +81,7 @@ def send_admitted(connection: Connection) -> None:
     connection.send_bytes(b'{"kind": "admitted"}')
 
 
-def send_refusal(connection: Connection, error: EngineError) -> None:
+def send_refusal(connection: Connection, error: ProcessError) -> None:
     connection.send_bytes(orjson.dumps({"kind": "refused", **_pack(error)}))
 
 
@@ -101,7 +101,7 @@ def receive_event(connection: Connection) -> Event | None:
     """Read what the estimators say next; None: the request is admitted.
 
     Raises:
-        EngineError: the request is refused or given up.
+        ProcessError: the request is refused or given up.
         EOFError, OSError: the estimators have gone.
         MessageError: the bytes are no message.
     """
@@ -144,8 +144,8 @@ def _unpack_failure(packed: dict[str, Any]) -> VideoError | EstimatorError:
     return failure(packed["message"]) if failure else video_error(packed["class"], packed["message"])
 
 
-def _unpack_refusal(packed: dict[str, Any]) -> EngineError:
-    error = _REFUSALS.get(packed["class"], EngineError)(packed["message"])
+def _unpack_refusal(packed: dict[str, Any]) -> ProcessError:
+    error = _REFUSALS.get(packed["class"], ProcessError)(packed["message"])
     if packed["retry_after_s"] is not None:
         vars(error)["retry_after_s"] = packed["retry_after_s"]
     return error

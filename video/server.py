@@ -8,7 +8,7 @@ from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from engine.errors import EngineError, MessageError
+from processes.errors import MessageError, ProcessError
 from video import messages
 from video.interface import EstimateRequest
 from video.local import LocalEstimators
@@ -84,5 +84,5 @@ class EstimatorServer:
                 # A client says nothing after its request: what can be read is its end.
                 for event in work.events(connection.poll):
                     messages.send_event(connection, event)
-        except EngineError as error:
+        except ProcessError as error:
             messages.send_refusal(connection, error)

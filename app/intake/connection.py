@@ -14,7 +14,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from app.errors import BodyError, ClientGoneError
 from app.telemetry import record
-from engine.errors import DeadlineExceededError
+from processes.errors import DeadlineExceededError
 
 # Gunicorn's threads wait for a body without end: clients that vanish in the middle of one would fill every place.
 LONGEST_PAUSE_S = 30.0

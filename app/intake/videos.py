@@ -103,7 +103,7 @@ class Estimation:
         model: whose limit of frames applies, unless rules truncate; None: the service's limits alone.
         deadline: in seconds of time.monotonic().
     Raises:
-        EngineError: the estimators are full or gone.
+        ProcessError: the estimators are full or gone.
 
     Attributes:
         outcomes: by index, once `events` has come to its end.
@@ -125,7 +125,7 @@ class Estimation:
         """Wait until every video is finished, and tell of each frame.
 
         Raises:
-            EngineError: the estimators gave up, or the deadline passed.
+            ProcessError: the estimators gave up, or the deadline passed.
             ItemError: a video is refused, and rules do not skip it.
             EstimatorError: an estimation was lost, and rules do not skip it.
         """

@@ -28,8 +28,8 @@ from app.intake.videos import (
 from app.reference.operations import Operation, operation
 from app.services import services
 from app.telemetry import record
-from engine.errors import EngineError
 from poses.errors import PoseError
+from processes.errors import ProcessError
 from video.errors import EstimatorError, VideoError
 from video.estimates import Estimate
 from video.interface import Progress
@@ -178,5 +178,5 @@ def _lines(estimation: Estimation, answer: Callable[[], dict[str, Any]]) -> Iter
         # Recordings of browsers do not say how long they are, and others err: nobody knew which frame was the last.
         yield from map(_line, untold.values())
         yield orjson.dumps(answer(), option=orjson.OPT_APPEND_NEWLINE)
-    except (RequestError, EngineError, PoseError, VideoError, EstimatorError) as error:
+    except (RequestError, ProcessError, PoseError, VideoError, EstimatorError) as error:
         yield problems.problem_response(error).get_data() + b"\n"

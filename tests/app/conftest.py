@@ -17,9 +17,10 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.settings import Settings
-from engine.errors import CancelledError, DeadlineExceededError, EngineError
+from engine.errors import EngineError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from models.catalog import load_catalog
+from processes.errors import CancelledError, DeadlineExceededError
 
 POSES = Path(__file__).parents[1] / "golden" / "poses"
 DIGEST = "0123456789abcdef" * 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.errors import ANSWERS, answer_to
-from engine.errors import QueueFullError
+from processes.errors import QueueFullError
 
 
 def test_every_error_of_the_rooms_below_has_a_line_in_the_table():
@@ -11,11 +11,13 @@ def test_every_error_of_the_rooms_below_has_a_line_in_the_table():
     import engine.errors
     import models.errors
     import poses.errors
+    import processes.errors
 
     unforeseen = {
-        "CatalogError", "DownloadError", "EngineError", "MessageError", "ModelsError", "ShapeError",
+        "CatalogError", "DownloadError", "EngineError", "MessageError", "ModelsError", "ProcessError", "ShapeError",
+        "StoppedError",
     }  # fmt: skip
-    for module in (engine.errors, models.errors, poses.errors):
+    for module in (engine.errors, models.errors, poses.errors, processes.errors):
         for name in dir(module):
             kind = getattr(module, name)
             if isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__ == module.__name__:

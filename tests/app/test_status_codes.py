@@ -11,15 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import zstandard
 
-from engine.errors import (
-    CancelledError,
-    DeadlineExceededError,
-    EngineStoppedError,
-    ItemFailedError,
-    ModelFailedError,
-    QueueFullError,
-)
+from engine.errors import ItemFailedError, ModelFailedError
 from engine.interface import Readiness
+from processes.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
 
 JSON = {"Content-Type": "application/json"}
 RAW = {"Content-Type": "application/octet-stream"}

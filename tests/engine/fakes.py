@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.batcher import Batcher
-from engine.errors import EngineError, EngineStoppedError, ModelFailedError
+from engine.errors import ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, Tower
+from processes.errors import EngineStoppedError, ProcessError
 
 PATIENCE_S = 20.0
 DIM = 6
@@ -121,10 +122,10 @@ class Receiver:
 
     def __init__(self, request: EmbedRequest | None = None) -> None:
         self.request = request
-        self.answers: list[EmbedResult | EngineError] = []
+        self.answers: list[EmbedResult | ProcessError] = []
         self._came = threading.Event()
 
-    def __call__(self, answer: EmbedResult | EngineError) -> None:
+    def __call__(self, answer: EmbedResult | ProcessError) -> None:
         self.answers.append(answer)
         self._came.set()
 
@@ -132,7 +133,7 @@ class Receiver:
     def came(self) -> bool:
         return self._came.is_set()
 
-    def wait(self) -> EmbedResult | EngineError:
+    def wait(self) -> EmbedResult | ProcessError:
         assert self._came.wait(PATIENCE_S), "nothing was delivered"
         assert len(self.answers) == 1
         return self.answers[0]
@@ -142,9 +143,9 @@ class Receiver:
         assert isinstance(answer, EmbedResult), answer
         return answer
 
-    def error(self) -> EngineError:
+    def error(self) -> ProcessError:
         answer = self.wait()
-        assert isinstance(answer, EngineError), answer
+        assert isinstance(answer, ProcessError), answer
         return answer
 
 

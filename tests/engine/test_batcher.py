@@ -8,9 +8,10 @@ import pytest
 
 from engine.batcher import Batcher
 from engine.budget import BatchBudget
-from engine.errors import EngineError, EngineStoppedError, ItemFailedError, QueueFullError
+from engine.errors import EngineError, ItemFailedError
 from engine.interface import EmbedRequest, EmbedResult, Tower
 from engine.waiting import wait_for
+from processes.errors import EngineStoppedError, ProcessError, QueueFullError
 from tests.engine.fakes import (
     NAN,
     POISON,
@@ -228,7 +229,7 @@ class TestStop:
     def test_twice_and_from_a_receiver(self, batcher: Batcher):
         stopped = Receiver(EmbedRequest("m", "text", texts(1)))
 
-        def stop_and_receive(answer: EmbedResult | EngineError) -> None:
+        def stop_and_receive(answer: EmbedResult | ProcessError) -> None:
             batcher.stop()
             stopped(answer)
 

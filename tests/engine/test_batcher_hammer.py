@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from engine.batcher import Batcher
-from engine.errors import DeadlineExceededError, ItemFailedError, ModelFailedError, QueueFullError
+from engine.errors import ItemFailedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult
+from processes.errors import DeadlineExceededError, QueueFullError
 from tests.engine.fakes import NAN, PATIENCE_S, POISON, Array, FakeModel, FakeModels, Receiver, text, vector_of
 
 CLIENTS, REQUESTS = 6, 120

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from engine.batcher import Batcher
-from engine.errors import DeadlineExceededError, EngineStoppedError, ModelFailedError
+from engine.errors import ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, Tower
 from engine.queue import Ticket
 from engine.waiting import wait_for
+from processes.errors import DeadlineExceededError, EngineStoppedError
 from tests.engine.fakes import (
     POISON,
     Array,

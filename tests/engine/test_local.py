@@ -13,7 +13,6 @@ from safetensors.numpy import load_file, save_file
 
 from engine import local
 from engine.budget import SMALLEST_TOKENS
-from engine.errors import EngineStoppedError
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
 from engine.queue import INTERACTIVE_ITEMS
@@ -21,6 +20,7 @@ from models.backends import Backend
 from models.catalog import ModelConfig
 from models.embedding import EmbeddingModel
 from models.errors import WeightsMissingError
+from processes.errors import EngineStoppedError
 from tests.engine.engines import RECORD, WORD, clip, hold_forwards, started
 from tests.engine.fakes import PATIENCE_S, Receiver, in_thread
 

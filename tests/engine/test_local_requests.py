@@ -12,12 +12,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import ItemFailedError, ModelFailedError, QueueFullError
+from engine.errors import ItemFailedError, ModelFailedError
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
 from engine.settings import EngineSettings
 from models.embedding import EmbeddingModel
 from models.errors import UnknownModelError, WeightsMissingError
+from processes.errors import QueueFullError
 from tests.engine.engines import WORD, clip, hold_forwards, started
 from tests.engine.fakes import PATIENCE_S, Receiver, text
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import messages
-from engine.errors import EngineError, ItemFailedError, MessageError, QueueFullError
+from engine.errors import EngineError, ItemFailedError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
 from models.errors import UnknownModelError, WeightsMissingError
+from processes.errors import MessageError, QueueFullError
 
 UNPACKERS = (
     messages.unpack_embed,

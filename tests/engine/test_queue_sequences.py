@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from engine import queue as engine_queue
-from engine.errors import QueueFullError
 from engine.interface import EmbedRequest
 from engine.queue import (
     BULK_PATIENCE_S,
@@ -17,6 +16,7 @@ from engine.queue import (
     Ticket,
     WaitingItems,
 )
+from processes.errors import QueueFullError
 from tests.engine.fakes import Clock
 
 MAX_ITEMS, MAX_TOKENS = 30, 200

@@ -16,11 +16,11 @@ import torch
 
 from engine.__main__ import parse
 from engine.client import EngineClient
-from engine.errors import DeadlineExceededError, EngineStoppedError
 from engine.interface import EmbedRequest
 from engine.settings import EngineSettings
 from engine.supervisor import EngineSupervisor, command_line
 from models.embedding import EmbeddingModel
+from processes.errors import DeadlineExceededError, EngineStoppedError
 from tests.engine.fakes import in_thread, until
 
 PATIENCE_S = 60.0

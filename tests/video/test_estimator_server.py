@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from processes.errors import CancelledError, DeadlineExceededError, QueueFullError, VideoStoppedError
 from tests.video.fake_process import FACTS, PATIENCE_S, FakeProcess
 from tests.video.make_videos import clip
 from video import client as client_module
@@ -141,7 +141,7 @@ def test_counters_cross_the_socket(client: EstimatorClient) -> None:
 
 
 def test_without_a_server_everything_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(EngineStoppedError) as refused:
+    with pytest.raises(VideoStoppedError) as refused:
         EstimatorClient(str(tmp_path / "none.sock")).begin(request(b"a"))
     assert refused.value.retry_after_s > 0
     assert EstimatorClient(str(tmp_path / "none.sock")).metrics() == ""
@@ -165,7 +165,7 @@ def test_a_killed_server_fails_at_once_comes_back_and_leaves_no_process() -> Non
         events = work.events()
         next(events)
         os.kill(first, signal.SIGKILL)
-        with pytest.raises(EngineStoppedError):
+        with pytest.raises(VideoStoppedError):
             list(events)
         # What it had started notices at its next frame.
         psutil.wait_procs(workers, timeout=PATIENCE_S)
@@ -183,7 +183,7 @@ def _pose(client: EstimatorClient, video: bytes) -> bytes:
     def answers() -> bool:
         try:
             events = list(client.begin(EstimateRequest([video])).events())
-        except EngineStoppedError:
+        except VideoStoppedError:
             return False
         last = events[-1]
         assert isinstance(last, Finished)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from processes.errors import CancelledError, DeadlineExceededError, QueueFullError, VideoStoppedError
 from tests.video.fake_process import PATIENCE_S, FakeProcess
 from video import local
 from video.errors import EstimatorLostError, VideoUnreadableError
@@ -203,7 +203,7 @@ def test_closing_answers_what_was_admitted_and_refuses_the_rest(make_estimators:
     def is_refused() -> bool:
         try:
             estimators.begin(videos("c")).close()
-        except EngineStoppedError:
+        except VideoStoppedError:
             return True
         return False
 

@@ -17,7 +17,8 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.settings import Settings
-from engine.errors import DeadlineExceededError, EngineStoppedError, QueueFullError
+from processes.errors import DeadlineExceededError, QueueFullError, VideoStoppedError
+from video.client import EstimatorClient
 from video.errors import (
     EstimatorLostError,
     TooManyFramesError,
@@ -228,10 +229,20 @@ def test_long_videos_are_cut_when_asked_for(client, estimators):
     assert [request.limits.max_frames for request in estimators.requests] == [7200, 64]
 
 
+def test_estimators_that_are_away_are_not_taken_for_the_engine(app_settings, engine, tmp_path):
+    away = EstimatorClient(str(tmp_path / "nobody-listens.sock"))
+    client = create_app(app_settings, engine, away).test_client()
+    for path in ("/api/embed/video", "/api/pose"):
+        answer = client.post(path, data=b"ase_A", content_type="video/mp4")
+        assert (answer.status_code, answer.json["code"]) == (503, "video_stopped")
+        assert answer.json["title"] == "The estimation of videos is not running"
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
 def test_estimators_refusals_have_their_status(client, estimators):
     for error, status in (
         (QueueFullError("9 videos would wait"), 429),
-        (EngineStoppedError("restarting", retry_after_s=2), 503),
+        (VideoStoppedError("restarting", retry_after_s=2), 503),
         (DeadlineExceededError("too late"), 504),
     ):
         for path in ("/api/embed/video", "/api/pose"):

@@ -33,6 +33,8 @@ lint: install-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m checks.house --advise
+	$(BIN)/python -m checks.picture --check
 
 check: lint test
 

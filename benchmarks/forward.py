@@ -20,6 +20,7 @@ from benchmarks import products
 from benchmarks.inputs import full_size_weights
 from benchmarks.measuring import machine_facts, take_turns, write_results
 from models.backends.choice import choose_device, make_backend
+from models.batching import pad
 from models.catalog import ModelConfig, TowerConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder, recorded_digest
 from models.embedding import EmbeddingModel, Tower, Vectors, unit_length
@@ -76,12 +77,8 @@ def load(config: ModelConfig, weights: WeightsFolder, *, backend: str, device: s
 def original_way(model: EmbeddingModel) -> Callable[[], object]:
     """One request of the original service, whether it holds a text or a clip."""
     config = model.config
-    input_ids = np.zeros((1, config.max_tokens - 1), dtype=np.int64)
-    input_ids[0, :TEXT_TOKENS] = items_for(config, "text", 1)[0]
-    attention_mask = np.arange(input_ids.shape[1])[None] < TEXT_TOKENS
-    pose_features = np.zeros((1, config.max_frames, config.feature_dim), dtype=np.float32)
-    pose_features[0, :CLIP_FRAMES] = items_for(config, "pose", 1)[0]
-    frame_mask = np.arange(config.max_frames)[None] < CLIP_FRAMES
+    input_ids, attention_mask = pad(items_for(config, "text", 1), dtype=np.int64, longest=config.max_tokens - 1)
+    pose_features, frame_mask = pad(items_for(config, "pose", 1), dtype=np.float32, longest=config.max_frames)
 
     def run() -> object:
         text = model.backend.encode_text(input_ids, attention_mask)

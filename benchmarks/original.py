@@ -13,6 +13,7 @@ import torch
 from flask import Flask, Response, request
 
 from models.architecture import SignClip
+from models.batching import pad
 from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.checkpoints.loading import load_model
@@ -38,16 +39,14 @@ def both_towers(features: np.ndarray | None, text: str) -> tuple[torch.Tensor, t
     """Run both towers on padded inputs, whichever was asked for; the other one gets a stand-in."""
     tokenizer = load_tokenizer(WEIGHTS.tokenizer(CONFIG))
     ids = tokenizer.input_ids(tokenizer.pieces([text])[0], max_pieces=CONFIG.max_pieces)
-    input_ids = torch.zeros(1, CONFIG.max_tokens - 1, dtype=torch.long)
-    input_ids[0, : len(ids)] = torch.from_numpy(ids)
-    attention_mask = torch.arange(input_ids.shape[1])[None] < len(ids)
-    frames = 1 if features is None else len(features)
-    pose_features = torch.zeros(1, CONFIG.max_frames, CONFIG.feature_dim)
-    if features is not None:
-        pose_features[0, :frames] = torch.from_numpy(features)
-    frame_mask = torch.arange(CONFIG.max_frames)[None] < frames
+    clip = np.zeros((1, CONFIG.feature_dim)) if features is None else features
+    input_ids, attention_mask = pad([ids], dtype=np.int64, longest=CONFIG.max_tokens - 1)
+    pose_features, frame_mask = pad([clip], dtype=np.float32, longest=CONFIG.max_frames)
     with torch.inference_mode():
-        return model().encode_text(input_ids, attention_mask), model().encode_pose(pose_features, frame_mask)
+        return (
+            model().encode_text(torch.from_numpy(input_ids), torch.from_numpy(attention_mask)),
+            model().encode_pose(torch.from_numpy(pose_features), torch.from_numpy(frame_mask)),
+        )
 
 
 @app.post("/api/embed/text")

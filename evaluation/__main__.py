@@ -17,7 +17,7 @@ from corpora.cache import FeatureCache
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS
 from corpora.registry import CORPORA, DATA, read_corpus
-from evaluation.clips import Reading
+from evaluation.clips import Floats, Reading
 from evaluation.command_line import positive
 from evaluation.evaluation import (
     ProbeSettings,
@@ -29,7 +29,6 @@ from evaluation.evaluation import (
 from evaluation.probing import PROBES, SHOTS, Shots
 from evaluation.results import Score, write_run
 from evaluation.tables import compare, probe_rows, probes_markdown, read_published, results_markdown
-from evaluation.vectors import Floats
 from evaluation.vocabulary import (
     RARE_COUNT,
     TASKS,

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from corpora.examples import Corpus
-from evaluation.clips import ClipReader, Reading
+from evaluation.clips import ClipReader, Floats, Reading
 from evaluation.probing import SHOTS, Labelled, Shots, probe
 from evaluation.results import Score, Searched, search
 from evaluation.retrieval import number_labels
-from evaluation.vectors import Floats, Vectors, embed_clips, embed_prompts
+from evaluation.vectors import EmbeddedCorpus
 from evaluation.vocabulary import Task, within_vocabulary, write_prompts
-from models.embedding import EmbeddingModel
+from models.embedding import EmbeddingModel, embed_clips, embed_prompts
 from poses import FeatureOptions
 
 Watch = Callable[[Iterable[Floats]], Iterable[Floats]]
@@ -82,7 +82,7 @@ def embed_corpus(
     vocabulary: frozenset[str] | None = None,
     reading: Reading | None = None,
     watch: Watch = lambda clips: clips,
-) -> tuple[Vectors, dict[str, str]]:
+) -> tuple[EmbeddedCorpus, dict[str, str]]:
     """Embed a data set's clips, and each of its different prompts once.
 
     Args:
@@ -104,7 +104,7 @@ def embed_corpus(
     prompts = write_prompts(model.config, kept, task=settings.task, tagged=settings.tagged)
     prompt_of, firsts = number_labels(prompts)
     different = [prompts[first] for first in firsts]
-    vectors = Vectors(
+    vectors = EmbeddedCorpus(
         ids=np.array([example.id for example in kept]),
         texts=np.array([example.text for example in kept]),
         sign_languages=np.array([example.sign_language or "" for example in kept]),
@@ -124,7 +124,7 @@ def evaluate(
     vocabulary: frozenset[str] | None = None,
     reading: Reading | None = None,
     watch: Watch = lambda clips: clips,
-) -> tuple[dict[str, Any], Vectors, Searched]:
+) -> tuple[dict[str, Any], EmbeddedCorpus, Searched]:
     """Score a model on a data set.
 
     Returns:
@@ -154,7 +154,7 @@ def evaluate(
     return metrics, vectors, searched
 
 
-def run_probes(asked: Vectors, known: Vectors | None, settings: ProbeSettings) -> list[dict[str, Any]]:
+def run_probes(asked: EmbeddedCorpus, known: EmbeddedCorpus | None, settings: ProbeSettings) -> list[dict[str, Any]]:
     """Run few-shot and supervised probes; a class is what has one prompt.
 
     Args:
@@ -165,7 +165,7 @@ def run_probes(asked: Vectors, known: Vectors | None, settings: ProbeSettings) -
     """
     classes = {str(prompt): number for number, prompt in enumerate(asked.prompts)}
 
-    def label(vectors: Vectors) -> Labelled:
+    def label(vectors: EmbeddedCorpus) -> Labelled:
         # Prompts that `asked` lacks get numbers of their own: their clips may mislead, as they may the authors'.
         numbers = np.array([classes.setdefault(str(prompt), len(classes)) for prompt in vectors.prompts])
         return Labelled(vectors.pose, numbers[vectors.prompt_of])
@@ -183,7 +183,7 @@ def run_probes(asked: Vectors, known: Vectors | None, settings: ProbeSettings) -
     return [row for row in rows if row is not None]
 
 
-def _by_language(vectors: Vectors, searched: Searched) -> dict[str, dict[str, float]]:
+def _by_language(vectors: EmbeddedCorpus, searched: Searched) -> dict[str, dict[str, float]]:
     hits = searched.pose_to_text.ranks == 1
     return {
         str(tag): {

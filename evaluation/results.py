@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from evaluation.retrieval import summarize_clips, summarize_texts
-from evaluation.vectors import Vectors
+from evaluation.vectors import EmbeddedCorpus
 from models.embedding import unit_length
 from search.ranking import Ranking, rank
 from search.scoring import DotProducts, Ints
@@ -41,7 +41,7 @@ class Run:
 
     folder: Path
     metrics: dict[str, Any]
-    vectors: Vectors
+    vectors: EmbeddedCorpus
     clip_ranks: Ints
     named: Ints
     text_ranks: Ints
@@ -54,7 +54,7 @@ class Run:
         return f"{about['experiment'] or about['model']} on {about['dataset']}{part}, {about['task']}"
 
 
-def search(vectors: Vectors, *, score: Score = "dot") -> Searched:
+def search(vectors: EmbeddedCorpus, *, score: Score = "dot") -> Searched:
     """Search a data set in both directions.
 
     Args:
@@ -76,7 +76,7 @@ def flat_row(metrics: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def write_run(folder: Path, metrics: dict[str, Any], vectors: Vectors, searched: Searched) -> None:
+def write_run(folder: Path, metrics: dict[str, Any], vectors: EmbeddedCorpus, searched: Searched) -> None:
     """Write an evaluation.
 
     metrics.json holds its figures and settings, row.csv the same figures as a row of a table, errors.csv every clip
@@ -99,7 +99,7 @@ def write_run(folder: Path, metrics: dict[str, Any], vectors: Vectors, searched:
     )
 
 
-def _write_errors(path: Path, vectors: Vectors, ranking: Ranking) -> None:
+def _write_errors(path: Path, vectors: EmbeddedCorpus, ranking: Ranking) -> None:
     worst_first = np.argsort(-ranking.ranks, kind="stable")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -127,4 +127,4 @@ def read_run(folder: Path) -> Run:
     if missing:
         raise ValueError(f"{folder / METRICS} lacks {', '.join(missing)}")
     with np.load(folder / RANKINGS, allow_pickle=False) as ranks:
-        return Run(folder, metrics, Vectors.load(folder / EMBEDDINGS), **{name: ranks[name] for name in ranks})
+        return Run(folder, metrics, EmbeddedCorpus.load(folder / EMBEDDINGS), **{name: ranks[name] for name in ranks})

@@ -1,19 +1,26 @@
 """A loaded model as users hold it: texts or pose features in, float32 vectors out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from models.backends import Backend
+from models.batching import pad, split_by_length
 from models.catalog import ModelConfig
 from models.errors import ShapeError
 from models.tokenization import Tokenizer
 
 Tower = Literal["text", "pose"]
 Vectors = npt.NDArray[np.float32]
+# Padded frames of a batch: enough to keep one CPU core or a small GPU busy, 20 MB of features.
+FRAMES_AT_ONCE = 8192
+# Clips held to find some of like lengths: 600 MB if all have 256 frames.
+CLIPS_READ_AHEAD = 1024
+TEXTS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -50,19 +57,14 @@ class EmbeddingModel:
             raise ShapeError(
                 f"{tower} items of {lengths.min()} to {lengths.max()}; model {self.config.name!r} takes 1 to {longest}"
             )
-        mask = np.arange(lengths.max())[None, :] < lengths[:, None]  # (items, longest)
         if tower == "text":
-            input_ids = np.zeros(mask.shape, dtype=np.int64)
-            input_ids[mask] = np.concatenate(items)
-            return self.backend.encode_text(input_ids, mask)
+            return self.backend.encode_text(*pad(items, dtype=np.int64))
         widths = {item.shape[1] for item in items}
         if widths != {self.config.feature_dim}:
             raise ShapeError(
                 f"poses of {sorted(widths)} features; model {self.config.name!r} takes {self.config.feature_dim}"
             )
-        pose_features = np.zeros((*mask.shape, self.config.feature_dim), dtype=np.float32)
-        pose_features[mask] = np.concatenate(items)
-        return self.backend.encode_pose(pose_features, mask)
+        return self.backend.encode_pose(*pad(items, dtype=np.float32))
 
     def embed_text(self, texts: Sequence[str], *, normalize: bool = True) -> Vectors:
         """Embed texts as they are (prompts come from models.languages): float32 (texts, embed_dim).
@@ -92,3 +94,37 @@ def unit_length(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
     scaled: Vectors = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
     return scaled
+
+
+def embed_clips(
+    model: EmbeddingModel, clips: Iterable[npt.NDArray[np.float32]], *, frames_at_once: int = FRAMES_AT_ONCE
+) -> Vectors:
+    """Embed any number of clips, in batches of like lengths, reading them as they are needed.
+
+    Args:
+        clips: float32 (frames, features) each; frames past the model's max_frames are cut.
+        frames_at_once: padded frames of a batch.
+    Returns:
+        float32 (clips, embed_dim), raw, in the order of clips.
+    Raises:
+        ShapeError: a clip is empty, or of another number of features.
+    """
+    source = iter(clips)
+    parts = [np.zeros((0, model.config.embed_dim), dtype=np.float32)]
+    while ahead := list(islice(source, CLIPS_READ_AHEAD)):
+        lengths = np.array([min(len(clip), model.config.max_frames) for clip in ahead])
+        vectors = np.empty((len(ahead), model.config.embed_dim), dtype=np.float32)
+        for rows in split_by_length(lengths, positions_at_once=frames_at_once):
+            vectors[rows] = model.embed_pose([ahead[row] for row in rows], normalize=False)
+        parts.append(vectors)
+    return np.concatenate(parts)
+
+
+def embed_prompts(model: EmbeddingModel, prompts: Sequence[str]) -> Vectors:
+    """Embed any number of texts as they are: float32 (prompts, embed_dim), raw, in the order given."""
+    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+    vectors = np.zeros((len(prompts), model.config.embed_dim), dtype=np.float32)
+    for start in range(0, len(order), TEXTS_AT_ONCE):
+        rows = order[start : start + TEXTS_AT_ONCE]
+        vectors[rows] = model.embed_text([prompts[row] for row in rows], normalize=False)
+    return vectors

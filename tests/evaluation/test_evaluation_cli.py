@@ -16,7 +16,7 @@ from evaluation import report
 from evaluation.clips import Reading
 from evaluation.evaluation import Settings, embed_corpus
 from evaluation.results import read_run
-from evaluation.vectors import Vectors, embed_clips, embed_prompts
+from evaluation.vectors import EmbeddedCorpus
 
 POSES = Path(__file__).parents[1] / "golden" / "poses"
 ROWS = (
@@ -173,29 +173,13 @@ def test_nothing_to_embed(tiny_model, tmp_path):
         embed_corpus(tiny_model, corpus, Settings())
 
 
-@pytest.mark.parametrize("frames_at_once", [1, 50, 10_000])
-def test_batches_do_not_change_vectors(tiny_model, frames_at_once, monkeypatch):
-    monkeypatch.setattr("evaluation.vectors.CLIPS_READ_AHEAD", 4)
-    chance = np.random.default_rng(0)
-    clips = [chance.normal(size=(frames, 609)).astype(np.float32) for frames in (9, 70, 3, 9, 20, 1, 64)]
-    single = np.concatenate([tiny_model.embed_pose([clip], normalize=False) for clip in clips])
-    batched = embed_clips(tiny_model, iter(clips), frames_at_once=frames_at_once)
-    np.testing.assert_allclose(batched, single, atol=1e-4 * np.abs(single).max())
-
-
-def test_prompts_keep_their_order(tiny_model):
-    prompts = ["how are you", "", "sun", "house"]
-    single = np.concatenate([tiny_model.embed_text([prompt], normalize=False) for prompt in prompts])
-    np.testing.assert_allclose(embed_prompts(tiny_model, prompts), single, atol=1e-4 * np.abs(single).max())
-
-
 def test_vectors_survive_a_file(tmp_path):
-    vectors = Vectors(
+    vectors = EmbeddedCorpus(
         *(np.array(["ä", "b"]), np.array(["x", "y"]), np.array(["ase", ""]), np.eye(2, dtype=np.float32)),
         *(np.array([0, 1]), np.array(["x", "y"]), np.eye(2, dtype=np.float32)),
     )
     vectors.save(tmp_path / "vectors.npz")
-    loaded = Vectors.load(tmp_path / "vectors.npz")
+    loaded = EmbeddedCorpus.load(tmp_path / "vectors.npz")
     for name in ("ids", "texts", "sign_languages", "pose", "prompt_of", "prompts", "text"):
         assert getattr(loaded, name).tolist() == getattr(vectors, name).tolist()
 

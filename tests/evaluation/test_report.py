@@ -10,7 +10,7 @@ from evaluation import report
 from evaluation.plots import project
 from evaluation.results import read_run, search, write_run
 from evaluation.tables import compare, published_figures, read_published, results_markdown
-from evaluation.vectors import Vectors
+from evaluation.vectors import EmbeddedCorpus
 
 EXPERIMENT = "signclip_v1_1/baseline_temporal"
 
@@ -20,7 +20,7 @@ def _write(folder, *, noise, experiment=None, concepts=("house", "sun", "5 $ or 
     pairs = [(text, tag) for text in concepts for tag in tags]
     text = chance.normal(size=(len(pairs), 8)).astype(np.float32)
     prompt_of = np.repeat(np.arange(len(pairs)), 3)
-    vectors = Vectors(
+    vectors = EmbeddedCorpus(
         ids=np.array([f"clip{row}" for row in range(len(prompt_of))]),
         texts=np.array([pairs[row][0] for row in prompt_of]),
         sign_languages=np.array([pairs[row][1] for row in prompt_of]),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.embedding import EmbeddingModel, unit_length
+from models.embedding import EmbeddingModel, embed_clips, embed_prompts, unit_length
 from models.errors import ShapeError
 
 
@@ -54,3 +54,26 @@ def test_clips_of_another_kind_of_features_are_refused(tiny_model: EmbeddingMode
 
 def test_a_vector_of_zeros_stays_one() -> None:
     np.testing.assert_array_equal(unit_length(np.zeros((1, 3), np.float32)), np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize("frames_at_once", [1, 50, 10_000])
+def test_batches_do_not_change_vectors(
+    tiny_model: EmbeddingModel, frames_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.embedding.CLIPS_READ_AHEAD", 4)
+    clips = [clip(frames, seed) for seed, frames in enumerate((9, 70, 3, 9, 20, 1, 64))]
+    single = np.concatenate([tiny_model.embed_pose([one], normalize=False) for one in clips])
+    batched = embed_clips(tiny_model, iter(clips), frames_at_once=frames_at_once)
+    np.testing.assert_allclose(batched, single, atol=1e-4 * np.abs(single).max())
+
+
+def test_prompts_keep_their_order(tiny_model: EmbeddingModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.embedding.TEXTS_AT_ONCE", 3)
+    prompts = ["how are you", "", "sun", "house"]
+    single = np.concatenate([tiny_model.embed_text([prompt], normalize=False) for prompt in prompts])
+    np.testing.assert_allclose(embed_prompts(tiny_model, prompts), single, atol=1e-4 * np.abs(single).max())
+
+
+def test_of_no_clips_and_no_prompts_there_are_no_vectors(tiny_model: EmbeddingModel) -> None:
+    assert embed_clips(tiny_model, iter([])).shape == (0, 32)
+    assert embed_prompts(tiny_model, []).shape == (0, 32)

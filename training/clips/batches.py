@@ -18,6 +18,7 @@ from corpora.errors import CorpusError
 from corpora.loading import advance
 from corpora.registry import DATA
 from evaluation.vocabulary import write_prompts
+from models.batching import pad
 from models.catalog import ModelConfig
 from models.tokenization import Tokenizer
 from poses import FeatureOptions
@@ -153,18 +154,14 @@ class ClipBatches:
         first = self._process_index * share
         rows = joint[first : first + share]
         clips = [self._features(int(row), (self._seed, step, first + place)) for place, row in enumerate(rows)]
-        features = np.zeros((len(clips), max(map(len, clips)), clips[0].shape[1]), dtype=np.float32)
-        frame_mask = np.zeros(features.shape[:2], dtype=np.bool_)
-        for place, clip in enumerate(clips):
-            features[place, : len(clip)] = clip
-            frame_mask[place, : len(clip)] = True
+        features, frame_mask = pad(clips, dtype=np.float32)
         texts = self._texts[rows]
-        input_ids, attention_mask = _pad([self._pieces[text] for text in texts])
+        input_ids, attention_mask = pad([self._pieces[text] for text in texts], dtype=np.int64)
         return Batch(
             torch.from_numpy(features),
             torch.from_numpy(frame_mask),
-            input_ids,
-            attention_mask,
+            torch.from_numpy(input_ids),
+            torch.from_numpy(attention_mask),
             torch.from_numpy(texts[:, None]),
         )
 
@@ -235,12 +232,3 @@ def _tokenize(
         for ids in tokenizer.pieces(different[start : start + PROMPTS_AT_ONCE])
     ]
     return texts, pieces
-
-
-def _pad(pieces: Sequence[npt.NDArray[np.int32]]) -> tuple[Tensor, Tensor]:
-    # int64 (pairs, tokens), padded with 0, and bool (pairs, tokens).
-    lengths = np.array([len(ids) for ids in pieces])
-    real = np.arange(lengths.max()) < lengths[:, None]
-    input_ids = np.zeros(real.shape, dtype=np.int64)
-    input_ids[real] = np.concatenate(pieces)
-    return torch.from_numpy(input_ids), torch.from_numpy(real)

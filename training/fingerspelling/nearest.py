@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from models.batching import pad
 from models.hand_geometry import (
     BONE_ENDS,
     BONE_STARTS,
@@ -14,7 +15,6 @@ from models.hand_geometry import (
     read_moments,
     split_hands,
 )
-from training.fingerspelling.scoring import stack
 
 STEPS = 8
 MIDDLE = (0.25, 0.75)
@@ -29,7 +29,7 @@ def bone_directions(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndar
     Returns:
         float32 (clips, 8, 2, 60), each hand of norm 1, or 0 where not seen; seen bool (clips, 8, 2).
     """
-    pose_features, frame_mask = stack(features)
+    pose_features, frame_mask = map(torch.from_numpy, pad(features, dtype=np.float32))
     points, seen = mirror_left_handed(*split_hands(pose_features), frame_mask)
     shares = torch.tensor(MIDDLE).expand(len(features), 2)
     points, seen = read_moments(points, seen, crop_moments(frame_mask.sum(dim=1), shares[:, 0], shares[:, 1], STEPS))

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 
 from models.architecture import SignClip
+from models.batching import pad
 from training.fingerspelling.lexicon import LETTERS, Clip
 
 PAD, UNKNOWN, CLS, SEP = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -70,13 +71,11 @@ def token_batch(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tensor, Tensor]
         input_ids int64 (texts, tokens), [CLS] pieces… [SEP] and padding; attention_mask bool of the same shape.
     """
     cls_id, sep_id = tokenizer.token_to_id(CLS), tokenizer.token_to_id(SEP)
-    rows = [[cls_id, *encoding.ids, sep_id] for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
-    input_ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    attention_mask = torch.zeros_like(input_ids, dtype=torch.bool)
-    for row, ids in enumerate(rows):
-        input_ids[row, : len(ids)] = torch.tensor(ids)
-        attention_mask[row, : len(ids)] = True
-    return input_ids, attention_mask
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    input_ids, attention_mask = pad(
+        [np.array([cls_id, *encoding.ids, sep_id]) for encoding in encodings], dtype=np.int64
+    )
+    return torch.from_numpy(input_ids), torch.from_numpy(attention_mask)
 
 
 def embed_texts(model: SignClip, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from evaluation.retrieval import first_ranks
 from models.architecture import SignClip
+from models.batching import pad
 from models.hand_geometry import HAND_POINTS, LEFT_HAND_START, split_hands
 
 CLIPS_AT_ONCE = 128
@@ -25,25 +25,8 @@ def embed_clips(model: SignClip, features: Sequence[np.ndarray]) -> np.ndarray:
     """
     batches = [features[start : start + CLIPS_AT_ONCE] for start in range(0, len(features), CLIPS_AT_ONCE)]
     with torch.inference_mode():
-        vectors = [model.encode_pose(*stack(batch)) for batch in batches]
+        vectors = [model.encode_pose(*map(torch.from_numpy, pad(batch, dtype=np.float32))) for batch in batches]
     return torch.cat(vectors).numpy()
-
-
-def stack(features: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Pad clips to the longest one.
-
-    Args:
-        features: float32 (frames, features) each.
-    Returns:
-        float32 (clips, frames, features), 0 past a clip's end; frame_mask bool (clips, frames).
-    """
-    longest = max(map(len, features))
-    padded = torch.zeros(len(features), longest, features[0].shape[1])
-    frame_mask = torch.zeros(len(features), longest, dtype=torch.bool)
-    for row, clip in enumerate(features):
-        padded[row, : len(clip)] = torch.from_numpy(clip)
-        frame_mask[row, : len(clip)] = True
-    return padded, frame_mask
 
 
 def letter_ranks(poses: np.ndarray, texts: np.ndarray, letters: np.ndarray) -> np.ndarray:

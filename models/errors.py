@@ -11,6 +11,7 @@ ModelsError
 ├── DigestMismatchError       a file is not the one that was recorded
 ├── TokenizerError            a folder holds no tokenizer we can read
 ├── UnknownLanguageError      no sign language of that tag, name or alias
+├── BackendError              a backend, device or number format that this machine does not have
 └── ShapeError                an array of the wrong shape reached a tower
 """
 
@@ -79,6 +80,12 @@ class TokenizerError(ModelsError):
 
 class UnknownLanguageError(ModelsError):
     code = "language_unknown"
+
+
+class BackendError(ModelsError):
+    """The wanted backend, device or number format is not available on this machine."""
+
+    code = "backend_unavailable"
 
 
 class ShapeError(ModelsError):

@@ -7,16 +7,10 @@ from pathlib import Path
 
 from models.backends import Backend
 from models.catalog import ModelConfig
-from models.errors import ModelsError
+from models.errors import BackendError
 
 BACKENDS = ("auto", "torch", "openvino")
 DTYPES = ("float32", "bfloat16", "auto")
-
-
-class BackendError(ModelsError):
-    """The wanted backend, device or number format cannot be had here."""
-
-    code = "backend_unavailable"
 
 
 def choose_device(wanted: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.backends.choice import BackendError, choose_backend, choose_device, choose_dtype, make_backend
+from models.backends.choice import choose_backend, choose_device, choose_dtype, make_backend
 from models.backends.openvino_conversion import (
     graph_folder,
     import_openvino,
@@ -28,6 +28,7 @@ from models.checkpoints.authors import convert
 from models.checkpoints.folders import WeightsFolder
 from models.checkpoints.loading import write_safetensors
 from models.embedding import EmbeddingModel
+from models.errors import BackendError
 from models.tokenization import load_tokenizer
 from tests import make_checkpoint
 

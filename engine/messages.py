@@ -12,9 +12,10 @@ from engine import errors as engine_errors
 from engine.errors import EngineError
 from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness, Tower
 from models import errors as model_errors
-from models.errors import ModelsError
 from processes import errors as process_errors
-from processes.errors import MessageError, ProcessError
+from processes.error_messages import ErrorCodec
+from processes.errors import MessageError
+from processes.json_messages import parse_object
 
 # Client to engine.
 EMBED, CANCEL, HELLO = b"E", b"C", b"H"
@@ -25,15 +26,7 @@ RESULT, REFUSAL, STATUS = b"R", b"X", b"S"
 
 Frames = list[bytes]
 _ITEM_DTYPES: Mapping[Tower, npt.DTypeLike] = {"text": np.int32, "pose": np.float32}
-
-
-def _classes(module: Any, root: type[Exception]) -> dict[str, type[Exception]]:
-    return {name: cls for name, cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, root)}
-
-
-_ERRORS = (
-    _classes(process_errors, ProcessError) | _classes(engine_errors, EngineError) | _classes(model_errors, ModelsError)
-)
+_ERRORS = ErrorCodec[Exception](process_errors, engine_errors, model_errors, fallback=EngineError)
 
 
 @dataclass(frozen=True)
@@ -91,13 +84,7 @@ def unpack_header(frames: Sequence[bytes], count: int) -> dict[str, Any]:
     """
     if len(frames) != count:
         raise MessageError(f"a message of {len(frames)} frames, {count} expected")
-    try:
-        header = orjson.loads(frames[1])
-    except orjson.JSONDecodeError as error:
-        raise MessageError(f"a message's header is no JSON: {error}") from error
-    if not isinstance(header, dict):
-        raise MessageError("a message's header is no JSON object")
-    return header
+    return parse_object(frames[1])
 
 
 def pack_cancel(number: int) -> Frames:
@@ -129,7 +116,7 @@ def pack_result(number: int, result: EmbedResult) -> Frames:
     header = {
         "number": number,
         "shape": list(result.embeddings.shape),
-        "failures": {str(index): _pack_error(error) for index, error in result.failures.items()},
+        "failures": {str(index): _ERRORS.pack(error) for index, error in result.failures.items()},
         "queue_s": result.queue_s,
         "forward_s": result.forward_s,
         "cached": result.cached,
@@ -149,7 +136,7 @@ def unpack_result(frames: Sequence[bytes]) -> tuple[int, EmbedResult]:
     try:
         # A copy: the frame's memory is read-only and shared with the socket's buffers.
         embeddings = np.frombuffer(frames[2], dtype=np.float32).reshape(header["shape"]).copy()
-        failures = {int(index): _unpack_error(packed) for index, packed in header["failures"].items()}
+        failures = {int(index): _ERRORS.unpack(packed) for index, packed in header["failures"].items()}
         timings = {key: header[key] for key in ("queue_s", "forward_s", "cached", "digest", "dtype")}
         return int(header["number"]), EmbedResult(embeddings, failures, **timings)  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -157,7 +144,7 @@ def unpack_result(frames: Sequence[bytes]) -> tuple[int, EmbedResult]:
 
 
 def pack_refusal(number: int, error: Exception) -> Frames:
-    return [REFUSAL, orjson.dumps({"number": number, "error": _pack_error(error)})]
+    return [REFUSAL, orjson.dumps({"number": number, "error": _ERRORS.pack(error)})]
 
 
 def unpack_refusal(frames: Sequence[bytes]) -> tuple[int, Exception]:
@@ -168,23 +155,9 @@ def unpack_refusal(frames: Sequence[bytes]) -> tuple[int, Exception]:
     """
     header = unpack_header(frames, 2)
     try:
-        return int(header["number"]), _unpack_error(header["error"])
+        return int(header["number"]), _ERRORS.unpack(header["error"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MessageError(f"a refusal message is malformed ({type(error).__name__}: {error})") from error
-
-
-def _pack_error(error: Exception) -> dict[str, Any]:
-    attributes = {key: value for key, value in vars(error).items() if isinstance(value, str | int | float | list)}
-    return {"class": type(error).__name__, "message": str(error), "attributes": attributes}
-
-
-def _unpack_error(packed: Mapping[str, Any]) -> Exception:
-    """Rebuild an error of our own trees without calling its constructor; any other becomes an EngineError."""
-    cls = _ERRORS.get(packed["class"], EngineError)
-    error = cls.__new__(cls, packed["message"])
-    error.args = (packed["message"],)
-    vars(error).update(packed["attributes"])
-    return error
 
 
 def pack_status(status: EngineStatus) -> Frames:

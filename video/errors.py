@@ -108,13 +108,3 @@ class EstimationStoppedError(EstimatorError):
     """Nobody wants the result any more."""
 
     code = "estimation_stopped"
-
-
-_NAMED = {
-    cls.__name__: cls for cls in list(globals().values()) if isinstance(cls, type) and issubclass(cls, VideoError)
-}
-
-
-def video_error(name: str, message: str) -> VideoError:
-    """Rebuild an error of the first tree, as it came from another process; an unknown name gives the root."""
-    return _NAMED.get(name, VideoError)(message)

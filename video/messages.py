@@ -7,18 +7,13 @@ hangs up has gone. Or one question for the counters, and the answer.
 from collections.abc import Sequence
 from dataclasses import asdict
 from multiprocessing.connection import Connection
-from typing import Any
 
-import orjson
-
-from processes.errors import DeadlineExceededError, MessageError, ProcessError, QueueFullError, VideoStoppedError
-from video.errors import (
-    EstimationStoppedError,
-    EstimatorError,
-    EstimatorLostError,
-    VideoError,
-    video_error,
-)
+from processes import errors as process_errors
+from processes.error_messages import ErrorCodec
+from processes.errors import MessageError, ProcessError
+from processes.json_messages import receive_object, send_object
+from video import errors as video_errors
+from video.errors import EstimatorError, VideoError
 from video.estimates import Estimate, VideoFacts, VideoLimits
 from video.interface import (
     EstimateRequest,
@@ -27,10 +22,8 @@ from video.interface import (
     Progress,
 )
 
-_REFUSALS: dict[str, type[ProcessError]] = {
-    cls.__name__: cls for cls in (QueueFullError, DeadlineExceededError, VideoStoppedError)
-}
-_FAILURES: dict[str, type[EstimatorError]] = {cls.__name__: cls for cls in (EstimatorLostError, EstimationStoppedError)}
+_REFUSALS = ErrorCodec[ProcessError](process_errors, fallback=ProcessError)
+_FAILURES = ErrorCodec[VideoError | EstimatorError](video_errors, fallback=EstimatorError)
 
 
 def send_request(connection: Connection, request: EstimateRequest) -> None:
@@ -40,7 +33,7 @@ def send_request(connection: Connection, request: EstimateRequest) -> None:
         "limits": asdict(request.limits),
         "deadline": request.deadline,
     }
-    connection.send_bytes(orjson.dumps(header))
+    send_object(connection, header)
     for video in request.videos:
         connection.send_bytes(video)
 
@@ -66,8 +59,8 @@ def receive_request(connection: Connection) -> EstimateRequest | None:
         EOFError, OSError: the client has gone.
         MessageError: the bytes are not what send_request makes.
     """
-    header = _receive(connection, ("kind",))
-    if header["kind"] == "metrics":
+    header = receive_object(connection)
+    if header.get("kind") == "metrics":
         return None
     try:
         limits = VideoLimits(**header["limits"])
@@ -82,19 +75,19 @@ def send_admitted(connection: Connection) -> None:
 
 
 def send_refusal(connection: Connection, error: ProcessError) -> None:
-    connection.send_bytes(orjson.dumps({"kind": "refused", **_pack(error)}))
+    send_object(connection, {"kind": "refused", "error": _REFUSALS.pack(error)})
 
 
 def send_event(connection: Connection, event: Event) -> None:
     if isinstance(event, Progress):
-        connection.send_bytes(orjson.dumps({"kind": "progress", **asdict(event)}))
+        send_object(connection, {"kind": "progress", **asdict(event)})
     elif isinstance(event.outcome, Estimate):
         done = event.outcome
         header = {"kind": "estimate", "index": event.index, "facts": asdict(done.facts), "warnings": done.warnings}
-        connection.send_bytes(orjson.dumps(header))
+        send_object(connection, header)
         connection.send_bytes(done.pose)
     else:
-        connection.send_bytes(orjson.dumps({"kind": "failure", "index": event.index, **_pack(event.outcome)}))
+        send_object(connection, {"kind": "failure", "index": event.index, "error": _FAILURES.pack(event.outcome)})
 
 
 def receive_event(connection: Connection) -> Event | None:
@@ -105,9 +98,9 @@ def receive_event(connection: Connection) -> Event | None:
         EOFError, OSError: the estimators have gone.
         MessageError: the bytes are no message.
     """
-    header = _receive(connection, ("kind",))
+    header = receive_object(connection)
     try:
-        match header["kind"]:
+        match header.get("kind"):
             case "admitted":
                 return None
             case "progress":
@@ -116,36 +109,9 @@ def receive_event(connection: Connection) -> Event | None:
                 facts = VideoFacts(**header["facts"])
                 return Finished(header["index"], Estimate(connection.recv_bytes(), facts, tuple(header["warnings"])))
             case "failure":
-                return Finished(header["index"], _unpack_failure(header))
+                return Finished(header["index"], _FAILURES.unpack(header["error"]))
             case "refused":
-                raise _unpack_refusal(header)
+                raise _REFUSALS.unpack(header["error"])
     except (KeyError, TypeError) as error:
         raise MessageError(f"a message of an estimator is malformed ({type(error).__name__}: {error})") from error
-    raise MessageError(f"a message of unknown kind {header['kind']!r}")
-
-
-def _receive(connection: Connection, keys: Sequence[str]) -> dict[str, Any]:
-    try:
-        header = orjson.loads(connection.recv_bytes())
-    except orjson.JSONDecodeError as error:
-        raise MessageError(f"a message's header is no JSON: {error}") from error
-    if not isinstance(header, dict) or not all(key in header for key in keys):
-        raise MessageError(f"a message's header lacks one of {', '.join(keys)}")
-    return header
-
-
-def _pack(error: Exception) -> dict[str, Any]:
-    retry_after_s = getattr(error, "retry_after_s", None)
-    return {"class": type(error).__name__, "message": str(error), "retry_after_s": retry_after_s}
-
-
-def _unpack_failure(packed: dict[str, Any]) -> VideoError | EstimatorError:
-    failure = _FAILURES.get(packed["class"])
-    return failure(packed["message"]) if failure else video_error(packed["class"], packed["message"])
-
-
-def _unpack_refusal(packed: dict[str, Any]) -> ProcessError:
-    error = _REFUSALS.get(packed["class"], ProcessError)(packed["message"])
-    if packed["retry_after_s"] is not None:
-        vars(error)["retry_after_s"] = packed["retry_after_s"]
-    return error
+    raise MessageError(f"a message of unknown kind {header.get('kind')!r}")

@@ -1,7 +1,6 @@
 """`python -m video.worker DESCRIPTOR BYTES`: a process with one tracker, which estimates one video after another.
 
-Its parent, video.worker_process, starts it with one end of a pair of sockets and may kill it at any time. Messages are
-JSON; a video or a pose follows its message as it is; nothing is ever unpickled.
+Its parent (video/worker_process.py) starts it with one end of a pair of sockets and may kill it at any time.
 """
 
 from __future__ import annotations
@@ -9,14 +8,12 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
+from video import worker_messages as messages
 from video.errors import EstimationStoppedError, VideoError, VideoTooLargeError
 from video.estimates import VideoLimits
 
@@ -37,16 +34,15 @@ def main(descriptor: int, address_space_bytes: int) -> int:
 
     connection = Connection(descriptor)
     tracker = Tracker()
-    _send(connection, {"kind": "ready", "resident_bytes": _resident_bytes()})
+    messages.send_ready(connection, resident_bytes=_resident_bytes())
     # From here on there is nothing to write, for nobody.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     while True:
         try:
-            request = orjson.loads(connection.recv_bytes())
-            if request["kind"] != "estimate":  # a stop that came after the end
+            order = messages.receive_order(connection)
+            if order is None:  # a stop that came after the end
                 continue
-            video = connection.recv_bytes()
-            usable = _answer(connection, tracker, video, VideoLimits(**request["limits"]))
+            usable = _answer(connection, tracker, *order)
         except (EOFError, ConnectionError):
             # Threads of the graph may be at work for nobody; an orderly end would wait for them.
             os._exit(0)
@@ -61,39 +57,24 @@ def _answer(connection: Connection, tracker: Tracker, video: bytes, limits: Vide
     from video.holistic import estimate
 
     def report(done: int, total: int | None) -> None:
-        _send(connection, {"kind": "progress", "done": done, "total": total})
+        messages.send_frame_done(connection, done, total)
         if connection.poll():
-            connection.recv_bytes()
+            messages.receive_order(connection)
             raise EstimationStoppedError("nobody wants the result any more")
 
-    usable = True
     try:
         done = estimate(video, tracker, limits=limits, on_frame=report)
-    except EstimationStoppedError:
-        _send(connection, {"kind": "stopped", "resident_bytes": _resident_bytes()})
-    except (VideoError, MemoryError) as error:
-        usable = isinstance(error, VideoError)
-        if not usable:
-            error = VideoTooLargeError("the video needs more memory than one may have")
-        _send(
-            connection,
-            {
-                "kind": "refusal",
-                "class": type(error).__name__,
-                "message": str(error),
-                "resident_bytes": _resident_bytes(),
-                "worn": not usable,
-            },
-        )
-    else:
-        answer = {"kind": "estimate", "facts": asdict(done.facts), "warnings": done.warnings}
-        _send(connection, answer | {"resident_bytes": _resident_bytes()})
-        connection.send_bytes(done.pose)
-    return usable
-
-
-def _send(connection: Connection, message: dict[str, Any]) -> None:
-    connection.send_bytes(orjson.dumps(message))
+    except MemoryError:
+        error = VideoTooLargeError("the video needs more memory than one may have")
+        messages.send_failed(connection, error, resident_bytes=_resident_bytes(), is_worn=True)
+        return False
+    except (VideoError, EstimationStoppedError) as error:
+        messages.send_failed(connection, error, resident_bytes=_resident_bytes())
+        return True
+    messages.send_estimated(
+        connection, done.pose, facts=done.facts, warnings=done.warnings, resident_bytes=_resident_bytes()
+    )
+    return True
 
 
 def _resident_bytes() -> int:

@@ -12,21 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-import orjson
-
+from processes.errors import MessageError
+from video import worker_messages as messages
 from video.errors import (
     EstimationStoppedError,
     EstimatorLostError,
     VideoTooLargeError,
     VideoTooSlowError,
-    video_error,
 )
-from video.estimates import Estimate, VideoFacts, VideoLimits
+from video.estimates import Estimate, VideoLimits
+from video.worker_messages import Estimated, Failed, FrameDone, LastReport
 
 log = logging.getLogger(__name__)
 # How often a running estimation asks whether it is still wanted, in seconds.
@@ -115,27 +114,26 @@ class EstimatorProcess:
         try:
             connection = self._get_ready(unwanted)
             with self._bounded():
-                connection.send_bytes(orjson.dumps({"kind": "estimate", "limits": asdict(limits)}))
-                connection.send_bytes(video)
+                messages.send_video(connection, video, limits)
             self._clips += 1
-            message = self._follow(connection, on_frame, unwanted)
+            report = self._follow(connection, on_frame, unwanted)
             with self._bounded():
-                pose = connection.recv_bytes() if message["kind"] == "estimate" else b""
-        except (EOFError, OSError) as error:
+                pose = messages.receive_pose(connection) if isinstance(report, Estimated) else b""
+        except (EOFError, OSError, MessageError) as error:
             code = self.kill()
             self.given_up["lost"] += 1
             log.error("an estimator process was lost", extra={"exit_code": code})
             raise EstimatorLostError("the process that looked at the video was lost; send it again") from error
-        self.resident_bytes = message["resident_bytes"]
-        worn = message.get("worn", False)
+        self.resident_bytes = report.resident_bytes
+        worn = isinstance(report, Failed) and report.is_worn
         if worn or self._clips >= self._health.max_clips or self.resident_bytes > self._health.max_resident_bytes:
             log.info("an estimator process is replaced", extra={"clips": self._clips, "bytes": self.resident_bytes})
             self.kill()
             self.given_up["worn"] += 1
             self.start()  # so that the next video need not wait for it
-        if message["kind"] == "refusal":
-            raise video_error(message["class"], message["message"])
-        return Estimate(pose, VideoFacts(**message["facts"]), tuple(message["warnings"]))
+        if isinstance(report, Failed):
+            raise report.error
+        return Estimate(pose, report.facts, report.warnings)
 
     def kill(self) -> int | None:
         """End the process at once, whatever it does; returns its exit code, None if there was none."""
@@ -181,7 +179,7 @@ class EstimatorProcess:
         give_up = time.monotonic() + self._health.start_s
         while not self._ready:
             if connection.poll(_LOOK_S):
-                orjson.loads(connection.recv_bytes())
+                messages.receive_report(connection)
                 self._ready = True
             elif unwanted():
                 raise EstimationStoppedError("nobody wants the result any more")
@@ -194,7 +192,7 @@ class EstimatorProcess:
         connection: Connection,
         on_frame: Callable[[int, int | None], None] | None,
         unwanted: Callable[[], bool],
-    ) -> dict[str, Any]:
+    ) -> LastReport:
         """Pass progress on until the last word about the video."""
         heard, done, worked_s = time.monotonic(), 0, None
         while True:
@@ -203,12 +201,13 @@ class EstimatorProcess:
                 raise EstimationStoppedError("nobody wants the result any more")
             if connection.poll(_LOOK_S):
                 heard, worked_s = time.monotonic(), None
-                message: dict[str, Any] = orjson.loads(connection.recv_bytes())
-                if message["kind"] != "progress":
-                    return message
-                done = message["done"]
-                if on_frame is not None:
-                    on_frame(done, message["total"])
+                report = messages.receive_report(connection)
+                if isinstance(report, LastReport):
+                    return report
+                if isinstance(report, FrameDone):
+                    done = report.done
+                    if on_frame is not None:
+                        on_frame(done, report.total)
                 continue
             silent_s = time.monotonic() - heard
             if worked_s is None:
@@ -247,13 +246,13 @@ class EstimatorProcess:
     def _stop(self, connection: Connection) -> None:
         """Ask the process to stop, which keeps it warm; kill it if it does not."""
         give_up = time.monotonic() + self._health.stop_s
-        connection.send_bytes(orjson.dumps({"kind": "stop"}))
+        messages.send_stop(connection)
         while connection.poll(max(0.0, give_up - time.monotonic())):
-            message = orjson.loads(connection.recv_bytes())
-            if message["kind"] == "estimate":
-                connection.recv_bytes()
-            if message["kind"] != "progress":
-                self.resident_bytes = message["resident_bytes"]
+            report = messages.receive_report(connection)
+            if isinstance(report, Estimated):
+                messages.receive_pose(connection)
+            if isinstance(report, LastReport):
+                self.resident_bytes = report.resident_bytes
                 return
         log.warning("an estimator process did not stop and is killed")
         self.kill()

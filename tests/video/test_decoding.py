@@ -37,7 +37,6 @@ from video.errors import (
     VideoTooLongError,
     VideoTruncatedError,
     VideoUnreadableError,
-    video_error,
 )
 from video.estimates import VideoFacts, VideoLimits
 
@@ -357,8 +356,3 @@ def _with_cover(*, film: bool) -> bytes:
             output.mux(stream.encode(silence))
         output.mux(stream.encode(None))
     return file.getvalue()
-
-
-def test_errors_come_back_from_another_process_as_they_were() -> None:
-    assert type(video_error("VideoTruncatedError", "x")) is VideoTruncatedError
-    assert type(video_error("SystemExit", "x")) is VideoError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import psutil
 import pytest
 
 from tests.video.make_videos import clip, corner, encode, gif_canvas, moving
-from video import worker
+from video import worker, worker_messages
 from video import worker_process as estimator_module
 from video.errors import (
     EstimationStoppedError,
@@ -137,7 +136,7 @@ _SLOW_WORKER = """#!{python}
 import sys, time
 from multiprocessing.connection import Connection
 connection = Connection(int(sys.argv[3]))
-connection.send_bytes(b'{{"kind": "ready"}}')
+connection.send_bytes(b'{{"kind": "ready", "resident_bytes": 1}}')
 connection.recv_bytes(), connection.recv_bytes()
 while {busy}:
     pass
@@ -238,10 +237,11 @@ _WORN_WORKER = """#!{python}
 import json, sys
 from multiprocessing.connection import Connection
 connection = Connection(int(sys.argv[3]))
-connection.send_bytes(b'{{"kind": "ready"}}')
+connection.send_bytes(b'{{"kind": "ready", "resident_bytes": 1}}')
 connection.recv_bytes(), connection.recv_bytes()
-refusal = {{"kind": "refusal", "class": "VideoTooLargeError", "message": "", "resident_bytes": 1, "worn": True}}
-connection.send_bytes(json.dumps(refusal).encode())
+error = {{"class": "VideoTooLargeError", "message": "", "attributes": {{}}}}
+report = {{"kind": "failed", "error": error, "resident_bytes": 1, "is_worn": True}}
+connection.send_bytes(json.dumps(report).encode())
 """
 
 
@@ -261,6 +261,31 @@ def test_a_process_that_ran_out_of_memory_meets_no_other_video(
     assert process.given_up == {"lost": 0, "slow": 0, "stuck": 0, "worn": 3}
 
 
+_MAD_WORKER = """#!{python}
+import sys
+from multiprocessing.connection import Connection
+connection = Connection(int(sys.argv[3]))
+connection.send_bytes(b'{{"kind": "ready", "resident_bytes": 1}}')
+connection.recv_bytes(), connection.recv_bytes()
+connection.send_bytes(b"a word of no protocol")
+connection.recv_bytes()
+"""
+
+
+def test_a_process_that_sends_noise_is_lost(
+    own: Callable[..., EstimatorProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "worker"
+    script.write_text(_MAD_WORKER.format(python=estimator_module.sys.executable))
+    script.chmod(0o755)
+    monkeypatch.setattr(estimator_module.sys, "executable", str(script))
+    process = own()
+    with pytest.raises(EstimatorLostError):
+        process.estimate(SHORT)
+    assert process.pid is None
+    assert process.given_up == {"lost": 1, "slow": 0, "stuck": 0, "worn": 0}
+
+
 def test_running_out_of_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def estimate(*_: object, **__: object) -> None:
         raise MemoryError
@@ -268,8 +293,10 @@ def test_running_out_of_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = Pipe()
     monkeypatch.setattr("video.holistic.estimate", estimate)
     assert not worker._answer(theirs, None, b"", VideoLimits())  # type: ignore[arg-type]
-    told = json.loads(ours.recv_bytes())
-    assert (told["class"], told["worn"]) == ("VideoTooLargeError", True)
+    report = worker_messages.receive_report(ours)
+    assert isinstance(report, worker_messages.Failed)
+    assert isinstance(report.error, VideoTooLargeError)
+    assert report.is_worn
     ours.close()
     theirs.close()
 

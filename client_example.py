@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import requests
 
 DEFAULT_URL = "http://localhost:3030"
@@ -30,6 +31,7 @@ LONGEST_WAIT_S = 30.0
 # A file by its path, or its bytes.
 Clip = str | Path | bytes
 Item = TypeVar("Item", str, Clip)
+Floats = npt.NDArray[np.floating[Any]]
 
 
 class SignClipError(Exception):
@@ -56,9 +58,9 @@ class Similarity:
         warnings: what the service remarked, such as words that the model does not know.
     """
 
-    cosine: np.ndarray
-    dot: np.ndarray
-    probabilities: np.ndarray | None
+    cosine: Floats
+    dot: Floats
+    probabilities: Floats | None
     model_name: str
     warnings: tuple[str, ...] = ()
 
@@ -98,7 +100,7 @@ class SignClip:
         if api_key is not None:
             self.session.headers["Authorization"] = f"Bearer {api_key}"
 
-    def embed_text(self, texts: str | Sequence[str], **options: Any) -> np.ndarray:
+    def embed_text(self, texts: str | Sequence[str], **options: Any) -> Floats:
         """Embed one text or several: float32 (texts, dimensions), of unit length.
 
         Args:
@@ -108,7 +110,7 @@ class SignClip:
         """
         return self._embed("text", _listed(texts), options)
 
-    def embed_pose(self, poses: Clip | Sequence[Clip], **options: Any) -> np.ndarray:
+    def embed_pose(self, poses: Clip | Sequence[Clip], **options: Any) -> Floats:
         """Embed one .pose file or several, given as paths or bytes: float32 (poses, dimensions), of unit length.
 
         Args:
@@ -118,7 +120,7 @@ class SignClip:
         """
         return self._embed("pose", [_base64(pose) for pose in _listed(poses)], options)
 
-    def embed_video(self, videos: Clip | Sequence[Clip], **options: Any) -> np.ndarray:
+    def embed_video(self, videos: Clip | Sequence[Clip], **options: Any) -> Floats:
         """Embed one video or several, given as paths or bytes: float32 (videos, dimensions), of unit length.
 
         Their poses are estimated first, at about 30 frames a second and core of the server; mind timeout_s.
@@ -162,7 +164,7 @@ class SignClip:
             warnings=tuple(answer.get("warnings", ())),
         )
 
-    def _embed(self, kind: str, items: list[str], options: dict[str, Any]) -> np.ndarray:
+    def _embed(self, kind: str, items: list[str], options: dict[str, Any]) -> Floats:
         # Base64 is a third of the size of decimal digits, and exact.
         answer = self._post(f"/api/embed/{kind}", {**options, kind: items, "encoding_format": "base64"})
         missing = np.full(answer["dimensions"], np.nan, "<f4")  # on_error="skip"
@@ -222,7 +224,7 @@ def _base64(clip: Clip) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _print_matrix(title: str, rows: Sequence[str], columns: Sequence[str], scores: np.ndarray) -> None:
+def _print_matrix(title: str, rows: Sequence[str], columns: Sequence[str], scores: Floats) -> None:
     width = max(10, *(len(name) + 2 for name in columns))
     margin = max(len(name) for name in rows) + 2
     print(f"\n{title}")

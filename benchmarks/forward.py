@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks import products
 from benchmarks.inputs import full_size_weights
@@ -54,7 +55,7 @@ def tower_operations(tower: TowerConfig, positions: int) -> int:
     return tower.layers * (2 * positions * weights + 4 * positions**2 * tower.width)
 
 
-def items_for(config: ModelConfig, tower: Tower, count: int, length: int | None = None) -> list[np.ndarray]:
+def items_for(config: ModelConfig, tower: Tower, count: int, length: int | None = None) -> list[npt.NDArray[Any]]:
     """Made-up texts or clips; what a tower computes takes as long on them as on real ones."""
     generator = np.random.default_rng(0)
     if tower == "text":

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import psutil
 
@@ -47,7 +48,7 @@ class Asked:
     """Files with request bodies of one item each, and the vector that answers each."""
 
     bodies: list[str]
-    expected: list[np.ndarray]
+    expected: list[npt.NDArray[np.float32]]
 
 
 def golden_requests(folder: Path) -> dict[str, Asked]:
@@ -68,7 +69,7 @@ def golden_requests(folder: Path) -> dict[str, Asked]:
     return requests
 
 
-def check(outcome: Outcome, expected: list[np.ndarray]) -> Counter[str]:
+def check(outcome: Outcome, expected: list[npt.NDArray[np.float32]]) -> Counter[str]:
     """Count right answers, wrong ones, typed refusals and everything else."""
     counts: Counter[str] = Counter()
     for index, status, text in outcome.answers:

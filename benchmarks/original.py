@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from flask import Flask, Response, request
 
@@ -35,7 +36,7 @@ def model() -> SignClip:
     return module
 
 
-def both_towers(features: np.ndarray | None, text: str) -> tuple[torch.Tensor, torch.Tensor]:
+def both_towers(features: npt.NDArray[np.float32] | None, text: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Run both towers on padded inputs, whichever was asked for; the other one gets a stand-in."""
     tokenizer = load_tokenizer(WEIGHTS.tokenizer(CONFIG))
     ids = tokenizer.input_ids(tokenizer.pieces([text])[0], max_pieces=CONFIG.max_pieces)

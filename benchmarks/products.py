@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 # bert-base: what its feed-forward layers multiply, seven tenths of a tower's operations.
 WIDTH, INNER = 768, 3072
@@ -29,6 +30,7 @@ def product_cases(dtype: str, device: str) -> dict[tuple[str, int], Callable[[],
     return cases
 
 
+Floats = npt.NDArray[np.float32]
 COPIED_BYTES = 2**28
 """More than any cache holds."""
 
@@ -47,7 +49,7 @@ def copy_case(device: str) -> Callable[[], object]:
     return run
 
 
-def _matrices(positions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _matrices(positions: int) -> tuple[Floats, Floats, Floats]:
     generator = np.random.default_rng(0)
     # Scaled so that the chain neither grows nor vanishes: subnormal numbers would be multiplied at another speed.
     up = generator.standard_normal((INNER, WIDTH), dtype=np.float32) / np.float32(np.sqrt(WIDTH))

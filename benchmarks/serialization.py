@@ -22,6 +22,7 @@ from pose_format import Pose
 from app.answers.vectors import encoded
 from benchmarks import inputs
 from benchmarks.measuring import machine_facts, write_results
+from models.embedding import Vectors
 from poses import extract, read
 
 ITEMS, DIMENSIONS = 16, 768
@@ -38,13 +39,13 @@ def fastest_us(ways: dict[str, Callable[[], Any]], *, rounds: int) -> dict[str, 
     return best
 
 
-def npy(vectors: np.ndarray) -> bytes:
+def npy(vectors: Vectors) -> bytes:
     file = BytesIO()
     np.save(file, vectors, allow_pickle=False)
     return file.getvalue()
 
 
-def answers(vectors: np.ndarray) -> dict[str, Callable[[], bytes]]:
+def answers(vectors: Vectors) -> dict[str, Callable[[], bytes]]:
     """Ways to write 16 vectors of 768 numbers."""
     return {
         "json of the standard library": lambda: json.dumps({"embeddings": vectors.tolist()}).encode(),

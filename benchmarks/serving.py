@@ -40,7 +40,8 @@ class Server:
     def pss_mib(self) -> float:
         """Proportional set size of all its processes together."""
         parent = psutil.Process(self.process.pid)
-        return sum(p.memory_full_info().pss for p in [parent, *parent.children(recursive=True)]) / 2**20
+        pss_bytes: int = sum(p.memory_full_info().pss for p in [parent, *parent.children(recursive=True)])
+        return pss_bytes / 2**20
 
 
 @contextlib.contextmanager

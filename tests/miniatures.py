@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+Floats = npt.NDArray[np.float32]
 GOLDEN = Path(__file__).parent / "golden" / "poses"
 FRAMES = {"house": 73, "ase_A": 21, "gsg_C": 26}
 
@@ -24,7 +26,7 @@ def place_text(path: Path, *lines: str) -> Path:
     return path
 
 
-def kaggle_landmarks(frames: int, seed: int = 0) -> np.ndarray:
+def kaggle_landmarks(frames: int, seed: int = 0) -> Floats:
     """Points as Kaggle has them, around shoulders 0.2 apart; the left hand is never seen."""
     random = np.random.default_rng(seed)
     values = random.normal((0.5, 0.5, 0), 0.1, (frames, 543, 3)).astype(np.float32)
@@ -34,7 +36,7 @@ def kaggle_landmarks(frames: int, seed: int = 0) -> np.ndarray:
     return values
 
 
-def place_parquet(path: Path, landmarks: np.ndarray, *, order: tuple[str, ...] | None = None) -> Path:
+def place_parquet(path: Path, landmarks: Floats, *, order: tuple[str, ...] | None = None) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -9,8 +9,10 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -41,14 +43,14 @@ class FakeEngine:
     models: Mapping[str, ModelStatus]
     error: Exception | None = None
     failures: dict[int, EngineError] = field(default_factory=dict)
-    vector: np.ndarray | None = None
+    vector: npt.NDArray[np.float32] | None = None
     hold: threading.Event | None = None
     entered: threading.Event = field(default_factory=threading.Event)
     ready: Readiness = field(default_factory=lambda: Readiness(True))
     requests: list[EmbedRequest] = field(default_factory=list)
     closed: bool = False
 
-    def vector_of(self, tower: str, item: np.ndarray) -> np.ndarray:
+    def vector_of(self, tower: str, item: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Depends on its item alone."""
         if self.vector is not None:
             return self.vector

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests import miniatures
@@ -29,7 +28,7 @@ def parquet_clip() -> Place:
 
 
 @pytest.fixture(scope="session")
-def landmarks() -> Callable[..., np.ndarray]:
+def landmarks() -> Callable[..., miniatures.Floats]:
     return miniatures.kaggle_landmarks
 
 

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from engine.local import LocalEngine
@@ -14,7 +15,7 @@ RECORD = "tiny.probe.safetensors"
 WORD = text(2, 20, 21, 3)
 
 
-def clip(frames: int, seed: int = 0) -> np.ndarray:
+def clip(frames: int, seed: int = 0) -> npt.NDArray[np.float32]:
     return np.random.Generator(np.random.PCG64(seed)).standard_normal((frames, 609)).astype(np.float32)
 
 

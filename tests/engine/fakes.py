@@ -117,10 +117,13 @@ class FakeModels:
         on_change(None)
 
 
+_NOTHING = EmbedRequest("", "text", ())
+
+
 class Receiver:
     """The other end of `deliver`: what came, how often, and in which thread."""
 
-    def __init__(self, request: EmbedRequest | None = None) -> None:
+    def __init__(self, request: EmbedRequest = _NOTHING) -> None:
         self.request = request
         self.answers: list[EmbedResult | ProcessError] = []
         self._came = threading.Event()

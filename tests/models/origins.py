@@ -66,8 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
             content = {"id": origins.repository_id, "sha": COMMIT, "siblings": siblings}
             self._send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
         elif address.path.startswith(f"/{origins.repository_id}/resolve/{COMMIT}/"):
-            content = origins.repository[address.path.rsplit("/", 1)[-1]]
-            self._send(200, content, {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha1(content).hexdigest()}"'})
+            file = origins.repository[address.path.rsplit("/", 1)[-1]]
+            self._send(200, file, {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha1(file).hexdigest()}"'})
         else:
             self._send(404, b"nothing here")
 

@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 
 from poses.landmarks import BODY_POINTS, FACE_POINTS, LEFT_HAND_POINTS, LEG_POINTS
+
+Floats = npt.NDArray[np.float32]
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 BODY_NAMES = [point.name for point in BODY_POINTS]
@@ -85,7 +88,7 @@ def write_pose(pose: Pose, *, version: float = 0.2) -> bytes:
     return struct.pack("<f", version) + buffer.getvalue()[4:] + sizes + arrays
 
 
-def compute_as_the_authors(pose: Pose, kind: str, *, flip: bool = False, anonymize: bool = False) -> np.ndarray:
+def compute_as_the_authors(pose: Pose, kind: str, *, flip: bool = False, anonymize: bool = False) -> Floats:
     """Compute features as the authors do, step by step on masked arrays, for a pose of one person."""
     pose = pose.get_components(list(HOLISTIC[:4]), {"FACE_LANDMARKS": CONTOUR_NAMES})
     pose.header.dimensions = PoseHeaderDimensions(pose.header.dimensions.width, pose.header.dimensions.height, 0)
@@ -112,7 +115,7 @@ def compute_as_the_authors(pose: Pose, kind: str, *, flip: bool = False, anonymi
     return features.reshape(len(features), -1)
 
 
-def measure_error(actual: np.ndarray, expected: np.ndarray) -> float:
+def measure_error(actual: Floats, expected: Floats) -> float:
     """Largest difference as a share of the largest value."""
     assert actual.shape == expected.shape
     return float(np.abs(actual - expected).max() / np.abs(expected).max())
@@ -131,12 +134,12 @@ def to_bytes() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def authors_features() -> Callable[..., np.ndarray]:
+def authors_features() -> Callable[..., Floats]:
     return compute_as_the_authors
 
 
 @pytest.fixture(scope="session")
-def relative_error() -> Callable[[np.ndarray, np.ndarray], float]:
+def relative_error() -> Callable[[Floats, Floats], float]:
     return measure_error
 
 
@@ -146,9 +149,9 @@ def golden_bytes() -> Callable[[str], bytes]:
 
 
 @pytest.fixture(scope="session")
-def golden_features() -> dict[str, np.ndarray]:
+def golden_features() -> dict[str, Floats]:
     """The authors' features by ``kind/clip``."""
-    found = {}
+    found: dict[str, Floats] = {}
     for file, prefix in (("signclip", "features"), ("fingerclip", "features"), ("anonymize", "anonymize")):
         with np.load(GOLDEN / f"{file}.npz") as arrays:
             found |= {name.replace(prefix, file): arrays[name] for name in arrays.files if name.startswith(prefix)}

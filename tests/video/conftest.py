@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def make_estimators(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., L
     FakeProcess.clean()
     made: list[LocalEstimators] = []
 
-    def make(**settings: int) -> LocalEstimators:
+    def make(**settings: Any) -> LocalEstimators:
         made.append(LocalEstimators(EstimatorSettings(**{"workers": 2, "max_waiting": 3, **settings})))
         return made[-1]
 

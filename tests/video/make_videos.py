@@ -131,7 +131,7 @@ def trimmed(data: bytes, start_s: float, *, container: str = "mp4") -> bytes:
     edit list.
     """
     file = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(file, "w", format=container) as output:
+    with av.open(io.BytesIO(data), "r") as source, av.open(file, "w", format=container) as output:
         stream: Any = source.streams.video[0]
         copy = output.add_stream_from_template(stream)
         shift = round(start_s / stream.time_base)

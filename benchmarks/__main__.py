@@ -21,6 +21,7 @@ def title(name: str) -> str:
 
 
 def main() -> int:
+    """Run the benchmarks that the command line names; exit status 1: at least one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(NAMES)}; all if none is given")
     parser.add_argument("--list", action="store_true", help="say what there is and run nothing")

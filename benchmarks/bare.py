@@ -35,6 +35,7 @@ def seconds(model: EmbeddingModel, tower: str, count: int, repeats: int) -> floa
 
 
 def main() -> None:
+    """Measure as the command line says, print the figures and write them."""
     weights, dtype = WeightsFolder(Path(sys.argv[1])), sys.argv[2]
     config = load_catalog()["default"]
     path = weights.converted(config)

@@ -27,6 +27,7 @@ _KAGGLE_SIZES = (468, 21, 33, 21)
 
 
 def main() -> int:
+    """Measure as the command line says, print and write the figures; exit status 1: less than is promised."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer clips and rounds")
     parser.add_argument("--out", type=Path)

@@ -46,6 +46,7 @@ class Forward:
 
     @property
     def key(self) -> str:
+        """Its name among the timed cases."""
         return f"{self.backend} {self.dtype} {self.tower} {self.batch}"
 
 
@@ -56,7 +57,12 @@ def tower_operations(tower: TowerConfig, positions: int) -> int:
 
 
 def items_for(config: ModelConfig, tower: Tower, count: int, length: int | None = None) -> list[npt.NDArray[Any]]:
-    """Made-up texts or clips; what a tower computes takes as long on them as on real ones."""
+    """Make up texts, int32 (tokens,), or clips, float32 (frames, features); a tower takes as long as on real ones.
+
+    Args:
+        count: how many.
+        length: tokens or frames of each; None takes TEXT_TOKENS or CLIP_FRAMES.
+    """
     generator = np.random.default_rng(0)
     if tower == "text":
         return [generator.integers(1000, 20_000, length or TEXT_TOKENS).astype(np.int32) for _ in range(count)]
@@ -70,6 +76,7 @@ def backends(device: str) -> list[str]:
 
 
 def load(config: ModelConfig, weights: WeightsFolder, *, backend: str, device: str, dtype: str) -> EmbeddingModel:
+    """Load a model as the engine does, on one backend and in one number format."""
     path = weights.converted(config)
     built = make_backend(path, config, backend=backend, device=device, dtype=dtype, threads=None)
     return EmbeddingModel(config, load_tokenizer(weights.tokenizer(config)), built, recorded_digest(path))
@@ -89,11 +96,15 @@ def original_way(model: EmbeddingModel) -> Callable[[], object]:
 
 
 def agreement(vectors: Vectors, reference: Vectors) -> float:
-    """Smallest cosine between two backends' vectors of the same items: that they computed the same thing."""
+    """Compute the smallest cosine between two backends' vectors of the same items, float32 (items, embed_dim) both.
+
+    It shows whether the backends computed the same thing.
+    """
     return float((unit_length(vectors) * unit_length(reference)).sum(axis=1).min())
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Time all cases in turns, and compare the vectors of the backends."""
     device = choose_device(options.device)
     config, weights = load_catalog()["default"], full_size_weights()
     models = {
@@ -138,6 +149,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def device_facts(device: str) -> dict[str, Any]:
+    """Name of the GPU, if there is one, and torch's threads."""
     import torch
 
     name = torch.cuda.get_device_name(device) if device != "cpu" else None
@@ -177,6 +189,7 @@ def row(forward: Forward, config: ModelConfig, seconds: dict[str, float], rates:
 
 
 def render(results: dict[str, Any]) -> str:
+    """The machine, its rates, and one line for each case."""
     machine = results["machine"]
     lines = [
         f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores, {machine['torch_threads']} threads, "
@@ -207,6 +220,7 @@ def render(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    """Measure as the command line says, print the figures and write them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two rounds at most: to see that it runs, not to quote")
     parser.add_argument("--out", type=Path, help="folder or .json file (default: benchmarks/results)")

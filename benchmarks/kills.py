@@ -70,7 +70,11 @@ def golden_requests(folder: Path) -> dict[str, Asked]:
 
 
 def check(outcome: Outcome, expected: list[npt.NDArray[np.float32]]) -> Counter[str]:
-    """Count right answers, wrong ones, typed refusals and everything else."""
+    """Count right answers, wrong ones, typed refusals and everything else.
+
+    Args:
+        expected: the vector of each body, float32 (embed_dim,).
+    """
     counts: Counter[str] = Counter()
     for index, status, text in outcome.answers:
         if status == 200:
@@ -107,6 +111,7 @@ class Load:
         self._thread.start()
 
     def stop(self) -> Counter[str]:
+        """Wait for the requests under way; how often each kind of answer came."""
         self._over.set()
         self._thread.join()
         return self._counts
@@ -130,7 +135,13 @@ def _is_engine(process: psutil.Process) -> bool:
 
 
 def absence(server: Server) -> float:
-    """Kill the engine; seconds until another one runs and every worker says that it is ready."""
+    """Kill the engine, and wait until another engine runs and every worker says that it is ready.
+
+    Returns:
+        How long that took, in seconds.
+    Raises:
+        RuntimeError: no engine runs, or none comes back in time.
+    """
     killed_pid = engine_pid(server)
     if killed_pid is None:
         raise RuntimeError("there is no engine to kill")
@@ -149,6 +160,7 @@ def absence(server: Server) -> float:
 
 
 def main() -> int:
+    """Measure as the command line says, print and write the figures; exit status 1: less than is promised."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--out", type=Path)

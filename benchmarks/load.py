@@ -95,6 +95,7 @@ async def _exchange(
 
 
 async def run(plan: Plan) -> Outcome:
+    """Send what the plan says, and wait for the last answer."""
     bodies = [Path(name).read_bytes() for name in plan.bodies]
     started = time.monotonic()
     out = Outcome([], {}, 0.0, [])

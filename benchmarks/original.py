@@ -29,6 +29,7 @@ WEIGHTS = WeightsFolder(Path(os.environ["BENCHMARK_WEIGHTS"]))
 
 @lru_cache(maxsize=1)
 def model() -> SignClip:
+    """Load the model once a process."""
     # A copy of its own, as the original's workers hold: the file's pages would be shared.
     module = load_model(WEIGHTS.converted(CONFIG), CONFIG)
     for parameter in module.parameters():
@@ -37,7 +38,14 @@ def model() -> SignClip:
 
 
 def both_towers(features: npt.NDArray[np.float32] | None, text: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run both towers on padded inputs, whichever was asked for; the other one gets a stand-in."""
+    """Run both towers on inputs padded to the full length, as the original does for a text and for a clip.
+
+    Args:
+        features: float32 (frames, features) of a clip; None stands for one empty frame.
+        text: with its tags; empty where a clip is asked for.
+    Returns:
+        The text's vector and the clip's, (1, embed_dim) each.
+    """
     tokenizer = load_tokenizer(WEIGHTS.tokenizer(CONFIG))
     ids = tokenizer.input_ids(tokenizer.pieces([text])[0], max_pieces=CONFIG.max_pieces)
     clip = np.zeros((1, CONFIG.feature_dim)) if features is None else features
@@ -52,16 +60,19 @@ def both_towers(features: npt.NDArray[np.float32] | None, text: str) -> tuple[to
 
 @app.post("/api/embed/text")
 def embed_text() -> dict[str, list[list[float]]]:
+    """Embed the texts of a JSON body, one after the other."""
     return {"embeddings": [both_towers(None, text)[0][0].tolist() for text in request.get_json()["text"]]}
 
 
 @app.post("/api/embed/pose")
 def embed_pose() -> dict[str, list[list[float]]]:
+    """Embed the one pose of a raw body."""
     features = extract(read(request.get_data()), CONFIG.features)
     return {"embeddings": [both_towers(features[: CONFIG.max_frames], "")[1][0].tolist()]}
 
 
 @app.get("/readyz")
 def ready() -> Response:
+    """Answer when a forward went through."""
     both_towers(None, "house")
     return Response(status=200)

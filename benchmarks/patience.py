@@ -38,6 +38,7 @@ def engine(share: float, folder: Path, weights: Path, dtype: str) -> Iterator[st
 
 
 def main() -> None:
+    """Measure as the command line says, print the figures and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of four seconds instead of three of eight")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))

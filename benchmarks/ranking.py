@@ -21,6 +21,7 @@ DIMENSIONS, ASKED = 768, 100_000
 
 
 def main() -> None:
+    """Measure as the command line says, print the figures and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="10,000 vectors")
     parser.add_argument("--out", type=Path, help="folder or .json file (default: benchmarks/results)")

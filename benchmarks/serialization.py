@@ -40,13 +40,14 @@ def fastest_us(ways: dict[str, Callable[[], Any]], *, rounds: int) -> dict[str, 
 
 
 def npy(vectors: Vectors) -> bytes:
+    """Write vectors, float32 (items, embed_dim), as NumPy's file format."""
     file = BytesIO()
     np.save(file, vectors, allow_pickle=False)
     return file.getvalue()
 
 
 def answers(vectors: Vectors) -> dict[str, Callable[[], bytes]]:
-    """Ways to write 16 vectors of 768 numbers."""
+    """Ways to write vectors, float32 (items, embed_dim)."""
     return {
         "json of the standard library": lambda: json.dumps({"embeddings": vectors.tolist()}).encode(),
         "orjson over lists": lambda: orjson.dumps({"embeddings": vectors.tolist()}),
@@ -75,6 +76,7 @@ def bodies(clip: bytes) -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
+    """Measure as the command line says, print the figures and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path)

@@ -46,7 +46,11 @@ class Server:
 
 @contextlib.contextmanager
 def serving(application: str, *, workers: int, **settings: str) -> Iterator[Server]:
-    """Run gunicorn as the README says, on a free port, until the block ends; it is ready when /readyz says so."""
+    """Run gunicorn as the README says, on a free port, until the block ends; it is ready when /readyz says so.
+
+    Raises:
+        RuntimeError: it did not start; with the end of its log.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -94,6 +98,7 @@ def drive(server: Server, kind: str, bodies: list[str], *, concurrency: int, sec
 def start_load(
     server: Server, kind: str, bodies: list[str], *, concurrency: int, seconds: float
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a load in a process of its own, whose output is an Outcome of benchmarks.load as JSON."""
     target, content_type = {
         "text": ("/api/embed/text", "application/json"),
         "pose": ("/api/embed/pose?normalize=false", "application/octet-stream"),
@@ -119,6 +124,7 @@ class Bodies:
 
 
 def prepare_bodies(folder: Path) -> Bodies:
+    """Write the bodies of all loads into a folder."""
     texts = inputs.short_texts(12_000)
     pose, bulk = folder / "house.pose", folder / "bulk"
     pose.write_bytes(inputs.house_clip())
@@ -172,6 +178,7 @@ def measure_forward(weights: Path, dtype: str) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure as the command line says, print the figures and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two seconds a measurement instead of eight")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))

@@ -79,6 +79,7 @@ class Case:
 
 
 def main() -> int:
+    """Measure as the command line says, print and write the figures; exit status 1: less than is promised."""
     options = _parser().parse_args()
     torch.set_num_threads(options.threads)
     sizes = {"batch": options.batch, "workers": options.workers, "device": options.device}
@@ -105,7 +106,11 @@ def main() -> int:
 
 
 def open_source(case: Case, folder: Path) -> ClipBatches:
-    """Read the lexicon into the cache and open it."""
+    """Read the lexicon into the cache and open it.
+
+    Raises:
+        TypeError: the run's file names no clips.
+    """
     run = case.experiment(folder)
     if not isinstance(run.data, ClipData):
         raise TypeError(f"{CONFIG} learns from no clips")
@@ -118,6 +123,7 @@ def tokenizer() -> Tokenizer:
 
 
 def build(run: Experiment) -> SignClip:
+    """Build the run's model with seeded weights."""
     torch.manual_seed(run.seed)
     return SignClip(run.model, vocab_size=tokenizer().vocab_size)
 
@@ -160,7 +166,7 @@ def bare_seconds(case: Case, folder: Path, source: ClipBatches) -> float:
 
 
 def bare_loss(model: SignClip, batch: Batch, accelerator: Accelerator) -> Tensor:
-    """Both towers and the authors' loss."""
+    """Run both towers and compute the authors' loss, a scalar."""
     with accelerator.autocast():
         poses = model.pose_tower(batch.pose_features, batch.frame_mask)
         texts = model.text_tower(batch.input_ids, batch.attention_mask)

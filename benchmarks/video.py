@@ -38,7 +38,11 @@ _MIB = 2**20
 
 
 def estimate(estimators: LocalEstimators, videos: list[bytes]) -> list[Estimate]:
-    """Poses of videos, in order."""
+    """Estimate the poses of videos, in order.
+
+    Raises:
+        RuntimeError: one of them was refused.
+    """
     work = estimators.begin(EstimateRequest(videos))
     found = {event.index: event.outcome for event in work.events() if isinstance(event, Finished)}
     work.close()
@@ -167,6 +171,7 @@ def show(results: dict[str, Any]) -> None:
 
 
 def main() -> int:
+    """Measure as the command line says, print and write the figures; exit status 1: less than is promised."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions: to see that it runs, not to quote")
     parser.add_argument("--video", type=Path, help=f"a clip of {FRAMES} frames to use instead of the made ones")

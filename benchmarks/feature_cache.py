@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.measuring import machine_facts, take_turns, write_results
 from corpora import Clips, Corpus, FeatureCache, read_corpus
-from corpora.readers.fingerspelling_lexicon import installed_folder
+from corpora.readers.fingerspelling_lexicon import find_installed_folder
 from poses import read
 
 NEEDED = 20.0
@@ -33,15 +33,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--root", type=Path, help="the fingerspelling lexicon (default: the installed package's)")
     options = parser.parse_args()
-    lexicon = read_corpus("fingerspelling_lexicon", options.root or installed_folder())
-    lexicon = lexicon.subset(lexicon.examples[:: 12 if options.quick else 3])
+    lexicon = read_corpus("fingerspelling_lexicon", options.root or find_installed_folder())
+    lexicon = lexicon.select(lexicon.examples[:: 12 if options.quick else 3])
     ratios = {}
     with tempfile.TemporaryDirectory() as folder:
         kaggle = write_as_kaggle(lexicon, Path(folder, "kaggle"))
         print(f"{'clips':24} {'parsed, µs':>12} {'cached, µs':>12} {'ratio':>8}")
         for corpus in (lexicon, kaggle):
             parsed = Clips(corpus)
-            cached = parsed.cached(FeatureCache(Path(folder, "cache")))
+            cached = parsed.fill_cache(FeatureCache(Path(folder, "cache")))
             cases = {"parsed": epoch(parsed), "cached": epoch(cached)}
             seconds = take_turns(cases, rounds=3 if options.quick else 9, limit_s=60)
             ratios[corpus.name] = seconds["parsed"] / seconds["cached"]

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks.inputs import GOLDEN
 from benchmarks.measuring import machine_facts, write_results
-from corpora.readers.fingerspelling_lexicon import installed_folder
+from corpora.readers.fingerspelling_lexicon import find_installed_folder
 from models.architecture import SignClip
 from models.tokenization import Tokenizer, load_tokenizer
 from training.batches import Batch
@@ -65,7 +65,7 @@ class Case:
 
     def experiment(self, folder: Path) -> Experiment:
         """The released model's run, of these sizes, on the lexicon."""
-        part = f"[{{dataset: fingerspelling_lexicon, root: '{installed_folder()}', split: all}}]"
+        part = f"[{{dataset: fingerspelling_lexicon, root: '{find_installed_folder()}', split: all}}]"
         return read_experiment(
             CONFIG,
             [

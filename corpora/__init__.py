@@ -1,6 +1,6 @@
-"""Data sets in the form they are published in, as examples with one meaning and features read once.
+"""Data sets in the form that they are published in, read as examples and features.
 
-Nothing here imports torch or mediapipe.
+Nothing here imports torch or mediapipe, so a process that only reads data starts fast.
 """
 
 from corpora.cache import FeatureCache
@@ -17,6 +17,7 @@ from corpora.errors import (
     FileMissingError,
     RowError,
     SplitMissingError,
+    TaskError,
     VideoNotEstimatedError,
     WorkerLostError,
 )
@@ -26,16 +27,17 @@ from corpora.examples import (
     Example,
     Skipped,
     Split,
-    Task,
 )
-from corpora.feature_kinds import ARRAY_KINDS, feature_dim
+from corpora.feature_kinds import ARRAY_KINDS, get_feature_dim
 from corpora.loading import Clips, LoadedClip
+from corpora.prompts import TASKS, Task, write_prompts
 from corpora.registry import CORPORA, read_corpus
 
 __all__ = [
     "ARRAY_KINDS",
     "CORPORA",
     "SPLITS",
+    "TASKS",
     "CacheError",
     "ClipError",
     "ClipOutOfReachError",
@@ -56,8 +58,10 @@ __all__ = [
     "Split",
     "SplitMissingError",
     "Task",
+    "TaskError",
     "VideoNotEstimatedError",
     "WorkerLostError",
-    "feature_dim",
+    "get_feature_dim",
     "read_corpus",
+    "write_prompts",
 ]

@@ -1,4 +1,4 @@
-"""Look at data sets and read them ahead: `python -m corpora list | stats DATASET ROOT | cache DATASET ROOT FOLDER`."""
+"""Measure data sets and fill caches: `python -m corpora list | stats DATASET ROOT | cache DATASET ROOT FOLDER`."""
 
 from __future__ import annotations
 
@@ -11,70 +11,81 @@ from pathlib import Path
 from tqdm import tqdm
 
 from corpora.cache import FeatureCache
-from corpora.charts import draw, write_tables
+from corpora.charts import draw_charts, write_tables
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS, Corpus
-from corpora.loading import Clips, advance
+from corpora.loading import Clips, track_clips
 from corpora.registry import CORPORA, DATA, read_corpus
-from corpora.statistics import measure
+from corpora.statistics import measure_corpus
 from poses import FeatureOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    """Run a command.
+
+    Returns:
+        The exit status: 0 success, 1 the data set cannot be read, 2 usage error.
+    """
+    options = _build_parser().parse_args(arguments)
     try:
         if options.command == "list":
             print("\n".join(CORPORA))
             return 0
         corpus = read_corpus(options.dataset, options.root or DATA / options.dataset, options.split)
         if options.command == "stats":
-            _stats(corpus, options)
+            _measure(corpus, options)
         else:
-            _cache(corpus, options)
+            _fill_cache(corpus, options)
     except (CorpusError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m corpora", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="names of the data sets")
-    stats = commands.add_parser("stats", help="counts, lengths, missing hands and faces, duplicates; CSV and PNG")
+    commands.add_parser("list", help="list the names of the data sets")
+    stats = commands.add_parser(
+        "stats", help="measure counts, lengths, missing hands and faces, and duplicates; write CSV and PNG files"
+    )
     cache = commands.add_parser(
-        "cache", help="compute all features now, so that the first epoch is as fast as the next"
+        "cache", help="compute all features now, so that the first epoch is as fast as later ones"
     )
     for command in (stats, cache):
-        command.add_argument("dataset", metavar="DATASET", help="one of `list`")
+        command.add_argument("dataset", metavar="DATASET", help="a name that `list` prints")
         command.add_argument("--split", choices=SPLITS, default="all")
-        command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="reading processes")
-    stats.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="where the data set lies: data/DATASET")
-    cache.add_argument("root", metavar="ROOT", type=Path, help="where the data set lies")
-    stats.add_argument("--out", type=Path, help="folder for the tables and the picture (default: runs/stats/DATASET)")
-    stats.add_argument("--max-frames", type=int, default=256, help="what the model takes (default: 256)")
-    cache.add_argument("folder", metavar="FOLDER", type=Path, help="where the cache is or goes")
-    cache.add_argument("--features", help="a kind of features (default: the data set's own)")
+        command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="number of reading processes")
+    stats.add_argument(
+        "root", metavar="ROOT", nargs="?", type=Path, help="the data set's folder (default: data/DATASET)"
+    )
+    cache.add_argument("root", metavar="ROOT", type=Path, help="the data set's folder")
+    stats.add_argument("--out", type=Path, help="folder for the tables and the charts (default: runs/stats/DATASET)")
+    stats.add_argument("--max-frames", type=int, default=256, help="the model's limit (default: 256)")
+    cache.add_argument("folder", metavar="FOLDER", type=Path, help="the cache's folder, created if need be")
+    cache.add_argument("--features", help="kind of features (default: the data set's own)")
     cache.add_argument("--flip", choices=("never", "auto", "always"), default="never")
     cache.add_argument("--anonymize", action="store_true")
     return parser
 
 
-def _stats(corpus: Corpus, options: argparse.Namespace) -> None:
+def _measure(corpus: Corpus, options: argparse.Namespace) -> None:
     folder = options.out or Path("runs/stats") / corpus.name
     with tqdm(total=len(corpus), unit="clip", disable=None) as bar:
-        statistics = measure(corpus, max_frames=options.max_frames, workers=options.workers, on_clip=advance(bar))
+        statistics = measure_corpus(
+            corpus, max_frames=options.max_frames, workers=options.workers, on_clip=track_clips(bar)
+        )
     write_tables(statistics, folder)
-    draw(statistics, folder / "stats.png")
-    for name, value in statistics.summary().items():
+    draw_charts(statistics, folder / "stats.png")
+    for name, value in statistics.summarize().items():
         print(f"{name:42} {value:>12,.3f}" if isinstance(value, float) else f"{name:42} {value:>12,}")
     print(f"\nwritten to {folder}")
 
 
-def _cache(corpus: Corpus, options: argparse.Namespace) -> None:
+def _fill_cache(corpus: Corpus, options: argparse.Namespace) -> None:
     clips = Clips(corpus, options.features, options=FeatureOptions(flip=options.flip, anonymize=options.anonymize))
     with tqdm(total=len(corpus), unit="clip", disable=None) as bar:
-        cached = clips.cached(FeatureCache(options.folder), workers=options.workers, on_clip=advance(bar))
+        cached = clips.fill_cache(FeatureCache(options.folder), workers=options.workers, on_clip=track_clips(bar))
     print(f"{len(cached):,} clips in {options.folder}; {len(cached.unreadable):,} cannot be read")
     for unreadable in cached.unreadable[:20]:
         print(f"  {unreadable.id}: {unreadable.reason}")

@@ -1,9 +1,9 @@
-"""Features kept on disk, so that every clip is parsed once.
+"""A cache of features on disk, so that every clip is parsed only once.
 
-A folder holds `index.sqlite`, which says where each clip's features are, and a few large `shard-N.f32` files with
-nothing but float32 numbers. SQLite's write lock is what keeps writers of several processes from each other: space in a
-shard is taken, filled and recorded inside one transaction, so a writer that dies leaves unrecorded bytes, which the
-next one overwrites. Readers map the shards and never lock.
+A folder holds `index.sqlite`, which records where each clip's features are, and a few large `shard-N.f32` files that
+contain only float32 numbers. SQLite's write lock separates the writers of several processes. A writer reserves space
+in a shard, fills it and records it inside one transaction. If the writer dies, its bytes are not recorded, and the
+next writer overwrites them. Readers map the shards into memory and never lock.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from corpora.arrays import Float32Array
 from corpora.errors import CacheError
 from corpora.examples import Example
-from corpora.feature_kinds import feature_version
+from corpora.feature_kinds import get_feature_version
 from poses import FeatureOptions
 
-Features = npt.NDArray[np.float32]
-
+# Format of the folder. It is raised when stored data change their meaning, and older folders are then refused.
 _FORMAT = 1
-"""Of the folder. Raised when what is stored changes its meaning; older folders are then refused."""
+# A shard of this size gets no more clips. 450,000 clips of Spreadthesign with 609 features need about 60 shards.
 _SHARD_BYTES = 2 * 1024**3
-"""A file of this size is closed: 450,000 clips of Spreadthesign at 609 features make some 60 files."""
 _FLOAT_BYTES = 4
+# How long a writer waits for another writer, which holds the lock while it writes one batch of 64 MB.
 _BUSY_S = 120.0
-"""How long a writer waits for another, which holds the lock while it writes one batch."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clips (
     key BLOB PRIMARY KEY, shard INTEGER NOT NULL, offset INTEGER NOT NULL, frames INTEGER NOT NULL, dim INTEGER NOT NULL
@@ -44,7 +43,7 @@ CREATE TABLE IF NOT EXISTS shards (shard INTEGER PRIMARY KEY, bytes INTEGER NOT 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a clip's features are: a shard, the byte they start at, and their shape."""
+    """Where a clip's features are: the shard, their first byte in it, and their shape."""
 
     shard: int
     offset: int
@@ -53,16 +52,19 @@ class Place:
 
     @property
     def end(self) -> int:
+        """The first byte after the features."""
         return self.offset + self.frames * self.dim * _FLOAT_BYTES
 
 
 @dataclass
 class FeatureCache:
-    """The features of any number of data sets, kinds and options in one folder.
+    """The features of any number of data sets, kinds and options, in one folder.
 
     Attributes:
-        folder: made if it is not there.
-        shard_bytes: size at which the next file is begun.
+        folder: created if it does not exist.
+        shard_bytes: size at which the next shard is started.
+    Raises:
+        CacheError: the folder cannot be created, or holds a cache of another format.
     """
 
     folder: Path
@@ -75,20 +77,24 @@ class FeatureCache:
             with closing(self._connect()) as index:
                 (version,) = index.execute("PRAGMA user_version").fetchone()
                 if version not in (0, _FORMAT):
-                    raise CacheError(f"{self.folder} is a cache of format {version}, not {_FORMAT}; delete it")
-                if version == 0:  # an existing cache may be read where it cannot be written
+                    raise CacheError(f"{self.folder} is a cache of format {version}, not {_FORMAT}; delete the folder")
+                if version == 0:  # An existing cache may be on a disk that can only be read.
                     index.executescript(f"{_SCHEMA} PRAGMA user_version = {_FORMAT};")
         except (OSError, sqlite3.Error) as error:
             raise CacheError(f"{self.folder} cannot be used as a cache: {error}") from error
 
     def __getstate__(self) -> dict[str, object]:
-        # A loader's worker maps the shards itself.
+        # Each worker of a loader maps the shards itself.
         return {"folder": self.folder, "shard_bytes": self.shard_bytes, "_maps": {}}
 
-    def key(self, corpus: str, example: Example, kind: str, options: FeatureOptions) -> bytes | None:
-        """What a clip's features depend on, in 16 bytes; None where its file is not there.
+    def make_key(self, corpus: str, example: Example, kind: str, options: FeatureOptions) -> bytes | None:
+        """Hash all that a clip's features depend on.
 
-        The file counts by its name, size and time of change, so a folder may move but not change unnoticed.
+        The file is identified by its name, size and time of change. A folder may therefore be moved, but a changed
+        file is noticed.
+
+        Returns:
+            16 bytes; None if the clip's file does not exist.
         """
         try:
             file = os.stat(example.path)
@@ -96,15 +102,17 @@ class FeatureCache:
             return None
         parts = (
             *(corpus, example.id, example.path.name, file.st_size, file.st_mtime_ns, example.start_s, example.end_s),
-            *(kind, feature_version(kind), options.flip, options.anonymize, options.person),
+            *(kind, get_feature_version(kind), options.flip, options.anonymize, options.person),
         )
         return blake2b(repr(parts).encode(), digest_size=16).digest()
 
     def look_up(self, keys: Sequence[bytes]) -> tuple[dict[bytes, Place], dict[bytes, str]]:
-        """Find what is known of clips.
+        """Look up which clips are cached.
 
+        Args:
+            keys: of make_key.
         Returns:
-            The places of those with features, and the reasons of those that are known to be unreadable.
+            The places of clips with features, and the reasons of clips that are known to be unreadable.
         Raises:
             CacheError: the index is damaged.
         """
@@ -114,28 +122,28 @@ class FeatureCache:
         sizes: dict[int, int] = {}
         try:
             with closing(self._connect()) as index:
-                # One pass over the index costs less than 500,000 questions.
+                # One pass over the index is faster than 500,000 queries.
                 for key, *numbers in index.execute("SELECT key, shard, offset, frames, dim FROM clips"):
                     if key not in wanted:
                         continue
                     place = Place(*numbers)
                     if place.shard not in sizes:
                         sizes[place.shard] = self._size(place.shard)
-                    if place.end <= sizes[place.shard]:  # clips of a deleted shard are parsed again
+                    if place.end <= sizes[place.shard]:  # The clips of a deleted shard are parsed again.
                         places[key] = place
                 reasons = {key: reason for key, reason in index.execute("SELECT * FROM unreadable") if key in wanted}
         except sqlite3.Error as error:
             raise CacheError(f"{self.folder}: the index is damaged: {error}; delete the folder") from error
         return places, reasons
 
-    def add(self, clips: Iterable[tuple[bytes, Features]], unreadable: Iterable[tuple[bytes, str]] = ()) -> None:
-        """Write a batch of clips, but for those that another writer has written meanwhile.
+    def add(self, clips: Iterable[tuple[bytes, Float32Array]], unreadable: Iterable[tuple[bytes, str]] = ()) -> None:
+        """Write a batch of clips, except those that another process has written in the meantime.
 
         Args:
-            clips: keys and float32 (frames, dim).
-            unreadable: keys and reasons.
+            clips: keys, and features as float32 (frames, dim).
+            unreadable: keys of clips that cannot be read, and the reasons.
         Raises:
-            CacheError: the disk is full, or another writer does not let go.
+            CacheError: the disk is full, or another process holds the lock for more than two minutes.
         """
         try:
             with closing(self._connect()) as index:
@@ -154,10 +162,10 @@ class FeatureCache:
         row = index.execute("SELECT shard, offset, frames, dim FROM clips WHERE key = ?", (key,)).fetchone()
         return row is not None and Place(*row).end <= self._size(row[0])
 
-    def _append(self, clips: list[tuple[bytes, Features]], index: sqlite3.Connection) -> None:
-        """Write clips behind what is recorded of the last shard, or into a new one."""
+    def _append(self, clips: list[tuple[bytes, Float32Array]], index: sqlite3.Connection) -> None:
+        """Write clips after the recorded end of the last shard, or into a new shard."""
         shard, end = index.execute("SELECT shard, bytes FROM shards ORDER BY shard DESC LIMIT 1").fetchone() or (0, 0)
-        # A shard that was deleted must not come back with a hole in it, where old places would read zeros.
+        # A deleted shard must not be created again with a hole in it, because old places would then read zeros.
         if end >= self.shard_bytes or self._size(shard) < end:
             shard, end = shard + 1, 0
         with os.fdopen(os.open(self._shard(shard), os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
@@ -170,16 +178,16 @@ class FeatureCache:
                 index.execute("INSERT OR REPLACE INTO clips VALUES (?, ?, ?, ?, ?)", (key, shard, end, frames, dim))
                 end = place.end
             file.flush()
-            os.fsync(file.fileno())  # the index must never name bytes that a power cut can take away
+            os.fsync(file.fileno())  # The index must never refer to bytes that a power failure can lose.
         index.execute("INSERT OR REPLACE INTO shards VALUES (?, ?)", (shard, end))
 
-    def read(self, place: Place) -> Features:
-        """A clip's features, mapped, not copied.
+    def read(self, place: Place) -> Float32Array:
+        """Read a clip's features by mapping the shard into memory; nothing is copied.
 
         Returns:
             float32 (frames, dim), read-only.
         Raises:
-            CacheError: the shard was deleted or cut short since the place was looked up.
+            CacheError: the shard was deleted or truncated after the place was looked up.
         """
         mapped = self._maps.get(place.shard)
         if mapped is None or len(mapped) < place.end:
@@ -187,7 +195,7 @@ class FeatureCache:
                 mapped = np.memmap(self._shard(place.shard), dtype=np.uint8, mode="r")
             except (OSError, ValueError) as error:
                 raise CacheError(f"{self._shard(place.shard)} cannot be mapped: {error}") from error
-            # A plain view: slicing a memmap object costs ten times as much.
+            # A plain view, because slicing a memmap object takes ten times as long.
             mapped = self._maps[place.shard] = np.asarray(mapped)
             if len(mapped) < place.end:
                 raise CacheError(f"{self._shard(place.shard)} ends before byte {place.end}; delete {self.folder}")
@@ -203,5 +211,5 @@ class FeatureCache:
             return 0
 
     def _connect(self) -> sqlite3.Connection:
-        # Transactions are written out in `add`; the module's own would begin without the write lock.
+        # `add` writes its transactions out, because those of the sqlite3 module begin without the write lock.
         return sqlite3.connect(self.folder / "index.sqlite", timeout=_BUSY_S, isolation_level=None)

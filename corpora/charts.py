@@ -1,4 +1,4 @@
-"""Figures of a data set as tables and as one picture."""
+"""The statistics of a data set as tables and as one picture of charts."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ _HANDS_BINS = np.linspace(0, 1, 21)
 
 
 def write_tables(statistics: Statistics, folder: Path) -> list[Path]:
-    """Write summary, languages, concepts, clips, duplicates and problems as CSV.
+    """Write a data set's statistics as CSV files: summary, languages, concepts, clips, duplicates and problems.
 
+    Args:
+        folder: created if it does not exist.
     Returns:
         The files, one a table.
     """
     corpus = statistics.corpus
-    languages = statistics.languages_by_label()
+    languages = statistics.find_languages_by_label()
     tables: dict[str, tuple[Sequence[str], Iterable[Sequence[Any]]]] = {
-        "summary": (("figure", "value"), statistics.summary().items()),
+        "summary": (("statistic", "value"), statistics.summarize().items()),
         "languages": (
             ("sign_language", "spoken_language", "clips"),
-            ((*pair, count) for pair, count in statistics.clips_by_language().most_common()),
+            ((*pair, count) for pair, count in statistics.count_clips_by_language().most_common()),
         ),
         "concepts": (
             ("label", "clips", "sign_languages"),
-            ((label, count, len(languages[label])) for label, count in statistics.clips_by_label().most_common()),
+            ((label, count, len(languages[label])) for label, count in statistics.count_clips_by_label().most_common()),
         ),
         "clips": (
             ("id", "split", "label", "frames", "seconds", "left_hand", "right_hand", "face"),
@@ -49,7 +51,7 @@ def write_tables(statistics: Statistics, folder: Path) -> list[Path]:
             ("group", "id", "split", "sign_language", "text"),
             (
                 (number, e.id, e.split, e.sign_language, e.text)
-                for number, group in enumerate(statistics.duplicates())
+                for number, group in enumerate(statistics.find_duplicates())
                 for e in group
             ),
         ),
@@ -73,8 +75,13 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
     return path
 
 
-def draw(statistics: Statistics, path: Path) -> Path:
-    """Draw lengths, languages, clips a concept and what is seen, as a PNG."""
+def draw_charts(statistics: Statistics, path: Path) -> Path:
+    """Draw four charts as a PNG file: lengths, languages, clips a concept, and how often hands and faces are seen.
+
+    Returns:
+        The file's path.
+    """
+    # matplotlib takes 0.5 s to import, and only this command draws.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -86,22 +93,24 @@ def draw(statistics: Statistics, path: Path) -> Path:
     _draw_concepts(statistics, axes[1, 0])
     _draw_seen(statistics, axes[1, 1])
     corpus = statistics.corpus
-    figure.suptitle(f"{corpus.name}: {len(corpus):,} clips, {len(statistics.clips_by_label()):,} concepts", fontsize=14)
+    figure.suptitle(
+        f"{corpus.name}: {len(corpus):,} clips, {len(statistics.count_clips_by_label()):,} concepts", fontsize=14
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     return path
 
 
 def _draw_lengths(statistics: Statistics, axes: Axes) -> None:
-    lengths = statistics.lengths()
+    lengths = statistics.list_lengths()
     axes.set(title="Length of clips", xlabel="frames", ylabel="clips")
     if not len(lengths):
-        _say_nothing(axes)
+        _mark_empty(axes)
         return
-    # Few clips are very long: the last bin takes them all, or one would flatten the rest.
+    # A few clips are very long. They share the last bin, so that they do not flatten the others.
     end = max(float(np.quantile(lengths, 0.995)), 1.0)
     start = int(lengths.min())
-    # Whole frames a bin: others would hold now one length, now two, and show gaps that are not there.
+    # Each bin spans whole frames. Other bins would hold now one length, now two, and show gaps that do not exist.
     step = int(np.ceil((end + 1 - start) / _LENGTH_BINS))
     axes.hist(np.minimum(lengths, end), bins=(np.arange(start, end + 1 + step, step) - 0.5).tolist(), color=_BAR_COLOR)
     over = float(np.mean(lengths > statistics.max_frames))
@@ -118,13 +127,13 @@ def _draw_lengths(statistics: Statistics, axes: Axes) -> None:
 
 def _draw_languages(statistics: Statistics, axes: Axes) -> None:
     counts: dict[str, int] = {}
-    for (sign_language, _), count in statistics.clips_by_language().items():
+    for (sign_language, _), count in statistics.count_clips_by_language().items():
         counts[sign_language or "none"] = counts.get(sign_language or "none", 0) + count
     shown = sorted(counts.items(), key=lambda item: item[1])[-_LANGUAGES_SHOWN:]
     more = f", {_LANGUAGES_SHOWN} of {len(counts)}" if len(counts) > _LANGUAGES_SHOWN else ""
     axes.set(title=f"Clips by sign language{more}", xlabel="clips")
     if not shown:
-        _say_nothing(axes)
+        _mark_empty(axes)
         return
     bars = axes.barh([name for name, _ in shown], [count for _, count in shown], color=_BAR_COLOR)
     axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
@@ -132,10 +141,10 @@ def _draw_languages(statistics: Statistics, axes: Axes) -> None:
 
 
 def _draw_concepts(statistics: Statistics, axes: Axes) -> None:
-    counts = sorted(statistics.clips_by_label().values(), reverse=True)
-    axes.set(title="Clips of each concept", xlabel="concepts, the most recorded first", ylabel="clips")
+    counts = sorted(statistics.count_clips_by_label().values(), reverse=True)
+    axes.set(title="Clips of each concept", xlabel="concepts, the most frequent first", ylabel="clips")
     if not counts:
-        _say_nothing(axes)
+        _mark_empty(axes)
         return
     axes.step(range(1, len(counts) + 1), counts, where="mid", color=_BAR_COLOR)
     axes.fill_between(range(1, len(counts) + 1), counts, step="mid", color=_BAR_COLOR, alpha=0.25)
@@ -143,7 +152,7 @@ def _draw_concepts(statistics: Statistics, axes: Axes) -> None:
 
 
 def _draw_seen(statistics: Statistics, axes: Axes) -> None:
-    axes.set(title="How much is seen", xlabel="share of a clip's frames", ylabel="clips")
+    axes.set(title="How often hands and faces are seen", xlabel="share of a clip's frames", ylabel="clips")
     styles = {"right_hand": ("right hand", "-"), "left_hand": ("left hand", "--"), "face": ("face", ":")}
     drawn = False
     for part, (label, style) in styles.items():
@@ -151,14 +160,14 @@ def _draw_seen(statistics: Statistics, axes: Axes) -> None:
         if shares:
             never = float(np.mean(np.array(shares) == 0))
             counts, edges = np.histogram(shares, bins=_HANDS_BINS)
-            axes.stairs(counts, edges, label=f"{label}, never in {never:.1%} of clips", linestyle=style, linewidth=2)
+            axes.stairs(counts, edges, label=f"{label}, not seen in {never:.1%} of clips", linestyle=style, linewidth=2)
             drawn = True
     if drawn:
         axes.legend(loc="upper center", fontsize=9)
         axes.margins(y=0.25)
     else:
-        _say_nothing(axes)
+        _mark_empty(axes)
 
 
-def _say_nothing(axes: Axes) -> None:
+def _mark_empty(axes: Axes) -> None:
     axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center", va="center", color="gray")

@@ -1,4 +1,4 @@
-"""One clip's file in, its pose or its features out."""
+"""From the file of one clip to its pose or its features."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import struct
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from pose_format import Pose
 
+from corpora.arrays import Float32Array
 from corpora.errors import (
     ClipOutOfReachError,
     ClipSpanError,
@@ -23,40 +23,42 @@ from corpora.feature_kinds import ARRAY_KINDS, ArrayKind
 from corpora.landmark_arrays import (
     KAGGLE_POINTS,
     SEM_LEX_POINTS,
+    make_pose,
     read_kaggle,
-    to_pose,
 )
 from corpora.readers.media import VIDEO_SUFFIXES
 from poses import FEATURE_KINDS, FeatureOptions, PoseError, ReadLimits, extract, read
 from poses.headers import read_header
 
-Features = npt.NDArray[np.float32]
-
-# A data set is trusted with more than a request is: whole recordings of 40 minutes exist, and take 1 GB.
+# A data set may be larger than a request: some recordings are 40 minutes long and take 1 GB.
 _LIMITS = ReadLimits(max_bytes=4 * 1024**3, max_frames=1_000_000)
 _BODY_V0_1 = struct.Struct("<HHH")  # fps, frames modulo 65536, people
 _BODY_V0_2 = struct.Struct("<fIH")  # fps, frames, people
 _FLOAT_BYTES = 4
 
 
-def read_features(example: Example, kind: str, options: FeatureOptions) -> Features:
+def read_features(example: Example, kind: str, options: FeatureOptions) -> Float32Array:
     """Compute the features of an example's clip.
 
     Args:
-        example: what to read; only its span is.
+        example: its file is read, between its start and end.
         kind: one of poses.FEATURE_KINDS or ARRAY_KINDS.
-        options: what to do to a pose first; features that are no pose's cannot be flipped or anonymized.
+        options: changes to the pose before features are computed. Kinds that are not made of poses allow none.
     Returns:
         float32 (frames, dim), C-contiguous and finite.
     Raises:
-        ClipError: and nothing else, whatever the file is; the message names it.
+        ClipError: the file cannot give the features; the message names the file. No other exception is raised,
+            whatever the file contains.
     """
     if kind in ARRAY_KINDS:
         if options.flip != "never" or options.anonymize:
-            raise FeaturesUnavailableError(f"{kind} features are no pose's: they cannot be flipped or anonymized")
-        return _array_features(example, ARRAY_KINDS[kind])
+            raise FeaturesUnavailableError(
+                f"{kind} features are not made of poses, so they cannot be flipped or anonymized"
+            )
+        return _read_array_features(example, ARRAY_KINDS[kind])
     if kind not in FEATURE_KINDS:
-        raise FeaturesUnavailableError(f"no features named {kind!r}; there are {', '.join(FEATURE_KINDS)}")
+        known = ", ".join((*FEATURE_KINDS, *ARRAY_KINDS))
+        raise FeaturesUnavailableError(f"there is no kind of features {kind!r}; use one of {known}")
     pose = read_pose(example)
     try:
         return extract(pose, kind, options)
@@ -65,29 +67,31 @@ def read_features(example: Example, kind: str, options: FeatureOptions) -> Featu
 
 
 def read_pose(example: Example) -> Pose:
-    """Read the pose of an example's span, whichever form it is published in.
+    """Read the pose of an example between its start and end, in any of the published forms.
 
+    Returns:
+        A pose of at least one frame.
     Raises:
-        ClipError: and nothing else, whatever the file is.
+        ClipError: the file holds no pose. No other exception is raised, whatever the file contains.
     """
     path = example.path
     if path.suffix == ".pose":
         return _read_pose_file(example)
     if path.suffix == ".parquet":
-        return to_pose(_cut(read_kaggle(path), example))
+        return make_pose(_cut(read_kaggle(path), example))
     if path.suffix == ".npy":
         landmarks = _load_array(path)
         if landmarks.ndim != 3 or landmarks.shape[1:] not in ((SEM_LEX_POINTS, 3), (KAGGLE_POINTS, 3)):
-            raise FeaturesUnavailableError(f"{path}: an array {landmarks.shape} holds no landmarks of a pose")
-        return to_pose(_cut(landmarks, example))
+            raise FeaturesUnavailableError(f"{path}: an array of shape {landmarks.shape} holds no landmarks of a pose")
+        return make_pose(_cut(landmarks, example))
     if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir():
         raise VideoNotEstimatedError(
-            f"{path} is a video: estimate its pose first, with `python -m video estimate`, and put it beside as .pose"
+            f"{path} is a video: estimate its pose with `python -m video estimate` and put the .pose file beside it"
         )
-    raise ClipUnreadableError(f"{path}: neither .pose nor .npy nor .parquet")
+    raise ClipUnreadableError(f"{path}: the file is neither .pose nor .npy nor .parquet")
 
 
-def _array_features(example: Example, kind: ArrayKind) -> Features:
+def _read_array_features(example: Example, kind: ArrayKind) -> Float32Array:
     path = example.path
     if kind.points is not None:
         if path.suffix != ".parquet":
@@ -97,32 +101,35 @@ def _array_features(example: Example, kind: ArrayKind) -> Features:
     if path.suffix != ".npy":
         raise FeaturesUnavailableError(f"{path}: {kind.name} features are read from .npy files")
     if example.start_s is not None or example.end_s is not None:
-        raise ClipSpanError(f"{path}: features have no frame rate to find {example.start_s} s with; cut them before")
+        raise ClipSpanError(
+            f"{path}: the item is from {example.start_s} to {example.end_s} s, but {kind.name} features have no frame "
+            "rate; cut the file beforehand and leave start and end empty"
+        )
     stored = _load_array(path)
     if stored.ndim != 2 or stored.shape[1] != kind.stored_dim or not len(stored):
-        raise ClipUnreadableError(f"{path}: an array {stored.shape}; (frames, {kind.stored_dim}) is needed")
+        raise ClipUnreadableError(f"{path}: the array has shape {stored.shape}, not (frames, {kind.stored_dim})")
     features = stored.astype(np.float32)
     if kind.stored_dim != kind.dim:
         features = features.reshape(len(features), kind.dim, -1).mean(axis=2)  # frames, dim, neighbours
     if not np.isfinite(features).all():
-        raise ClipUnreadableError(f"{path}: features that are not finite")
+        raise ClipUnreadableError(f"{path}: some features are not finite")
     return features
 
 
-def _load_array(path: Path) -> npt.NDArray[np.float32]:
+def _load_array(path: Path) -> Float32Array:
     try:
         loaded = np.load(path, allow_pickle=False)
     except OSError as error:
         raise ClipOutOfReachError(f"{path}: {error}") from None
     except (ValueError, EOFError) as error:
-        raise ClipUnreadableError(f"{path}: no array of numbers: {error}") from None
+        raise ClipUnreadableError(f"{path}: the file holds no array of numbers: {error}") from None
     if not isinstance(loaded, np.ndarray) or loaded.dtype.kind != "f":
-        raise ClipUnreadableError(f"{path}: no array of floating-point numbers")
+        raise ClipUnreadableError(f"{path}: the file holds no array of floating-point numbers")
     return loaded.astype(np.float32)
 
 
-def _cut(landmarks: npt.NDArray[np.float32], example: Example) -> npt.NDArray[np.float32]:
-    first, last = _frames(example, len(landmarks), fps=30.0)
+def _cut(landmarks: Float32Array, example: Example) -> Float32Array:
+    first, last = _find_frames(example, len(landmarks), fps=30.0)
     return landmarks[first:last]
 
 
@@ -141,9 +148,10 @@ def _read_pose_file(example: Example) -> Pose:
 
 
 def _cut_file(mapped: mmap.mmap, example: Example) -> bytes:
-    """Build the .pose file of a span, of which nothing but the span is read: recordings take up to a gigabyte.
+    """Build the .pose file of an example's span.
 
-    A file whose sizes disagree with its length is given whole to `poses.read`, which says what is wrong with it.
+    Only the span is read, because a recording may take a gigabyte. A file whose sizes disagree with its length is
+    passed whole to `poses.read`, which reports what is wrong with it.
     """
     head = mapped[: _LIMITS.max_header_bytes]
     header, layout, offset = read_header(head, limits=_LIMITS)
@@ -158,7 +166,7 @@ def _cut_file(mapped: mmap.mmap, example: Example) -> bytes:
         frames = (len(mapped) - start) // frame_bytes
     if not frames or not fps > 0 or len(mapped) - start != frames * frame_bytes:
         return mapped[:]
-    first, last = _frames(example, frames, fps=fps)
+    first, last = _find_frames(example, frames, fps=fps)
     value_bytes = row_bytes * layout.dims
     confidences = start + frames * value_bytes
     values = mapped[start + first * value_bytes : start + last * value_bytes]
@@ -167,18 +175,18 @@ def _cut_file(mapped: mmap.mmap, example: Example) -> bytes:
     return head[:offset] + sizes.pack(fps, count, people) + values + confidence
 
 
-def _frames(example: Example, frames: int, *, fps: float) -> tuple[int, int]:
-    """The span's first frame and the one after its last, rounded outwards as pose-format does.
+def _find_frames(example: Example, frames: int, *, fps: float) -> tuple[int, int]:
+    """Find the span's first frame and the frame after its last, rounded outwards as pose-format does.
 
     Raises:
-        ClipSpanError: no frame lies in it.
+        ClipSpanError: no frame lies in the span.
     """
-    # Seconds made of frame numbers come back a hair off: 14 / 25 * 25 is over 14, and would take a 15th frame in.
+    # Seconds that were computed from frame numbers are slightly off: 14 / 25 * 25 is above 14 and would add a frame.
     first = math.floor(round((example.start_s or 0.0) * fps, 6))
     last = frames if example.end_s is None else min(frames, math.ceil(round(example.end_s * fps, 6)))
     if not 0 <= first < last:
         raise ClipSpanError(
-            f"{example.path}: {example.start_s or 0:g} to {example.end_s or math.inf:g} s lie outside of "
-            f"{frames} frames at {fps:g} a second"
+            f"{example.path}: the span from {example.start_s or 0:g} to {example.end_s or math.inf:g} s lies outside "
+            f"the file's {frames} frames at {fps:g} frames a second"
         )
     return first, last

@@ -1,21 +1,22 @@
-"""What can be wrong with a data set.
+"""The errors of data sets.
 
 CorpusError
-├── CorpusUnknownError      no data set of that name
+├── CorpusUnknownError      there is no data set of that name
 ├── SplitMissingError       the data set has no such part
-├── FileMissingError        a list or table is not where the data set has it
+├── FileMissingError        a list or a table is not where the data set keeps it
 ├── ColumnMissingError      a table lacks a column
-├── RowError                a row means nothing; the message names file and line
-├── ClipError               one clip cannot be used; the others can
+├── RowError                a row makes no sense; the message names the file and the line
+├── TaskError               prompts of a task cannot be written for these examples
+├── ClipError               one clip cannot be used, but the others can
 │   ├── ClipUnreadableError its file is damaged or holds something else
-│   ├── ClipOutOfReachError the system did not give it: a share that is away, too many open files; it may another time
-│   ├── ClipSpanError       start and end lie outside of it
-│   ├── FeaturesUnavailableError  its file cannot give the features that are asked for
-│   └── VideoNotEstimatedError    it is a video whose pose nobody estimated yet
-├── CacheError              the feature cache's folder cannot be used
-└── WorkerLostError         a reading process died, most often for want of memory
+│   ├── ClipOutOfReachError the system did not deliver its file, e.g. from a disconnected share; it may the next time
+│   ├── ClipSpanError       its start and end lie outside its file
+│   ├── FeaturesUnavailableError  its file cannot give the requested features
+│   └── VideoNotEstimatedError    it is a video whose pose has not been estimated yet
+├── CacheError              the folder of the feature cache cannot be used
+└── WorkerLostError         a reading process died, most often because memory ran out
 
-Every message says what was wrong and where.
+Every message says what is wrong and where.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pathlib import Path
 
 
 class CorpusError(Exception):
-    """Anything that keeps a data set or a part of it from being read."""
+    """A data set, or a part of it, cannot be read."""
 
 
 class CorpusUnknownError(CorpusError):
@@ -36,7 +37,7 @@ class SplitMissingError(CorpusError):
 
 
 class FileMissingError(CorpusError):
-    """A list or table is not where the data set has it."""
+    """A list or a table is not where the data set keeps it."""
 
 
 class ColumnMissingError(CorpusError):
@@ -44,7 +45,13 @@ class ColumnMissingError(CorpusError):
 
 
 class RowError(CorpusError):
-    """A row means nothing."""
+    """A row of a table makes no sense.
+
+    Args:
+        path: of the table.
+        line: number of the row's last line, from 1.
+        problem: what is wrong with it.
+    """
 
     def __init__(self, path: Path, line: int, problem: str) -> None:
         super().__init__(f"{path}, line {line}: {problem}")
@@ -52,8 +59,12 @@ class RowError(CorpusError):
         self.line = line
 
 
+class TaskError(CorpusError):
+    """Prompts of a task cannot be written for these examples."""
+
+
 class ClipError(CorpusError):
-    """One clip cannot be used; the others can."""
+    """One clip cannot be used, but the others can."""
 
 
 class ClipUnreadableError(ClipError):
@@ -61,24 +72,24 @@ class ClipUnreadableError(ClipError):
 
 
 class ClipOutOfReachError(ClipError):
-    """The system did not give the clip's file: a share that is away, too many open files. It may another time."""
+    """The system did not deliver the clip's file, e.g. from a disconnected share. It may the next time."""
 
 
 class ClipSpanError(ClipError):
-    """Start and end lie outside of the clip."""
+    """The clip's start and end lie outside its file."""
 
 
 class FeaturesUnavailableError(ClipError):
-    """The clip's file cannot give the features that are asked for."""
+    """The clip's file cannot give the requested features."""
 
 
 class VideoNotEstimatedError(ClipError):
-    """The clip is a video whose pose nobody estimated yet."""
+    """The clip is a video whose pose has not been estimated yet."""
 
 
 class CacheError(CorpusError):
-    """The feature cache's folder cannot be used."""
+    """The folder of the feature cache cannot be used."""
 
 
 class WorkerLostError(CorpusError):
-    """A reading process died, most often for want of memory."""
+    """A reading process died, most often because memory ran out."""

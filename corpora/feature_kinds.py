@@ -1,4 +1,4 @@
-"""Every kind of features that a clip's file can give: of poses, of the Kaggle points, of video encoders."""
+"""All kinds of features that a clip's file can give: of poses, of Kaggle's landmarks, of video encoders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from corpora.errors import FeaturesUnavailableError
 from poses import FEATURE_KINDS
 
-# Places among the 543 points of Kaggle's frames.
+# Where each part is among the 543 points of a frame of Kaggle.
 # Source: ASLSignPoseProcessor, J22Melody/fairseq, dsprocessor_sign.py.
 _LEFT_HAND = range(468, 489)
 _BODY = range(489, 522)
@@ -30,14 +30,14 @@ _HANDS_AND_BODY = (*_LEFT_HAND, *_BODY, *_RIGHT_HAND)
 
 @dataclass(frozen=True)
 class ArrayKind:
-    """Features that a file holds nearly as they are wanted.
+    """Features that a file stores almost in the form that a model takes.
 
     Attributes:
-        name: as data sets and configurations call it.
-        version: raised whenever a number changes; old cache entries then no longer count.
+        name: as data sets and configurations call the kind.
+        version: raised whenever a number of the kind changes. Older cache entries are then parsed again.
         dim: features a frame.
-        stored_dim: features a frame in the file; averaged in groups of neighbours when there are more than dim.
-        points: for Kaggle's landmarks, which of the 543 points, x, y and z each; None otherwise.
+        stored_dim: features a frame in the file. If it is larger than dim, groups of neighbours are averaged.
+        points: for Kaggle's landmarks, which of the 543 points are taken, with x, y and z; None for the other kinds.
     """
 
     name: str
@@ -58,7 +58,7 @@ ARRAY_KINDS: Mapping[str, ArrayKind] = MappingProxyType(
             _landmarks("islr_no_face", _HANDS_AND_BODY),
             _landmarks("islr_full_face", (*_FULL_FACE, *_HANDS_AND_BODY)),
             _landmarks("islr_selected_face", (*_SELECTED_FACE, *_HANDS_AND_BODY)),
-            # S3D (HowTo100M) and I3D (BSL), a row a second; RWTHFSVideoProcessor averages I3D's pairs for 512.
+            # S3D (HowTo100M) and I3D (BSL), one row a second. RWTHFSVideoProcessor averages pairs of I3D's 1,024.
             ArrayKind("s3d", version=1, dim=512, stored_dim=512),
             ArrayKind("i3d", version=1, dim=1024, stored_dim=1024),
             ArrayKind("i3d_512", version=1, dim=512, stored_dim=1024),
@@ -67,27 +67,28 @@ ARRAY_KINDS: Mapping[str, ArrayKind] = MappingProxyType(
 )
 
 
-def feature_dim(kind: str) -> int:
-    """Features a frame.
+def get_feature_dim(kind: str) -> int:
+    """Return how many features a frame has.
 
     Raises:
-        FeaturesUnavailableError: no such kind.
+        FeaturesUnavailableError: there is no such kind.
     """
-    return _kind(kind)[0]
+    return _find_dim_and_version(kind)[0]
 
 
-def feature_version(kind: str) -> int:
-    """The version of a kind's numbers.
+def get_feature_version(kind: str) -> int:
+    """Return the version of a kind's numbers.
 
     Raises:
-        FeaturesUnavailableError: no such kind.
+        FeaturesUnavailableError: there is no such kind.
     """
-    return _kind(kind)[1]
+    return _find_dim_and_version(kind)[1]
 
 
-def _kind(name: str) -> tuple[int, int]:
+def _find_dim_and_version(name: str) -> tuple[int, int]:
     if name in FEATURE_KINDS:
         return FEATURE_KINDS[name].dim, FEATURE_KINDS[name].version
     if name in ARRAY_KINDS:
         return ARRAY_KINDS[name].dim, ARRAY_KINDS[name].version
-    raise FeaturesUnavailableError(f"no features named {name!r}; there are {', '.join((*FEATURE_KINDS, *ARRAY_KINDS))}")
+    known = ", ".join((*FEATURE_KINDS, *ARRAY_KINDS))
+    raise FeaturesUnavailableError(f"there is no kind of features {name!r}; use one of {known}")

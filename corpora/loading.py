@@ -1,4 +1,4 @@
-"""Clips by index: features and example, parsed by as many processes as asked for, and only once with a cache."""
+"""The clips of a data set by index: parsed by one or several processes, and only once if there is a cache."""
 
 from __future__ import annotations
 
@@ -11,23 +11,29 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
+from corpora.arrays import Float32Array, Int64Array
 from corpora.cache import FeatureCache, Place
 from corpora.clip_files import read_features
 from corpora.errors import ClipError, ClipOutOfReachError, WorkerLostError
 from corpora.examples import Corpus, Example, Skipped
 from poses import FeatureOptions
 
-Features = npt.NDArray[np.float32]
 Result = TypeVar("Result")
 OnClip = Callable[[int, int], None]
-"""Called with how many clips are done and how many there are."""
+"""Called after each clip with the number of finished clips and the number of all clips."""
+# A worker gets 16 clips at a time: sending a single clip takes as long as parsing it.
+_BATCH = 16
+# A worker may be two batches ahead of the reader of its results. That bounds memory to 32 clips of 0.6 MB a worker.
+_AHEAD = 2
+# Features are collected up to this size before they are written, because each write waits for the disk.
+_WRITE_BYTES = 64 * 1024**2
+_DEFAULT_OPTIONS = FeatureOptions()
 
 
-def advance(bar: tqdm[object]) -> OnClip:
-    """Move a progress bar as clips are done."""
+def track_clips(bar: tqdm[object]) -> OnClip:
+    """Return a function that moves a progress bar after each clip."""
 
     def on_clip(done: int, total: int) -> None:
         bar.total = total
@@ -36,41 +42,33 @@ def advance(bar: tqdm[object]) -> OnClip:
     return on_clip
 
 
-_BATCH = 16
-"""Clips a worker gets at a time: sending one costs as much as parsing it, sending 16 does not."""
-_AHEAD = 2
-"""Batches a worker may be ahead of whoever takes them, which bounds memory: 32 clips of 0.6 MB a worker."""
-_WRITE_BYTES = 64 * 1024**2
-"""Features gathered before they are written: a write waits for the disk, so there should be few."""
-
-_DEFAULT_OPTIONS = FeatureOptions()
-
-
-class Passing(str):
-    """Why a clip could not be read, where that may be otherwise the next time: no cache keeps it."""
+class TransientReason(str):
+    """The reason of a transient failure (file out of reach). It is reported but never cached."""
 
 
 class LoadedClip(NamedTuple):
     """A clip as a model needs it.
 
     Attributes:
-        features: float32 (frames, dim); read-only where it comes from a cache.
-        example: what it shows.
+        features: float32 (frames, dim); read-only if it comes from a cache.
+        example: what the clip shows.
     """
 
-    features: Features
+    features: Float32Array
     example: Example
 
 
 class Clips(Sequence[LoadedClip]):
-    """A data set's clips by index, read when asked for. Goes to other processes cheaply: it holds no features.
+    """The clips of a data set by index. Each is read when it is requested.
+
+    The object holds no features, so sending it to another process is cheap.
 
     Attributes:
-        corpus: its examples are the clips, in order; without those known to be unreadable.
+        corpus: its examples are the clips, in order, without the unreadable ones that the cache knows of.
         kind: of the features.
-        options: what is done to poses first.
-        unreadable: examples that a cache knows to be unreadable, and why.
-        frames: int64 (clips,), known without reading; None without a cache.
+        options: changes to each pose before features are computed.
+        unreadable: the examples that the cache knows to be unreadable, and the reasons.
+        frames: int64 (clips,), each clip's length; None without a cache, where lengths are unknown before reading.
     """
 
     def __init__(self, corpus: Corpus, kind: str | None = None, *, options: FeatureOptions = _DEFAULT_OPTIONS) -> None:
@@ -78,48 +76,53 @@ class Clips(Sequence[LoadedClip]):
         self.kind = kind or corpus.features
         self.options = options
         self.unreadable: tuple[Skipped, ...] = ()
-        self.frames: npt.NDArray[np.int64] | None = None
+        self.frames: Int64Array | None = None
         self._cache: FeatureCache | None = None
-        self._places: npt.NDArray[np.int64] = np.empty((0, 4), dtype=np.int64)
+        self._places: Int64Array = np.empty((0, 4), dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.corpus)
 
-    def __getitem__(self, index: int) -> LoadedClip:  # type: ignore[override]  # no slices: they would read everything
+    def __getitem__(self, index: int) -> LoadedClip:  # type: ignore[override]  # No slices: they would read everything.
         """Read one clip.
 
         Raises:
-            ClipError: its file cannot be used; never with a cache, which leaves such clips out.
-            CacheError: the cache's files were changed meanwhile.
+            ClipError: the clip's file cannot be used. This never happens with a cache, which leaves such clips out.
+            CacheError: the cache's files were changed in the meantime.
         """
-        return LoadedClip(self.features(index), self.corpus.examples[index])
+        return LoadedClip(self.read_features(index), self.corpus.examples[index])
 
-    def features(self, index: int) -> Features:
-        """Read one clip's features alone: float32 (frames, dim), as in `LoadedClip`.
+    def read_features(self, index: int) -> Float32Array:
+        """Read the features of one clip, without its example.
 
+        Returns:
+            float32 (frames, dim); read-only if it comes from a cache.
         Raises:
-            ClipError, CacheError: as when reading a clip.
+            ClipError, CacheError: as when a clip is read by its index.
         """
         if self._cache is None:
             return read_features(self.corpus.examples[index], self.kind, self.options)
         shard, offset, frames, dim = self._places[index].tolist()
         return self._cache.read(Place(shard, offset, frames, dim))
 
-    def without_examples(self) -> Clips:
-        """The same for `features` alone, if there is a cache: half a million examples take each worker 0.5 GB."""
+    def drop_examples(self) -> Clips:
+        """Return the same clips for `read_features` only, if there is a cache.
+
+        Half a million examples would take 0.5 GB in each worker.
+        """
         if self._cache is None:
             return self
-        bare = Clips(self.corpus.subset(()), self.kind, options=self.options)
+        bare = Clips(self.corpus.select(()), self.kind, options=self.options)
         bare._cache, bare._places, bare.frames = self._cache, self._places, self.frames
         return bare
 
     def stream(self, *, workers: int = 1) -> Iterator[LoadedClip | Skipped]:
-        """Read all clips in order, each once, ahead by a few: for whoever goes through them once without a cache.
+        """Read all clips once, in order, and parse a few ahead. A single pass needs no cache.
 
         Args:
-            workers: processes that parse; 1 parses in this one.
+            workers: number of processes that parse; 1 parses in this process.
         Returns:
-            For each example its clip, or the note that it cannot be read.
+            For each example its clip, or a note that it cannot be read.
         Raises:
             WorkerLostError: a worker died.
         """
@@ -131,23 +134,24 @@ class Clips(Sequence[LoadedClip]):
         for example, result in zip(self.corpus.examples, results, strict=True):
             yield Skipped(example.id, result) if isinstance(result, str) else LoadedClip(result, example)
 
-    def cached(self, cache: FeatureCache, *, workers: int = 1, on_clip: OnClip | None = None) -> Clips:
-        """Parse what the cache does not have yet, and read from it from now on.
+    def fill_cache(self, cache: FeatureCache, *, workers: int = 1, on_clip: OnClip | None = None) -> Clips:
+        """Parse the clips that the cache does not have yet, and return clips that read from the cache.
 
-        Several processes may do this at once and no harm comes of it, but each parses what it does not find at its
-        start: of several training processes, let one go first.
+        Several processes may do this at the same time without harm, but each parses all clips that are missing when
+        it starts. If several processes train together, let one of them go first.
 
         Args:
-            cache: where features are and go.
-            workers: processes that parse; 1 parses in this one.
-            on_clip: told of progress.
+            cache: where features are read and written.
+            workers: number of processes that parse; 1 parses in this process.
+            on_clip: called after each parsed clip.
         Returns:
-            The clips that can be read; the others are its `unreadable`.
+            The clips that can be read. Its `unreadable` lists the others.
         Raises:
-            CacheError, WorkerLostError
+            CacheError: the cache's folder cannot be used.
+            WorkerLostError: a worker died.
         """
         examples = self.corpus.examples
-        keys = [cache.key(self.corpus.name, example, self.kind, self.options) for example in examples]
+        keys = [cache.make_key(self.corpus.name, example, self.kind, self.options) for example in examples]
         present = [key for key in keys if key is not None]
         places, reasons = cache.look_up(present)
         unknown = [
@@ -156,16 +160,16 @@ class Clips(Sequence[LoadedClip]):
             if key is not None and key not in places and key not in reasons
         ]
         if unknown:
-            passing = self._parse(unknown, cache, workers, on_clip)
+            transient = self._parse(unknown, cache, workers, on_clip)
             places, reasons = cache.look_up(present)
-            reasons |= passing
+            reasons |= transient
         readable = [(places[key], e) for key, e in zip(keys, examples, strict=True) if key in places]
-        clips = Clips(self.corpus.subset([example for _, example in readable]), self.kind, options=self.options)
+        clips = Clips(self.corpus.select([example for _, example in readable]), self.kind, options=self.options)
         clips._cache = cache
         clips._places = np.array([(p.shard, p.offset, p.frames, p.dim) for p, _ in readable], np.int64).reshape(-1, 4)
         clips.frames = clips._places[:, 2]
         clips.unreadable = tuple(
-            Skipped(example.id, f"{example.path}: the file is gone" if key is None else reasons[key])
+            Skipped(example.id, f"{example.path}: the file does not exist" if key is None else reasons[key])
             for key, example in zip(keys, examples, strict=True)
             if key not in places
         )
@@ -174,16 +178,16 @@ class Clips(Sequence[LoadedClip]):
     def _parse(
         self, unknown: list[tuple[bytes, Example]], cache: FeatureCache, workers: int, on_clip: OnClip | None
     ) -> dict[bytes, str]:
-        """Fill the cache; returns the reasons that it does not keep."""
+        """Fill the cache, and return the reasons of transient failures, which it does not keep."""
         parse = partial(_parse_clip, kind=self.kind, options=self.options)
-        passing: dict[bytes, str] = {}
-        batch: list[tuple[bytes, Features]] = []
+        transient: dict[bytes, str] = {}
+        batch: list[tuple[bytes, Float32Array]] = []
         reasons: list[tuple[bytes, str]] = []
         gathered = 0
         parsed = map_clips(parse, [example for _, example in unknown], workers=workers)
         for done, ((key, _), result) in enumerate(zip(unknown, parsed, strict=True), start=1):
-            if isinstance(result, Passing):
-                passing[key] = result
+            if isinstance(result, TransientReason):
+                transient[key] = result
             elif isinstance(result, str):
                 reasons.append((key, result))
             else:
@@ -195,14 +199,14 @@ class Clips(Sequence[LoadedClip]):
             if on_clip is not None:
                 on_clip(done, len(unknown))
         cache.add(batch, reasons)
-        return passing
+        return transient
 
 
-def _parse_clip(example: Example, *, kind: str, options: FeatureOptions) -> Features | str:
+def _parse_clip(example: Example, *, kind: str, options: FeatureOptions) -> Float32Array | str:
     try:
         return read_features(example, kind, options)
     except ClipOutOfReachError as error:
-        return Passing(error)
+        return TransientReason(error)
     except ClipError as error:
         return str(error)
 
@@ -210,21 +214,22 @@ def _parse_clip(example: Example, *, kind: str, options: FeatureOptions) -> Feat
 def map_clips(
     function: Callable[[Example], Result], examples: Sequence[Example], *, workers: int = 1
 ) -> Iterator[Result]:
-    """Call a function on examples in several processes, and give its results in order.
+    """Call a function on examples in several processes, and return its results in order.
 
-    At most two batches of 16 results a worker wait to be taken, however slow whoever takes them is.
+    At most two batches of 16 results a worker wait in memory, however slowly the results are consumed.
 
     Args:
-        function: sent to the workers, so a module's own or a partial of one; an exception in it comes out here.
-        examples: what to call it on.
-        workers: processes; 1 calls it in this one.
+        function: defined in a module, or a partial of such a function, because it is sent to the workers. An exception
+            in it is raised here.
+        examples: the arguments, one a call.
+        workers: number of processes; 1 calls the function in this process.
     Raises:
         WorkerLostError: a worker died.
     """
     if workers <= 1 or len(examples) <= _BATCH:
         yield from map(function, examples)
         return
-    # Spawned, not forked: whoever trains has threads and a device by now, and a fork would copy locks that they hold.
+    # Spawned, not forked: a training process has threads and a device by now, and a fork would copy their locks.
     context = multiprocessing.get_context("spawn")
     batches = (examples[start : start + _BATCH] for start in range(0, len(examples), _BATCH))
     waiting: deque[Future[list[Result]]] = deque()
@@ -237,7 +242,9 @@ def map_clips(
         while waiting:
             yield from waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise WorkerLostError(f"one of {workers} reading processes died, most often for want of memory") from error
+        raise WorkerLostError(
+            f"one of {workers} reading processes died, most often because memory ran out; try fewer workers"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""The data sets by name."""
+"""The registry of data sets: each name and its reader."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from corpora.readers import (
     wlasl,
 )
 
+# The default folder of all data sets.
 DATA = Path("data")
-"""Where data sets lie unless somebody says otherwise."""
 
 _RWTH_ARRAYS = {
-    # The authors' folders are s3d_feature and i3d_feature; the 512 averages are made of the 1,024 on the way.
+    # The authors' folders are s3d_feature and i3d_feature. The 512 averages are computed from the 1,024 while reading.
     "s3d": ("s3d_feature", "s3d"),
     "i3d": ("i3d_feature", "i3d"),
     "i3d_512": ("i3d_feature", "i3d"),
@@ -61,7 +61,7 @@ CORPORA: Mapping[str, Reader] = MappingProxyType(
         "manifest": manifest.read,
     }
 )
-"""Readers by name. A name with an ending is the same data under another experiment: features, glosses or texts."""
+"""Readers by name. A longer name, such as asl_signs_full_face, is the same data with other features or texts."""
 
 
 def read_corpus(name: str, root: Path, split: Split = "all") -> Corpus:
@@ -69,12 +69,12 @@ def read_corpus(name: str, root: Path, split: Split = "all") -> Corpus:
 
     Args:
         name: a key of CORPORA.
-        root: where it lies; see the data set's own file for what must be there.
+        root: the data set's folder. The reader of the data set says what the folder must contain.
         split: "train", "val", "test" or "all".
     Raises:
-        CorpusUnknownError: no data set of that name.
-        CorpusError: its tables are missing or wrong.
+        CorpusUnknownError: there is no data set of that name.
+        CorpusError: the data set's tables are missing or wrong.
     """
     if name not in CORPORA:
-        raise CorpusUnknownError(f"there is no data set {name!r}; there are {', '.join(CORPORA)}")
+        raise CorpusUnknownError(f"there is no data set {name!r}; use one of {', '.join(CORPORA)}")
     return CORPORA[name](root, split)

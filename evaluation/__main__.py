@@ -16,9 +16,11 @@ from tqdm import tqdm
 from corpora.cache import FeatureCache
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS
+from corpora.prompts import TASKS
 from corpora.registry import CORPORA, DATA, read_corpus
 from evaluation.clips import Floats, Reading
 from evaluation.command_line import positive
+from evaluation.errors import EvaluationError
 from evaluation.evaluation import (
     ProbeSettings,
     Settings,
@@ -31,8 +33,7 @@ from evaluation.results import Score, write_run
 from evaluation.tables import compare, probe_rows, probes_markdown, read_published, results_markdown
 from evaluation.vocabulary import (
     RARE_COUNT,
-    TASKS,
-    common_texts,
+    find_common_texts,
     read_vocabulary,
 )
 from models.backends.choice import choose_device, make_backend
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING)
     try:
         _run(options)
-    except (CorpusError, ModelsError, PoseError, OSError, ValueError) as error:
+    except (CorpusError, ModelsError, PoseError, EvaluationError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -135,7 +136,7 @@ def find_vocabulary(where: str, *, over: int) -> frozenset[str]:
     name, colon, root = where.partition(":")
     if not colon or name not in CORPORA:
         return read_vocabulary(Path(where), over=over)
-    return common_texts(read_corpus(name, Path(root), "train").examples, over=over)
+    return find_common_texts(read_corpus(name, Path(root), "train").examples, over=over)
 
 
 def _show(clips: Iterable[Floats], *, total: int, what: str) -> Iterable[Floats]:

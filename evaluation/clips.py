@@ -60,7 +60,7 @@ class ClipReader:
     def __iter__(self) -> Iterator[Floats]:
         clips = Clips(self._corpus, self._config.features, options=self._options)
         if self._reading.cache is not None:
-            clips = clips.cached(self._reading.cache, workers=self._reading.workers)
+            clips = clips.fill_cache(self._reading.cache, workers=self._reading.workers)
             self.skipped |= {note.id: note.reason for note in clips.unreadable}
         for clip in clips.stream(workers=self._reading.workers):
             if isinstance(clip, Skipped):

@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from corpora.examples import Corpus
+from corpora.prompts import Task, write_prompts
 from evaluation.clips import ClipReader, Floats, Reading
 from evaluation.probing import SHOTS, Labelled, Shots, probe
 from evaluation.results import Score, Searched, search
 from evaluation.retrieval import number_labels
 from evaluation.vectors import EmbeddedCorpus
-from evaluation.vocabulary import Task, within_vocabulary, write_prompts
+from evaluation.vocabulary import keep_vocabulary
 from models.embedding import EmbeddingModel, embed_clips, embed_prompts
 from poses import FeatureOptions
 
@@ -93,7 +94,7 @@ def embed_corpus(
         ValueError: nothing is left to embed, or the task does not fit the data.
     """
     if vocabulary is not None:
-        corpus = corpus.subset(within_vocabulary(corpus.examples, vocabulary))
+        corpus = corpus.select(keep_vocabulary(corpus.examples, vocabulary))
     options = settings.feature_options
     reader = ClipReader(corpus, model.config, options, skip_long=settings.skip_long, reading=reading)
     pose = embed_clips(model, watch(reader))
@@ -101,7 +102,7 @@ def embed_corpus(
     if not kept:
         reason = next(iter(reader.skipped.values()), "there are no examples")
         raise ValueError(f"none of {len(corpus)} clips could be embedded: {reason}")
-    prompts = write_prompts(model.config, kept, task=settings.task, tagged=settings.tagged)
+    prompts = write_prompts(model.config.prompt, kept, task=settings.task, tagged=settings.tagged)
     prompt_of, firsts = number_labels(prompts)
     different = [prompts[first] for first in firsts]
     vectors = EmbeddedCorpus(

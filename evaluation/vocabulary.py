@@ -1,111 +1,54 @@
-"""What clips are asked for: the prompts of each task, and which examples take part."""
+"""The vocabulary of a model: the texts that it learned, to which an evaluation may be limited."""
 
 import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, get_args
 
-from models.catalog import ModelConfig
-from models.errors import UnknownLanguageError
-from models.languages import DEFAULT_SPOKEN, build_prompt
+from corpora.examples import Example
+from evaluation.errors import VocabularyError
 
-Task = Literal["retrieval", "identification", "conceptualization"]
-TASKS: tuple[Task, ...] = get_args(Task)
-CONCEPT_TAG = "ase"
-"""The one sign language that conceptualization names, whoever signs."""
+# Concepts with at most this many clips in pretraining are not in the vocabulary. The limit is the authors'.
 RARE_COUNT = 20
-"""Concepts with no more clips than this in pretraining are not in the vocabulary; the authors' limit."""
-
-
-class Asked(Protocol):
-    """What is read of an example; corpora's have more."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def spoken_language(self) -> str | None: ...
-    @property
-    def sign_language(self) -> str | None: ...
-
-
-AnyAsked = TypeVar("AnyAsked", bound=Asked)
-
-
-def write_prompts(config: ModelConfig, examples: Sequence[Asked], *, task: Task, tagged: bool = True) -> list[str]:
-    """Write each example's prompt; examples with equal prompts are right answers to each other.
-
-    Args:
-        config: the model, whose pattern the prompts follow.
-        examples: of one data set.
-        task: ``retrieval`` asks for the text in its sign language; ``identification`` for the sign language alone, so
-            that the nearest prompt names it; ``conceptualization`` for the text under one and the same tag, so that
-            all clips of a concept are right, whatever their languages.
-        tagged: name languages; False: the texts as they are.
-    Raises:
-        ValueError: identification without tags, or of examples without a sign language.
-    Source: SignCLIPPretrainMetaProcessor, J22Melody/fairseq@a8199440.
-    """
-    if task == "identification":
-        if not tagged:
-            raise ValueError("identification asks for tags; it cannot go without them")
-        nameless = sum(example.sign_language is None for example in examples)
-        if nameless:
-            raise ValueError(f"{nameless} of {len(examples)} examples have no sign language to identify")
-    if not tagged:
-        return [example.text for example in examples]
-    written: dict[tuple[str, str | None, str | None], str] = {}
-    prompts = []
-    for example in examples:
-        text = "" if task == "identification" else example.text
-        sign = CONCEPT_TAG if task == "conceptualization" else example.sign_language
-        spoken = example.spoken_language if sign is not None else None
-        key = (text, sign, spoken)
-        if key not in written:
-            written[key] = _write(config, text, sign, spoken)
-        prompts.append(written[key])
-    return prompts
-
-
-def _write(config: ModelConfig, text: str, sign: str | None, spoken: str | None) -> str:
-    try:
-        return build_prompt(config, text, sign_language=sign, spoken_language=spoken).text
-    except UnknownLanguageError:
-        # A data set may have tags of its own; to a model they are one more word, as they would be in training.
-        return config.prompt.format(spoken=spoken or DEFAULT_SPOKEN, sign=sign, language=sign, text=text)
 
 
 def read_vocabulary(path: Path, *, over: int = RARE_COUNT) -> frozenset[str]:
-    """Read the texts that count as known.
+    """Read the texts of a vocabulary from a file.
 
     Args:
         path: CSV with the columns text and count, as the authors' data_stat_sp_concept_dis.csv, or one text a line.
-        over: texts with counts up to this are left out; of a plain list nothing is.
+        over: texts of a CSV file with at most this count are left out. A plain list has no counts and is kept whole.
     Raises:
-        ValueError: a CSV file without these columns.
+        VocabularyError: a CSV file lacks these columns, or a count is not a whole number.
+        OSError: the file cannot be read.
     """
     with path.open(encoding="utf-8", newline="") as file:
         if path.suffix != ".csv":
             return frozenset(line.strip() for line in file if line.strip())
         rows = csv.DictReader(file)
         if not {"text", "count"} <= set(rows.fieldnames or ()):
-            raise ValueError(f"{path} has the columns {rows.fieldnames}; text and count are needed")
-        return frozenset(row["text"] for row in rows if int(row["count"]) > over)
+            raise VocabularyError(f"{path} has the columns {rows.fieldnames}; it needs text and count")
+        try:
+            return frozenset(row["text"] for row in rows if int(row["count"]) > over)
+        except (TypeError, ValueError) as error:
+            raise VocabularyError(f"{path}, line {rows.line_num}: the count is not a whole number: {error}") from None
 
 
-def common_texts(examples: Iterable[Asked], *, over: int = RARE_COUNT) -> frozenset[str]:
-    """Texts that more than so many examples have, in whatever languages."""
+def find_common_texts(examples: Iterable[Example], *, over: int = RARE_COUNT) -> frozenset[str]:
+    """Find the texts that more than `over` examples have, in any language."""
     counts = Counter(example.text for example in examples)
     return frozenset(text for text, count in counts.items() if count > over)
 
 
-def within_vocabulary(examples: Sequence[AnyAsked], vocabulary: frozenset[str]) -> list[AnyAsked]:
-    """Keep the examples whose text is known.
+def keep_vocabulary(examples: Sequence[Example], vocabulary: frozenset[str]) -> list[Example]:
+    """Keep the examples whose text is in the vocabulary.
 
     Raises:
-        ValueError: none is.
+        VocabularyError: no example has such a text.
     """
-    known = [example for example in examples if example.text in vocabulary]
-    if not known:
-        raise ValueError(f"none of {len(examples)} examples has a text of the vocabulary ({len(vocabulary)} texts)")
-    return known
+    kept = [example for example in examples if example.text in vocabulary]
+    if not kept:
+        raise VocabularyError(
+            f"none of {len(examples)} examples has a text of the vocabulary ({len(vocabulary)} texts)"
+        )
+    return kept

@@ -11,6 +11,8 @@ from models.errors import CatalogError, UnknownModelError
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "models"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+# SignCLIP's prompt, in all experiments of the paper but the preliminary ones (FingerCLIP and ISLR).
+TAGGED_PROMPT = "<{spoken}> <{sign}> {text}"
 
 _MOVING = {
     *("features", "feature_dim", "embed_dim", "max_frames", "max_tokens", "pose_tower", "text_tower", "pose_frontend"),
@@ -73,7 +75,7 @@ class ModelConfig(_Strict):
     text_dropout: float | None = Field(None, ge=0, lt=1, description="None: as dropout; the authors' stays BERT's 0.1")
     tokenizer: str = Field("bert-base-cased", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")
     lowercase: bool | None = Field(None, description="None: as the tokenizer's own files say")
-    prompt: str = Field("<{spoken}> <{sign}> {text}", description="how sign_language and spoken_language become text")
+    prompt: str = Field(TAGGED_PROMPT, description="how sign_language and spoken_language become text")
     sign_languages: tuple[str, ...] | None = Field(None, description="tags seen in training; None: not recorded")
     spoken_languages: tuple[str, ...] | None = None
     weights: str | None = Field(None, pattern=_NAME, description="folder whose weights it uses, if not its own")

@@ -112,5 +112,26 @@ def build_prompt(
     ):
         if known is not None and tag not in known:
             warnings.append(f"model {config.name!r} has not seen the {kind} tag <{tag}> in training")
-    prompt = config.prompt.format(spoken=spoken, sign=language.tag, language=language.name, text=text)
+    prompt = fill_prompt(config.prompt, text, sign_language=language.tag, spoken_language=spoken)
     return Prompt(prompt, tuple(warnings))
+
+
+def fill_prompt(pattern: str, text: str, *, sign_language: str, spoken_language: str | None = None) -> str:
+    """Write a text and its languages into a prompt pattern, without judging them.
+
+    A data set may have tags of its own. They are written as they are: to a model they are one more word.
+
+    Args:
+        pattern: may name {spoken}, {sign}, {language} and {text}; see ModelConfig.prompt.
+        sign_language: tag, alias or name, or a tag that no table has.
+        spoken_language: tag of the text's own language; None or empty: "en".
+    """
+    try:
+        language = language_table().resolve(sign_language)
+        sign, name = language.tag, language.name
+    except UnknownLanguageError:
+        sign = name = sign_language
+    spoken = spoken_language or DEFAULT_SPOKEN
+    normalized = spoken.strip().lower()
+    spoken = normalized if _TAG.match(normalized) else spoken
+    return pattern.format(spoken=spoken, sign=sign, language=name, text=text)

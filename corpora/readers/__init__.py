@@ -1,1 +1,1 @@
-"""Readers: one file for each data set, and for the tables and files that they share."""
+"""The readers of data sets, one file a data set, and what they share to read tables and to find files."""

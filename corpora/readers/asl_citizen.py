@@ -1,7 +1,7 @@
 """ASL Citizen: 83,399 clips of 2,731 signs by 52 signers at home, split by signer.
 
 Form: `splits/train.csv`, `val.csv` and `test.csv` with `Participant ID`, `Video file`, `Gloss` and `ASL-LEX Code`;
-`videos/<Video file>`; poses by the same names. A file's own name often has another gloss: the table counts.
+`videos/<Video file>`; poses of the same names. A file's name often has another gloss than the table; the table counts.
 Source: microsoft.com/en-us/research/project/asl-citizen; sign-language-processing/datasets, asl_citizen.py.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpora.examples import (
-    TAGGED_PROMPT,
     Corpus,
     Example,
     Skipped,
@@ -18,7 +17,8 @@ from corpora.examples import (
 )
 from corpora.readers.glosses import clean_asl_citizen
 from corpora.readers.media import Media
-from corpora.readers.tables import each_split, read_csv
+from corpora.readers.tables import expand_split, read_csv
+from models.catalog import TAGGED_PROMPT
 
 _COLUMNS = ("Participant ID", "Video file", "Gloss", "ASL-LEX Code")
 
@@ -30,21 +30,21 @@ def read(root: Path, split: Split, *, name: str = "asl_citizen", clean: bool = T
         root: the unpacked archive, or the `ASL_Citizen` in it.
         split: which part.
         name: of the data set.
-        clean: make words of glosses, as the zero-shot experiments do; else texts are glosses as published.
+        clean: turn glosses into words, as the zero-shot experiments do; False keeps the glosses as published.
     Raises:
-        CorpusError: as Reader.
+        CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
     if (root / "ASL_Citizen").is_dir():
         root = root / "ASL_Citizen"
-    media = Media.below(root, ("poses", "pose", "videos"))
+    media = Media.list_files(root, ("poses", "pose", "videos"))
     examples: list[Example] = []
     skipped: list[Skipped] = []
-    for part in each_split(split):
+    for part in expand_split(split):
         for row in read_csv(root / "splits" / f"{part}.csv", _COLUMNS):
-            video, gloss = row.required("Video file"), row.required("Gloss")
+            video, gloss = row.require("Video file"), row.require("Gloss")
             file = media.find(video)
             if file is None:
-                skipped.append(media.skipped(video, video))
+                skipped.append(media.note_missing(video, video))
                 continue
             text = clean_asl_citizen(gloss) if clean else gloss
             examples.append(

@@ -2,8 +2,8 @@
 
 Form: `train.csv` with path, participant_id, sequence_id and sign; a parquet file a clip,
 `train_landmark_files/<participant>/<sequence>.parquet`, with 543 rows a frame (face 468, left hand 21, body 33, right
-hand 21) of x, y and z as shares of the image, NaN where nothing was seen. The published test set is secret, so the
-paper divides train.csv; lists of sequence ids, `train.txt`, `val.txt` and `test.txt`, override its draw.
+hand 21) of x, y and z as shares of the image, NaN for a point that was not seen. The published test set is secret, so
+the paper divides train.csv at random. Lists of sequence ids, `train.txt`, `val.txt` and `test.txt`, override that draw.
 Source: kaggle.com/competitions/asl-signs/data; ASLSignMetaProcessor, J22Melody/fairseq, dsprocessor_sign.py.
 """
 
@@ -12,45 +12,46 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpora.examples import (
-    TAGGED_PROMPT,
     Corpus,
     Example,
     Skipped,
     Split,
 )
-from corpora.readers.tables import each_split, listed_split, read_csv
+from corpora.readers.tables import expand_split, read_csv, read_splits
+from models.catalog import TAGGED_PROMPT
 
 PROMPT = 'Sign the sign "{text}" in {language}.'
+# Share of the rows in each of validation and test.
+# Source: sign-language-processing/datasets, asl_signs/splits/1.0.0-uzh/split.py.
 HELD_OUT = 0.05
-"""Share of validation and of test. Source: sign-language-processing/datasets, asl_signs/splits/1.0.0-uzh/split.py."""
 
 
 def read(root: Path, split: Split, *, name: str = "asl_signs", features: str = "signclip") -> Corpus:
     """Read the data set below a folder.
 
     Args:
-        root: Kaggle's folder, as its archive unpacks.
+        root: the folder of Kaggle's unpacked archive.
         split: which part.
-        name: of the data set, one for each subset of the points.
-        features: the subset, or "signclip" for what the fine-tuned SignCLIP saw.
+        name: of the data set; each subset of the points has its own.
+        features: the subset of the points, or "signclip" for the poses that SignCLIP was fine-tuned on.
     Raises:
-        CorpusError: as Reader.
+        CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
     rows = list(read_csv(root / "train.csv", ("path", "participant_id", "sequence_id", "sign")))
-    splits = listed_split(root, [row["sequence_id"] for row in rows], held_out=HELD_OUT)
-    wanted = each_split(split)
-    present = {folder.name: {file.name for file in folder.iterdir()} for folder in _folders(root)}
+    splits = read_splits(root, [row["sequence_id"] for row in rows], held_out=HELD_OUT)
+    wanted = expand_split(split)
+    present = {folder.name: {file.name for file in folder.iterdir()} for folder in _list_folders(root)}
     examples: list[Example] = []
     skipped: list[Skipped] = []
     for row in rows:
-        sequence = row.required("sequence_id")
+        sequence = row.require("sequence_id")
         if splits.get(sequence) not in wanted:
             continue
-        path = root / row.required("path")
+        path = root / row.require("path")
         if path.name not in present.get(path.parent.name, ()):
             skipped.append(Skipped(sequence, f"no file {row['path']}"))
             continue
-        sign = row.required("sign")
+        sign = row.require("sign")
         examples.append(
             Example(
                 id=sequence,
@@ -75,6 +76,6 @@ def read(root: Path, split: Split, *, name: str = "asl_signs", features: str = "
     )
 
 
-def _folders(root: Path) -> list[Path]:
+def _list_folders(root: Path) -> list[Path]:
     landmarks = root / "train_landmark_files"
     return [folder for folder in landmarks.iterdir() if folder.is_dir()] if landmarks.is_dir() else []

@@ -1,7 +1,7 @@
 """The fingerspelling lexicon of spoken-to-signed: letters in the alphabets of 20 sign languages, one signer each.
 
 Form: `index.csv` with path, spoken_language, signed_language, start, end, words, glosses and priority; paths are below
-its folder. start and end are milliseconds of the videos that the clips were cut from, so clips are read whole.
+its folder. start and end are milliseconds in the videos that the clips were cut from, so each clip is read whole.
 Source: PyPI package spoken-to-signed 0.4.0 (MIT), spoken_to_signed/assets/fingerspelling_lexicon.
 """
 
@@ -12,49 +12,52 @@ from pathlib import Path
 
 from corpora.errors import FileMissingError
 from corpora.examples import (
-    TAGGED_PROMPT,
     Corpus,
     Example,
     Skipped,
     Split,
 )
-from corpora.readers.tables import read_csv, undivided
+from corpora.readers.tables import read_csv, require_undivided
+from models.catalog import TAGGED_PROMPT
 
+# The clips of `fsl` are byte copies of those of `ase`. In training they would teach a wrong language, and as test data
+# they would be known from training.
 DUPLICATE = "fsl"
-"""A byte copy of `ase` under another tag: as training data it would teach a lie, as test data it would leak."""
 _PACKAGE = "spoken_to_signed"
 _FOLDER = "assets/fingerspelling_lexicon"
 
 
-def installed_folder() -> Path:
-    """Find the lexicon without importing its package, which needs a lemmatizer.
+def find_installed_folder() -> Path:
+    """Find the lexicon of the installed package, without importing the package, which needs a lemmatizer.
 
     Raises:
         FileMissingError: the package is not installed.
     """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise FileMissingError("the fingerspelling lexicon comes with `pip install spoken-to-signed==0.4.0`")
+        raise FileMissingError(
+            "the fingerspelling lexicon is not installed; install it with `pip install spoken-to-signed==0.4.0`"
+        )
     return Path(spec.origin).parent / _FOLDER
 
 
 def read(root: Path, split: Split) -> Corpus:
-    """Read all clips but the duplicated language.
+    """Read all clips except those of the duplicated language.
 
     Args:
-        root: the lexicon's folder, or the package's.
-        split: "all"; which languages are held out is the experiment's choice.
+        root: the folder of the lexicon or of its package.
+        split: must be "all"; each experiment chooses which languages it holds out.
     Raises:
-        CorpusError: as Reader.
+        CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
-    undivided("the fingerspelling lexicon", split)
+    require_undivided("the fingerspelling lexicon", split)
     if (root / _FOLDER).is_dir():
         root = root / _FOLDER
     examples: list[Example] = []
     skipped: list[Skipped] = []
     for row in read_csv(root / "index.csv", ("path", "spoken_language", "signed_language", "words")):
-        path, sign_language = row.required("path"), row.required("signed_language")
-        # The copies have the original's path: the tag is what tells the rows apart.
+        path, sign_language = row.require("path"), row.require("signed_language")
+        # The copies have the same paths as the originals, so the id needs the tag.
         example_id = f"{sign_language}/{Path(path).stem}"
         if sign_language == DUPLICATE:
             skipped.append(Skipped(example_id, "a copy of American Sign Language under another tag"))
@@ -65,10 +68,10 @@ def read(root: Path, split: Split) -> Corpus:
                 Example(
                     id=example_id,
                     path=root / path,
-                    text=row.required("words"),
+                    text=row.require("words"),
                     label=row["words"].casefold(),
                     split="all",
-                    spoken_language=row.required("spoken_language"),
+                    spoken_language=row.require("spoken_language"),
                     sign_language=sign_language,
                     signer=sign_language,
                 )

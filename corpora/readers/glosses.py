@@ -1,4 +1,4 @@
-"""Glosses as words: a gloss names a sign, and carries marks that tell its variants apart."""
+"""From glosses to words. A gloss names a sign and has marks that distinguish the sign's variants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _VARIANT = re.compile(r"_\d+$")
 
 
 def clean_asl_citizen(gloss: str) -> str:
-    """`REMEMBER2` becomes `remember`; a gloss of digits alone stays.
+    """Turn `REMEMBER2` into `remember`. A gloss of digits alone is kept.
 
     Source: SignCLIPMetaProcessor, ``preprocess_gloss``, J22Melody/fairseq, dsprocessor_sign.py.
     """
@@ -18,14 +18,14 @@ def clean_asl_citizen(gloss: str) -> str:
 
 
 def clean_sem_lex(gloss: str) -> str:
-    """`think_chin_2` becomes `think chin`; a gloss that is nothing but a variant's mark stays.
+    """Turn `think_chin_2` into `think chin`. A gloss that is only the mark of a variant is kept.
 
-    Source: as clean_asl_citizen. Spaces at the ends are the table's: both `30_minute ` and `30_minute` are in it.
+    Source: as clean_asl_citizen. Spaces at the ends are removed: the table has both `30_minute ` and `30_minute`.
     """
     stripped = gloss.strip()
     return _VARIANT.sub("", stripped).replace("_", " ").strip() or stripped
 
 
 def clean_wlasl(gloss: str) -> str:
-    """WLASL's glosses are lower-case words already, with variants numbered beside them; only underscores go."""
+    """Replace underscores by spaces. WLASL's glosses are lower-case words; its variants are in another column."""
     return clean_sem_lex(gloss.lower())

@@ -1,8 +1,8 @@
-"""A plain manifest, for data of one's own: one row a signed item, as CSV, JSON lines or parquet.
+"""A manifest for your own data: one row a signed item, as CSV, JSON lines or parquet.
 
-Columns: path (pose, array, or video with its .pose beside it, from the manifest's folder) and text; and where there is
-something to say id, start_s, end_s, spoken_language, sign_language (tag, name or alias), label (what the statistics
-count as one sign; if unset, the text), split (train, val or test), signer.
+Required columns: path (a pose, an array, or a video with its .pose file beside it, relative to the manifest's folder)
+and text. Optional columns: id, start_s, end_s, spoken_language, sign_language (tag, name or alias), label (what the
+statistics count as one sign; by default the text), split (train, val or test) and signer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from corpora.errors import FileMissingError, RowError, SplitMissingError
 from corpora.examples import (
     SPLITS,
-    TAGGED_PROMPT,
     Corpus,
     Example,
     Skipped,
@@ -27,6 +26,7 @@ from corpora.readers.tables import (
     read_jsonl,
     read_parquet,
 )
+from models.catalog import TAGGED_PROMPT
 from models.errors import UnknownLanguageError
 from models.languages import language_table
 
@@ -38,20 +38,20 @@ def read(root: Path, split: Split) -> Corpus:
     """Read a manifest.
 
     Args:
-        root: the file, or a folder with a `manifest.csv`, `.jsonl` or `.parquet`.
-        split: which part; rows without one belong to "all" only.
+        root: the file, or a folder with a `manifest.csv`, `manifest.jsonl` or `manifest.parquet`.
+        split: which part; a row without a split belongs to "all" only.
     Raises:
-        CorpusError: as Reader.
+        CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
     path = root if root.is_file() else find_file(root, NAMES)
     folder = path.parent
     examples: list[Example] = []
     skipped: list[Skipped] = []
     seen: dict[str, int] = {}
-    for row in _rows(path):
-        example = _example(row, folder)
+    for row in _read_rows(path):
+        example = _make_example(row, folder)
         if example.id in seen:
-            raise RowError(path, row.line, f"id {example.id!r} is that of line {seen[example.id]}")
+            raise RowError(path, row.line, f"line {seen[example.id]} has the same id, {example.id!r}")
         seen[example.id] = row.line
         if split not in ("all", example.split):
             continue
@@ -73,50 +73,50 @@ def read(root: Path, split: Split) -> Corpus:
     )
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _read_rows(path: Path) -> Iterator[Row]:
     if path.suffix == ".csv":
         return read_csv(path, COLUMNS)
     if path.suffix in (".jsonl", ".ndjson"):
         return read_jsonl(path, COLUMNS)
     if path.suffix == ".parquet":
         return read_parquet(path, COLUMNS)
-    raise FileMissingError(f"{path} is no manifest: .csv, .jsonl or .parquet is needed")
+    raise FileMissingError(f"{path} is not a manifest: its name must end in .csv, .jsonl or .parquet")
 
 
-def _example(row: Row, folder: Path) -> Example:
-    start_s, end_s = row.number("start_s"), row.number("end_s")
+def _make_example(row: Row, folder: Path) -> Example:
+    start_s, end_s = row.parse_number("start_s"), row.parse_number("end_s")
     if (start_s is not None and start_s < 0) or (end_s is not None and end_s <= (start_s or 0)):
-        raise RowError(row.path, row.line, f"{start_s} to {end_s} seconds is no span")
+        raise RowError(row.path, row.line, f"the span from {start_s} to {end_s} seconds is empty")
     part = row.get("split") or "all"
     if part not in SPLITS:
         raise RowError(row.path, row.line, f"split is {part!r}, not one of {', '.join(SPLITS)}")
-    path = row.required("path")
+    path = row.require("path")
     span = "" if start_s is None and end_s is None else f"@{start_s or 0:g}-{'' if end_s is None else f'{end_s:g}'}"
     return Example(
         id=row.get("id") or f"{path}{span}",
-        path=_pose_beside(folder / path),
+        path=_find_pose(folder / path),
         text=row["text"],
         label=row.get("label") or row["text"],
         split=part,
         spoken_language=row.get("spoken_language"),
-        sign_language=_sign_language(row),
+        sign_language=_resolve_sign_language(row),
         start_s=start_s,
         end_s=end_s,
         signer=row.get("signer"),
     )
 
 
-def _pose_beside(path: Path) -> Path:
-    """The pose that was estimated of a video and put beside it, or else the file itself."""
+def _find_pose(path: Path) -> Path:
+    """Find the pose that lies beside a video; without one, return the file itself."""
     pose = path.with_suffix(".pose")
     return pose if path.suffix.lower() in VIDEO_SUFFIXES and pose.is_file() else path
 
 
-def _sign_language(row: Row) -> str | None:
+def _resolve_sign_language(row: Row) -> str | None:
     word = row.get("sign_language")
     if word is None:
         return None
     try:
         return language_table().resolve(word).tag
     except UnknownLanguageError:
-        return word  # a language of one's own may have a tag of one's own
+        return word  # Users may have a sign language, and a tag, that our table does not have.

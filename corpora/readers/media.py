@@ -1,4 +1,4 @@
-"""Finding the file behind a row: the pose if there is one, else an array, else the video."""
+"""The files of a data set. For each clip the pose is preferred, then an array, then the video."""
 
 from __future__ import annotations
 
@@ -16,47 +16,53 @@ VIDEO_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".m4
 
 @dataclass(frozen=True)
 class Media:
-    """The files of a data set, listed once: asking the disk for each of 500,000 clips takes minutes on network storage.
+    """The files of a data set, listed once. Looking for 500,000 files one by one takes minutes on network storage.
 
     Attributes:
-        names: path below the root, with forward slashes, without suffix: the file's whole path, by the folder's rank.
+        names: for each folder, the full paths of its files, by their path below the folder with forward slashes and
+            without suffix.
+        folders: the names of the folders, the preferred one first.
     """
 
     names: tuple[dict[str, Path], ...]
     folders: tuple[str, ...]
 
     @classmethod
-    def below(cls, root: Path, folders: Sequence[str], suffixes: Sequence[str] = POSE_SUFFIXES) -> Media:
-        """List the files of folders, the preferred one first.
+    def list_files(cls, root: Path, folders: Sequence[str], suffixes: Sequence[str] = POSE_SUFFIXES) -> Media:
+        """List the files of some folders.
 
         Args:
-            root: of the data set.
-            folders: names below the root; some may be missing.
-            suffixes: of usable files, preferred first; videos are always listed, last.
+            root: the data set's folder.
+            folders: names below the root, the preferred one first; some may be missing.
+            suffixes: of usable files, the preferred one first. Videos are always listed, and come last.
         Raises:
-            FileMissingError: none of the folders is there.
+            FileMissingError: all of the folders are missing.
         """
         present = [folder for folder in folders if (root / folder).is_dir()]
         if not present:
             raise FileMissingError(f"{root} has no folder {' or '.join(folders)} with clips")
         wanted = (*suffixes, *(suffix for suffix in VIDEO_SUFFIXES if suffix not in suffixes))
-        return cls(tuple(_files(root / folder, wanted) for folder in present), tuple(present))
+        return cls(tuple(_find_files(root / folder, wanted) for folder in present), tuple(present))
 
     def find(self, name: str) -> Path | None:
-        """The file called that, with any suffix or none in the name; None if there is none."""
+        """Find the file of a name, which may or may not have a suffix.
+
+        Returns:
+            The preferred file; None if no folder has one of that name.
+        """
         key = name.replace("\\", "/").removeprefix("./")
         stem, dot, suffix = key.rpartition(".")
-        # A dot may be part of a name: 4.7e-7-seedSOUR is one of ASL Citizen's.
+        # A dot may be part of a name, as in 4.7e-7-seedSOUR of ASL Citizen.
         keys = (key, stem) if dot and f".{suffix.lower()}" in (*POSE_SUFFIXES, *VIDEO_SUFFIXES, ".npy") else (key,)
         found = [files[key] for key in keys for files in self.names if key in files]
         return next((path for path in found if path.suffix not in VIDEO_SUFFIXES), found[0] if found else None)
 
-    def skipped(self, example_id: str, name: str) -> Skipped:
-        """The note on a row whose file is not there."""
+    def note_missing(self, example_id: str, name: str) -> Skipped:
+        """Make the note for a row whose file is missing."""
         return Skipped(example_id, f"no file {name} in {' or '.join(self.folders)}")
 
 
-def _files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+def _find_files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     ranks = {suffix: rank for rank, suffix in enumerate(suffixes)}
     found: dict[str, tuple[int, Path]] = {}
     for parent, _, names in os.walk(folder, followlinks=True):

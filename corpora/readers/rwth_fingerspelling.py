@@ -18,11 +18,11 @@ from corpora.examples import (
     Split,
 )
 from corpora.readers.media import POSE_SUFFIXES, Media
-from corpora.readers.tables import each_split, find_file, read_list
+from corpora.readers.tables import expand_split, find_file, read_list
 
 PROMPT = "Fingerspell the letter {text} in {language}."
+# Camera 1 shows the dominant hand alone, in which a pose estimator finds no person. The paper leaves it out for poses.
 HANDS_ONLY = "cam1"
-"""Shows the dominant hand alone, where a pose estimator finds nobody; the paper drops it for poses."""
 
 
 def read(
@@ -38,28 +38,28 @@ def read(
     Args:
         root: holds the lists and a folder of clips.
         split: which part.
-        name: of the data set, one for each way to features.
-        folders: names under which the folder of clips goes.
-        features: the kind that the clips' files give.
+        name: of the data set; each kind of features has its own.
+        folders: possible names of the folder of clips.
+        features: the kind that the clips' files contain.
     Raises:
-        CorpusError: as Reader.
+        CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
     from_poses = features == "fingerclip"
     letters = read_letters(find_file(root, ("gesture_ids.txt",)))
-    media = Media.below(root, folders, POSE_SUFFIXES if from_poses else (".npy",))
+    media = Media.list_files(root, folders, POSE_SUFFIXES if from_poses else (".npy",))
     examples: list[Example] = []
     skipped: list[Skipped] = []
-    for part in each_split(split):
+    for part in expand_split(split):
         path = root / f"{part}.txt"
         for line, clip in enumerate(read_list(path), start=1):
             pieces = clip.split("_")
             if len(pieces) != 4 or pieces[1] not in letters:
-                raise RowError(path, line, f"{clip!r} is not signer_gesture_sequence_camera of a known gesture")
+                raise RowError(path, line, f"{clip!r} is not a name signer_gesture_sequence_camera of a known gesture")
             file = media.find(clip)
             if from_poses and pieces[3] == HANDS_ONLY:
                 skipped.append(Skipped(clip, "camera 1 shows the hand alone"))
             elif file is None:
-                skipped.append(media.skipped(clip, clip))
+                skipped.append(media.note_missing(clip, clip))
             else:
                 signer, gesture = pieces[:2]
                 examples.append(Example(clip, file, letters[gesture], gesture, part, "de", "gsg", signer=signer))
@@ -76,15 +76,15 @@ def read(
 
 
 def read_letters(path: Path) -> dict[str, str]:
-    """Read what each gesture's number stands for: A to Z, SCH, Ä, Ö, Ü and 1 to 5.
+    """Read the letter of each gesture number: A to Z, SCH, Ä, Ö, Ü and 1 to 5.
 
     Raises:
-        RowError: a line is not `number = letter`, or the number is not the line's.
+        RowError: a line is not `number = letter`, or its number is not the number of the line.
     """
     letters: dict[str, str] = {}
     for line, text in enumerate(read_list(path), start=1):
         number, equals, letter = (piece.strip() for piece in text.partition("="))
-        # The authors number gestures by line: a file in another order would give every clip another letter.
+        # The authors number gestures by line, so a file in another order would give every clip a wrong letter.
         if not equals or not letter or number != str(line):
             raise RowError(path, line, f"{text!r} is not '{line} = letter'")
         letters[number] = letter

@@ -2,8 +2,8 @@
 
 Form: `semlex_metadata.csv` with video_id, signer_id, duration, split, label_type and label; poses as
 `<split>/<video_id>.npy`, float16 (frames, 553, 3): face 478, body 33, left hand 21, right hand 21, x and y as shares of
-the image, NaN where nothing was seen; or videos. A video may have several rows, even in several splits: only a video's
-first row in a split counts, so that no clip answers twice.
+the image, NaN for a point that was not seen; or videos. A video may have several rows, even in several splits. Only its
+first row in each split counts, so that no clip is an answer twice.
 Source: github.com/leekezar/SemLex; sign-language-processing/datasets, sem_lex.py.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpora.examples import (
-    TAGGED_PROMPT,
     Corpus,
     Example,
     Skipped,
@@ -22,10 +21,11 @@ from corpora.readers.glosses import clean_sem_lex
 from corpora.readers.media import Media
 from corpora.readers.tables import (
     Row,
-    each_split,
+    expand_split,
     find_file,
     read_csv,
 )
+from models.catalog import TAGGED_PROMPT
 
 _NAMES = ("semlex_metadata.csv", "sem-lex-metadata.csv", "metadata.csv")
 _COLUMNS = ("video_id", "signer_id", "split", "label_type", "label")
@@ -38,14 +38,15 @@ def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True)
         root: holds the table and folders `train`, `val` and `test`, or `poses` or `videos`.
         split: which part.
         name: of the data set.
-        clean: make words of labels, as the zero-shot experiments do; else texts are labels as published.
+        clean: turn labels into words, as the zero-shot experiments do; False keeps the labels as published.
     Raises:
-        CorpusError: as Reader.
+        CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
     table = find_file(root, _NAMES)
-    # A video may be in two splits' folders, with a file each.
+    # A video may be in two splits and have a file in each of their folders.
     media = {
-        part: Media.below(root, ("poses", "pose", part, "videos"), (".pose", ".npy")) for part in each_split(split)
+        part: Media.list_files(root, ("poses", "pose", part, "videos"), (".pose", ".npy"))
+        for part in expand_split(split)
     }
     examples: list[Example] = []
     skipped: list[Skipped] = []
@@ -53,7 +54,7 @@ def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True)
     for row in read_csv(table, _COLUMNS):
         if row["split"] not in media:
             continue
-        video = row.required("video_id")
+        video = row.require("video_id")
         example_id = f"{row['split']}/{video}"
         if (row["split"], video) in seen:
             skipped.append(Skipped(example_id, "the video has another row in this split"))
@@ -61,9 +62,9 @@ def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True)
         seen.add((row["split"], video))
         file = media[row["split"]].find(example_id) or media[row["split"]].find(video)
         if file is None:
-            skipped.append(media[row["split"]].skipped(example_id, video))
+            skipped.append(media[row["split"]].note_missing(example_id, video))
             continue
-        examples.append(_example(row, example_id, file, clean=clean))
+        examples.append(_make_example(row, example_id, file, clean=clean))
     return Corpus(
         name=name,
         root=root,
@@ -76,8 +77,8 @@ def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True)
     )
 
 
-def _example(row: Row, example_id: str, file: Path, *, clean: bool) -> Example:
-    label = row.required("label")
+def _make_example(row: Row, example_id: str, file: Path, *, clean: bool) -> Example:
+    label = row.require("label")
     text = clean_sem_lex(label) if clean else label
     return Example(
         id=example_id,

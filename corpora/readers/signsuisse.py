@@ -1,7 +1,7 @@
 """Signsuisse, the Swiss lexicon in three sign languages, with a sentence for most entries.
 
 Form: `train.csv`, `val.csv` and `test.csv` with id, name, spokenLanguage, signedLanguage (dsgs, lsf-ch, lis-ch) and
-example; `poses/<id>.pose` for the sign, `example_poses/<id>.pose` for the sentence, where there is one.
+example; `poses/<id>.pose` is the sign, `example_poses/<id>.pose` its example sentence, if it has one.
 Source: signsuisse.sgb-fss.ch; SignCLIPSuisseMetaProcessor, J22Melody/fairseq, dsprocessor_sign.py.
 """
 
@@ -11,44 +11,44 @@ from pathlib import Path
 
 from corpora.errors import RowError
 from corpora.examples import (
-    TAGGED_PROMPT,
     Corpus,
     Example,
     Skipped,
     Split,
 )
 from corpora.readers.media import Media
-from corpora.readers.tables import Row, each_split, read_csv
+from corpora.readers.tables import Row, expand_split, read_csv
+from models.catalog import TAGGED_PROMPT
 
+# The authors' tags. For the French and Italian parts they take the sign languages of France and Italy.
 SIGN_LANGUAGES = {"dsgs": "sgg", "lsf-ch": "fsl", "lis-ch": "ise"}
-"""The authors' tags: the French and Italian ones are of the neighbouring countries' languages."""
 _EXAMPLES = "example_poses"
 
 
 def read(root: Path, split: Split) -> Corpus:
-    """Read signs and, after each, its example sentence.
+    """Read the signs, each followed by its example sentence.
 
     Args:
         root: holds the tables and the folders of poses.
         split: which part.
     Raises:
-        CorpusError: as Reader.
+        CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
-    signs = Media.below(root, ("poses", "videos"))
-    sentences = Media.below(root, (_EXAMPLES, "example_videos")) if (root / _EXAMPLES).is_dir() else None
+    signs = Media.list_files(root, ("poses", "videos"))
+    sentences = Media.list_files(root, (_EXAMPLES, "example_videos")) if (root / _EXAMPLES).is_dir() else None
     examples: list[Example] = []
     skipped: list[Skipped] = []
-    for part in each_split(split):
+    for part in expand_split(split):
         for row in read_csv(root / f"{part}.csv", ("id", "name", "spokenLanguage", "signedLanguage", "example")):
-            item = row.required("id")
+            item = row.require("id")
             file = signs.find(item)
             if file is None:
-                skipped.append(signs.skipped(item, item))
+                skipped.append(signs.note_missing(item, item))
             else:
-                examples.append(_example(row, part, item, file, row.required("name")))
+                examples.append(_make_example(row, part, item, file, row.require("name")))
             sentence = sentences.find(item) if sentences else None
             if sentence is not None and row["example"].strip():
-                examples.append(_example(row, part, f"{item}/example", sentence, row["example"].strip()))
+                examples.append(_make_example(row, part, f"{item}/example", sentence, row["example"].strip()))
     return Corpus(
         name="signsuisse",
         root=root,
@@ -61,7 +61,7 @@ def read(root: Path, split: Split) -> Corpus:
     )
 
 
-def _example(row: Row, part: str, example_id: str, file: Path, text: str) -> Example:
+def _make_example(row: Row, part: str, example_id: str, file: Path, text: str) -> Example:
     language = SIGN_LANGUAGES.get(row["signedLanguage"])
     if language is None:
         raise RowError(
@@ -73,6 +73,6 @@ def _example(row: Row, part: str, example_id: str, file: Path, text: str) -> Exa
         text=text,
         label=text,
         split=part,
-        spoken_language=row.required("spokenLanguage"),
+        spoken_language=row.require("spokenLanguage"),
         sign_language=language,
     )

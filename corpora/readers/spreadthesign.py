@@ -1,8 +1,8 @@
 """Spreadthesign, SignCLIP's pretraining data: about 450,000 clips of 18,000 concepts in 41 sign languages.
 
-Form: a CSV with pose (file below the pose folder), videoLanguage (the sign language), language (the text's) and text,
-a row for each text of each clip; lists of row numbers from 0, `train.txt`, `val.txt` and `test.txt`, or the paper's
-draw, which is the same thing. The paper keeps English texts.
+Form: a CSV with pose (a file below the pose folder), videoLanguage (the sign language), language (of the text) and
+text, one row for each text of each clip; lists of row numbers from 0, `train.txt`, `val.txt` and `test.txt`. Without
+the lists, rows are drawn as in the paper, with the same result. The paper uses the English texts.
 Source: SignCLIPPretrainMetaProcessor, J22Melody/fairseq, dsprocessor_sign.py; the splits are of
 sign-language-processing/datasets, spread_the_sign/splits/1.0.0-uzh/split.py.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpora.examples import (
-    TAGGED_PROMPT,
     Corpus,
     Example,
     Skipped,
@@ -20,12 +19,14 @@ from corpora.examples import (
 )
 from corpora.readers.media import Media
 from corpora.readers.tables import (
-    each_split,
+    expand_split,
     find_file,
-    listed_split,
     read_csv,
+    read_splits,
 )
+from models.catalog import TAGGED_PROMPT
 
+# Share of the rows in each of validation and test. Source: as above.
 HELD_OUT = 0.001
 
 
@@ -40,33 +41,33 @@ def read(
         name: of the data set.
         texts_in: languages of the texts that are kept; None keeps all.
     Raises:
-        CorpusError: as Reader.
+        CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
     table = find_file(root, ("spreadthesign.csv", "metadata.csv"))
-    media = Media.below(root, ("poses", "pose", "videos"))
+    media = Media.list_files(root, ("poses", "pose", "videos"))
     rows = list(read_csv(table, ("pose", "videoLanguage", "language", "text")))
-    splits = listed_split(root, [str(number) for number in range(len(rows))], held_out=HELD_OUT)
-    wanted = each_split(split)
+    splits = read_splits(root, [str(number) for number in range(len(rows))], held_out=HELD_OUT)
+    wanted = expand_split(split)
     examples: list[Example] = []
     skipped: list[Skipped] = []
     for number, row in enumerate(rows):
         part = splits.get(str(number))
         if part not in wanted or (texts_in is not None and row["language"] not in texts_in):
             continue
-        pose = row.required("pose")
+        pose = row.require("pose")
         file = media.find(pose)
         if file is None:
-            skipped.append(media.skipped(str(number), pose))
+            skipped.append(media.note_missing(str(number), pose))
             continue
         examples.append(
             Example(
                 id=str(number),
                 path=file,
-                text=row.required("text"),
+                text=row.require("text"),
                 label=row["text"],
                 split=splits[str(number)],
-                spoken_language=row.required("language"),
-                sign_language=row.required("videoLanguage"),
+                spoken_language=row.require("language"),
+                sign_language=row.require("videoLanguage"),
             )
         )
     return Corpus(

@@ -1,4 +1,4 @@
-"""Tables and lists of data sets, read row by row, with faults that name file and line."""
+"""The tables and lists of data sets, read row by row. Errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from corpora.errors import (
 )
 from corpora.examples import SPLITS, Split
 
+# Source: sign-language-processing/datasets, splits/1.0.0-uzh/split.py of asl_signs and spread_the_sign.
 _SHUFFLE_SEED = 3407
-"""Source: sign-language-processing/datasets, splits/1.0.0-uzh/split.py of asl_signs and spread_the_sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Row:
 
     Attributes:
         path: of the table.
-        line: where the row ends in the file, counted from 1; in parquet, the row's number.
-        values: text by column; "" where a cell is empty.
+        line: number of the row's last line in the file, from 1; in parquet, the number of the row.
+        values: text by column; "" for an empty cell.
     """
 
     path: Path
@@ -41,25 +41,25 @@ class Row:
         return self.values[column]
 
     def get(self, column: str) -> str | None:
-        """A column that a table may lack; None also where its cell is empty."""
+        """Return the cell of an optional column; None if the cell is empty or the column is missing."""
         return self.values.get(column) or None
 
-    def required(self, column: str) -> str:
-        """A cell that may not be empty.
+    def require(self, column: str) -> str:
+        """Return a cell that must not be empty, without spaces at its ends.
 
         Raises:
-            RowError: it is.
+            RowError: the cell is empty.
         """
         value = self.values[column].strip()
         if not value:
             raise RowError(self.path, self.line, f"{column} is empty")
         return value
 
-    def number(self, column: str) -> float | None:
-        """A cell as a number; None where it is empty or the column is not there.
+    def parse_number(self, column: str) -> float | None:
+        """Return a cell as a number; None if the cell is empty or the column is missing.
 
         Raises:
-            RowError: it holds something else.
+            RowError: the cell holds something other than a finite number.
         """
         value = self.get(column)
         if value is None:
@@ -69,15 +69,15 @@ class Row:
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise RowError(self.path, self.line, f"{column} is {value!r}, not a number")
+            raise RowError(self.path, self.line, f"{column} is {value!r}, which is not a finite number")
         return number
 
 
 def find_file(root: Path, names: Sequence[str]) -> Path:
-    """The first of several names under which a table goes.
+    """Find a table that has one of several names.
 
     Raises:
-        FileMissingError: none is there.
+        FileMissingError: the folder has no file of these names.
     """
     for name in names:
         if (root / name).is_file():
@@ -89,12 +89,14 @@ def read_csv(path: Path, columns: Sequence[str], *, delimiters: str = ",", row_a
     """Read a table with a header line.
 
     Args:
-        path: UTF-8, with or without a byte order mark.
-        columns: what it must have; other columns are kept too.
-        delimiters: tried in this order; the first that finds the columns is taken.
-        row_a_line: no cell holds a line break, so that a stray quotation mark cannot swallow the rows after it.
+        path: of a file in UTF-8, with or without a byte order mark.
+        columns: that the table must have; other columns are kept too.
+        delimiters: tried in this order. The first that finds the columns is used.
+        row_a_line: no cell contains a line break, so a single quotation mark does not join the rows after it.
+    Returns:
+        The rows, read one by one.
     Raises:
-        FileMissingError: there is no such file.
+        FileMissingError: the file does not exist.
         ColumnMissingError: the header lacks a column.
         RowError: a row has more or fewer cells than the header, or is not UTF-8.
     """
@@ -103,7 +105,7 @@ def read_csv(path: Path, columns: Sequence[str], *, delimiters: str = ",", row_a
         header: list[str] = []
         line = 0
         try:
-            for line, cells in _cells(file, delimiter, row_a_line=row_a_line):
+            for line, cells in _split_cells(file, delimiter, row_a_line=row_a_line):
                 if not header:
                     header = cells
                 elif len(cells) != len(header):
@@ -114,8 +116,8 @@ def read_csv(path: Path, columns: Sequence[str], *, delimiters: str = ",", row_a
             raise RowError(path, line + 1, str(error)) from None
 
 
-def _cells(file: TextIO, delimiter: str, *, row_a_line: bool) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not empty, each with the number of its last line."""
+def _split_cells(file: TextIO, delimiter: str, *, row_a_line: bool) -> Iterator[tuple[int, list[str]]]:
+    """Split the rows that are not empty into cells, each with the number of its last line."""
     if row_a_line:
         for number, text in enumerate(file, start=1):
             if text.strip():
@@ -132,7 +134,7 @@ def _find_delimiter(path: Path, columns: Sequence[str], delimiters: str) -> str:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
     except FileNotFoundError:
-        raise FileMissingError(f"{path} is not there") from None
+        raise FileMissingError(f"{path} does not exist") from None
     except UnicodeDecodeError as error:
         raise RowError(path, 1, str(error)) from None
     missing: list[str] = []
@@ -145,13 +147,13 @@ def _find_delimiter(path: Path, columns: Sequence[str], delimiters: str) -> str:
 
 
 def read_jsonl(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    """Read a file of one JSON object a line; numbers become text, null becomes "".
+    """Read a file with one JSON object a line. Numbers become text, and null becomes "".
 
     Raises:
         FileMissingError, ColumnMissingError, RowError: as read_csv.
     """
     if not path.is_file():
-        raise FileMissingError(f"{path} is not there")
+        raise FileMissingError(f"{path} does not exist")
     with path.open("rb") as file:
         for line, text in enumerate(file, start=1):
             if not text.strip():
@@ -159,12 +161,12 @@ def read_jsonl(path: Path, columns: Sequence[str]) -> Iterator[Row]:
             try:
                 cells = json.loads(text)
             except ValueError as error:
-                raise RowError(path, line, f"not JSON: {error}") from None
+                raise RowError(path, line, f"the line is not JSON: {error}") from None
             if not isinstance(cells, dict):
-                raise RowError(path, line, "not a JSON object")
+                raise RowError(path, line, "the line is not a JSON object")
             missing = [column for column in columns if column not in cells]
             if missing:
-                raise ColumnMissingError(f"{path}, line {line}: no {', '.join(missing)}")
+                raise ColumnMissingError(f"{path}, line {line}: the object has no {', '.join(missing)}")
             yield Row(path, line, {name: "" if value is None else str(value) for name, value in cells.items()})
 
 
@@ -173,13 +175,13 @@ def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
     Raises:
         FileMissingError, ColumnMissingError: as read_csv.
-        RowError: the file is no parquet, or ends early.
+        RowError: the file is not parquet, or it is truncated.
     """
-    import pyarrow as pa  # 100 ms and 60 MB: only for those who have parquet
+    import pyarrow as pa  # It costs 100 ms and 60 MB, which data sets without parquet need not pay.
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise FileMissingError(f"{path} is not there")
+        raise FileMissingError(f"{path} does not exist")
     try:
         with pq.ParquetFile(path) as file:
             missing = [column for column in columns if column not in file.schema_arrow.names]
@@ -191,48 +193,48 @@ def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                     line += 1
                     yield Row(path, line, {name: "" if value is None else str(value) for name, value in cells.items()})
     except (pa.ArrowException, OSError) as error:
-        raise RowError(path, 1, f"no parquet: {error}") from None
+        raise RowError(path, 1, f"the file is not parquet: {error}") from None
 
 
 def read_list(path: Path) -> list[str]:
-    """Read a file of one name a line; empty lines are skipped.
+    """Read a file with one name a line. Empty lines are skipped.
 
     Raises:
-        FileMissingError: there is no such file.
-        RowError: it is no text.
+        FileMissingError: the file does not exist.
+        RowError: the file is not text in UTF-8.
     """
     if not path.is_file():
-        raise FileMissingError(f"{path} is not there")
+        raise FileMissingError(f"{path} does not exist")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RowError(path, 1, f"no UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise RowError(path, 1, f"the file is not UTF-8 text: {error.reason} at byte {error.start}") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def each_split(split: Split) -> tuple[str, ...]:
-    """The parts that a split stands for."""
+def expand_split(split: Split) -> tuple[str, ...]:
+    """Return the parts that a split stands for: all three for "all", else itself."""
     return SPLITS[:3] if split == "all" else (split,)
 
 
-def undivided(name: str, split: Split) -> None:
-    """Refuse a part of a data set that is published in one piece.
+def require_undivided(name: str, split: Split) -> None:
+    """Refuse a part of a data set that is published undivided.
 
     Raises:
         SplitMissingError: split is not "all".
     """
     if split != "all":
-        raise SplitMissingError(f"{name} is published in one piece; ask for split 'all' and divide it")
+        raise SplitMissingError(f"{name} is published undivided, without a split {split!r}; use split 'all'")
 
 
 def draw_split(names: Sequence[str], *, held_out: float) -> dict[str, str]:
-    """Divide a data set as the paper did where its publishers did not.
+    """Divide a data set that is published undivided, as the paper did.
 
     Args:
         names: of all rows, in the table's order.
-        held_out: share of rows that goes to each of validation and test.
+        held_out: share of rows, 0 to 1, in each of validation and test.
     Returns:
-        The split by name.
+        The split of each name.
     Source: sign-language-processing/datasets, asl_signs/splits/1.0.0-uzh/split.py (0.05) and spread_the_sign's (0.001).
     """
     shuffled = list(names)
@@ -243,11 +245,17 @@ def draw_split(names: Sequence[str], *, held_out: float) -> dict[str, str]:
     return {name: split for split, part in parts.items() for name in part}
 
 
-def listed_split(root: Path, names: Sequence[str], *, held_out: float) -> dict[str, str]:
-    """Divide by the lists `train.txt`, `val.txt` and `test.txt` below the folder, or as the paper if there are none.
+def read_splits(root: Path, names: Sequence[str], *, held_out: float) -> dict[str, str]:
+    """Divide a data set by its lists `train.txt`, `val.txt` and `test.txt`; without lists, draw as the paper did.
 
+    Args:
+        root: the folder of the lists.
+        names: of all rows, in the table's order.
+        held_out: see draw_split.
+    Returns:
+        The split of each name.
     Raises:
-        FileMissingError: one of the lists is there and another is not.
+        FileMissingError: some of the lists exist, but not all.
     """
     if not any((root / f"{split}.txt").is_file() for split in SPLITS[:3]):
         return draw_split(names, held_out=held_out)

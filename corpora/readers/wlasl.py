@@ -1,9 +1,9 @@
 """WLASL: 21,083 clips of 2,000 American signs, from 20 sites of the web.
 
 Form: `WLASL_v0.3.json`, a list of {gloss, instances: [{video_id, split, frame_start, frame_end, fps, signer_id,
-variation_id, bbox, …}]}. Frames count from 1 at 25 a second; frame_end -1 is the end. They apply to whole videos,
-`raw_videos/` (or `raw_poses/` made from them); its preprocessing cuts these to `videos/` (or `poses/`). Boxes are not
-used: features measure from the shoulders.
+variation_id, bbox, …}]}. Frames count from 1, at 25 a second; frame_end -1 is the video's end. They refer to whole
+videos, `raw_videos/` (or `raw_poses/`), which the authors' preprocessing cuts to `videos/` (or `poses/`). The boxes are
+not used, because features are measured from the shoulders.
 Source: github.com/dxli94/WLASL, start_kit.
 """
 
@@ -15,7 +15,6 @@ from typing import Any
 
 from corpora.errors import FileMissingError, RowError
 from corpora.examples import (
-    TAGGED_PROMPT,
     Corpus,
     Example,
     Skipped,
@@ -23,28 +22,29 @@ from corpora.examples import (
 )
 from corpora.readers.glosses import clean_wlasl
 from corpora.readers.media import Media
-from corpora.readers.tables import each_split
+from corpora.readers.tables import expand_split
+from models.catalog import TAGGED_PROMPT
 
 _CUT = ("poses", "videos")
 _WHOLE = ("raw_poses", "raw_videos")
 
 
 def read(root: Path, split: Split) -> Corpus:
-    """Read the data set below a folder, preferring clips that are cut already.
+    """Read the data set below a folder: the cut clips if there are any, else spans of whole videos.
 
     Args:
         root: holds `WLASL_v0.3.json` and folders of poses or videos.
         split: which part.
     Raises:
-        CorpusError: as Reader; a RowError's line is the number of the entry in the list.
+        CorpusError: the list is missing or wrong. A RowError's line is the number of the entry in the list.
     """
     table = root / "WLASL_v0.3.json"
     whole = not any((root / folder).is_dir() for folder in _CUT)
-    media = Media.below(root, _WHOLE if whole else _CUT)
-    wanted = each_split(split)
+    media = Media.list_files(root, _WHOLE if whole else _CUT)
+    wanted = expand_split(split)
     examples: list[Example] = []
     skipped: list[Skipped] = []
-    for number, entry in enumerate(_entries(table), start=1):
+    for number, entry in enumerate(_read_entries(table), start=1):
         try:
             gloss = str(entry["gloss"])
             for instance in entry["instances"]:
@@ -53,9 +53,9 @@ def read(root: Path, split: Split) -> Corpus:
                 video = str(instance["video_id"])
                 file = media.find(video)
                 if file is None:
-                    skipped.append(media.skipped(video, video))
+                    skipped.append(media.note_missing(video, video))
                 else:
-                    examples.append(_example(gloss, instance, file, whole=whole))
+                    examples.append(_make_example(gloss, instance, file, whole=whole))
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise RowError(table, number, f"not an entry of WLASL: {type(error).__name__} {error}") from None
     return Corpus(
@@ -70,7 +70,7 @@ def read(root: Path, split: Split) -> Corpus:
     )
 
 
-def _entries(table: Path) -> list[dict[str, Any]]:
+def _read_entries(table: Path) -> list[dict[str, Any]]:
     try:
         entries = json.loads(table.read_bytes())
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def _entries(table: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _example(gloss: str, instance: dict[str, Any], file: Path, *, whole: bool) -> Example:
+def _make_example(gloss: str, instance: dict[str, Any], file: Path, *, whole: bool) -> Example:
     fps = float(instance["fps"])
     first, last = int(instance["frame_start"]), int(instance["frame_end"])
     text = clean_wlasl(gloss)

@@ -15,11 +15,11 @@ from corpora import (
     Example,
     FeaturesUnavailableError,
     VideoNotEstimatedError,
-    feature_dim,
+    get_feature_dim,
     read_corpus,
 )
 from corpora.clip_files import read_features, read_pose
-from corpora.feature_kinds import feature_version
+from corpora.feature_kinds import get_feature_version
 from poses import FEATURE_KINDS, FeatureOptions, extract, read
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "poses"
@@ -40,7 +40,7 @@ def cut(pose, first, last):
 def test_whole_poses(kind):
     path = GOLDEN / "house.pose"
     assert (read_features(example(path), kind, NOTHING) == extract(read(path.read_bytes()), kind)).all()
-    assert feature_dim(kind) == FEATURE_KINDS[kind].dim
+    assert get_feature_dim(kind) == FEATURE_KINDS[kind].dim
 
 
 @given(st.floats(0, 4), st.floats(0.01, 4))
@@ -111,10 +111,10 @@ def test_missing_and_unknown_files(tmp_path, text_file):
         read_pose(example(text_file(tmp_path / "notes.txt", "")))
     with pytest.raises(VideoNotEstimatedError, match="python -m video estimate"):
         read_features(example(text_file(tmp_path / "clip.MP4", "")), "signclip", NOTHING)
-    with pytest.raises(FeaturesUnavailableError, match="no features named 'x'"):
+    with pytest.raises(FeaturesUnavailableError, match="no kind of features 'x'"):
         read_features(example(GOLDEN / "house.pose"), "x", NOTHING)
-    for function in (feature_dim, feature_version):
-        with pytest.raises(FeaturesUnavailableError, match="no features named 'x'"):
+    for function in (get_feature_dim, get_feature_version):
+        with pytest.raises(FeaturesUnavailableError, match="no kind of features 'x'"):
             function("x")
 
 
@@ -126,7 +126,7 @@ def test_kaggle_subsets_are_the_authors(tmp_path, parquet_clip, landmarks):
     for name, face, dim in (("no_face", [], 225), ("full_face", [*range(468)], 1629)):
         expected = np.nan_to_num(values[:, face + hands_and_body]).reshape(3, -1)
         got = read_features(example(path), f"islr_{name}", NOTHING)
-        assert got.shape == (3, dim) == (3, feature_dim(f"islr_{name}"))
+        assert got.shape == (3, dim) == (3, get_feature_dim(f"islr_{name}"))
         assert (got == expected).all()
     selected = ARRAY_KINDS["islr_selected_face"]
     assert len(selected.points) == 76 + 75

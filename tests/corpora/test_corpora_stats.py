@@ -9,8 +9,8 @@ import pytest
 
 from corpora import read_corpus
 from corpora.__main__ import main
-from corpora.charts import draw, write_tables
-from corpora.statistics import measure
+from corpora.charts import draw_charts, write_tables
+from corpora.statistics import measure_corpus
 
 
 def read_rows(path):
@@ -22,9 +22,9 @@ def test_figures(manifest, pose_file):
     pose_file(manifest / "clips" / "copy.pose", "ase_A")
     with (manifest / "manifest.csv").open("a") as file:
         file.write("clips/copy.pose,B,,,de,gsg,train,\n")
-    statistics = measure(read_corpus("manifest", manifest), max_frames=50)
-    figures = statistics.summary()
-    assert {name: figures[name] for name in list(figures)[:10]} == {
+    statistics = measure_corpus(read_corpus("manifest", manifest), max_frames=50)
+    summary = statistics.summarize()
+    assert {name: summary[name] for name in list(summary)[:10]} == {
         "clips": 5,
         "rows skipped": 1,
         "clips unreadable": 1,
@@ -36,40 +36,40 @@ def test_figures(manifest, pose_file):
         "concepts": 5,
         "concepts with one clip": 5,
     }
-    assert figures["prompts"] == 5
-    assert figures["prompts of several clips"] == 0
-    assert figures["frames, longest"] == 73
-    assert figures["frames, median"] == 21
-    assert figures["share of clips over 50 frames"] == 0.25
-    assert figures["hours"] == pytest.approx((73 + 20 + 21 + 21) / 25 / 3600)
+    assert summary["prompts"] == 5
+    assert summary["prompts of several clips"] == 0
+    assert summary["frames, longest"] == 73
+    assert summary["frames, median"] == 21
+    assert summary["share of clips over 50 frames"] == 0.25
+    assert summary["hours"] == pytest.approx((73 + 20 + 21 + 21) / 25 / 3600)
     # One file with two spans is no duplicate; two files with the same bytes are.
-    assert figures["clips with another's bytes"] == 1
-    assert figures["equal bytes in different splits"] == 1
-    assert figures["equal bytes with different texts"] == 1
-    assert [[e.text for e in group] for group in statistics.duplicates()] == [["A", "B"]]
-    assert statistics.clips_by_language()[("gsg", "de")] == 2
+    assert summary["clips with another's bytes"] == 1
+    assert summary["equal bytes in different splits"] == 1
+    assert summary["equal bytes with different texts"] == 1
+    assert [[e.text for e in group] for group in statistics.find_duplicates()] == [["A", "B"]]
+    assert statistics.count_clips_by_language()[("gsg", "de")] == 2
 
 
 def test_what_is_seen(asl_signs):
-    figures = measure(read_corpus("asl_signs_no_face", asl_signs, "val")).summary()
-    assert figures["share of clips without left hand"] == 1
-    assert figures["share of clips without right hand"] == 0
-    assert figures["share of frames with face, mean"] == 1
+    summary = measure_corpus(read_corpus("asl_signs_no_face", asl_signs, "val")).summarize()
+    assert summary["share of clips without left hand"] == 1
+    assert summary["share of clips without right hand"] == 0
+    assert summary["share of frames with face, mean"] == 1
 
 
 def test_video_features_have_lengths_only(rwth):
     (rwth / "i3d_feature" / "4_2_2_cam2.npy").write_bytes(b"no array")
-    figures = measure(read_corpus("rwth_fingerspelling_i3d", rwth)).summary()
-    assert figures["clips unreadable"] == 1
-    assert figures["frames, median"] == 3
-    assert "hours" not in figures
-    assert not any("hand" in name for name in figures)
+    summary = measure_corpus(read_corpus("rwth_fingerspelling_i3d", rwth)).summarize()
+    assert summary["clips unreadable"] == 1
+    assert summary["frames, median"] == 3
+    assert "hours" not in summary
+    assert not any("hand" in name for name in summary)
 
 
 @pytest.mark.parametrize("name", ["manifest", "rwth_fingerspelling_s3d"])
 def test_tables_and_picture(request, tmp_path, name):
     root = request.getfixturevalue("rwth" if name.startswith("rwth") else name)
-    statistics = measure(read_corpus(name, root))
+    statistics = measure_corpus(read_corpus(name, root))
     out = tmp_path / "out"
     tables = {path.stem: read_rows(path) for path in write_tables(statistics, out)}
     assert set(tables) == {"summary", "languages", "concepts", "clips", "duplicates", "problems"}
@@ -78,14 +78,14 @@ def test_tables_and_picture(request, tmp_path, name):
     assert len(tables["problems"]) - 1 == len(statistics.corpus.skipped) + len(statistics.facts) - len(
         statistics.readable
     )
-    assert draw(statistics, out / "stats.png").read_bytes().startswith(b"\x89PNG")
+    assert draw_charts(statistics, out / "stats.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_nothing_to_measure(manifest):
-    corpus = read_corpus("manifest", manifest).subset([])
-    statistics = measure(corpus)
-    assert statistics.summary()["clips"] == 0
-    draw(statistics, manifest / "empty.png")
+    corpus = read_corpus("manifest", manifest).select([])
+    statistics = measure_corpus(corpus)
+    assert statistics.summarize()["clips"] == 0
+    draw_charts(statistics, manifest / "empty.png")
 
 
 def test_command_line(manifest, capsys):

@@ -45,10 +45,10 @@ def parsed(monkeypatch):
 
 def test_second_opening_parses_nothing(clips, cache, parsed):
     progress = []
-    first = clips.cached(cache, on_clip=lambda done, total: progress.append((done, total)))
+    first = clips.fill_cache(cache, on_clip=lambda done, total: progress.append((done, total)))
     assert progress == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert len(parsed) == 4
-    second = clips.cached(FeatureCache(cache.folder))
+    second = clips.fill_cache(FeatureCache(cache.folder))
     assert len(parsed) == 4
     for index, example in enumerate(first.corpus.examples):
         features, got = second[index]
@@ -61,7 +61,7 @@ def test_second_opening_parses_nothing(clips, cache, parsed):
 
 
 def test_features_are_mapped_not_copied(clips, cache):
-    cached = clips.cached(cache)
+    cached = clips.fill_cache(cache)
     base = cached[0].features
     while isinstance(base.base, np.ndarray):
         base = base.base
@@ -70,13 +70,13 @@ def test_features_are_mapped_not_copied(clips, cache):
 
 
 def test_unreadable_clips_are_listed_and_not_tried_again(clips, cache, parsed):
-    cached = clips.cached(cache)
+    cached = clips.fill_cache(cache)
     assert [example.id for example in cached.corpus.examples] == [e.id for e in clips.corpus.examples[:3]]
     (unreadable,) = cached.unreadable
     assert unreadable.id == "clips/c.mov"
     assert "python -m video estimate" in unreadable.reason
     parsed.clear()
-    assert clips.cached(cache).unreadable == cached.unreadable
+    assert clips.fill_cache(cache).unreadable == cached.unreadable
     assert parsed == []
 
 
@@ -90,30 +90,30 @@ def test_what_the_system_did_not_give_is_asked_for_again(clips, cache, monkeypat
         return real(path)
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    first = clips.cached(cache)
+    first = clips.fill_cache(cache)
     assert refusals
     assert "Too many open files" in str([note.reason for note in first.unreadable])
-    again = clips.cached(FeatureCache(cache.folder))
+    again = clips.fill_cache(FeatureCache(cache.folder))
     assert len(again) == len(first) + 1
     assert len(again.unreadable) == len(first.unreadable) - 1
 
 
 def test_a_changed_file_is_parsed_again(clips, cache, parsed, pose_file):
-    clips.cached(cache)
+    clips.fill_cache(cache)
     parsed.clear()
     pose_file(clips.corpus.examples[2].path, "gsg_C")
-    assert clips.cached(cache).frames.tolist() == [73, 20, 26]
+    assert clips.fill_cache(cache).frames.tolist() == [73, 20, 26]
     assert parsed == ["clips/a.pose"]
     os.utime(clips.corpus.examples[0].path, ns=(1, 1))
-    clips.cached(cache)
+    clips.fill_cache(cache)
     assert parsed[1:] == ["clips/house.pose", "clips/house.pose@0.4-1.2"]
     clips.corpus.examples[2].path.unlink()
-    assert clips.cached(cache).unreadable[0].reason.endswith("the file is gone")
+    assert clips.fill_cache(cache).unreadable[0].reason.endswith("the file does not exist")
 
 
 def test_kinds_and_options_have_features_of_their_own(clips, cache, parsed):
     cached = [
-        Clips(clips.corpus, kind, options=options).cached(cache)
+        Clips(clips.corpus, kind, options=options).fill_cache(cache)
         for kind in ("signclip", "fingerclip")
         for options in (FeatureOptions(), FeatureOptions(flip="always"), FeatureOptions(anonymize=True))
     ]
@@ -124,9 +124,9 @@ def test_kinds_and_options_have_features_of_their_own(clips, cache, parsed):
 
 
 def test_a_version_of_its_own(clips, cache, parsed, monkeypatch):
-    clips.cached(cache)
-    monkeypatch.setattr("corpora.cache.feature_version", lambda kind: 99)
-    clips.cached(cache)
+    clips.fill_cache(cache)
+    monkeypatch.setattr("corpora.cache.get_feature_version", lambda kind: 99)
+    clips.fill_cache(cache)
     assert len(parsed) == 8
 
 
@@ -204,9 +204,9 @@ def test_what_a_dead_writer_left_is_overwritten(cache):
 
 
 def test_deleted_shards_are_written_anew(clips, cache, parsed):
-    clips.cached(cache)
+    clips.fill_cache(cache)
     (cache.folder / "shard-00000.f32").unlink()
-    again = clips.cached(FeatureCache(cache.folder))
+    again = clips.fill_cache(FeatureCache(cache.folder))
     assert len(parsed) == 4 + 3
     for features, example in again:
         assert (features == read_features(example, "signclip", FeatureOptions())).all()
@@ -214,7 +214,7 @@ def test_deleted_shards_are_written_anew(clips, cache, parsed):
 
 
 def test_shards_deleted_while_in_use(clips, cache):
-    cached = pickle.loads(pickle.dumps(clips.cached(cache)))
+    cached = pickle.loads(pickle.dumps(clips.fill_cache(cache)))
     shard = cache.folder / "shard-00000.f32"
     os.truncate(shard, 4)
     with pytest.raises(CacheError, match="ends before"):
@@ -225,7 +225,7 @@ def test_shards_deleted_while_in_use(clips, cache):
 
 
 def test_a_copy_in_another_process_reads_the_same(clips, cache):
-    cached = clips.cached(cache)
+    cached = clips.fill_cache(cache)
     cached[0]
     size = len(pickle.dumps(cached))
     assert size < 10_000  # no features travel
@@ -273,7 +273,7 @@ def test_streaming_gives_all_in_order(clips, cache):
     *read, last = clips.stream()
     assert [clip.example.id for clip in read] == [example.id for example in clips.corpus.examples[:3]]
     assert (last.id, "video estimate" in last.reason) == ("clips/c.mov", True)
-    assert [len(clip.features) for clip in clips.cached(cache).stream()] == [73, 20, 21]
+    assert [len(clip.features) for clip in clips.fill_cache(cache).stream()] == [73, 20, 21]
 
 
 def frames_of(example):
@@ -316,8 +316,8 @@ def test_a_dying_process_and_a_failing_function_are_errors(clips):
 
 def test_parallel_cache_equals_serial(asl_signs, tmp_path):
     clips = Clips(read_corpus("asl_signs_no_face", asl_signs))
-    serial = clips.cached(FeatureCache(tmp_path / "serial"))
-    parallel = clips.cached(FeatureCache(tmp_path / "parallel"), workers=2)
+    serial = clips.fill_cache(FeatureCache(tmp_path / "serial"))
+    parallel = clips.fill_cache(FeatureCache(tmp_path / "parallel"), workers=2)
     assert len(serial) == len(parallel) == 39
     for one, other in zip(serial, parallel, strict=True):
         assert one.example == other.example

@@ -114,7 +114,7 @@ def test_cache_and_flip_and_anonymity(evaluate, tmp_path):
 
 def test_several_processes_read_the_same(tiny_model, manifest):
     corpus = read_corpus("manifest", manifest, "test")
-    many = corpus.subset([replace(corpus.examples[row % 5], id=str(row)) for row in range(20)])
+    many = corpus.select([replace(corpus.examples[row % 5], id=str(row)) for row in range(20)])
     alone, _ = embed_corpus(tiny_model, many, Settings())
     together, skipped = embed_corpus(tiny_model, many, Settings(), reading=Reading(workers=2))
     np.testing.assert_array_equal(alone.pose, together.pose)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from corpora import feature_dim
+from corpora import get_feature_dim
 from corpora.registry import CORPORA
 from evaluation.__main__ import _parser as evaluation_parser
 from evaluation.tables import read_published
@@ -46,7 +46,7 @@ def test_files_read(name):
     data = run.data
     if isinstance(data, ClipData):
         kind = data.features or run.model.features
-        assert feature_dim(kind) == run.model.feature_dim
+        assert get_feature_dim(kind) == run.model.feature_dim
         data.augmentation.check(kind)
         # The texts of a run say what its data set's own prompts say.
         assert {CORPORA_PROMPTS[part.dataset] for part in data.train} == {run.model.prompt}

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from torch import Tensor
 from tqdm import tqdm
 
-from corpora import CORPORA, Clips, Example, FeatureCache, Split, feature_dim, read_corpus
+from corpora import CORPORA, Clips, Example, FeatureCache, Split, get_feature_dim, read_corpus
 from corpora.errors import CorpusError
-from corpora.loading import advance
+from corpora.loading import track_clips
+from corpora.prompts import write_prompts
 from corpora.registry import DATA
-from evaluation.vocabulary import write_prompts
 from models.batching import pad
 from models.catalog import ModelConfig
 from models.tokenization import Tokenizer
@@ -116,8 +116,8 @@ class ClipBatches:
         if batch_size % process_count:
             raise ValueError(f"batch.size is {batch_size}, which {process_count} processes cannot share evenly")
         self._kind = data.features or model.features
-        if feature_dim(self._kind) != model.feature_dim:
-            dim = feature_dim(self._kind)
+        if get_feature_dim(self._kind) != model.feature_dim:
+            dim = get_feature_dim(self._kind)
             raise ValueError(f"{self._kind} features have {dim} numbers a frame, the model takes {model.feature_dim}")
         self._augmentation = ClipAugmentation() if validation else data.augmentation
         self._augmentation.check(self._kind)
@@ -132,7 +132,7 @@ class ClipBatches:
 
     def __getstate__(self) -> dict[str, object]:
         # A loader's worker makes batches, for which it needs no texts and, with a cache, no paths.
-        parts = [clips.without_examples() for clips in self._parts]
+        parts = [clips.drop_examples() for clips in self._parts]
         return {**vars(self), "_parts": parts, "examples": [], "skipped": {}}
 
     @property
@@ -200,7 +200,7 @@ class ClipBatches:
 
     def _features(self, number: int, chance: Sequence[int]) -> Floats:
         part, place = self._numbers[number]
-        features = self._parts[part].features(int(place))
+        features = self._parts[part].read_features(int(place))
         if self._augmentation.changes:
             # A generator for each row of the joint batch: which process or worker makes it does not matter.
             generator = np.random.default_rng(chance)
@@ -215,7 +215,7 @@ def _read_part(part: CorpusPart, data: ClipData, kind: str) -> Clips:
         return clips
     # On a terminal only, and once there is something to parse: a cache that is full says nothing.
     with tqdm(desc=f"{part.dataset} {part.split}", unit=" clips", disable=None, leave=False) as bar:
-        return clips.cached(FeatureCache(data.cache), workers=data.workers, on_clip=advance(bar))
+        return clips.fill_cache(FeatureCache(data.cache), workers=data.workers, on_clip=track_clips(bar))
 
 
 def _tokenize(
@@ -223,7 +223,7 @@ def _tokenize(
 ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int32]]]:
     """Number the different prompts and turn each into ids once; int64 (clips,), and int32 (tokens,) each."""
     numbers: dict[str, int] = {}
-    prompts = write_prompts(model, examples, task="retrieval")
+    prompts = write_prompts(model.prompt, examples)
     texts = np.array([numbers.setdefault(prompt, len(numbers)) for prompt in prompts], dtype=np.int64)
     different = list(numbers)
     pieces = [

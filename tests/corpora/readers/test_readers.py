@@ -14,14 +14,15 @@ from corpora import (
     RowError,
     SplitMissingError,
     read_corpus,
+    write_prompts,
 )
-from corpora.readers.fingerspelling_lexicon import installed_folder
+from corpora.readers.fingerspelling_lexicon import find_installed_folder
 from corpora.readers.rwth_fingerspelling import read_letters
 from corpora.readers.tables import draw_split
 
 
 def prompts(corpus):
-    return [corpus.prompt(example) for example in corpus.examples]
+    return write_prompts(corpus.prompt_pattern, corpus.examples)
 
 
 def ids(corpus):
@@ -88,8 +89,8 @@ def test_spreadthesign(spreadthesign):
     everything = read_corpus("spreadthesign_all_texts", spreadthesign)
     assert prompts(everything)[2:] == ["<de> <gsg> gehen", "<en> <bfi> house"]
     house = everything.examples[-1]
-    assert everything.prompt(house, task="identification") == "<en> <bfi> "
-    assert everything.prompt(house, task="conceptualization") == "<en> <ase> house"
+    assert write_prompts(everything.prompt_pattern, [house], task="identification") == ["<en> <bfi> "]
+    assert write_prompts(everything.prompt_pattern, [house], task="conceptualization") == ["<en> <ase> house"]
 
 
 def test_spreadthesign_without_lists_is_divided_as_in_the_paper(spreadthesign):
@@ -191,7 +192,7 @@ def test_how2sign_spans_have_to_be_spans(how2sign):
     with pytest.raises(RowError, match="line 2"):
         read_corpus("how2sign", how2sign, "train")
     table.write_text(table.read_text().replace("0.3", "soon"))
-    with pytest.raises(RowError, match="'soon', not a number"):
+    with pytest.raises(RowError, match="'soon', which is not a finite number"):
         read_corpus("how2sign", how2sign, "train")
 
 
@@ -213,7 +214,7 @@ def test_lexicon_leaves_the_copied_language_out(lexicon):
 
 
 def test_the_installed_lexicon():
-    corpus = read_corpus("fingerspelling_lexicon", installed_folder())
+    corpus = read_corpus("fingerspelling_lexicon", find_installed_folder())
     assert (len(corpus), len(corpus.skipped)) == (600, 26)
     assert len({example.id for example in corpus.examples}) == 600
     assert {example.sign_language for example in corpus.examples}.isdisjoint({"fsl"})
@@ -288,14 +289,14 @@ def test_manifest_in_three_forms(manifest, suffix):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("a.pose,A,1,0.5,train", "no span"),
-        ("a.pose,A,-1,,train", "no span"),
-        ("a.pose,A,nan,,train", "not a number"),
+        ("a.pose,A,1,0.5,train", "span from 1.0 to 0.5 seconds is empty"),
+        ("a.pose,A,-1,,train", "span from -1.0 to None seconds is empty"),
+        ("a.pose,A,nan,,train", "not a finite number"),
         ("a.pose,A,,,dev", "split is 'dev'"),
         (",A,,,train", "path is empty"),
         ("a.pose,A", "cells"),
         ("a.pose,A,,,train,more", "cells"),
-        ("b.pose,B,,,train", "is that of line 2"),
+        ("b.pose,B,,,train", "line 2 has the same id, 'b.pose'"),
     ],
 )
 def test_manifest_faults_name_file_and_line(tmp_path, text_file, row, problem):

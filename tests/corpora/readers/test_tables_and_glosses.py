@@ -90,10 +90,10 @@ def test_media_prefers_poses_and_keeps_dots_in_names(tmp_path, pose_file, text_f
     text_file(tmp_path / "videos" / "a" / "4.7e-7-x.mp4", "")
     text_file(tmp_path / "videos" / "b.MP4", "")
     text_file(tmp_path / "videos" / "notes.txt", "")
-    media = Media.below(tmp_path, ("gone", "videos", "poses"))
+    media = Media.list_files(tmp_path, ("gone", "videos", "poses"))
     for name in ("a/4.7e-7-x", "a/4.7e-7-x.mp4", "a/4.7e-7-x.pose", "a\\4.7e-7-x.mp4"):
         assert media.find(name) == tmp_path / "poses" / "a" / "4.7e-7-x.pose"
     assert media.find("b.mp4") == tmp_path / "videos" / "b.MP4"
     assert media.find("notes.txt") is media.find("c") is None
     with pytest.raises(FileMissingError, match="gone or away"):
-        Media.below(tmp_path, ("gone", "away"))
+        Media.list_files(tmp_path, ("gone", "away"))

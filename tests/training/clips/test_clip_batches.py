@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
-from corpora import ClipUnreadableError, CorpusError, read_corpus
+from corpora import ClipUnreadableError, CorpusError, read_corpus, write_prompts
 from models.catalog import load_catalog
 from models.tokenization import load_tokenizer
 from poses import FeatureOptions, extract, read
@@ -246,10 +246,8 @@ def test_what_cannot_be_is_refused(make):
 
 def test_prompts_of_the_papers_models_are_the_data_sets(data_folder):
     # What is served asks as training asked: the model's pattern writes what the data set's own would.
-    from evaluation.vocabulary import write_prompts
-
     catalog = load_catalog()
     for model, name, root in (("fingerclip", "rwth_fingerspelling", "rwth"), ("default", "asl_signs", "asl_signs")):
         corpus = read_corpus(name, Path(data_folder, root))
-        expected = [corpus.prompt(example) for example in corpus.examples]
-        assert write_prompts(catalog[model], corpus.examples, task="retrieval") == expected
+        expected = write_prompts(corpus.prompt_pattern, corpus.examples)
+        assert write_prompts(catalog[model].prompt, corpus.examples) == expected

@@ -5,9 +5,15 @@ nothing piles up.
 """
 
 import os
+import platform
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from processes.version import VERSION
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
@@ -42,6 +48,21 @@ class RequestMetrics:
 def share_between_workers(place: int) -> None:
     """Count into the shared directory under this worker's place; called in the worker before its app is built."""
     values.ValueClass = values.MultiProcessValue(lambda: f"place{place}")  # type: ignore[no-untyped-call]
+
+
+def build_info() -> str:
+    """What runs, as the page of one metric whose value is always 1."""
+    registry = CollectorRegistry()
+    registry.register(_BuildInfo())
+    return generate_latest(registry).decode()
+
+
+class _BuildInfo(Collector):
+    """Of no process's own: prometheus_client shares no Info between workers, and this one is the same in all."""
+
+    def collect(self) -> Iterator[Metric]:
+        labels = {"version": VERSION, "python": platform.python_version()}
+        yield InfoMetricFamily("signclip_build", "The version that serves, and its Python", labels)
 
 
 def exposition(own: CollectorRegistry) -> str:

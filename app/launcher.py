@@ -4,6 +4,7 @@ A module and no part of gunicorn.conf.py, which a reload executes again: what ru
 """
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -14,8 +15,10 @@ from app.services import engine_settings, estimator_settings
 from app.settings import PREFIX, Settings
 from engine.supervisor import EngineSupervisor
 from processes.supervisor import ProcessSupervisor
+from processes.version import VERSION
 from video.supervisor import EstimatorSupervisor
 
+log = logging.getLogger(__name__)
 _supervisors: list[ProcessSupervisor] = []
 # What workers find in their environment. Not in the master's: one that takes over from it starts its own.
 _for_workers: dict[str, str] = {}
@@ -28,6 +31,7 @@ def start(settings: Settings, *, drain_s: float, memory_dir: str | None = None) 
         drain_s: how long each may take to answer what it admitted, once told to stop.
         memory_dir: where the workers' counters are kept; on a disk that is full, writing them would kill a worker.
     """
+    log.info("starting", extra={"version": VERSION})
     # Also where the server ends before it served, as on a port that is taken.
     atexit.register(_stop_at_exit, os.getpid())
     _for_workers[DIRECTORY] = tempfile.mkdtemp(prefix=f"signclip-metrics-{os.getpid()}-", dir=memory_dir)

@@ -18,6 +18,7 @@ from corpora.loading import Clips, track_clips
 from corpora.registry import CORPORA, DATA, read_corpus
 from corpora.statistics import measure_corpus
 from poses import FeatureOptions
+from processes.version import PRODUCT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m corpora", description=__doc__)
+    parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="list the names of the data sets")
     stats = commands.add_parser(

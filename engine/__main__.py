@@ -12,6 +12,7 @@ from typing import Any
 from engine.settings import EngineSettings
 from models.errors import ModelsError
 from processes.logs import configure_logging
+from processes.version import PRODUCT
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "weights_dir": Path,
@@ -26,6 +27,7 @@ def parse(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.
     What is not given there is taken from the service's setting of that name, SIGNCLIP_DTYPE for --dtype.
     """
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("--address", required=True, help="ipc://PATH to listen on")
     parser.add_argument("--parent", type=int, help="process id whose end ends the engine")
     parser.add_argument("--record", type=Path, help="file to keep the names of the loaded models in")

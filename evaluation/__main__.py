@@ -43,6 +43,7 @@ from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.registry import Registry
 from poses import PoseError
+from processes.version import PRODUCT
 
 OUTPUT = Path("runs") / "evaluation"
 
@@ -150,6 +151,7 @@ def _shots(word: str) -> Shots:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
+    parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("model", metavar="MODEL", help="name in the catalog, or a folder that training wrote")
     parser.add_argument("dataset", metavar="DATASET", help=", ".join(CORPORA))
     parser.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="where the data set lies: data/DATASET")

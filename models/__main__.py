@@ -16,6 +16,7 @@ from models.checkpoints.folders import (
     default_weights_dir,
 )
 from models.errors import CatalogError, ModelsError
+from processes.version import PRODUCT
 
 # Commands import what they need themselves: `list` answers at once, without torch.
 
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models", description="Models and their files on this machine.")
+    parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("--weights-dir", type=Path, help="default: $SIGNCLIP_WEIGHTS_DIR, else weights/ of the project")
     commands = parser.add_subparsers(required=True, metavar="list | download | convert | verify")
 

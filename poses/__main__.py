@@ -14,6 +14,7 @@ from poses.errors import PoseError
 from poses.headers import ReadLimits
 from poses.quality import report, share_with_body
 from poses.reading import read
+from processes.version import PRODUCT
 
 # A user's own files may be longer than what a service takes.
 _LIMITS = ReadLimits(max_bytes=8 * 1024**3, max_frames=1_000_000)
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m poses", description="What is in a .pose file.")
+    parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(required=True, metavar="inspect")
 
     inspecting = commands.add_parser("inspect", help="what a .pose file holds, and what will not embed well")

@@ -19,6 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.reference.readme import with_tables
+from processes.version import VERSION
 from tests.video.make_videos import encode, moving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,13 +49,18 @@ def test_make_targets_it_names_exist() -> None:
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the service of `port` logs."""
+    return tmp_path_factory.mktemp("serve") / "log"
+
+
+@pytest.fixture(scope="module")
+def port(log: Path) -> Iterator[int]:
     """The service as `make serve` starts it, with two workers, on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     environment = {**os.environ, "SIGNCLIP_PORT": str(port), "SIGNCLIP_HOST": "127.0.0.1"}
-    log = tmp_path_factory.mktemp("serve") / "log"
     with log.open("wb") as output:
         command = [str(Path(sys.executable).parent / "gunicorn"), "-w", "2", "app:app"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
@@ -75,6 +81,11 @@ def _ready(port: int) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def test_the_log_names_the_version_that_starts(log: Path, port: int) -> None:
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert [line["version"] for line in lines if line["message"] == "starting"] == [VERSION]
 
 
 def test_there_are_five_curl_lines() -> None:

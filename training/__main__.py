@@ -21,6 +21,7 @@ from evaluation.command_line import positive
 from models.architecture import SignClip
 from models.checkpoints.folders import TOKENIZER
 from models.errors import ModelsError
+from processes.version import PRODUCT
 from training.experiment import Experiment, ExperimentError, read_experiment
 from training.fingerspelling.dictionary import print_dictionary, score_dictionary
 from training.fingerspelling.lexicon import read_lexicon
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("config", type=Path, help="a file of configs/experiments")
     parser.add_argument("changes", nargs="*", help="key=value; data.augmentation.noise=0 reaches inside")
     parser.add_argument(

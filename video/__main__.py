@@ -11,6 +11,7 @@ from pathlib import Path
 
 from poses.errors import PoseError
 from processes.logs import configure_logging
+from processes.version import PRODUCT
 from video.commands import estimate_videos, view_pose
 from video.errors import VideoError
 from video.folders import BatchError
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m video", description="From videos to poses.")
+    parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(required=True, metavar="estimate | view | serve")
 
     estimating = commands.add_parser("estimate", help="estimate the poses in videos; resumes where it was interrupted")

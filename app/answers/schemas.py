@@ -140,6 +140,7 @@ class OpenAIAnswer(_Answer):
 
 class HealthAnswer(_Answer):
     status: Literal["ok"]
+    version: str
 
 
 class ReadyAnswer(_Answer):

@@ -11,8 +11,8 @@ from app.answers.vectors import NPY
 from app.errors import ANSWERS, UNFORESEEN
 from app.reference.operations import Operation
 from app.telemetry import REQUEST_ID_HEADER
+from processes.version import VERSION
 
-VERSION = "1.0.0"
 _SCHEMAS = "#/components/schemas/"
 _ABOUT = (
     "SignCLIP puts sign language poses and texts into one vector space. Vectors can be compared exactly when their "

@@ -7,6 +7,7 @@ from app.answers.vectors import json_answer
 from app.errors import NotReadyError
 from app.reference.operations import Operation, operation
 from app.services import services
+from processes.version import VERSION
 
 blueprint = Blueprint("health", __name__)
 
@@ -14,7 +15,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/healthz")
 @operation(Operation(summary="Whether the process answers", answer=HealthAnswer))
 def healthz() -> Response:
-    return json_answer({"status": "ok"})
+    return json_answer({"status": "ok", "version": VERSION})
 
 
 @blueprint.get("/readyz")

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response
 
-from app.counters import exposition
+from app.counters import build_info, exposition
 from app.reference.operations import Operation, operation
 from app.services import services
 
@@ -13,5 +13,5 @@ blueprint = Blueprint("metrics", __name__)
 @operation(Operation(summary="Counters in Prometheus' text format", answer=None, text=True, statuses=(401,)))
 def metrics() -> Response:
     found = services()
-    page = exposition(found.metrics_registry) + found.engine.metrics() + found.estimators.metrics()
+    page = build_info() + exposition(found.metrics_registry) + found.engine.metrics() + found.estimators.metrics()
     return Response(page, content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -14,6 +14,7 @@ import zstandard
 from engine.errors import ItemFailedError, ModelFailedError
 from engine.interface import Readiness
 from processes.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from processes.version import VERSION
 
 JSON = {"Content-Type": "application/json"}
 RAW = {"Content-Type": "application/octet-stream"}
@@ -273,7 +274,7 @@ def test_503_not_ready_says_why(client, engine):
     answer = client.get("/readyz")
     refused(answer, 503, "is loading")
     assert answer.headers["Retry-After"]
-    assert client.get("/healthz").json == {"status": "ok"}
+    assert client.get("/healthz").json == {"status": "ok", "version": VERSION}
 
 
 def test_504_the_deadline_passes_in_the_queue(client, engine):

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.metrics import EngineMetrics
+from processes.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -60,3 +61,8 @@ def test_every_name_is_documented(client: FlaskClient) -> None:
     }
     counted = {name for name in counted if not name.endswith("_created")}
     assert {name for name in counted if "_process_" not in name} == {name for name in documented if "*" not in name}
+
+
+def test_the_version_that_serves_is_on_the_page(client: FlaskClient) -> None:
+    found = {dict(labels)["version"]: value for (name, labels), value in samples(client).items() if "build" in name}
+    assert found == {VERSION: 1}

@@ -100,7 +100,9 @@ class PoseTower(nn.Module):
         """Map (batch, frames, features) to (batch, width); see SignClip.encode_pose."""
         if self.geometry is None:
             return self.encode_frames(pose_features, frame_mask)
-        return self.encode_readings(self.geometry(pose_features, frame_mask))
+        # Directions of bones of a few hundredths of a shoulder width: half precision would keep a percent of them.
+        geometry = self.geometry(pose_features.float(), frame_mask)
+        return self.encode_readings(geometry.to(self.mlp.linear1.weight.dtype))
 
     def encode_readings(self, geometry: Tensor) -> Tensor:
         """Map hand geometry (batch, crops, steps, out_dim) to (batch, width): the mean of the crops' unit vectors."""

@@ -32,6 +32,20 @@ def pad(
     return padded, mask
 
 
+def cut_into_items(
+    arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[np.int64]
+) -> Sequence[npt.NDArray[Any]]:
+    """Cut arrays that hold items one after another into the items.
+
+    Args:
+        arrays: cut anywhere: an array for each item, or fewer.
+        lengths: int64 (items,), positions of each.
+    """
+    if len(arrays) == len(lengths) and all(map(int.__eq__, map(len, arrays), lengths.tolist())):
+        return arrays
+    return np.split(np.concatenate(arrays), np.cumsum(lengths)[:-1])
+
+
 def split_by_length(lengths: npt.NDArray[np.int64], *, positions_at_once: int) -> Iterator[npt.NDArray[np.int64]]:
     """Share items out into batches of like lengths, shortest first.
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from models.backends import Backend
-from models.batching import pad, split_by_length
+from models.backends import Backend, PackingBackend, Pending
+from models.batching import cut_into_items, pad, split_by_length
 from models.catalog import ModelConfig
 from models.errors import ShapeError
 from models.tokenization import Tokenizer
@@ -42,7 +42,7 @@ class EmbeddingModel:
         return self.backend.dtype
 
     def encode(self, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> Vectors:
-        """Run one tower once over all items, padded to the longest.
+        """Run one tower once over all items.
 
         Args:
             items: text: int (tokens,), [CLS] pieces… [SEP]; pose: float32 (frames, features). At least one.
@@ -51,20 +51,40 @@ class EmbeddingModel:
         Raises:
             ShapeError: an item is empty, too long, or of another number of features.
         """
-        lengths = np.array([len(item) for item in items])
+        return self.begin(tower, items).wait()
+
+    def begin(
+        self, tower: Tower, arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[Any] | None = None
+    ) -> Pending:
+        """Start one tower over items; the next batch may be begun before this one is waited for.
+
+        On a GPU it returns while the device computes; elsewhere once the vectors are there. Batches run in the order
+        they were begun, and by one thread.
+
+        Args:
+            arrays: all items, one after another: an array for each, or arrays of several, with `lengths`. Not to be
+                changed before the batch is done.
+            lengths: int (items,), tokens or frames of each.
+        Raises:
+            ShapeError: as encode.
+        """
+        if lengths is None:
+            lengths = np.array([len(item) for item in arrays])
         longest = self.config.max_tokens - 1 if tower == "text" else self.config.max_frames
         if not (lengths.min() >= 1 and lengths.max() <= longest):
             raise ShapeError(
                 f"{tower} items of {lengths.min()} to {lengths.max()}; model {self.config.name!r} takes 1 to {longest}"
             )
-        if tower == "text":
-            return self.backend.encode_text(*pad(items, dtype=np.int64))
-        widths = {item.shape[1] for item in items}
-        if widths != {self.config.feature_dim}:
+        if tower == "pose" and (widths := {array.shape[1] for array in arrays}) != {self.config.feature_dim}:
             raise ShapeError(
                 f"poses of {sorted(widths)} features; model {self.config.name!r} takes {self.config.feature_dim}"
             )
-        return self.backend.encode_pose(*pad(items, dtype=np.float32))
+        if isinstance(self.backend, PackingBackend):
+            return self.backend.begin(tower, arrays, lengths)
+        items = cut_into_items(arrays, lengths)
+        if tower == "text":
+            return _Done(self.backend.encode_text(*pad(items, dtype=np.int64)))
+        return _Done(self.backend.encode_pose(*pad(items, dtype=np.float32)))
 
     def embed_text(self, texts: Sequence[str], *, normalize: bool = True) -> Vectors:
         """Embed texts as they are (prompts come from models.languages): float32 (texts, embed_dim).
@@ -87,6 +107,14 @@ class EmbeddingModel:
             return np.zeros((0, self.config.embed_dim), dtype=np.float32)
         raw = self.encode(tower, items)
         return unit_length(raw) if normalize else raw
+
+
+@dataclass(frozen=True)
+class _Done:
+    vectors: Vectors
+
+    def wait(self) -> Vectors:
+        return self.vectors
 
 
 def unit_length(vectors: Vectors) -> Vectors:

@@ -1,6 +1,7 @@
-"""Ways to run a tower's forward pass. Each takes padded NumPy batches and gives float32 vectors."""
+"""Ways to run a tower's forward pass. Each gives float32 vectors."""
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ Array = npt.NDArray[Any]
 
 
 class Backend(Protocol):
-    """One model on one device. Called by one thread at a time."""
+    """One model on one device, over padded batches. Called by one thread at a time."""
 
     device: str
     dtype: str
@@ -20,4 +21,28 @@ class Backend(Protocol):
 
     def encode_pose(self, pose_features: Array, frame_mask: Array) -> npt.NDArray[np.float32]:
         """float32 (batch, frames, features) and bool (batch, frames) → float32 (batch, embed_dim), raw."""
+        ...
+
+
+class Pending(Protocol):
+    """A batch that was started."""
+
+    def wait(self) -> npt.NDArray[np.float32]:
+        """Wait until it is done: float32 (items, embed_dim), raw. May be called once."""
+        ...
+
+
+@runtime_checkable
+class PackingBackend(Backend, Protocol):
+    """A backend that takes batches without padding, and the next one while one runs."""
+
+    def begin(self, tower: str, arrays: Sequence[Array], lengths: npt.NDArray[Any]) -> Pending:
+        """Start a forward and return at once. Batches run in the order they were begun.
+
+        Args:
+            tower: "text" or "pose".
+            arrays: all items, one after another, cut anywhere: an array an item, or fewer. text: int (tokens,); pose:
+                float32 or float16 (frames, features). Not to be changed before the batch is done.
+            lengths: int (items,), tokens or frames of each, at least 2 or 1.
+        """
         ...

@@ -1,44 +1,100 @@
-"""The forward pass in PyTorch: the reference on every device."""
+"""The forward pass in PyTorch over padded batches: the reference on every device."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from models.architecture import SignClip
 from models.backends import Array
 from models.catalog import ModelConfig
 from models.checkpoints.loading import load_model
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+log = logging.getLogger(__name__)
+Vectors = npt.NDArray[np.float32]
+FORMATS = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+# Items run again in float32 at once: clips of 256 frames need 0.1 GB of a device's memory for this many.
+_EXACT_ITEMS = 32
+
+
+@contextmanager
+def multiplying(*, tf32: bool) -> Iterator[None]:
+    """Let CUDA multiply float32 numbers in TF32, which keeps 11 bits of them, or forbid it while the block runs.
+
+    PyTorch allows it in convolutions otherwise, and forbids it in matrix products.
+    """
+    convolutions: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = torch.get_float32_matmul_precision(), convolutions.fp32_precision
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    convolutions.fp32_precision = "tf32" if tf32 else "ieee"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        convolutions.fp32_precision = before[1]
 
 
 class TorchBackend:
-    """A SignClip module on a CPU or a CUDA device."""
+    """A SignClip module on a CPU or a CUDA device.
+
+    Args:
+        path: the model's safetensors file.
+        dtype: a key of FORMATS. In float16 an item that overflows, past 65504, is run again in float32.
+        threads: cores one forward pass may use; None: all the process may.
+    """
 
     def __init__(self, path: Path, config: ModelConfig, *, device: str, dtype: str, threads: int | None = None) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self.device = device
         self.dtype = dtype
-        self._module = load_model(path, config, dtype=DTYPES[dtype]).to(device)
-        self._torch_dtype = DTYPES[dtype]
+        self.config = config
+        self.module = load_model(path, config, dtype=FORMATS[dtype]).to(device)
+        self.vocab_size = len(self.module.text_tower.bert.embeddings.word_embeddings.weight)
+        # Of the same file, whatever replaces it later. Memory-mapped: it costs no memory until it is needed.
+        self._exact = load_model(path, config) if dtype == "float16" else None
 
-    def encode_text(self, input_ids: Array, attention_mask: Array) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            encoded = self._module.encode_text(
-                torch.from_numpy(input_ids).to(self.device), torch.from_numpy(attention_mask).to(self.device)
-            )
-        return self._to_numpy(encoded)
+    def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
+        return self._encode("text", input_ids, attention_mask)
 
-    def encode_pose(self, pose_features: Array, frame_mask: Array) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            encoded = self._module.encode_pose(
-                torch.from_numpy(pose_features).to(self.device, self._torch_dtype),
-                torch.from_numpy(frame_mask).to(self.device),
-            )
-        return self._to_numpy(encoded)
+    def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
+        return self._encode("pose", pose_features, frame_mask)
 
-    def _to_numpy(self, encoded: torch.Tensor) -> npt.NDArray[np.float32]:
-        vectors: npt.NDArray[np.float32] = encoded.float().cpu().numpy()
+    def _encode(self, tower: str, items: Array, mask: Array) -> Vectors:
+        vectors = self._run(self.module, tower, items, mask)
+        if self.dtype == "float16":
+            overflowed = ~np.isfinite(vectors).all(axis=1)
+            if overflowed.any():
+                vectors[overflowed] = self.encode_exactly(tower, items[overflowed], mask[overflowed])
+        return vectors
+
+    def encode_exactly(self, tower: str, items: Array, mask: Array) -> Vectors:
+        """Run padded items in float32: those that overflowed in float16."""
+        log.info("items overflowed and run again in float32", extra={"tower": tower, "items": len(items)})
+        if self._exact is not None:
+            self._exact = self._exact.to(self.device)
+        module = self.module if self._exact is None else self._exact
+        starts = range(0, len(items), _EXACT_ITEMS)
+        parts = [(items[start : start + _EXACT_ITEMS], mask[start : start + _EXACT_ITEMS]) for start in starts]
+        return np.concatenate([self._run(module, tower, *part) for part in parts])
+
+    def _run(self, module: SignClip, tower: str, items: Array, mask: Array) -> Vectors:
+        encode = module.encode_text if tower == "text" else module.encode_pose
+        # Hand geometry is computed from coordinates that need all of float32; the module goes over to its own format.
+        geometry = module.pose_tower.geometry is not None
+        dtype = torch.float32 if geometry else module.pose_tower.mlp.linear1.weight.dtype
+        with torch.inference_mode(), multiplying(tf32=self.dtype == "tf32"):
+            there = torch.from_numpy(mask).to(self.device)
+            values = torch.from_numpy(items).to(self.device, None if tower == "text" else dtype)
+            vectors: Vectors = encode(values, there).float().cpu().numpy()
         return vectors

@@ -44,8 +44,10 @@ class Settings(BaseSettings):
         pattern=r"^(auto|cpu|cuda(:\d+)?(,cuda(:\d+)?)*)$",
         description="`auto`, `cpu`, `cuda`, `cuda:1`, or several GPUs, `cuda:0,cuda:1`: an engine each",
     )
-    dtype: Literal["float32", "bfloat16", "auto"] = Field(
-        "float32", description="number format of the forward; `auto`: bfloat16 where the hardware multiplies it faster"
+    dtype: Literal["auto", "float32", "tf32", "float16", "bfloat16"] = Field(
+        "auto",
+        description="number format of the forward: `float32`, `bfloat16`, on CUDA also `tf32` or `float16`; "
+        "`auto`: float16 on CUDA, float32 on CPUs",
     )
     backend: Literal["auto", "torch", "openvino"] = Field(
         "auto", description="what runs the forward; `auto`: OpenVINO on x86-64 CPUs, else torch"

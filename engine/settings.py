@@ -23,7 +23,8 @@ class EngineSettings:
         preload: models loaded at start, besides the default one.
         max_loaded: models kept in memory at once.
         device: "auto", "cpu", "cuda", "cuda:1".
-        dtype: number format of the forward pass, "float32", "bfloat16", or "auto": bfloat16 where it is fast.
+        dtype: number format of the forward pass, "float32", "bfloat16", on CUDA also "tf32" or "float16"; "auto": that
+            is float16 on CUDA, float32 on CPUs.
         backend: "auto", "torch" or "openvino".
         max_queue_items: items that may wait; one more is refused.
         max_queue_tokens: positions (frames or word pieces, with [CLS] and [SEP]) that may wait.
@@ -41,7 +42,7 @@ class EngineSettings:
     preload: tuple[str, ...] = ()
     max_loaded: int = 4
     device: str = "auto"
-    dtype: str = "float32"
+    dtype: str = "auto"
     backend: str = "auto"
     max_queue_items: int = 1024
     max_queue_tokens: int = 262_144

@@ -36,7 +36,7 @@ from evaluation.vocabulary import (
     find_common_texts,
     read_vocabulary,
 )
-from models.backends.choice import choose_device, make_backend
+from models.backends.choice import DTYPES, choose_device, choose_dtype, make_backend
 from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder, default_weights_dir
 from models.embedding import EmbeddingModel
@@ -128,7 +128,9 @@ def load(name: str, weights_dir: Path | None, *, device: str, dtype: str) -> Emb
     if (folder / "config.yaml").is_file():
         name, weights_dir = folder.resolve().name, folder.resolve().parent
     weights = WeightsFolder(weights_dir or default_weights_dir())
-    factory = partial(make_backend, backend="auto", device=choose_device(device), dtype=dtype, threads=None)
+    device = choose_device(device)
+    dtype = choose_dtype(dtype, device)
+    factory = partial(make_backend, backend="auto", device=device, dtype=dtype, threads=None)
     return Registry(load_catalog(weights=weights.path), weights, make_backend=factory).get(name)
 
 
@@ -197,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     machine.add_argument("--cache", type=Path, help="folder that keeps features, so that clips are parsed once")
     machine.add_argument("--workers", type=positive, default=1, help="processes that parse clips")
     machine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0")
-    machine.add_argument("--dtype", choices=("float32", "bfloat16", "auto"), default="float32")
+    machine.add_argument("--dtype", choices=DTYPES, default="float32")
     return parser
 
 

@@ -32,9 +32,7 @@ def pad(
     return padded, mask
 
 
-def cut_into_items(
-    arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[np.int64]
-) -> Sequence[npt.NDArray[Any]]:
+def cut_into_items(arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[np.int64]) -> Sequence[npt.NDArray[Any]]:
     """Cut arrays that hold items one after another into the items.
 
     Args:

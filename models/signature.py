@@ -17,7 +17,7 @@ def signature(
 
     Args:
         digest: SHA-256 of the checkpoint, hex.
-        dtype: number format of the forward, "float32" or "bfloat16".
+        dtype: number format of the forward: "float32", "tf32", "float16" or "bfloat16".
         features_version: of the pose features the model takes.
         options: those that move a vector (normalize, flip, anonymize), defaults left out by the caller.
     """

@@ -20,8 +20,9 @@ from models.backends.attention import attentions
 from models.backends.cuda_graphs import CapturedForwards
 from models.backends.packed_towers import PackedTowers
 from models.backends.pytorch import TorchBackend, Vectors, multiplying
-from models.backends.shapes import Layout, Size, lay_out_clips, lay_out_texts, pad, take_items
+from models.backends.shapes import Layout, Size, lay_out_clips, lay_out_texts
 from models.backends.staging import Staging
+from models.batching import cut_into_items, pad
 from models.errors import ModelsError
 
 log = logging.getLogger(__name__)
@@ -114,8 +115,9 @@ class PackedBackend:
             return
         overflowed = ~np.isfinite(vectors).all(axis=1)
         if overflowed.any():
-            items, mask = pad(take_items(arrays, lengths, overflowed), lengths[overflowed])
-            vectors[overflowed] = self._padded.encode_exactly(tower, items, mask)
+            items = cut_into_items(arrays, lengths)
+            again = [items[number] for number in np.flatnonzero(overflowed)]
+            vectors[overflowed] = self._padded.encode_exactly(tower, *_pad(tower, again))
 
     def _choose_towers(self, compiled: bool) -> PackedTowers:
         """The fastest way to compute attention that gives the padded forward's vectors here."""
@@ -139,9 +141,8 @@ class PackedBackend:
         flat = self._staging.send([layout.flatten(layout.rows, layout.items)])
         frames = self._staging.send(arrays) if tower == "pose" else None
         got = _encode(towers, layout, flat, frames).cpu().numpy()
-        items, mask = pad(np.concatenate(arrays), lengths)
         encode = self._padded.encode_text if tower == "text" else self._padded.encode_pose
-        return _difference(got, encode(items, mask))
+        return _difference(got, encode(*_pad(tower, cut_into_items(arrays, lengths))))
 
     def _capture(self) -> CapturedForwards | None:
         """Capture forwards of small batches, where attention and its sizes allow it, and compare what they give."""
@@ -186,6 +187,10 @@ def sample(padded: TorchBackend, tower: str) -> tuple[list[npt.NDArray[Any]], np
         return [generator.integers(0, padded.vocab_size, lengths.sum()).astype(np.int32)], lengths
     lengths = np.minimum([7, 1, 21], config.max_frames)
     return [generator.standard_normal((lengths.sum(), config.feature_dim), dtype=np.float32)], lengths
+
+
+def _pad(tower: str, items: Sequence[Array]) -> tuple[Array, Array]:
+    return pad(items, dtype=np.int64) if tower == "text" else pad(items, dtype=np.float32)
 
 
 def _difference(got: Vectors, wanted: Vectors) -> float:

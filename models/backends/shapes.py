@@ -1,4 +1,4 @@
-"""How items of unlike lengths lie in arrays: one after another without padding, or padded to the longest."""
+"""How the positions of items of unlike lengths lie in one matrix, without padding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -137,26 +137,3 @@ def captured_sizes(tower: str) -> list[Size]:
 def fitting_size(sizes: Sequence[Size], rows: int, items: int) -> Size | None:
     """The smallest size that holds a batch; None when it is too large for all."""
     return next((size for size in sizes if rows <= size.rows and items <= size.items), None)
-
-
-def pad(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """Pad items to the longest.
-
-    Args:
-        values: (positions of all items, …), one item after another.
-        lengths: int (items,), positions of each.
-    Returns:
-        (items, longest, …), zero where there is nothing, and bool (items, longest), True where there is.
-    """
-    mask = np.arange(lengths.max())[None, :] < lengths[:, None]
-    padded = np.zeros((*mask.shape, *values.shape[1:]), dtype=values.dtype)
-    padded[mask] = values
-    return padded, mask
-
-
-def take_items(
-    arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[Any], chosen: npt.NDArray[np.bool_]
-) -> npt.NDArray[Any]:
-    """Positions of the chosen items alone, of arrays that hold all items one after another, however they are cut."""
-    taken: npt.NDArray[Any] = np.concatenate(arrays)[np.repeat(chosen, lengths)]
-    return taken

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.batching import pad, split_by_length
+from models.batching import cut_into_items, pad, split_by_length
 
 lengths_of_items = st.lists(st.integers(0, 12), min_size=1, max_size=10)
 
@@ -58,3 +58,13 @@ def test_every_item_is_in_one_batch_and_no_batch_is_too_large(lengths, positions
 
 def test_of_no_items_there_are_no_batches():
     assert list(split_by_length(np.zeros(0, np.int64), positions_at_once=8)) == []
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.data())
+def test_items_are_cut_from_arrays_that_are_cut_anywhere(lengths: list[int], data: st.DataObject) -> None:
+    flat = np.arange(sum(lengths))
+    items = np.split(flat, np.cumsum(lengths)[:-1])
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(flat)), max_size=8)))
+    got = cut_into_items(np.split(flat, cuts), np.array(lengths))
+    assert [item.tolist() for item in got] == [item.tolist() for item in items]
+    assert cut_into_items(items, np.array(lengths)) is items

@@ -23,7 +23,7 @@ from models.backends.pytorch import TorchBackend, Vectors, multiplying
 from models.backends.shapes import Layout, Size, lay_out_clips, lay_out_texts
 from models.backends.staging import Staging
 from models.batching import cut_into_items, pad
-from models.errors import ModelsError
+from models.errors import BackendError
 
 log = logging.getLogger(__name__)
 # How far two ways to compute the same vectors may differ, as a share of the largest value: a few times the error of
@@ -31,12 +31,6 @@ log = logging.getLogger(__name__)
 _TOLERANCE = {"float32": 1e-4, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 1e-1}
 # What PyTorch raises where a kernel is missing, does not fit the device, or has another interface.
 _MISSING = (ImportError, AttributeError, TypeError, ValueError, RuntimeError)
-
-
-class PackedForwardError(ModelsError):
-    """Packed batches cannot be run here; the message says why."""
-
-    code = "packed_forward_unavailable"
 
 
 def pack(padded: TorchBackend, *, compiled: bool = False) -> Backend:
@@ -48,7 +42,7 @@ def pack(padded: TorchBackend, *, compiled: bool = False) -> Backend:
         return padded
     try:
         return PackedBackend(padded, compiled=compiled)
-    except PackedForwardError as error:
+    except BackendError as error:
         _warn_once("batches are padded, because packed ones cannot run here", str(error))
         return padded
 
@@ -62,7 +56,7 @@ class PackedBackend:
     """Both towers of a model over packed batches, on the device and in the number format of `padded`.
 
     Raises:
-        PackedForwardError: no way to compute attention here gives the padded forward's vectors.
+        BackendError: no way to compute attention here gives the padded forward's vectors.
     """
 
     def __init__(self, padded: TorchBackend, *, compiled: bool = False) -> None:
@@ -132,7 +126,7 @@ class PackedBackend:
             except _MISSING as error:
                 problems.append(f"{prepare.__name__}: {error}")
             _warn_once("attention over packed batches falls back", problems[-1])
-        raise PackedForwardError("; ".join(problems))
+        raise BackendError("; ".join(problems))
 
     def _stray(self, towers: PackedTowers, tower: str) -> float:
         """Largest difference from the padded forward's vectors, as a share of the largest value."""

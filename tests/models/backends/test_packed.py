@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.backends import packed
 from models.backends.attention import Prepare, Segments, attend_by_item, attend_padded
-from models.backends.packed import PackedBackend, PackedForwardError, pack
+from models.backends.packed import PackedBackend, pack
 from models.backends.packed_towers import PackedTowers
 from models.backends.pytorch import TorchBackend
 from models.backends.shapes import Size, lay_out_clips, lay_out_texts
@@ -23,6 +23,7 @@ from models.batching import pad
 from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
+from models.errors import BackendError
 from tests.models.backends.variants import VARIANTS, draw_items, error, write_model
 
 # Largest difference as a share of the largest value that batch mates may make.
@@ -189,7 +190,7 @@ def test_where_attention_is_missing_batches_are_padded(
 
     monkeypatch.setattr(packed, "attentions", lambda *_: [broken])
     packed._warn_once.cache_clear()
-    with pytest.raises(PackedForwardError, match=str(fault) if fault else "off by"):
+    with pytest.raises(BackendError, match=str(fault) if fault else "off by"):
         PackedBackend(padded)
     assert pack(padded) is padded
     assert pack(padded) is padded

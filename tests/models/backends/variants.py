@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from models.architecture import SignClip
@@ -43,7 +45,7 @@ def write_model(folder: Path, variant: str) -> tuple[Path, ModelConfig]:
     return path, config
 
 
-def draw_items(config: ModelConfig, tower: str, lengths: Sequence[int], *, seed: int = 0) -> list[np.ndarray]:
+def draw_items(config: ModelConfig, tower: str, lengths: Sequence[int], *, seed: int = 0) -> list[npt.NDArray[Any]]:
     """Random texts or clips of given lengths, in tokens or frames."""
     generator = np.random.default_rng(seed)
     if tower == "text":
@@ -51,7 +53,7 @@ def draw_items(config: ModelConfig, tower: str, lengths: Sequence[int], *, seed:
     return [generator.standard_normal((length, config.feature_dim), dtype=np.float32) for length in lengths]
 
 
-def error(got: np.ndarray, wanted: np.ndarray) -> float:
+def error(got: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float:
     """Largest difference as a share of a vector's largest value; the worst vector counts."""
     assert got.shape == wanted.shape
     return float((np.abs(got - wanted).max(axis=-1) / np.abs(wanted).max(axis=-1)).max())

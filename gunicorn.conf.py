@@ -7,6 +7,7 @@ import sys
 from gunicorn.glogging import Logger
 
 from app import launcher
+from app.master import Master
 from app.services import check_names
 from app.settings import SettingsError, load_settings
 from models.catalog import load_catalog
@@ -21,7 +22,7 @@ except (SettingsError, CatalogError) as error:
 
 wsgi_app = "app:app"
 bind = f"{settings.host}:{settings.port}"
-worker_class = "gthread"
+worker_class = "app.worker.Worker"
 # One place more than requests are admitted would do; the rest answer refusals and health checks meanwhile.
 threads = settings.max_requests + 16
 # Each connection is an open file, and a worker that may open no more ends. The usual limit is 1024, which more may be
@@ -60,7 +61,8 @@ def on_starting(server):  # type: ignore[no-untyped-def]
     """Start engines and estimators; workers, forked from this process later, are told where they are."""
     if server.cfg.preload_app:
         sys.exit("--preload is not taken: workers must be forked before the application reaches for its engine")
-    launcher.start(settings, drain_s=graceful_timeout, memory_dir=worker_tmp_dir)
+    Master.take_over(server)
+    launcher.start(settings, memory_dir=worker_tmp_dir)
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
@@ -74,8 +76,11 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
 
 def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Stop engines and estimators when the last worker has ended."""
+    """Stop engines and estimators when the last worker has ended; say why, if they could not start."""
     launcher.stop()
+    failure = launcher.failure()
+    if failure is not None:
+        sys.exit(failure)
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
@@ -85,11 +90,3 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
     app.extensions[EXTENSION].engine  # noqa: B018
     app.extensions[EXTENSION].prepare()
-
-
-def worker_exit(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Let go of the engine."""
-    from app import app
-    from app.services import EXTENSION
-
-    app.extensions[EXTENSION].close()

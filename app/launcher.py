@@ -7,6 +7,7 @@ import atexit
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from dataclasses import replace
 
@@ -19,16 +20,19 @@ from processes.version import VERSION
 from video.supervisor import EstimatorSupervisor
 
 log = logging.getLogger(__name__)
+# When they are told to stop, the web workers have ended, and with them everybody who waited for an answer. What they
+# still need is time to put away what they hold. Together with a quick stop of the workers it is less than 10 s.
+STOP_S = 4.0
 _supervisors: list[ProcessSupervisor] = []
+_failures: list[str] = []
 # What workers find in their environment. Not in the master's: one that takes over from it starts its own.
 _for_workers: dict[str, str] = {}
 
 
-def start(settings: Settings, *, drain_s: float, memory_dir: str | None = None) -> None:
+def start(settings: Settings, *, memory_dir: str | None = None) -> None:
     """Start what the settings do not name an address of, before any worker: four workers share one copy of each model.
 
     Args:
-        drain_s: how long each may take to answer what it admitted, once told to stop.
         memory_dir: where the workers' counters are kept; on a disk that is full, writing them would kill a worker.
     """
     log.info("starting", extra={"version": VERSION})
@@ -36,18 +40,19 @@ def start(settings: Settings, *, drain_s: float, memory_dir: str | None = None) 
     atexit.register(_stop_at_exit, os.getpid())
     _for_workers[DIRECTORY] = tempfile.mkdtemp(prefix=f"signclip-metrics-{os.getpid()}-", dir=memory_dir)
     if not settings.engine_address:
-        addresses = [_start_engine(settings, device, drain_s=drain_s) for device in settings.device.split(",")]
+        addresses = [_start_engine(settings, device) for device in settings.device.split(",")]
         _for_workers[f"{PREFIX}ENGINE_ADDRESS"] = ",".join(addresses)
     if not settings.estimator_address:
-        estimators = EstimatorSupervisor(estimator_settings(settings), drain_s=drain_s)
+        estimators = EstimatorSupervisor(estimator_settings(settings), drain_s=STOP_S)
         _supervisors.append(estimators)
         estimators.start()
         _for_workers[f"{PREFIX}ESTIMATOR_ADDRESS"] = estimators.address
 
 
-def _start_engine(settings: Settings, device: str, *, drain_s: float) -> str:
+def _start_engine(settings: Settings, device: str) -> str:
     engine = replace(engine_settings(settings), device=device)
-    supervisor = EngineSupervisor(engine, name=f"engine{len(_supervisors)}", drain_s=drain_s)
+    name = f"engine{len(_supervisors)}"
+    supervisor = EngineSupervisor(engine, name=name, drain_s=STOP_S, on_failure=_end_start)
     _supervisors.append(supervisor)
     supervisor.start()
     return supervisor.address
@@ -60,11 +65,23 @@ def hand_over(place: int) -> None:
 
 
 def stop() -> None:
-    """Stop engines and estimators; they answer what they admitted. May be called twice."""
+    """Stop engines and estimators, all at the same time. May be called twice."""
+    for supervisor in _supervisors:
+        supervisor.ask_to_stop()
     while _supervisors:
         _supervisors.pop().stop()
     if DIRECTORY in _for_workers:
         shutil.rmtree(_for_workers[DIRECTORY], ignore_errors=True)
+
+
+def failure() -> str | None:
+    """Why an engine cannot start, which ends the service; None: nothing keeps it from serving."""
+    return f"The service cannot start: {_failures[0]}" if _failures else None
+
+
+def _end_start(reason: str) -> None:
+    _failures.append(reason)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _stop_at_exit(owner_pid: int) -> None:

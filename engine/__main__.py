@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -12,6 +11,7 @@ from typing import Any
 from engine.settings import EngineSettings
 from models.errors import ModelsError
 from processes.logs import configure_logging
+from processes.stop_signals import call_at_stop
 from processes.version import PRODUCT
 
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -31,6 +31,9 @@ def parse(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.
     parser.add_argument("--address", required=True, help="ipc://PATH to listen on")
     parser.add_argument("--parent", type=int, help="process id whose end ends the engine")
     parser.add_argument("--record", type=Path, help="file to keep the names of the loaded models in")
+    parser.add_argument(
+        "--failure", type=Path, help="file to write why the engine cannot serve; it then ends, and waits for no files"
+    )
     parser.add_argument("--log-level", default=os.environ.get("SIGNCLIP_LOG_LEVEL", "INFO"))
     defaults = EngineSettings()
     for field in fields(EngineSettings):
@@ -54,20 +57,33 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         engine = LocalEngine(settings)
     except ModelsError as error:
-        print(f"the engine cannot start: {error}", file=sys.stderr)
-        return 1
+        return _report(str(error), options.failure)
     try:
         # Whoever can reach the socket can ask for vectors.
         Path(options.address.removeprefix("ipc://")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        server = EngineServer(engine, options.address, parent=options.parent, record=options.record)
+        server = EngineServer(
+            engine,
+            options.address,
+            parent=options.parent,
+            record=options.record,
+            ends_on_failure=options.failure is not None,
+        )
     except OSError as error:  # ZeroMQ's are such, too
         print(f"the engine cannot listen on {options.address}: {error}", file=sys.stderr)
         engine.close()
         return 1
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.stop())
-    server.serve()
-    return 0
+    call_at_stop(server.stop)
+    failure = server.serve()
+    return 0 if failure is None else _report(failure, options.failure)
+
+
+def _report(failure: str, file: Path | None) -> int:
+    """Report why the engine cannot start, to its supervisor or to the person who started it."""
+    if file is None:
+        print(f"the engine cannot start: {failure}", file=sys.stderr)
+    else:
+        file.write_text(failure, encoding="utf-8")
+    return 1
 
 
 if __name__ == "__main__":

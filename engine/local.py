@@ -25,7 +25,7 @@ from models.backends.choice import choose_device, choose_dtype, make_backend
 from models.catalog import ModelConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
-from models.errors import ModelsError
+from models.errors import ModelsError, WeightsMissingError
 from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
 from models.registry import Registry, default_model
 from processes.cores import quota_threads
@@ -108,6 +108,7 @@ class LocalEngine:
         self._closing = threading.Event()
         self._decided = threading.Event()
         self._readiness = Readiness(False, "the default model is loading")
+        self._start_failure: str | None = None
         self._broken: str | None = None
         self._checking = threading.Lock()
         self._start = threading.Thread(target=self._get_ready, name="engine-start", daemon=True)
@@ -156,6 +157,10 @@ class LocalEngine:
             return Readiness(False, "the engine's owner thread has ended")
         return self._readiness
 
+    def start_failure(self) -> str | None:
+        """Why the default model, whose files are all there, cannot be served on this device; None: it may be yet."""
+        return self._start_failure
+
     def broken(self) -> str | None:
         """Why this process should be replaced; None: it need not be.
 
@@ -196,6 +201,7 @@ class LocalEngine:
 
         Ready means the default model: another one that is broken, or slow to load, keeps nobody from it.
         """
+        failures: list[Exception] = []
         while not self._closing.is_set():
             # Before the files are read: what changes meanwhile is then seen to have changed.
             files = self._files()
@@ -204,6 +210,7 @@ class LocalEngine:
             except (ModelsError, ProcessError) as error:
                 log.error("not ready", extra={"error": str(error)})
                 self._readiness = Readiness(False, str(error))
+                failures.append(error)
             except Exception as error:  # dying in silence, this thread would leave "loading" as the reason forever
                 log.exception("not ready")
                 self._readiness = Readiness(False, f"the start failed ({type(error).__name__})")
@@ -214,7 +221,9 @@ class LocalEngine:
             finally:
                 self._decided.set()
             while files == self._files() and not self._closing.wait(_LOOK_S):
-                pass
+                # Here and not at once: files that are still being copied look broken, but change.
+                if len(failures) == 1 and _is_final(failures[0]):
+                    self._start_failure = str(failures[0])
             self.registry.unload(self._default)
         self._load_others()
 
@@ -272,6 +281,10 @@ class LocalEngine:
         for tower, items in warm_up_items(model.config, model.tokenizer.vocab_size, positions=positions).items():
             for _ in range(times):
                 self.embed(EmbedRequest(model.config.name, tower, items()))  # type: ignore[arg-type]
+
+
+def _is_final(failure: Exception) -> bool:
+    return isinstance(failure, (ModelsError, ModelFailedError)) and not isinstance(failure, WeightsMissingError)
 
 
 def warm_up_items(

@@ -34,14 +34,22 @@ class EngineServer:
         address: `ipc://PATH` in a directory only this user may enter.
         parent: process id whose end ends this one; None runs until stopped.
         record: file that names the loaded models, for whoever restarts this engine.
+        ends_on_failure: whether `serve` ends when the engine finds that it cannot be made ready.
     """
 
     def __init__(
-        self, engine: LocalEngine, address: str, *, parent: int | None = None, record: Path | None = None
+        self,
+        engine: LocalEngine,
+        address: str,
+        *,
+        parent: int | None = None,
+        record: Path | None = None,
+        ends_on_failure: bool = False,
     ) -> None:
         self._engine = engine
         self._parent = parent
         self._record = record
+        self._ends_on_failure = ends_on_failure
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         # Nothing is dropped in silence: a client takes what is sent, or is gone and its identity with it.
@@ -55,14 +63,19 @@ class EngineServer:
         self._clients: dict[bytes, float] = {}
         self._status: EngineStatus | None = None
         self._stopping = threading.Event()
+        self._draining = False
         self._give_up: Callable[[int], object] = os._exit
 
     def stop(self) -> None:
         """Answer what was admitted, then end `serve`. Safe to call from a signal handler."""
         self._stopping.set()
 
-    def serve(self) -> None:
-        """Move messages until stopped; returns when everything admitted has been answered."""
+    def serve(self) -> str | None:
+        """Move messages until stopped; returns when everything admitted has been answered.
+
+        Returns:
+            Why the engine could not be made ready, if that ended it.
+        """
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wakeup.fd, zmq.POLLIN)
@@ -78,13 +91,17 @@ class EngineServer:
             if time.monotonic() - ticked >= TICK_S:
                 ticked = time.monotonic()
                 self._tick()
-                if self._stopping.is_set():
-                    self._stopping.clear()
+                if self._stopping.is_set() and not self._draining:
                     self._drain(drained)
         self._context.destroy(linger=2000)
         self._wakeup.close()
+        return self._failure()
+
+    def _failure(self) -> str | None:
+        return self._engine.start_failure() if self._ends_on_failure else None
 
     def _drain(self, drained: threading.Event) -> None:
+        self._draining = True
         log.info("draining", extra={"requests": len(self._tickets)})
 
         def close() -> None:
@@ -166,6 +183,8 @@ class EngineServer:
             # watches this process starts another.
             log.critical("this engine gives up", extra={"reason": broken})
             self._give_up(1)
+        if self._failure() is not None:
+            self.stop()
         status = self._current_status()
         if self._status is None or (status.readiness, status.models) != (self._status.readiness, self._status.models):
             for client in self._clients:

@@ -1,5 +1,6 @@
 """Starts the engine's process, watches it, and starts it again with the models it had."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 from engine.settings import EngineSettings
@@ -13,25 +14,45 @@ from processes.supervisor import ProcessSupervisor
 class EngineSupervisor(ProcessSupervisor):
     """One engine process; it is started again with the models it had.
 
+    An engine that finds at the very first start that it cannot serve, on this device or with these weights, says so
+    and is not started again. Once one was ready, whatever ends it may pass.
+
     Args:
         name: tells the sockets of several engines apart.
+        on_failure: called with the reason why no engine can start.
     """
 
-    def __init__(self, settings: EngineSettings, *, name: str = "engine", drain_s: float = 30.0) -> None:
-        super().__init__(name, drain_s=drain_s)
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        name: str = "engine",
+        drain_s: float = 30.0,
+        on_failure: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__(name, drain_s=drain_s, on_failure=on_failure)
         self._settings = replace(settings, default_model=_decided_default(settings))
         self.address = f"ipc://{self.socket_path}"
         self._record = self._directory / "loaded"
         self._written_ns = 0
+        self._failure_file = self._directory / "failure"
 
     def _command(self) -> list[str]:
         self._written_ns = self._record_written_ns()
         settings = replace(self._settings, preload=self._models_it_had())
         command = ["-m", "engine", "--address", self.address, "--record", str(self._record)]
+        if not self._written_ns:  # none was ever ready
+            command += ["--failure", str(self._failure_file)]
         return [*command, *command_line(settings)]
 
     def _served(self) -> bool:
         return self._record_written_ns() != self._written_ns  # an engine writes it once it is ready
+
+    def _failure(self) -> str | None:
+        try:
+            return self._failure_file.read_text(encoding="utf-8")
+        except OSError:
+            return None
 
     def _record_written_ns(self) -> int:
         try:

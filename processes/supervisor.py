@@ -8,7 +8,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from processes.stop_signals import STOP_SIGNAL, shielded
 
 log = logging.getLogger(__name__)
 # A process that ends within this many seconds of its start, before it served, is started again ever more slowly, up to
@@ -23,15 +26,20 @@ class ProcessSupervisor:
     Args:
         name: what the process is, in logs and in the name of its socket.
         drain_s: how long it may take to answer what it admitted, once it is told to stop.
+        on_failure: called with the reason, from another thread, when starting the process again would not help.
     """
 
-    def __init__(self, name: str, *, drain_s: float) -> None:
+    def __init__(self, name: str, *, drain_s: float, on_failure: Callable[[str], None] | None = None) -> None:
         self._name = name
         self._drain_s = drain_s
+        self._on_failure = on_failure
         # mkdtemp makes it 0700: whoever can enter can ask for vectors, and nobody else can.
         self._directory = Path(tempfile.mkdtemp(prefix="signclip-"))
         self.socket_path = str(self._directory / name) + ".sock"
+        # Held while a process starts, so that none starts after the one that runs was told to stop.
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._give_up = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher = threading.Thread(target=self._watch, name=f"{name}-supervisor", daemon=True)
 
@@ -44,14 +52,23 @@ class ProcessSupervisor:
         self._spawn()
         self._watcher.start()
 
+    def ask_to_stop(self) -> None:
+        """Tell the process to answer what it admitted and to end; returns at once. May be called twice."""
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            self._stopping.set()
+            self._give_up = time.monotonic() + self._drain_s
+            if self._process is not None:
+                self._process.send_signal(STOP_SIGNAL)
+
     def stop(self) -> None:
-        """Let the process answer what it admitted, then end it; after drain_s it is killed. May be called twice."""
-        self._stopping.set()
+        """Ask the process to stop and wait for its end; after drain_s it is killed. May be called twice."""
+        self.ask_to_stop()
         process = self._process
         if process is not None:
-            process.terminate()
             try:
-                process.wait(self._drain_s)
+                process.wait(max(0.0, self._give_up - time.monotonic()))
             except subprocess.TimeoutExpired:
                 log.warning("%s did not drain in time", self._name, extra={"seconds": self._drain_s})
                 process.kill()
@@ -68,15 +85,20 @@ class ProcessSupervisor:
         """Whether the process that has ended was of use, however short its life: the next one need not wait."""
         return False
 
+    def _failure(self) -> str | None:
+        """Why the process that has ended cannot start, where another start would not help either."""
+        return None
+
     def _spawn(self) -> None:
         command = [sys.executable, *self._command(), "--parent", str(os.getpid())]
         # It counts for itself: counters in the web workers' directory would stand on their page twice, and its gauges
         # as the zeros they were made with.
         environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-        # A session of its own: Ctrl-C in a terminal reaches the web server, which then stops the process in order.
-        self._process = subprocess.Popen(
-            command, cwd=Path(__file__).parent.parent, env=environment, start_new_session=True
-        )
+        with self._lock, shielded():
+            if not self._stopping.is_set():
+                self._process = subprocess.Popen(
+                    command, cwd=Path(__file__).parent.parent, env=environment, start_new_session=True
+                )
 
     def _watch(self) -> None:
         pause = 0.0
@@ -86,6 +108,12 @@ class ProcessSupervisor:
                 return
             code = process.wait()
             if self._stopping.is_set():
+                return
+            failure = self._failure()
+            if failure is not None:
+                log.critical("%s cannot start", self._name, extra={"reason": failure})
+                if self._on_failure is not None:
+                    self._on_failure(failure)
                 return
             short = time.monotonic() - started < HEALTHY_AFTER_S and not self._served()
             pause = min(LONGEST_PAUSE_S, max(0.5, 2 * pause)) if short and pause else (0.1 if short else 0.0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from poses.errors import PoseError
 from processes.logs import configure_logging
+from processes.stop_signals import call_at_stop
 from processes.version import PRODUCT
 from video.commands import estimate_videos, view_pose
 from video.errors import VideoError
@@ -74,8 +74,7 @@ def serve(options: argparse.Namespace) -> int:
     configure_logging(options.log_level.upper())
     estimators = LocalEstimators(EstimatorSettings(workers=options.workers, max_waiting=options.max_waiting))
     server = EstimatorServer(estimators, options.address, parent=options.parent)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.stop())
+    call_at_stop(server.stop)
     server.serve()
     return 0
 

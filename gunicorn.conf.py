@@ -9,10 +9,11 @@ from gunicorn.glogging import Logger
 from app import launcher
 from app.master import Master
 from app.services import check_names
-from app.settings import SettingsError, load_settings
+from app.settings import load_settings
 from models.catalog import load_catalog
 from models.errors import CatalogError
 from processes.logs import logging_config
+from processes.settings import SettingsError
 
 try:
     settings = load_settings()

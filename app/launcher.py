@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import tempfile
-from dataclasses import replace
 
 from app.counters import DIRECTORY, share_between_workers
 from app.services import engine_settings, estimator_settings
@@ -50,9 +49,8 @@ def start(settings: Settings, *, memory_dir: str | None = None) -> None:
 
 
 def _start_engine(settings: Settings, device: str) -> str:
-    engine = replace(engine_settings(settings), device=device)
     name = f"engine{len(_supervisors)}"
-    supervisor = EngineSupervisor(engine, name=name, drain_s=STOP_S, on_failure=_end_start)
+    supervisor = EngineSupervisor(engine_settings(settings, device), name=name, drain_s=STOP_S, on_failure=_end_start)
     _supervisors.append(supervisor)
     supervisor.start()
     return supervisor.address

@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Generic, Protocol, TypeVar
 
@@ -11,7 +10,7 @@ from flask import current_app
 from prometheus_client import CollectorRegistry
 
 from app.counters import RequestMetrics
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 from engine.client import EngineClient
 from engine.interface import Engine
 from engine.replicas import SpreadEngine
@@ -23,6 +22,7 @@ from models.registry import default_model
 from models.signature import signature
 from models.tokenization import Tokenizer, load_tokenizer
 from poses.features import FEATURE_KINDS
+from processes.settings import SettingsError
 from video.client import EstimatorClient
 from video.interface import Estimators
 from video.local import LocalEstimators
@@ -31,14 +31,18 @@ from video.settings import EstimatorSettings
 EXTENSION = "signclip"
 
 
-def engine_settings(settings: Settings) -> EngineSettings:
-    """The engine's share of the service's settings."""
+def engine_settings(settings: Settings, device: str | None = None) -> EngineSettings:
+    """The engine's share of the service's settings.
+
+    Args:
+        device: one of the devices of the settings; None: the first.
+    """
     return EngineSettings(
         weights_dir=settings.weights_dir,
         default_model=settings.default_model,
         preload=settings.preload,
         max_loaded=settings.max_loaded,
-        device=settings.device,
+        device=device or settings.device.split(",")[0],
         dtype=settings.dtype,
         backend=settings.backend,
         batch_ms=settings.batch_ms,
@@ -206,8 +210,7 @@ def _build_engine(settings: Settings) -> Engine:
         return SpreadEngine([EngineClient(address) for address in settings.engine_address])
     from engine.local import LocalEngine  # torch may come with it
 
-    own = engine_settings(settings)
-    engines = [LocalEngine(replace(own, device=device)) for device in settings.device.split(",")]
+    engines = [LocalEngine(engine_settings(settings, device)) for device in settings.device.split(",")]
     return SpreadEngine(engines) if len(engines) > 1 else engines[0]
 
 

@@ -12,16 +12,13 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.checkpoints.folders import ROOT
+from processes.settings import SettingsError
 
 PREFIX = "SIGNCLIP_"
 _MIB = 1024 * 1024
 
 Words = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
-
-
-class SettingsError(Exception):
-    """The environment does not describe a service; the message has one line for each problem."""
 
 
 class Settings(BaseSettings):

@@ -3,30 +3,30 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from engine.settings import EngineSettings
 from models.errors import ModelsError
-from processes.logs import configure_logging
+from processes.logs import LOG_LEVELS, configure_logging
+from processes.settings import SettingsError
 from processes.stop_signals import call_at_stop
 from processes.version import PRODUCT
 
-_READERS: dict[str, Callable[[str], Any]] = {
-    "weights_dir": Path,
-    "configs_dir": Path,
-    "preload": lambda text: tuple(filter(None, text.split(","))),
-}
+_PROGRAM = "python -m engine"
 
 
-def parse(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.Namespace]:
-    """Read the command line: one option for each field of EngineSettings, and where to listen.
+def parse_arguments(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.Namespace]:
+    """Read the command line: where to listen, and the settings.
 
-    What is not given there is taken from the service's setting of that name, SIGNCLIP_DTYPE for --dtype.
+    The settings come as one JSON object (--settings), as from a supervisor, or from an option for each, as from a
+    person. An option that is not given is taken from the service's setting of that name, SIGNCLIP_DTYPE for --dtype.
+
+    Raises:
+        SettingsError: a setting is wrong.
+        SystemExit: an option is unknown or lacks its value.
     """
-    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__)
     parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("--address", required=True, help="ipc://PATH to listen on")
     parser.add_argument("--parent", type=int, help="process id whose end ends the engine")
@@ -34,23 +34,38 @@ def parse(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.
     parser.add_argument(
         "--failure", type=Path, help="file to write why the engine cannot serve; it then ends, and waits for no files"
     )
-    parser.add_argument("--log-level", default=os.environ.get("SIGNCLIP_LOG_LEVEL", "INFO"))
-    defaults = EngineSettings()
-    for field in fields(EngineSettings):
-        default: Any = os.environ.get(f"SIGNCLIP_{field.name.upper()}") or getattr(defaults, field.name)
-        reader = _READERS.get(field.name) or _plain(field.type)
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=reader, default=default)
+    level = os.environ.get("SIGNCLIP_LOG_LEVEL") or "INFO"
+    parser.add_argument("--log-level", type=str.upper, choices=LOG_LEVELS, default=level)
+    parser.add_argument("--settings", metavar="JSON", help="every setting at once, instead of the options below")
+    names = [field.name for field in fields(EngineSettings)]
+    for name in names:
+        parser.add_argument(f"--{name.replace('_', '-')}", help=f"default: SIGNCLIP_{name.upper()}, or the engine's")
     options = parser.parse_args(arguments)
-    return EngineSettings(**{field.name: getattr(options, field.name) for field in fields(EngineSettings)}), options
-
-
-def _plain(kind: Any) -> Callable[[str], Any]:
-    return str if "str" in str(kind) else float if "float" in str(kind) else int
+    given: dict[str, object] = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if options.settings is not None:
+        if given:
+            raise SettingsError(f"--settings gives every setting; leave out --{next(iter(given)).replace('_', '-')}")
+        return EngineSettings.from_json(options.settings), options
+    from_environment = {name: os.environ.get(f"SIGNCLIP_{name.upper()}") for name in names}
+    values = {name: value for name, value in from_environment.items() if value} | given
+    if "preload" in values:
+        values["preload"] = tuple(filter(None, str(values["preload"]).split(",")))
+    return EngineSettings.from_values(values), options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    settings, options = parse(arguments)
-    configure_logging(options.log_level.upper())
+    """Serve until a signal or the end of the parent process.
+
+    Returns:
+        the exit status: 0 stopped in order, 1 the engine cannot start, 2 usage error.
+    """
+    try:
+        settings, options = parse_arguments(arguments)
+    except SettingsError as error:
+        print(f"{_PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    configure_logging(options.log_level)
+    # Late, because torch comes with them: a usage error need not wait for it.
     from engine.local import LocalEngine
     from engine.server import EngineServer
 
@@ -59,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModelsError as error:
         return _report(str(error), options.failure)
     try:
-        # Whoever can reach the socket can ask for vectors.
+        # 0700, because every process that can reach the socket can request vectors.
         Path(options.address.removeprefix("ipc://")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         server = EngineServer(
             engine,
@@ -68,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
             record=options.record,
             ends_on_failure=options.failure is not None,
         )
-    except OSError as error:  # ZeroMQ's are such, too
+    except OSError as error:  # ZeroMQ's errors are OSErrors, too
         print(f"the engine cannot listen on {options.address}: {error}", file=sys.stderr)
         engine.close()
         return 1

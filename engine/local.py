@@ -97,12 +97,12 @@ class LocalEngine:
             self._models,
             self._cache,
             budget=BatchBudget(
-                target_s=settings.batch_seconds(device), first=BATCH_TOKENS, fixed=settings.batch_tokens
+                target_s=settings.choose_batch_s(device), first=BATCH_TOKENS, fixed=settings.batch_tokens
             ),
             max_items=settings.max_queue_items,
             max_tokens=settings.max_queue_tokens,
             metrics=self._metrics,
-            patience=Patience(settings.patience, return_s=settings.return_seconds(device)),
+            patience=Patience(settings.patience, return_s=settings.choose_return_s(device)),
         )
         self._watch_gauges()
         self._closing = threading.Event()

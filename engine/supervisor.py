@@ -1,7 +1,7 @@
 """Starts the engine's process, watches it, and starts it again with the models it had."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from engine.settings import EngineSettings
 from models.catalog import load_catalog
@@ -43,7 +43,7 @@ class EngineSupervisor(ProcessSupervisor):
         command = ["-m", "engine", "--address", self.address, "--record", str(self._record)]
         if not self._written_ns:  # none was ever ready
             command += ["--failure", str(self._failure_file)]
-        return [*command, *command_line(settings)]
+        return [*command, "--settings", settings.to_json()]
 
     def _served(self) -> bool:
         return self._record_written_ns() != self._written_ns  # an engine writes it once it is ready
@@ -75,14 +75,3 @@ def _decided_default(settings: EngineSettings) -> str | None:
         return default_model(catalog, WeightsFolder(settings.weights_dir), wanted=settings.default_model)
     except ModelsError:
         return settings.default_model  # the engine says what is wrong
-
-
-def command_line(settings: EngineSettings) -> list[str]:
-    """The settings as arguments of `python -m engine`; what is None is left out."""
-    arguments = []
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if value is not None and value != ():
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            arguments += [f"--{field.name.replace('_', '-')}", text]
-    return arguments

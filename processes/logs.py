@@ -3,6 +3,8 @@
 import logging.config
 from typing import Any
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 
 def logging_config(level: str) -> dict[str, Any]:
     """One JSON object a line on standard output, for this service and for gunicorn."""

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from poses.errors import PoseError
-from processes.logs import configure_logging
+from processes.logs import LOG_LEVELS, configure_logging
+from processes.settings import SettingsError
 from processes.stop_signals import call_at_stop
 from processes.version import PRODUCT
 from video.commands import estimate_videos, view_pose
@@ -59,24 +60,45 @@ def _parser() -> argparse.ArgumentParser:
     viewing.set_defaults(run=view_pose)
 
     serving = commands.add_parser("serve", help="the queue of videos behind a socket; gunicorn starts its own")
-    defaults = EstimatorSettings()
     serving.add_argument("--address", required=True, help="path of the Unix socket to listen on")
     serving.add_argument("--parent", type=int, help="process id whose end ends this one")
-    serving.add_argument("--workers", type=int, help="processes with one tracker each (default: one a core)")
-    serving.add_argument("--max-waiting", type=int, default=defaults.max_waiting, help="videos that may wait")
-    serving.add_argument("--log-level", default=os.environ.get("SIGNCLIP_LOG_LEVEL", "INFO"))
+    serving.add_argument("--settings", metavar="JSON", help="every setting at once, instead of the two options below")
+    serving.add_argument("--workers", help="processes with one tracker each (default: one a core)")
+    serving.add_argument("--max-waiting", help=f"videos that may wait (default: {EstimatorSettings.max_waiting})")
+    level = os.environ.get("SIGNCLIP_LOG_LEVEL") or "INFO"
+    serving.add_argument("--log-level", type=str.upper, choices=LOG_LEVELS, default=level)
     serving.set_defaults(run=serve)
     return parser
 
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until a signal or the end of the parent process; what was admitted is finished first."""
-    configure_logging(options.log_level.upper())
-    estimators = LocalEstimators(EstimatorSettings(workers=options.workers, max_waiting=options.max_waiting))
+    try:
+        settings = _read_settings(options)
+    except SettingsError as error:
+        print(f"python -m video serve: {error}", file=sys.stderr)
+        return 2
+    configure_logging(options.log_level)
+    estimators = LocalEstimators(settings)
     server = EstimatorServer(estimators, options.address, parent=options.parent)
     call_at_stop(server.stop)
     server.serve()
     return 0
+
+
+def _read_settings(options: argparse.Namespace) -> EstimatorSettings:
+    """Read the settings from one JSON object, as a supervisor gives them, or from an option for each.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    given = {name: getattr(options, name) for name in ("workers", "max_waiting")}
+    values = {name: value for name, value in given.items() if value is not None}
+    if options.settings is None:
+        return EstimatorSettings.from_values(values)
+    if values:
+        raise SettingsError(f"--settings gives every setting; leave out --{next(iter(values)).replace('_', '-')}")
+    return EstimatorSettings.from_json(options.settings)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from video.errors import EstimationStoppedError, EstimatorError, VideoError
 from video.estimates import VideoLimits
-from video.worker_process import EstimatorHealth, EstimatorProcess
+from video.settings import EstimatorHealth
+from video.worker_process import EstimatorProcess
 
 # What is looked for in folders; a file that is named itself may be called anything.
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".ts", ".3gp", ".mts", ".m2ts"})

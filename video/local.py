@@ -97,7 +97,7 @@ class LocalEstimators:
         self._condition = threading.Condition()
         self._works: list[LocalWork] = []
         self._closing = False
-        self._processes = [EstimatorProcess(settings.health) for _ in range(settings.worker_count())]
+        self._processes = [EstimatorProcess(settings.health) for _ in range(settings.count_workers())]
         # The last to rest is the first to work: its process is there already.
         self._idle = list(self._processes)
         self._threads = [

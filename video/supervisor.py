@@ -13,6 +13,4 @@ class EstimatorSupervisor(ProcessSupervisor):
         self.address = self.socket_path
 
     def _command(self) -> list[str]:
-        settings = self._settings
-        command = ["-m", "video", "serve", "--address", self.address, "--max-waiting", str(settings.max_waiting)]
-        return [*command, "--workers", str(settings.worker_count())]
+        return ["-m", "video", "serve", "--address", self.address, "--settings", self._settings.to_json()]

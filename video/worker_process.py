@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from video.errors import (
     VideoTooSlowError,
 )
 from video.estimates import Estimate, VideoLimits
+from video.settings import EstimatorHealth
 from video.worker_messages import Estimated, Failed, FrameDone, LastReport
 
 log = logging.getLogger(__name__)
@@ -32,31 +32,6 @@ log = logging.getLogger(__name__)
 _LOOK_S = 0.05
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _DEFAULT_LIMITS = VideoLimits()
-
-
-@dataclass(frozen=True)
-class EstimatorHealth:
-    """When a process is given up.
-
-    Attributes:
-        max_clips: videos after which it is replaced.
-        max_resident_bytes: memory past which it is replaced; one in good health levels off at 560 MB.
-        start_s: from its start to its first word; 0.9 s on an idle machine.
-        frame_s: from one frame to the next, and from a video's arrival to its first frame; 32 ms and 0.1 s as a rule.
-            Where the process gets less than half a core, the machine is busy, and the video not to blame.
-        silence_s: from one word of the process to the next, and to take a video, whatever the machine does.
-        stop_s: from being told to stop to having stopped.
-        address_space_bytes: what it may ask for: a used tracker takes 1.2 GB of addresses, a video of 4096 × 4096
-            pixels 0.7 GB more, and what asks for more is no clip.
-    """
-
-    max_clips: int = 200
-    max_resident_bytes: int = 700 * 1024 * 1024
-    start_s: float = 60.0
-    frame_s: float = 10.0
-    silence_s: float = 60.0
-    stop_s: float = 1.0
-    address_space_bytes: int = 2304 * 1024 * 1024
 
 
 class EstimatorProcess:
@@ -75,7 +50,7 @@ class EstimatorProcess:
         self._closed = False
         # Held while a process starts, so that none starts behind the back of `close`.
         self._lock = threading.Lock()
-        self._clips = 0
+        self._videos = 0
         self.resident_bytes = 0
         self.given_up: Counter[str] = Counter(lost=0, slow=0, stuck=0, worn=0)
 
@@ -115,7 +90,7 @@ class EstimatorProcess:
             connection = self._get_ready(unwanted)
             with self._bounded():
                 messages.send_video(connection, video, limits)
-            self._clips += 1
+            self._videos += 1
             report = self._follow(connection, on_frame, unwanted)
             with self._bounded():
                 pose = messages.receive_pose(connection) if isinstance(report, Estimated) else b""
@@ -126,8 +101,8 @@ class EstimatorProcess:
             raise EstimatorLostError("the process that looked at the video was lost; send it again") from error
         self.resident_bytes = report.resident_bytes
         worn = isinstance(report, Failed) and report.is_worn
-        if worn or self._clips >= self._health.max_clips or self.resident_bytes > self._health.max_resident_bytes:
-            log.info("an estimator process is replaced", extra={"clips": self._clips, "bytes": self.resident_bytes})
+        if worn or self._videos >= self._health.max_videos or self.resident_bytes > self._health.max_resident_bytes:
+            log.info("an estimator process is replaced", extra={"videos": self._videos, "bytes": self.resident_bytes})
             self.kill()
             self.given_up["worn"] += 1
             self.start()  # so that the next video need not wait for it
@@ -170,7 +145,7 @@ class EstimatorProcess:
                 start_new_session=True,
             )
         self._connection = Connection(ours.detach())
-        self._ready, self._clips = False, 0
+        self._ready, self._videos = False, 0
 
     def _get_ready(self, unwanted: Callable[[], bool]) -> Connection:
         connection = self._connection

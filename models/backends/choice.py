@@ -40,8 +40,10 @@ def choose_dtype(wanted: str, device: str) -> str:
     On CUDA float16 is as fast as bfloat16 and strays a seventh as far from the authors' numbers.
 
     Raises:
-        BackendError: CPUs do not multiply this format faster than float32.
+        BackendError: there is no number format of this name, or a CPU does not multiply it faster than float32.
     """
+    if wanted not in DTYPES:
+        raise BackendError(f"there is no number format {wanted!r}; choose one of {', '.join(DTYPES)}")
     on_cpu = device == "cpu"
     if wanted == "auto":
         return "float32" if on_cpu else "float16"
@@ -56,8 +58,10 @@ def choose_backend(wanted: str, device: str, config: ModelConfig) -> str:
     Models that read hand geometry are small and run in torch: their conversion would save nothing.
 
     Raises:
-        BackendError: openvino is wanted for a GPU, or is not installed.
+        BackendError: there is no backend of this name; or openvino is wanted for a GPU, or is not installed.
     """
+    if wanted not in BACKENDS:
+        raise BackendError(f"there is no backend {wanted!r}; choose one of {', '.join(BACKENDS)}")
     installed = find_spec("openvino") is not None
     if wanted == "openvino" and (device != "cpu" or not installed):
         raise BackendError(f"the openvino backend {'runs on the CPU only' if installed else 'is not installed'}")

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from app import create_app
 from app.services import engine_settings
-from app.settings import PREFIX, Settings, SettingsError, load_settings, settings_table
+from app.settings import PREFIX, Settings, load_settings, settings_table
+from processes.settings import SettingsError
 
 
 def test_without_an_environment_the_defaults_hold():

@@ -62,10 +62,10 @@ def test_it_lasts_until_all_could_be_back_but_no_longer_than_the_batch() -> None
 
 def test_more_cores_bring_requests_back_sooner_and_a_gpu_waits_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.settings.core_count", lambda: 2)
-    two = EngineSettings().return_seconds("cpu")
+    two = EngineSettings().choose_return_s("cpu")
     monkeypatch.setattr("engine.settings.core_count", lambda: 16)
-    assert EngineSettings().return_seconds("cpu") == pytest.approx(two / 8)
-    assert EngineSettings().return_seconds("cuda") == 0
+    assert EngineSettings().choose_return_s("cpu") == pytest.approx(two / 8)
+    assert EngineSettings().choose_return_s("cuda") == 0
 
 
 def test_it_can_be_ended(answered: Patience) -> None:

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine.__main__ import parse
 from engine.client import EngineClient
 from engine.interface import EmbedRequest
 from engine.settings import EngineSettings
-from engine.supervisor import EngineSupervisor, command_line
+from engine.supervisor import EngineSupervisor
 from models.embedding import EmbeddingModel
 from processes.errors import DeadlineExceededError, EngineStoppedError
 from tests.engine.fakes import in_thread, until
@@ -52,15 +51,6 @@ def clips(count: int, frames: int = 40) -> list[np.ndarray]:
     return [generator.standard_normal((frames, 609)).astype(np.float32) for _ in range(count)]
 
 
-def test_settings_survive_the_command_line(tmp_path: Path) -> None:
-    settings = EngineSettings(
-        weights_dir=tmp_path, default_model="m", preload=("a", "b"), batch_ms=12.5, batch_tokens=99, threads=3
-    )
-    back, options = parse(["--address", "ipc:///x", *command_line(settings)])
-    assert back == settings
-    assert options.address == "ipc:///x"
-
-
 def test_weights_that_come_later_do_not_change_the_default_at_a_crash(tmp_path: Path) -> None:
     (tmp_path / "tokenizers" / "bert-base-cased").mkdir(parents=True)
     (tmp_path / "tokenizers" / "bert-base-cased" / "vocab.txt").touch()
@@ -68,13 +58,16 @@ def test_weights_that_come_later_do_not_change_the_default_at_a_crash(tmp_path: 
     before = supervisor._command()
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "model.safetensors").touch()
-    assert before[before.index("--default-model") + 1] == "fingerspelling"
+    assert _default_model(before) == "fingerspelling"
     assert supervisor._command() == before
     later = EngineSupervisor(EngineSettings(weights_dir=tmp_path))
-    command = later._command()
-    assert command[command.index("--default-model") + 1] == "default"
+    assert _default_model(later._command()) == "default"
     supervisor.stop()
     later.stop()
+
+
+def _default_model(command: list[str]) -> str | None:
+    return EngineSettings.from_json(command[command.index("--settings") + 1]).default_model
 
 
 class _Short(EngineSupervisor):
@@ -130,13 +123,6 @@ def test_a_process_that_cannot_be_had_is_tried_for_again(
     assert supervisor.often.wait(PATIENCE_S)
     supervisor._watcher.join(PATIENCE_S)
     supervisor.stop()
-
-
-def test_what_the_command_line_leaves_out_is_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"DTYPE": "bfloat16", "THREADS": "3", "PRELOAD": "a,b", "BATCH_MS": ""}.items():
-        monkeypatch.setenv(f"SIGNCLIP_{name}", value)
-    settings, _ = parse(["--address", "ipc:///x", "--threads", "5"])
-    assert (settings.dtype, settings.threads, settings.preload, settings.batch_ms) == ("bfloat16", 5, ("a", "b"), None)
 
 
 def test_only_this_user_reaches_the_socket(supervisor: EngineSupervisor) -> None:
@@ -226,7 +212,7 @@ def test_an_engine_ends_with_whoever_started_it(settings: EngineSettings, tmp_pa
     script = (
         "import os, subprocess, sys\n"
         f"engine = subprocess.Popen([sys.executable, '-m', 'engine', '--address', 'ipc://{tmp_path}/e.sock', "
-        f"'--parent', str(os.getpid()), *{command_line(settings)!r}], start_new_session=True)\n"
+        f"'--parent', str(os.getpid()), '--settings', {settings.to_json()!r}], start_new_session=True)\n"
         "print(engine.pid, flush=True)\n"
         "sys.stdin.read()\n"
     )

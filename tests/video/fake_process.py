@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from video.errors import EstimationStoppedError, EstimatorLostError, VideoUnreadableError
 from video.estimates import Estimate, VideoFacts, VideoLimits
-from video.worker_process import EstimatorHealth
+from video.settings import EstimatorHealth
 
 PATIENCE_S = 30.0
 FACTS = VideoFacts(4, 4, 25.0, 1, 0.04, 0, "h264", "fake")

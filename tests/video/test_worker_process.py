@@ -26,7 +26,8 @@ from video.errors import (
     VideoTooSlowError,
 )
 from video.estimates import VideoLimits
-from video.worker_process import EstimatorHealth, EstimatorProcess
+from video.settings import EstimatorHealth
+from video.worker_process import EstimatorProcess
 
 SHORT, OTHER = clip(6, seed=1), clip(9, seed=2)
 # The service's own promise about what a video from outside may cost.
@@ -167,7 +168,7 @@ def _is_stopped(pid: int) -> bool:
     return psutil.Process(pid).status() == psutil.STATUS_STOPPED
 
 
-@pytest.mark.parametrize("health", [{"max_clips": 1}, {"max_resident_bytes": 1}], ids=str)
+@pytest.mark.parametrize("health", [{"max_videos": 1}, {"max_resident_bytes": 1}], ids=str)
 def test_a_process_is_replaced_before_it_bloats(
     own: Callable[..., EstimatorProcess], expected: bytes, health: dict[str, int]
 ) -> None:

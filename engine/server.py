@@ -18,6 +18,7 @@ from engine.queue import Ticket
 from engine.wakeup import Wakeup
 from models.errors import ModelsError
 from processes.errors import EngineStoppedError, MessageError, ProcessError
+from processes.files import write_file
 
 log = logging.getLogger(__name__)
 # Clients greet every second; one that has been silent for this long is gone and its requests are dropped.
@@ -218,9 +219,7 @@ class EngineServer:
             return
         loaded = [name for name, model in status.models.items() if model.state == "loaded"]
         names = dict.fromkeys([*loaded, *self._engine.preloading()])
-        part = self._record.with_suffix(".part")
         try:
-            part.write_text("\n".join(names), encoding="utf-8")
-            part.replace(self._record)
+            write_file(self._record, "\n".join(names))
         except OSError as error:  # a full disk is no reason to serve nobody
             log.warning("the loaded models cannot be recorded", extra={"error": str(error)})

@@ -29,8 +29,9 @@ from models.checkpoints.folders import (
 )
 from models.checkpoints.pickled import open_checkpoint
 from models.errors import CheckpointFormatError, DigestMismatchError, DownloadError, TokenizerError
-from models.registry import ensure_converted, exclusive
+from models.registry import ensure_converted
 from models.tokenization import load_tokenizer
+from processes.files import hold_lock, move_file, replace_folder, write_file
 
 RECORD = "download.json"
 PART = ".part"
@@ -109,9 +110,7 @@ def _write_record(folder: Path, names: list[str], *, source: str, experiment: st
         files[name] = FileRecord(sha256=file_digest(path), size_bytes=path.stat().st_size)
     now = datetime.now(UTC).replace(microsecond=0)
     record = DownloadRecord(source=source, experiment=experiment, downloaded=now, files=files)
-    part = folder / f"{RECORD}{PART}"
-    part.write_text(record.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
-    part.replace(folder / RECORD)
+    write_file(folder / RECORD, record.model_dump_json(indent=2, exclude_none=True) + "\n")
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def fetch_checkpoint(source: DownloadSource, folder: Path, *, force: bool, label
     target, part = folder / CHECKPOINT, folder / f"{CHECKPOINT}{PART}"
     with _reported(f"the checkpoint of {label!r}"):
         folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(folder / ".download.lock"):
+        with hold_lock(folder / ".download.lock"):
             if force:
                 for leftover in folder.glob(f"{CHECKPOINT}{PART}*"):
                     leftover.unlink()
@@ -175,7 +174,7 @@ def fetch_checkpoint(source: DownloadSource, folder: Path, *, force: bool, label
             # gdown gives the file its age on Drive, but "newer than the converted file" is what asks for conversion.
             os.utime(part)
             _write_record(folder, [CHECKPOINT], source=f"drive:{drive_id}", experiment=source.experiment)
-            part.replace(target)
+            move_file(part, target)
     return True
 
 
@@ -232,30 +231,31 @@ def fetch_tokenizer(config: ModelConfig, folder: Path, *, force: bool) -> bool:
 
     Raises: as `fetch`.
     """
-    part = folder.with_name(f"{folder.name}{PART}")
     with _reported(f"the tokenizer {config.tokenizer!r}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(folder.with_name(f".{folder.name}.lock")):
+        with hold_lock(folder.with_name(f".{folder.name}.lock")):
             if not force and any((folder / name).is_file() for name in TOKENIZER_FILES[:2]):
                 _check_record(folder)
                 return False
-            shutil.rmtree(part, ignore_errors=True)
-            info = huggingface_hub.HfApi().model_info(config.tokenizer)
-            offered = {file.rfilename for file in info.siblings or ()}
-            names = [name for name in HUB_FILES if name in offered]
-            for name in names:
-                huggingface_hub.hf_hub_download(config.tokenizer, name, revision=info.sha, local_dir=part)
-            shutil.rmtree(part / ".cache", ignore_errors=True)
-            try:
-                load_tokenizer(part, config.lowercase)
-            except TokenizerError as error:
-                raise DownloadError(f"{config.tokenizer!r} on the hub is no tokenizer we can read: {error}") from error
-            _write_record(part, names, source=f"hub:{config.tokenizer}@{info.sha}")
             # The folder appears whole: with vocab.txt alone, a cased tokenizer would be read as lower-casing.
-            shutil.rmtree(folder, ignore_errors=True)
-            part.replace(folder)
+            with replace_folder(folder) as part:
+                _fill_tokenizer(config, part)
     load_tokenizer.cache_clear()
     return True
+
+
+def _fill_tokenizer(config: ModelConfig, part: Path) -> None:
+    info = huggingface_hub.HfApi().model_info(config.tokenizer)
+    offered = {file.rfilename for file in info.siblings or ()}
+    names = [name for name in HUB_FILES if name in offered]
+    for name in names:
+        huggingface_hub.hf_hub_download(config.tokenizer, name, revision=info.sha, local_dir=part)
+    shutil.rmtree(part / ".cache", ignore_errors=True)
+    try:
+        load_tokenizer(part, config.lowercase)
+    except TokenizerError as error:
+        raise DownloadError(f"{config.tokenizer!r} on the hub is no tokenizer we can read: {error}") from error
+    _write_record(part, names, source=f"hub:{config.tokenizer}@{info.sha}")
 
 
 @contextmanager

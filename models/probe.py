@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save
 from models.catalog import ModelConfig
 from models.embedding import EmbeddingModel
 from models.tokenization import Tokenizer
+from processes.files import write_file
 
 log = logging.getLogger(__name__)
 FILE = "probe.safetensors"
@@ -59,8 +60,7 @@ def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, d
     model = EmbeddingModel(config, tokenizer, backend, digest)
     vectors = {tower: model.encode(tower, [item])[0] for tower, item in items.items()}  # type: ignore[arg-type]
     try:
-        # Not save_file: it makes files that only their owner can read.
-        record.write_bytes(save({**vectors, "key": np.frombuffer(key.encode(), dtype=np.uint8)}))
+        write_file(record, save({**vectors, "key": np.frombuffer(key.encode(), dtype=np.uint8)}))
     except OSError:
         log.info("the weights folder is read-only; the probe is computed at every start", extra={"model": config.name})
     return vectors

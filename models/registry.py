@@ -1,11 +1,9 @@
 """Loaded models by name: each loaded once, on first use, and let go when others are used more."""
 
-import fcntl
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +21,7 @@ from models.checkpoints.folders import (
 from models.embedding import EmbeddingModel
 from models.errors import CheckpointFormatError, ModelsError, TensorMismatchError
 from models.tokenization import load_tokenizer
+from processes.files import hold_lock
 
 log = logging.getLogger(__name__)
 State = Literal["available", "loading", "loaded", "missing", "failed"]
@@ -72,7 +71,7 @@ def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
     from models.checkpoints.authors import convert  # brings torch, which a served OpenVINO model can do without
 
     try:
-        with exclusive(target.with_name(".convert.lock")):
+        with hold_lock(target.with_name(".convert.lock")):
             if _is_stale(source, target):
                 log.info("converting a checkpoint", extra={"model": config.folder})
                 convert(source, target, config)
@@ -85,14 +84,6 @@ def _is_stale(source: Path, target: Path) -> bool:
     if not target.is_file():
         return True
     return source.is_file() and source.stat().st_mtime > target.stat().st_mtime
-
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold a file lock, so that of several processes one converts and the others wait for it."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 class Registry:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from processes.files import write_file
 from video.errors import EstimationStoppedError, EstimatorError, VideoError
 from video.estimates import VideoLimits
 from video.settings import EstimatorHealth
@@ -135,11 +135,7 @@ class Batch:
         video = task.video.read_bytes()
         process = self._process()
         done = process.estimate(video, limits=self._limits, on_frame=on_frame, unwanted=self._stopped.is_set)
-        task.pose.parent.mkdir(parents=True, exist_ok=True)
-        # Under its own name only once it is whole: an interrupted run leaves nothing that looks done.
-        part = task.pose.with_name(f".{task.pose.name}.{os.getpid()}.part")
-        part.write_bytes(done.pose)
-        part.replace(task.pose)
+        write_file(task.pose, done.pose)  # whole, so that an interrupted run leaves nothing that looks done
 
     def _process(self) -> EstimatorProcess:
         """This thread's process."""

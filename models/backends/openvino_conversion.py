@@ -1,13 +1,11 @@
 """Towers as OpenVINO graphs: traced from the module once, kept beside the weights, laid out for the CPU's kernels."""
 
-import fcntl
 import hashlib
 import importlib
 import logging
 import math
 import shutil
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +15,7 @@ import numpy as np
 
 from models.catalog import ModelConfig
 from models.checkpoints.folders import recorded_digest
+from processes.files import hold_lock, replace_folder
 
 log = logging.getLogger(__name__)
 TOWERS = ("text", "pose")
@@ -65,22 +64,15 @@ def _read_graphs(core: Any, folder: Path) -> dict[str, Any]:
 def _convert_once(path: Path, config: ModelConfig, folder: Path) -> None:
     """Convert both towers into `folder`, all or nothing, while other processes that want them wait."""
     folder.parent.mkdir(exist_ok=True)
-    with (folder.parent / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold_lock(folder.parent / ".lock"):
         if is_converted(path, config):
             return
         log.info("converting a model for OpenVINO", extra={"model": config.name})
-        openvino = import_openvino()
-        part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
-        try:
-            for tower, graph in convert_towers(path, config).items():
+        openvino, graphs = import_openvino(), convert_towers(path, config)
+        with replace_folder(folder) as part:
+            for tower, graph in graphs.items():
                 openvino.save_model(graph, part / f"{tower}.xml", compress_to_fp16=False)
-            part.chmod(0o755)
-            shutil.rmtree(folder, ignore_errors=True)
-            part.rename(folder)
-            _drop_outdated(folder, config)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        _drop_outdated(folder, config)
 
 
 def _drop_outdated(folder: Path, config: ModelConfig) -> None:

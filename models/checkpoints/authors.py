@@ -25,6 +25,7 @@ from models.checkpoints.loading import (
 )
 from models.checkpoints.pickled import StoredTensor, open_checkpoint
 from models.errors import CheckpointFormatError, TensorMismatchError
+from processes.files import replace_file
 
 # The authors' names, and ours. {layer} is a number, {rest} any further name; both are the same on either side.
 _NAMES = (
@@ -151,7 +152,7 @@ def convert(checkpoint: Path, target: Path, config: ModelConfig) -> str:
 
 
 def write_checkpoint(target: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a model's tensors as the authors' `.pt`.
+    """Write a model's tensors as the authors' `.pt`, whole or not at all.
 
     The file gets what their code loads and ours has no use for, filled with zeros: BERT's poolers, and the pose
     tower's word list but for [CLS] and [SEP].
@@ -171,8 +172,8 @@ def write_checkpoint(target: Path, tensors: Mapping[str, Tensor]) -> None:
             renamed[theirs] = tensor
     if problems:
         raise TensorMismatchError(str(target), problems)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(_lay_out(renamed), target)
+    with replace_file(target) as part:
+        torch.save(_lay_out(renamed), part)
 
 
 def _fill_unused(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

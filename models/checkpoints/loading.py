@@ -1,7 +1,5 @@
 """From a safetensors file to a module, strictly: every tensor gets its place, or an error names it."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from models.architecture import SignClip
 from models.catalog import ModelConfig
 from models.checkpoints.folders import TEXT_WORDS, read_safetensors_header
 from models.errors import CheckpointFormatError, TensorMismatchError
+from processes.files import replace_file
 
 POSE_WORDS = "pose_tower.bert.embeddings.word_embeddings.weight"
 POSE_POSITIONS = "pose_tower.bert.embeddings.position_embeddings.weight"
@@ -45,15 +44,8 @@ def compare_shapes(shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str,
 
 def write_safetensors(target: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write tensors so that a reader sees the whole file or none of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        save_file(dict(tensors), name, metadata={"format": "pt", **metadata})
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with replace_file(target) as part:
+        save_file(dict(tensors), part, metadata={"format": "pt", **metadata})
 
 
 def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.float32) -> SignClip:

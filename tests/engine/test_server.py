@@ -284,12 +284,13 @@ def test_the_record_names_what_is_still_to_be_loaded_and_survives_a_full_disk(
     engine: FakeEngine, address: str, tmp_path: Path
 ) -> None:
     record = tmp_path / "nowhere" / "loaded"
+    record.parent.touch()  # no folder can be made there, as on a full disk
     engine.left = ("later",)
     server = EngineServer(engine, address, record=record)  # type: ignore[arg-type]
     finish = in_thread(server.serve)
     client = connected(address)
     assert client.embed(request(text(1))).embeddings.any()
-    record.parent.mkdir()
+    record.parent.unlink()
     engine.state = Readiness(False, "changed")
     until(lambda: not client.readiness().ready)
     engine.state = Readiness(True)

@@ -122,7 +122,7 @@ def test_kill_9_changes_nothing(tmp_path, whole):
 def test_half_a_state_is_no_state(tmp_path, whole):
     with pytest.raises(KilledError):
         _run(tmp_path, dies_after=7)
-    (tmp_path / "tiny-run" / ".state.pt.part").write_bytes(b"PK half of a file")
+    (tmp_path / "tiny-run" / ".state.pt.0a1b2c3d.part").write_bytes(b"PK half of a file")
     with (tmp_path / "tiny-run" / "steps.csv").open("a") as file:
         file.write("8,0.3")
     _assert_same(_run(tmp_path), tmp_path, whole)

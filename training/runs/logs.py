@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from training.runs.model_folder import write_text
+from processes.files import write_file
 
 STEPS, VALIDATION, TENSORBOARD = "steps.csv", "validation.csv", "tensorboard"
 STEPS_AT_ONCE = 20
@@ -84,6 +84,6 @@ def _forget_after(path: Path, start: int) -> None:
     whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
     kept = [row for row in whole[1:] if int(row.partition(",")[0]) <= start]
     if kept:
-        write_text(path, whole[0] + "".join(kept))
+        write_file(path, whole[0] + "".join(kept))
     else:
         path.unlink()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 import yaml
@@ -15,6 +13,7 @@ from models.architecture import SignClip
 from models.catalog import ModelConfig
 from models.checkpoints.folders import CONVERTED, TOKENIZER, TOKENIZER_FILES
 from models.checkpoints.loading import write_safetensors
+from processes.files import replace_file, write_file
 
 CONFIG = "config.yaml"
 _NOT_HANDED_ON = {"name", "aliases", "weights", "download"}
@@ -32,16 +31,16 @@ def write_weights(folder: Path, model: SignClip, *, experiment: str) -> None:
 def write_config(folder: Path, config: ModelConfig) -> None:
     """Write a model's configuration in full, so that later defaults do not change it."""
     fields = config.model_dump(mode="json", exclude=_NOT_HANDED_ON)
-    write_text(folder / CONFIG, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
+    write_file(folder / CONFIG, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
     """Put a tokenizer's files into a model's folder."""
     target = folder / TOKENIZER
-    target.mkdir(parents=True, exist_ok=True)
     for name in TOKENIZER_FILES:
         if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
+            with replace_file(target / name) as part:
+                shutil.copyfile(source / name, part)
 
 
 def record_sizes(config_path: Path, *, logit_scale: float, vocab_size: int) -> None:
@@ -49,15 +48,4 @@ def record_sizes(config_path: Path, *, logit_scale: float, vocab_size: int) -> N
     text = config_path.read_text(encoding="utf-8")
     text = re.sub(r"(?m)^logit_scale: .*$", f"logit_scale: {logit_scale}", text)
     text = re.sub(r"vocab_size: \d+", f"vocab_size: {vocab_size}", text)
-    config_path.write_text(text, encoding="utf-8")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    write_file(config_path, text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from processes.files import replace_file
 from training.experiment import Experiment, ExperimentError
 
 STATE = "state.pt"
@@ -45,13 +45,8 @@ def save_state(folder: Path, run: Experiment, progress: Progress, learned: dict[
     Args:
         learned: of Learner.state.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{STATE}.part"
-    with part.open("wb") as file:
-        torch.save({"run": run.describe(), "progress": asdict(progress), "learned": learned}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, folder / STATE)
+    with replace_file(folder / STATE) as part:
+        torch.save({"run": run.describe(), "progress": asdict(progress), "learned": learned}, part)
 
 
 def load_state(folder: Path, run: Experiment) -> tuple[Progress, dict[str, Any]] | None:

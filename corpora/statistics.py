@@ -79,7 +79,7 @@ class Statistics:
         return found
 
     def list_lengths(self) -> Int64Array:
-        """List the number of frames of each readable clip; int64 (readable clips,)."""
+        """List the number of frames of each readable clip: int64 (clips,)."""
         return np.array([facts.frames for _, facts in self.readable], dtype=np.int64)
 
     def find_duplicates(self) -> list[list[Example]]:

@@ -1,1 +1,1 @@
-"""How good a model is: retrieval metrics, baselines and robustness."""
+"""How good a model is: retrieval metrics, probes of frozen embeddings, tables and plots."""

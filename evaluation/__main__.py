@@ -1,4 +1,4 @@
-"""Score a model on a data set: `python -m evaluation MODEL DATASET ROOT`."""
+"""Evaluate a model on a data set: `python -m evaluation MODEL DATASET ROOT`."""
 
 import argparse
 import logging
@@ -13,24 +13,25 @@ from typing import get_args
 
 from tqdm import tqdm
 
+from corpora.arrays import Float32Array
 from corpora.cache import FeatureCache
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS
 from corpora.prompts import TASKS
 from corpora.registry import CORPORA, DATA, read_corpus
-from evaluation.clips import Floats, Reading
-from evaluation.command_line import positive
+from evaluation.clips import ReadingOptions
+from evaluation.command_line import parse_positive
 from evaluation.errors import EvaluationError
 from evaluation.evaluation import (
+    EvaluationSettings,
     ProbeSettings,
-    Settings,
     embed_corpus,
     evaluate,
     run_probes,
 )
 from evaluation.probing import PROBES, SHOTS, Shots
-from evaluation.results import Score, write_run
-from evaluation.tables import compare, probe_rows, probes_markdown, read_published, results_markdown
+from evaluation.results import ScoreKind, write_run
+from evaluation.tables import Published, compare_runs, format_probes, format_results, list_probes, read_published
 from evaluation.vocabulary import (
     RARE_COUNT,
     find_common_texts,
@@ -49,19 +50,23 @@ OUTPUT = Path("runs") / "evaluation"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Evaluate; the exit status: 0 done, 1 refused, 2 misspelt."""
-    options = _parser().parse_args(arguments)
+    """Evaluate a model.
+
+    Returns:
+        The exit status: 0 success, 1 the model or the data set cannot be evaluated, 2 usage error.
+    """
+    options = _build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING)
     try:
         _run(options)
-    except (CorpusError, ModelsError, PoseError, EvaluationError, OSError, ValueError) as error:
+    except (CorpusError, EvaluationError, ModelsError, PoseError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _run(options: argparse.Namespace) -> None:
-    settings = Settings(
+    settings = EvaluationSettings(
         task=options.task,
         tagged=not options.no_tags,
         flip=options.flip,
@@ -71,58 +76,69 @@ def _run(options: argparse.Namespace) -> None:
         vocabulary=options.in_vocabulary,
     )
     published = read_published()
-    if options.experiment is not None and options.experiment not in published:
-        near = get_close_matches(options.experiment, published, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        print(f"warning: nothing is published of an experiment {options.experiment}{hint}", file=sys.stderr)
+    _warn_if_unpublished(options.experiment, published)
     vocabulary = None
     if options.in_vocabulary is not None:
         vocabulary = find_vocabulary(options.in_vocabulary, over=options.vocabulary_over)
     root = options.root or DATA / options.dataset
     corpus = read_corpus(options.dataset, root, options.split)
-    reading = Reading(None if options.cache is None else FeatureCache(options.cache), options.workers)
-    model = load(options.model, options.weights_dir, device=options.device, dtype=options.dtype)
-    watch = partial(_show, total=len(corpus), what=f"{corpus.name} {options.split}")
-    figures, vectors, searched = evaluate(model, corpus, settings, vocabulary=vocabulary, reading=reading, watch=watch)
+    reading = ReadingOptions(None if options.cache is None else FeatureCache(options.cache), options.workers)
+    model = load_model(options.model, options.weights_dir, device=options.device, dtype=options.dtype)
+    watch = partial(_show_progress, total=len(corpus), what=f"{corpus.name} {options.split}")
+    metrics, vectors, results = evaluate(
+        model, corpus, settings=settings, vocabulary=vocabulary, reading=reading, watch=watch
+    )
     metrics = {
         "experiment": options.experiment,
-        **figures,
+        **metrics,
         "split": options.split,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if options.probes:
-        known = None
+        support = None
         if options.learn_from != options.split:
-            support = read_corpus(options.dataset, root, options.learn_from)
-            watch = partial(_show, total=len(support), what=f"{corpus.name} {options.learn_from}")
-            known, _ = embed_corpus(model, support, settings, vocabulary=vocabulary, reading=reading, watch=watch)
+            learned = read_corpus(options.dataset, root, options.learn_from)
+            watch = partial(_show_progress, total=len(learned), what=f"{corpus.name} {options.learn_from}")
+            support, _ = embed_corpus(
+                model, learned, settings=settings, vocabulary=vocabulary, reading=reading, watch=watch
+            )
         probes = ProbeSettings(options.probes, options.shots, range(options.seeds))
-        metrics["probes"] = run_probes(vectors, known, probes)
-    out = options.out or default_folder(
-        options.model, corpus.name, options.split, settings, probed=bool(options.probes)
-    )
-    write_run(out, metrics, vectors, searched)
-    print(results_markdown(compare([metrics], published)))
-    if options.probes:
-        print(probes_markdown(probe_rows(metrics)))
+        metrics["probes"] = run_probes(vectors, support, settings=probes)
+    probed = bool(options.probes)
+    out = options.out or name_folder(options.model, corpus.name, split=options.split, settings=settings, probed=probed)
+    write_run(out, metrics, vectors=vectors, results=results)
+    print(format_results(compare_runs([metrics], published)))
+    if probed:
+        print(format_probes(list_probes(metrics)))
     if metrics["skipped"]:
-        print(f"{len(metrics['skipped'])} clips were left out; metrics.json says why", file=sys.stderr)
-    print(f"written to {out}")
+        print(f"{len(metrics['skipped'])} clips were left out; metrics.json lists the reasons", file=sys.stderr)
+    print(f"results are in {out}")
 
 
-def default_folder(model: str, dataset: str, split: str, settings: Settings, *, probed: bool) -> Path:
-    """Where an evaluation goes that names no folder: another one for whatever else is asked."""
+def _warn_if_unpublished(experiment: str | None, published: Published) -> None:
+    if experiment is None or experiment in published:
+        return
+    near = get_close_matches(experiment, published, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    print(f"warning: no metrics of an experiment {experiment} are published{hint}", file=sys.stderr)
+
+
+def name_folder(model: str, dataset: str, *, split: str, settings: EvaluationSettings, probed: bool) -> Path:
+    """Name the default folder of an evaluation. Evaluations with different settings have different folders."""
     words = [model.rstrip("/").rpartition("/")[2], dataset, *([] if split == "test" else [split]), settings.describe()]
     words += ["probes"] * probed
     return OUTPUT / "-".join(re.sub(r"[^\w.]+", "_", word) for word in words)
 
 
-def load(name: str, weights_dir: Path | None, *, device: str, dtype: str) -> EmbeddingModel:
-    """Load a model by its name in the catalog, or from a folder that a training run wrote.
+def load_model(name: str, weights_dir: Path | None, *, device: str, dtype: str) -> EmbeddingModel:
+    """Load a model of the catalog, or one that a training run wrote.
 
     Args:
-        name: of a model, or a folder that holds config.yaml.
-        weights_dir: None: as the service.
+        name: of a model in the catalog, or a folder that holds config.yaml.
+        weights_dir: folder of all weights; None: the service's.
+        device, dtype: as for the service.
+    Raises:
+        ModelsError: the model is unknown, its weights are missing or damaged, or the device is not available.
     """
     folder = Path(name)
     if (folder / "config.yaml").is_file():
@@ -135,72 +151,99 @@ def load(name: str, weights_dir: Path | None, *, device: str, dtype: str) -> Emb
 
 
 def find_vocabulary(where: str, *, over: int) -> frozenset[str]:
-    """Read a vocabulary from a file, or from the training part of a data set given as NAME:ROOT."""
+    """Read a vocabulary from a file, or from the training part of a data set given as NAME:ROOT.
+
+    Args:
+        over: texts with at most this many clips are left out.
+    Raises:
+        CorpusError, VocabularyError, OSError: the data set or the file cannot be read.
+    """
     name, colon, root = where.partition(":")
     if not colon or name not in CORPORA:
         return read_vocabulary(Path(where), over=over)
     return find_common_texts(read_corpus(name, Path(root), "train").examples, over=over)
 
 
-def _show(clips: Iterable[Floats], *, total: int, what: str) -> Iterable[Floats]:
-    shown: Iterable[Floats] = tqdm(clips, total=total, desc=what, unit=" clips", disable=None)
+def _show_progress(clips: Iterable[Float32Array], *, total: int, what: str) -> Iterable[Float32Array]:
+    shown: Iterable[Float32Array] = tqdm(clips, total=total, desc=what, unit=" clips", disable=None)
     return shown
 
 
-def _shots(word: str) -> Shots:
-    return "all" if word == "all" else positive(word)
+def _parse_shots(word: str) -> Shots:
+    return "all" if word == "all" else parse_positive(word)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
     parser.add_argument("--version", action="version", version=PRODUCT)
-    parser.add_argument("model", metavar="MODEL", help="name in the catalog, or a folder that training wrote")
+    parser.add_argument("model", metavar="MODEL", help="a name of the catalog, or a folder that training wrote")
     parser.add_argument("dataset", metavar="DATASET", help=", ".join(CORPORA))
-    parser.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="where the data set lies: data/DATASET")
+    parser.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="its folder (default: data/DATASET)")
     parser.add_argument("--split", choices=SPLITS, default="test")
-    parser.add_argument("--out", type=Path, metavar="RUN_DIR", help=f"default: {OUTPUT}/MODEL-DATASET-WHAT_WAS_ASKED")
-    parser.add_argument("--experiment", help="its name among the published figures, to print those beside")
+    parser.add_argument("--out", type=Path, metavar="RUN_DIR", help=f"default: {OUTPUT}/MODEL-DATASET-SETTINGS")
+    parser.add_argument("--experiment", help="name of a published experiment, whose metrics are printed beside ours")
+    _add_prompt_arguments(parser)
+    _add_clip_arguments(parser)
+    _add_probe_arguments(parser)
+    _add_machine_arguments(parser)
+    return parser
 
-    asking = parser.add_argument_group("what is asked")
-    asking.add_argument("--task", choices=TASKS, default="retrieval")
-    asking.add_argument("--no-tags", action="store_true", help="prompts are the texts, without languages")
-    asking.add_argument("--score", choices=get_args(Score), default="dot")
-    asking.add_argument(
+
+def _add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
+    prompts = parser.add_argument_group("prompts and scores")
+    prompts.add_argument("--task", choices=TASKS, default="retrieval")
+    prompts.add_argument("--no-tags", action="store_true", help="prompts are the texts, without languages")
+    prompts.add_argument("--score", choices=get_args(ScoreKind), default="dot")
+    prompts.add_argument(
         "--in-vocabulary",
         metavar="FILE|DATASET:ROOT",
-        help="ask only for texts in a list or CSV (text, count), or in a data set's training part",
+        help="evaluate only texts of a list or CSV file (text, count), or of a data set's training part",
     )
-    asking.add_argument(
-        "--vocabulary-over", type=int, default=RARE_COUNT, metavar="COUNT", help="leave rarer texts out"
+    prompts.add_argument(
+        "--vocabulary-over",
+        type=int,
+        default=RARE_COUNT,
+        metavar="COUNT",
+        help="leave texts with at most COUNT clips out of the vocabulary (default: %(default)s)",
     )
 
-    clips = parser.add_argument_group("what is done to clips")
+
+def _add_clip_arguments(parser: argparse.ArgumentParser) -> None:
+    clips = parser.add_argument_group("clips")
     clips.add_argument(
         "--flip",
         choices=("never", "auto", "always"),
         nargs="?",
         default="never",
         const="auto",
-        help="auto, also if nothing follows: left-handed ones",
+        help="mirror clips; auto, also the meaning of --flip alone: the left-handed ones",
     )
-    clips.add_argument("--anonymize", action="store_true", help="replace appearances by the average one")
-    clips.add_argument("--skip-long", action="store_true", help="leave clips over max_frames out instead of cutting")
+    clips.add_argument("--anonymize", action="store_true", help="replace each signer's appearance by the average one")
+    clips.add_argument("--skip-long", action="store_true", help="leave out clips over max_frames; else they are cut")
 
-    probes = parser.add_argument_group("what frozen embeddings know")
+
+def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
+    probes = parser.add_argument_group("probes of frozen embeddings")
     probes.add_argument("--probes", nargs="+", choices=PROBES, default=[], metavar="PROBE", help=", ".join(PROBES))
-    probes.add_argument("--shots", nargs="+", type=_shots, default=list(SHOTS), help="clips a class, or all")
-    probes.add_argument("--seeds", type=positive, default=5, help="draws of clips")
-    probes.add_argument("--learn-from", choices=SPLITS, default="train", help="SPLIT itself: its clips not asked for")
+    probes.add_argument("--shots", nargs="+", type=_parse_shots, default=list(SHOTS), help="clips a class, or all")
+    probes.add_argument("--seeds", type=parse_positive, default=5, help="number of draws (default: %(default)s)")
+    probes.add_argument(
+        "--learn-from",
+        choices=SPLITS,
+        default="train",
+        help="part to draw shots from; if it is SPLIT itself, the drawn clips are not classified",
+    )
 
-    machine = parser.add_argument_group("where it runs")
+
+def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    machine = parser.add_argument_group("machine")
     machine.add_argument(
         "--weights-dir", type=Path, help="default: $SIGNCLIP_WEIGHTS_DIR, else weights/ of the project"
     )
-    machine.add_argument("--cache", type=Path, help="folder that keeps features, so that clips are parsed once")
-    machine.add_argument("--workers", type=positive, default=1, help="processes that parse clips")
+    machine.add_argument("--cache", type=Path, help="folder that keeps features, so that clips are parsed only once")
+    machine.add_argument("--workers", type=parse_positive, default=1, help="processes that parse clips (default: 1)")
     machine.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0")
     machine.add_argument("--dtype", choices=DTYPES, default="float32")
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,27 +1,23 @@
-"""A data set's clips as a model takes them, read one after another; what cannot be read is left out and listed."""
+"""The clips of a data set in the form that a model takes, read one by one; unreadable clips are listed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from corpora.arrays import Float32Array
 from corpora.cache import FeatureCache
 from corpora.examples import Corpus, Example, Skipped
 from corpora.loading import Clips
 from models.catalog import ModelConfig
 from poses import FeatureOptions
 
-Floats = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True)
-class Reading:
-    """How clips are read; changes time, nothing else.
+class ReadingOptions:
+    """How clips are read. The options change the time that reading takes, but no result.
 
     Attributes:
-        cache: keeps features, so that the next evaluation parses nothing.
-        workers: processes that parse.
+        cache: keeps features, so that the next evaluation parses nothing; None: every evaluation parses.
+        workers: number of processes that parse.
     """
 
     cache: FeatureCache | None = None
@@ -29,35 +25,44 @@ class Reading:
 
 
 class ClipReader:
-    """Features of a data set's examples, in order; iterate once.
+    """The features of a data set's examples, in order. It can be iterated once.
 
     Args:
-        options: flip and anonymize, done to every pose first.
-        skip_long: leave clips over the model's max_frames out, as the authors do outside of Spreadthesign; else they
-            are cut.
+        corpus: the data set.
+        config: of the model, which sets the kind of features and the longest clip.
+        options: flip and anonymize; they change each pose before features are computed.
+        skip_long: leave out clips that are longer than the model's max_frames, as the authors do outside
+            Spreadthesign; False keeps them, and the model cuts them.
+        reading: the cache and the number of processes.
     Attributes:
-        kept: examples whose features came, so far.
-        skipped: why others did not, by id.
+        kept: the examples whose features were returned so far.
+        skipped: by id, why the other examples were left out.
     """
 
     def __init__(
         self,
         corpus: Corpus,
         config: ModelConfig,
-        options: FeatureOptions,
         *,
+        options: FeatureOptions,
         skip_long: bool = False,
-        reading: Reading | None = None,
+        reading: ReadingOptions | None = None,
     ) -> None:
         self._corpus = corpus
         self._config = config
         self._options = options
         self._skip_long = skip_long
-        self._reading = reading or Reading()
+        self._reading = reading or ReadingOptions()
         self.kept: list[Example] = []
         self.skipped: dict[str, str] = {}
 
-    def __iter__(self) -> Iterator[Floats]:
+    def __iter__(self) -> Iterator[Float32Array]:
+        """Yield float32 (frames, features) for each readable example.
+
+        Raises:
+            CacheError: the cache cannot be used.
+            WorkerLostError: a reading process died.
+        """
         clips = Clips(self._corpus, self._config.features, options=self._options)
         if self._reading.cache is not None:
             clips = clips.fill_cache(self._reading.cache, workers=self._reading.workers)

@@ -1,14 +1,14 @@
-"""What command lines of training and evaluation share."""
+"""Argument types that the command lines of training and evaluation share."""
 
 import argparse
 
 
-def positive(word: str) -> int:
-    """Read a whole number of at least 1; argparse names the option.
+def parse_positive(word: str) -> int:
+    """Parse a whole number of at least 1. argparse puts the option's name before the message.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: the word is something else.
     """
     if not (word.isascii() and word.isdigit() and int(word)):
-        raise argparse.ArgumentTypeError(f"{word!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number of at least 1")
     return int(word)

@@ -1,4 +1,4 @@
-"""From a model and a data set to figures."""
+"""From a model and a data set to metrics."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -7,32 +7,34 @@ from typing import Any, Literal
 
 import numpy as np
 
+from corpora.arrays import Float32Array
 from corpora.examples import Corpus
 from corpora.prompts import Task, write_prompts
-from evaluation.clips import ClipReader, Floats, Reading
-from evaluation.probing import SHOTS, Labelled, Shots, probe
-from evaluation.results import Score, Searched, search
+from evaluation.clips import ClipReader, ReadingOptions
+from evaluation.errors import EmptyCorpusError
+from evaluation.probing import SHOTS, LabelledVectors, Shots, probe
+from evaluation.results import ScoreKind, SearchResults, search_corpus
 from evaluation.retrieval import number_labels
 from evaluation.vectors import EmbeddedCorpus
 from evaluation.vocabulary import keep_vocabulary
 from models.embedding import EmbeddingModel, embed_clips, embed_prompts
 from poses import FeatureOptions
 
-Watch = Callable[[Iterable[Floats]], Iterable[Floats]]
-"""Passes clips on and tells somebody, such as a progress bar."""
+Watch = Callable[[Iterable[Float32Array]], Iterable[Float32Array]]
+"""Passes clips through unchanged and follows the progress, for example with a progress bar."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What an evaluation was asked to do.
+class EvaluationSettings:
+    """What is evaluated.
 
     Attributes:
-        task: see write_prompts.
+        task: see corpora.prompts.write_prompts.
         tagged: whether prompts name languages.
         flip, anonymize: see poses.FeatureOptions.
-        skip_long: leave clips over max_frames out instead of cutting them.
-        score: what ranks answers.
-        vocabulary: where the texts that count as known are from; None: all texts count.
+        skip_long: leave out clips that are longer than max_frames instead of cutting them.
+        score: how vectors are compared.
+        vocabulary: where the texts of the vocabulary come from; None: all texts take part.
     """
 
     task: Task = "retrieval"
@@ -40,11 +42,11 @@ class Settings:
     flip: Literal["never", "auto", "always"] = "never"
     anonymize: bool = False
     skip_long: bool = False
-    score: Score = "dot"
+    score: ScoreKind = "dot"
     vocabulary: str | None = None
 
     def describe(self) -> str:
-        """What was asked, and what was not as usual: tells runs apart in tables, plots and folders."""
+        """Describe the task and each setting that is not the default; runs differ by it in tables and folders."""
         unusual = {
             "no tags": not self.tagged,
             f"flip {self.flip}": self.flip != "never",
@@ -57,6 +59,7 @@ class Settings:
 
     @property
     def feature_options(self) -> FeatureOptions:
+        """The changes to each pose before features are computed."""
         return FeatureOptions(flip=self.flip, anonymize=self.anonymize)
 
 
@@ -66,8 +69,8 @@ class ProbeSettings:
 
     Attributes:
         names: keys of probing.PROBES.
-        shots: clips a class that they see.
-        seeds: of draws.
+        shots: numbers of clips a class that each probe learns from.
+        seeds: of the draws of clips.
     """
 
     names: Sequence[str] = ()
@@ -78,30 +81,35 @@ class ProbeSettings:
 def embed_corpus(
     model: EmbeddingModel,
     corpus: Corpus,
-    settings: Settings,
     *,
+    settings: EvaluationSettings,
     vocabulary: frozenset[str] | None = None,
-    reading: Reading | None = None,
+    reading: ReadingOptions | None = None,
     watch: Watch = lambda clips: clips,
 ) -> tuple[EmbeddedCorpus, dict[str, str]]:
-    """Embed a data set's clips, and each of its different prompts once.
+    """Embed the clips of a data set, and each of its different prompts once.
 
     Args:
-        vocabulary: keep only examples of these texts.
+        settings: which prompts are written and how clips are changed.
+        vocabulary: if given, only examples of these texts are embedded.
+        reading: the cache and the number of reading processes.
+        watch: follows the progress.
     Returns:
-        the vectors; examples that could not be read, by id, and why.
+        The embeddings; by id, why other examples were left out.
     Raises:
-        ValueError: nothing is left to embed, or the task does not fit the data.
+        VocabularyError: no example has a text of the vocabulary.
+        EmptyCorpusError: no clip could be embedded.
+        TaskError: the task does not fit the data set.
     """
     if vocabulary is not None:
         corpus = corpus.select(keep_vocabulary(corpus.examples, vocabulary))
     options = settings.feature_options
-    reader = ClipReader(corpus, model.config, options, skip_long=settings.skip_long, reading=reading)
+    reader = ClipReader(corpus, model.config, options=options, skip_long=settings.skip_long, reading=reading)
     pose = embed_clips(model, watch(reader))
     kept = reader.kept
     if not kept:
-        reason = next(iter(reader.skipped.values()), "there are no examples")
-        raise ValueError(f"none of {len(corpus)} clips could be embedded: {reason}")
+        reason = next(iter(reader.skipped.values()), "the data set has no examples")
+        raise EmptyCorpusError(f"none of {len(corpus)} clips could be embedded: {reason}")
     prompts = write_prompts(model.config.prompt, kept, task=settings.task, tagged=settings.tagged)
     prompt_of, firsts = number_labels(prompts)
     different = [prompts[first] for first in firsts]
@@ -120,23 +128,27 @@ def embed_corpus(
 def evaluate(
     model: EmbeddingModel,
     corpus: Corpus,
-    settings: Settings,
     *,
+    settings: EvaluationSettings,
     vocabulary: frozenset[str] | None = None,
-    reading: Reading | None = None,
+    reading: ReadingOptions | None = None,
     watch: Watch = lambda clips: clips,
-) -> tuple[dict[str, Any], EmbeddedCorpus, Searched]:
-    """Score a model on a data set.
+) -> tuple[dict[str, Any], EmbeddedCorpus, SearchResults]:
+    """Measure how well a model retrieves the clips and prompts of a data set.
 
+    Args:
+        settings, vocabulary, reading, watch: see embed_corpus.
     Returns:
-        metrics: settings, counts and figures, ready for JSON; the vectors; both searches.
+        Settings, counts and metrics, ready for JSON; the embeddings; both searches.
     Raises:
-        ValueError: see embed_corpus.
+        EvaluationError, TaskError: see embed_corpus; or the model's vectors cannot be searched.
     """
     began = time.perf_counter()
-    vectors, skipped = embed_corpus(model, corpus, settings, vocabulary=vocabulary, reading=reading, watch=watch)
+    vectors, skipped = embed_corpus(
+        model, corpus, settings=settings, vocabulary=vocabulary, reading=reading, watch=watch
+    )
     embedded = time.perf_counter()
-    searched = search(vectors, score=settings.score)
+    results = search_corpus(vectors, score=settings.score)
     metrics = {
         "model": model.config.name,
         "digest": model.digest,
@@ -147,45 +159,51 @@ def evaluate(
         "clips": len(vectors.ids),
         "prompts": len(vectors.prompts),
         "skipped": {note.id: note.reason for note in corpus.skipped} | skipped,
-        **searched.summarize(vectors.prompt_of),
-        "by_sign_language": _by_language(vectors, searched),
+        **results.summarize(vectors.prompt_of),
+        "by_sign_language": _measure_by_language(vectors, results),
         "embedding_s": round(embedded - began, 3),
         "search_s": round(time.perf_counter() - embedded, 3),
     }
-    return metrics, vectors, searched
+    return metrics, vectors, results
 
 
-def run_probes(asked: EmbeddedCorpus, known: EmbeddedCorpus | None, settings: ProbeSettings) -> list[dict[str, Any]]:
-    """Run few-shot and supervised probes; a class is what has one prompt.
+def run_probes(
+    query: EmbeddedCorpus, support: EmbeddedCorpus | None, *, settings: ProbeSettings
+) -> list[dict[str, Any]]:
+    """Run few-shot and supervised probes. Each prompt is a class.
 
     Args:
-        asked: clips to name.
-        known: clips to learn from, of the same prompts; None: drawn from `asked`, which are then not asked.
+        query: the clips to classify.
+        support: the clips to learn from, with the same prompts; None: they are drawn from `query`, and the drawn clips
+            are then not classified.
+        settings: which probes run.
     Returns:
-        a row for each probe and number of shots; those with nothing left to ask are left out.
+        One row for each probe and number of shots. Rows without a clip to classify are left out.
     """
-    classes = {str(prompt): number for number, prompt in enumerate(asked.prompts)}
+    classes = {str(prompt): number for number, prompt in enumerate(query.prompts)}
 
-    def label(vectors: EmbeddedCorpus) -> Labelled:
-        # Prompts that `asked` lacks get numbers of their own: their clips may mislead, as they may the authors'.
+    def label(vectors: EmbeddedCorpus) -> LabelledVectors:
+        # A prompt that `query` lacks gets a class of its own.
         numbers = np.array([classes.setdefault(str(prompt), len(classes)) for prompt in vectors.prompts])
-        return Labelled(vectors.pose, numbers[vectors.prompt_of])
+        return LabelledVectors(vectors.pose, numbers[vectors.prompt_of])
 
-    asked_labelled = label(asked)
-    support = asked_labelled if known is None else label(known)
-    if known is not None:
-        # As the authors: only classes that the test asks for are learned.
-        support = support[np.flatnonzero(np.isin(support.classes, asked_labelled.classes))]
+    labelled_query = label(query)
+    labelled_support = labelled_query
+    if support is not None:
+        # As the authors do, probes learn only the classes of the query.
+        labelled_support = label(support)
+        shared = np.isin(labelled_support.classes, labelled_query.classes)
+        labelled_support = labelled_support[np.flatnonzero(shared)]
     rows = [
-        probe(name, support, None if known is None else asked_labelled, shots=shots, seeds=settings.seeds)
+        probe(name, labelled_support, None if support is None else labelled_query, shots=shots, seeds=settings.seeds)
         for name in settings.names
         for shots in settings.shots
     ]
     return [row for row in rows if row is not None]
 
 
-def _by_language(vectors: EmbeddedCorpus, searched: Searched) -> dict[str, dict[str, float]]:
-    hits = searched.pose_to_text.ranks == 1
+def _measure_by_language(vectors: EmbeddedCorpus, results: SearchResults) -> dict[str, dict[str, float]]:
+    hits = results.pose_to_text.ranks == 1
     return {
         str(tag): {
             "clips": int((vectors.sign_languages == tag).sum()),

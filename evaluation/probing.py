@@ -1,4 +1,4 @@
-"""What frozen embeddings know without their texts: classes from a few examples, and from all of them.
+"""What frozen embeddings know without texts: probes that learn classes from a few clips, or from all of them.
 
 Source: test_recognition_few_shot_knn.py and test_recognition_supervised.py of J22Melody/fairseq@4e491ec3.
 """
@@ -9,137 +9,165 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from corpora.arrays import Float64Array, FloatArray, Int64Array
+from evaluation.errors import ScoresError
 from evaluation.retrieval import summarize_clips
 
-Ints = npt.NDArray[np.int64]
 Shots = int | Literal["all"]
 SHOTS: tuple[Shots, ...] = (1, 5, 10, 100)
+# Distances that are held in memory at once; in float64 they take 128 MB.
 DISTANCES_AT_ONCE = 1 << 24
-"""Distances held together, in float64: 128 MB."""
+# The authors stop after 100 steps, before their fit has converged.
 LOGISTIC_STEPS = 1000
-"""The authors stop after 100 steps, before their fit has converged."""
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Embeddings with their classes: (clips, embed_dim) and int64 (clips,), 0 to classes - 1."""
+class LabelledVectors:
+    """Embeddings with their classes.
 
-    vectors: np.ndarray
-    classes: Ints
+    Attributes:
+        vectors: float (clips, embed_dim).
+        classes: int64 (clips,), from 0 to the number of classes - 1.
+    """
+
+    vectors: FloatArray
+    classes: Int64Array
 
     def __len__(self) -> int:
         return len(self.classes)
 
-    def __getitem__(self, rows: np.ndarray) -> "Labelled":
-        return Labelled(self.vectors[rows], self.classes[rows])
+    def __getitem__(self, rows: Int64Array) -> "LabelledVectors":
+        return LabelledVectors(self.vectors[rows], self.classes[rows])
 
 
 @dataclass(frozen=True)
-class Probed:
-    """How a probe ranked the right classes: int64 (clips,), from 1; notes say what to know of the fit."""
+class ProbeResult:
+    """How a probe ranked the right classes.
 
-    ranks: Ints
+    Attributes:
+        ranks: int64 (clips,), from 1.
+        notes: properties of the fit, such as whether it converged.
+    """
+
+    ranks: Int64Array
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def nearest_clips(known: Labelled, asked: Labelled, *, neighbours: int | None = None) -> Probed:
-    """Let the nearest known clips vote, after scaling each dimension to unit variance as the authors do.
+def vote_nearest_clips(
+    support: LabelledVectors, query: LabelledVectors, *, neighbours: int | None = None
+) -> ProbeResult:
+    """Let the nearest support clips vote, after scaling each dimension to unit variance as the authors do.
 
-    Classes with equal votes are ordered by their nearest clip, so that all classes have a rank; then by number.
+    Classes with equal votes are ordered by their nearest clip, then by number, so that every class has a rank.
 
     Args:
-        neighbours: that vote; None: as many as the largest class has clips, 1 for one shot. The authors take the number
-            of classes, which lets all clips vote alike in the case of one shot.
+        support: the clips to learn from.
+        query: the clips to classify, of classes that the support has.
+        neighbours: number of clips that vote; None: as many as the largest class has clips, so 1 for one shot. The
+            authors take the number of classes, which for one shot lets every clip vote alike.
+    Raises:
+        ScoresError: the query has a class that the support lacks.
     """
-    scaler = StandardScaler().fit(known.vectors)
-    order = np.argsort(known.classes, kind="stable")
-    present, starts, counts = np.unique(known.classes[order], return_index=True, return_counts=True)
-    clips = scaler.transform(known.vectors[order])
-    votes_of = min(neighbours or int(counts.max()), len(known))
+    scaler = StandardScaler().fit(support.vectors)
+    order = np.argsort(support.classes, kind="stable")
+    present, starts, counts = np.unique(support.classes[order], return_index=True, return_counts=True)
+    clips = scaler.transform(support.vectors[order])
+    voters = min(neighbours or int(counts.max()), len(support))
 
-    def rank_some(vectors: np.ndarray, own: Ints) -> Ints:
-        distances = _squared_distances(vectors, clips)  # asked, known
-        nearest = np.argsort(distances, axis=1, kind="stable")[:, :votes_of]
+    def rank_some(vectors: FloatArray, own: Int64Array) -> Int64Array:
+        distances = _measure_squared_distances(vectors, clips)  # query, support
+        nearest = np.argsort(distances, axis=1, kind="stable")[:, :voters]
         votes = np.zeros((len(vectors), len(present)), dtype=np.int64)
-        voted = np.searchsorted(present, known.classes[order])[nearest]
+        voted = np.searchsorted(present, support.classes[order])[nearest]
         np.add.at(votes, (np.arange(len(vectors))[:, None], voted), 1)
         return _rank_own(-votes, np.minimum.reduceat(distances, starts, axis=1), own)
 
-    return Probed(_in_chunks(rank_some, scaler.transform(asked.vectors), _own_columns(present, asked), len(clips)))
+    own = _find_own_columns(present, query)
+    return ProbeResult(_rank_in_chunks(rank_some, scaler.transform(query.vectors), own, candidates=len(clips)))
 
 
-def nearest_means(known: Labelled, asked: Labelled) -> Probed:
-    """Rank classes by the distance to the mean of their known clips, scaled as for nearest_clips."""
-    scaler = StandardScaler().fit(known.vectors)
-    present, columns, counts = np.unique(known.classes, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(present), known.vectors.shape[1]))
-    np.add.at(sums, columns, scaler.transform(known.vectors))
+def compare_class_means(support: LabelledVectors, query: LabelledVectors) -> ProbeResult:
+    """Rank classes by the distance to the mean of their support clips, scaled as in vote_nearest_clips.
+
+    Raises:
+        ScoresError: the query has a class that the support lacks.
+    """
+    scaler = StandardScaler().fit(support.vectors)
+    present, columns, counts = np.unique(support.classes, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(present), support.vectors.shape[1]))
+    np.add.at(sums, columns, scaler.transform(support.vectors))
     means = sums / counts[:, None]
 
-    def rank_some(vectors: np.ndarray, own: Ints) -> Ints:
-        distances = _squared_distances(vectors, means)
+    def rank_some(vectors: FloatArray, own: Int64Array) -> Int64Array:
+        distances = _measure_squared_distances(vectors, means)
         return _rank_own(np.zeros_like(distances), distances, own)
 
-    return Probed(_in_chunks(rank_some, scaler.transform(asked.vectors), _own_columns(present, asked), len(present)))
+    own = _find_own_columns(present, query)
+    return ProbeResult(_rank_in_chunks(rank_some, scaler.transform(query.vectors), own, candidates=len(present)))
 
 
-def logistic_regression(known: Labelled, asked: Labelled) -> Probed:
-    """Fit a linear classifier to the raw embeddings, as the authors do."""
-    present = np.unique(known.classes)
-    own = _own_columns(present, asked)
+def fit_logistic_regression(support: LabelledVectors, query: LabelledVectors) -> ProbeResult:
+    """Fit a linear classifier to the raw embeddings, as the authors do.
+
+    Returns:
+        The ranks, and the note "converged", whether the fit converged.
+    Raises:
+        ScoresError: the query has a class that the support lacks.
+    """
+    present = np.unique(support.classes)
+    own = _find_own_columns(present, query)
     if len(present) == 1:
-        return Probed(np.ones(len(asked), dtype=np.int64), {"converged": True})
+        return ProbeResult(np.ones(len(query), dtype=np.int64), {"converged": True})
     classifier = LogisticRegression(max_iter=LOGISTIC_STEPS)
     with warnings.catch_warnings():
-        # Of too few steps, which is reported below, and of few clips a class, which is the point.
+        # scikit-learn warns of too few steps, which the note reports, and of few clips a class, which is intended.
         warnings.simplefilter("ignore", UserWarning)
-        classifier.fit(known.vectors.astype(np.float64), known.classes)
-    shares = classifier.predict_proba(asked.vectors.astype(np.float64))
+        classifier.fit(support.vectors.astype(np.float64), support.classes)
+    shares = classifier.predict_proba(query.vectors.astype(np.float64))
     converged = bool(np.max(classifier.n_iter_) < LOGISTIC_STEPS)
-    return Probed(_rank_own(-shares, np.zeros_like(shares), own), {"converged": converged})
+    return ProbeResult(_rank_own(-shares, np.zeros_like(shares), own), {"converged": converged})
 
 
-PROBES: dict[str, Callable[[Labelled, Labelled], Probed]] = {
-    "nearest_clips": nearest_clips,
-    "nearest_means": nearest_means,
-    "logistic_regression": logistic_regression,
+PROBES: dict[str, Callable[[LabelledVectors, LabelledVectors], ProbeResult]] = {
+    "nearest_clips": vote_nearest_clips,
+    "nearest_means": compare_class_means,
+    "logistic_regression": fit_logistic_regression,
 }
 
 
 def probe(
-    name: str, known: Labelled, asked: Labelled | None, *, shots: Shots, seeds: Sequence[int]
+    name: str, support: LabelledVectors, query: LabelledVectors | None, *, shots: Shots, seeds: Sequence[int]
 ) -> dict[str, Any] | None:
-    """Show a probe some clips of each class and ask it for the others.
+    """Let a probe learn from some clips of each class and classify the others.
 
     Args:
         name: one of PROBES.
-        known: clips to draw from.
-        asked: clips to name; those of classes that `known` lacks are left out, as the authors do. None: the clips of
-            `known` that were not drawn.
-        shots: clips drawn a class, or fewer where it has fewer; "all" draws once.
-        seeds: a draw each.
+        support: the clips that the shots are drawn from.
+        query: the clips to classify. As the authors do, those of classes that the support lacks are left out. None:
+            the clips of `support` that were not drawn.
+        shots: number of clips drawn a class; a smaller class gives all its clips. "all" draws once.
+        seeds: of the draws; each seed draws anew.
     Returns:
-        classes and clips asked, and for R@1, R@5, R@10, median_rank, mean_rank the mean over seeds, the standard
-        deviation ("spread") and each seed's figures; None if nothing is left to ask.
+        The numbers of classes and of classified clips; for R@1, R@5, R@10, median_rank and mean_rank the mean over
+        seeds, the standard deviation ("spread") and each seed's value. None if no clip is left to classify.
     """
-    if shots == "all" and asked is not None:
+    if shots == "all" and query is not None:
         seeds = seeds[:1]
-    figures, notes, clips, classes = [], [], 0, 0
+    metrics, notes, clips, classes = [], [], 0, 0
     for seed in seeds:
-        drawn, rest = draw_shots(known.classes, shots, seed=seed, keep_one=asked is None)
-        support, questions = known[drawn], known[rest] if asked is None else asked
-        questions = questions[np.flatnonzero(np.isin(questions.classes, support.classes))]
-        if not len(questions):
+        drawn, others = draw_shots(support.classes, shots, seed=seed, keep_one=query is None)
+        learned, classified = support[drawn], support[others] if query is None else query
+        classified = classified[np.flatnonzero(np.isin(classified.classes, learned.classes))]
+        if not len(classified):
             return None
-        probed = PROBES[name](support, questions)
-        figures.append(summarize_clips(probed.ranks))
-        notes.append(probed.notes)
-        clips, classes = len(questions), len(np.unique(support.classes))
-    columns = {key: [row[key] for row in figures] for key in figures[0]}
+        result = PROBES[name](learned, classified)
+        metrics.append(summarize_clips(result.ranks))
+        notes.append(result.notes)
+        clips, classes = len(classified), len(np.unique(learned.classes))
+    columns = {key: [row[key] for row in metrics] for key in metrics[0]}
     return {
         "probe": name,
         "shots": shots,
@@ -147,55 +175,62 @@ def probe(
         "classes": classes,
         "mean": {key: float(np.mean(values)) for key, values in columns.items()},
         "spread": {key: float(np.std(values, ddof=1)) if len(values) > 1 else None for key, values in columns.items()},
-        "by_seed": {str(seed): row | note for seed, row, note in zip(seeds, figures, notes, strict=True)},
+        "by_seed": {str(seed): row | note for seed, row, note in zip(seeds, metrics, notes, strict=True)},
     }
 
 
-def draw_shots(classes: Ints, shots: Shots, *, seed: int, keep_one: bool = False) -> tuple[Ints, Ints]:
+def draw_shots(
+    classes: Int64Array, shots: Shots, *, seed: int, keep_one: bool = False
+) -> tuple[Int64Array, Int64Array]:
     """Draw clips of each class without replacement.
 
     Args:
-        classes: int (clips,).
-        keep_one: leave at least one clip of each class undrawn, and so classes of a single clip alone.
+        classes: int64 (clips,).
+        shots: number of clips a class, or "all".
+        seed: of the draw.
+        keep_one: leave at least one clip of each class undrawn. A class of a single clip is then not drawn from.
     Returns:
-        the rows drawn and the others, both rising.
+        The rows of the drawn clips, and those of the others; int64, both in rising order.
     """
-    chance = np.random.default_rng(seed)
-    shuffled = chance.permutation(len(classes))
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(classes))
     by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
     _, starts, counts = np.unique(classes[by_class], return_index=True, return_counts=True)
     place = np.arange(len(classes)) - np.repeat(starts, counts)
     wanted = counts if shots == "all" else np.minimum(counts, shots)
     if keep_one:
         wanted = np.minimum(wanted, counts - 1)
-    taken = place < np.repeat(wanted, counts)
-    return np.sort(by_class[taken]), np.sort(by_class[~taken])
+    drawn = place < np.repeat(wanted, counts)
+    return np.sort(by_class[drawn]), np.sort(by_class[~drawn])
 
 
-def _own_columns(present: Ints, asked: Labelled) -> Ints:
-    columns = np.searchsorted(present, asked.classes)
-    missing = (columns == len(present)) | (present[np.minimum(columns, len(present) - 1)] != asked.classes)
+def _find_own_columns(present: Int64Array, query: LabelledVectors) -> Int64Array:
+    columns = np.searchsorted(present, query.classes)
+    missing = (columns == len(present)) | (present[np.minimum(columns, len(present) - 1)] != query.classes)
     if missing.any():
-        raise ValueError(f"{int(missing.sum())} of {len(asked)} clips are of classes that no known clip has")
+        raise ScoresError(f"{int(missing.sum())} of {len(query)} clips are of classes that the support lacks")
     return columns
 
 
-def _in_chunks(rank_some: Callable[[np.ndarray, Ints], Ints], vectors: np.ndarray, own: Ints, candidates: int) -> Ints:
+def _rank_in_chunks(
+    rank_some: Callable[[FloatArray, Int64Array], Int64Array], vectors: FloatArray, own: Int64Array, *, candidates: int
+) -> Int64Array:
     rows = max(1, DISTANCES_AT_ONCE // candidates)
     ranks = [rank_some(vectors[start : start + rows], own[start : start + rows]) for start in range(0, len(own), rows)]
     return np.concatenate(ranks)
 
 
-def _squared_distances(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
-    squares: np.ndarray = (others**2).sum(axis=1) - 2 * vectors @ others.T + (vectors**2).sum(axis=1)[:, None]
+def _measure_squared_distances(vectors: FloatArray, others: FloatArray) -> Float64Array:
+    """Measure the squared distance of every vector to every other: float64 (vectors, others)."""
+    squares: Float64Array = (others**2).sum(axis=1) - 2 * vectors @ others.T + (vectors**2).sum(axis=1)[:, None]
     return squares
 
 
-def _rank_own(first: np.ndarray, second: np.ndarray, own: Ints) -> Ints:
-    # Rank of each row's own column by the first key, then the second, smaller is better; then by the column.
+def _rank_own(first: FloatArray | Int64Array, second: FloatArray, own: Int64Array) -> Int64Array:
+    # The rank of each row's own column by the first key, then by the second, then by the column; smaller is better.
     column = own[:, None]
     first_own, second_own = np.take_along_axis(first, column, axis=1), np.take_along_axis(second, column, axis=1)
     earlier = np.arange(first.shape[1]) < column
     tied = (second < second_own) | ((second == second_own) & earlier)
-    ranks: Ints = ((first < first_own) | ((first == first_own) & tied)).sum(axis=1) + 1
+    ranks: Int64Array = ((first < first_own) | ((first == first_own) & tied)).sum(axis=1) + 1
     return ranks

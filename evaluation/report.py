@@ -1,4 +1,4 @@
-"""Tables and plots of runs: `python -m evaluation.report RUN… --out FOLDER`."""
+"""Write tables and plots of runs: `python -m evaluation.report RUN… --out FOLDER`."""
 
 import argparse
 import re
@@ -6,15 +6,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evaluation.errors import EvaluationError
 from evaluation.plots import plot_concept, plot_confusions, plot_languages, plot_rank_curves
 from evaluation.results import Run, read_run
 from evaluation.tables import (
     PUBLISHED,
-    compare,
-    probe_rows,
-    probes_markdown,
+    compare_runs,
+    format_probes,
+    format_results,
+    list_probes,
     read_published,
-    results_markdown,
     write_csv,
 )
 
@@ -26,23 +27,26 @@ def write_report(
 
     Args:
         runs: in the order of the tables.
-        out: a folder; made if need be, files of the same names replaced.
-        published: file of published figures.
-        every: also list published experiments that no run is of.
+        out: a folder, created if need be; files of the same names are replaced.
+        published: file of published metrics.
+        every: also list published experiments that have no run.
         concept: of the heat map; None: the text that most languages have.
     Returns:
-        what was written.
+        The written files.
+    Raises:
+        PublishedError: the file of published metrics has another form.
+        OSError: a file cannot be read or written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    results = compare([run.metrics for run in runs], read_published(published), every=every)
-    probes = [row for run in runs for row in probe_rows(run.metrics)]
+    results = compare_runs([run.metrics for run in runs], read_published(published), every=every)
+    probes = [row for run in runs for row in list_probes(run.metrics)]
     write_csv(out / "results.csv", results)
-    text = f"# Results\n\nOurs, and in brackets what was published.\n\n{results_markdown(results)}"
+    text = f"# Results\n\nOurs, with the published metrics in brackets.\n\n{format_results(results)}"
     written = [out / "results.csv"]
     if probes:
         write_csv(out / "probes.csv", probes)
         written.append(out / "probes.csv")
-        text += f"\n## Frozen embeddings\n\nMean ± standard deviation over seeds.\n\n{probes_markdown(probes)}"
+        text += f"\n## Frozen embeddings\n\nMean ± standard deviation over seeds.\n\n{format_probes(probes)}"
     plot_rank_curves(runs, out / "rank_curves.png")
     pictures = [out / "rank_curves.png", *_plot_each(runs, out, concept)]
     text += "\n## Plots\n\n" + "\n".join(f"![{path.stem.replace('_', ' ')}]({path.name})" for path in pictures) + "\n"
@@ -66,29 +70,43 @@ def _plot_each(runs: Sequence[Run], out: Path, concept: str | None) -> list[Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a report; the exit status: 0 done, 1 refused, 2 misspelt."""
-    parser = argparse.ArgumentParser(prog="python -m evaluation.report", description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders that python -m evaluation wrote")
-    parser.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
-    parser.add_argument("--published", type=Path, default=PUBLISHED, help="figures to print beside ours")
-    parser.add_argument("--all", action="store_true", help="also list published experiments without a run")
-    parser.add_argument("--concept", help="text of the heat map; default: the one that most languages have")
-    options = parser.parse_args(arguments)
+    """Write a report.
+
+    Returns:
+        The exit status: 0 success, 1 a run or a file cannot be read, 2 usage error.
+    """
+    options = _build_parser().parse_args(arguments)
     try:
         runs = [read_run(folder) for folder in options.runs]
-        texts = {text for run in runs for text in run.vectors.texts.tolist()}
-        if options.concept is not None and options.concept not in texts:
-            raise ValueError(f"no run has the text {options.concept!r}")
+        if options.concept is not None:
+            _require_text(runs, options.concept)
         written = write_report(
             runs, options.out, published=options.published, every=options.all, concept=options.concept
         )
-    except (OSError, ValueError) as error:
+    except (OSError, EvaluationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print((options.out / "report.md").read_text(encoding="utf-8").partition("\n## Plots")[0])
     for path in written:
         print(path)
     return 0
+
+
+def _require_text(runs: Sequence[Run], text: str) -> None:
+    if not any(text in run.vectors.texts.tolist() for run in runs):
+        raise EvaluationError(f"no run has the text {text!r}; --concept must be a text of the data set")
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m evaluation.report", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a folder that python -m evaluation wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
+    parser.add_argument(
+        "--published", type=Path, default=PUBLISHED, help="file of published metrics to print beside ours"
+    )
+    parser.add_argument("--all", action="store_true", help="also list published experiments without a run")
+    parser.add_argument("--concept", help="text of the heat map (default: the text that most languages have)")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,33 +1,46 @@
-"""One evaluation: its figures, and the folder that keeps them with all that plots and tables need."""
+"""The results of one evaluation, and the folder that keeps them with all that plots and tables need."""
 
 import csv
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from corpora.arrays import Int64Array
+from evaluation.errors import EvaluationError, RunFolderError
 from evaluation.retrieval import summarize_clips, summarize_texts
 from evaluation.vectors import EmbeddedCorpus
 from models.embedding import unit_length
 from search.ranking import Ranking, rank
-from search.scoring import DotProducts, Ints
+from search.scoring import DotProducts
 
-Score = Literal["dot", "cosine"]
+ScoreKind = Literal["dot", "cosine"]
 ABOUT = ("experiment", "model", "dataset", "split", "task", "clips", "prompts")
-METRICS, ROW, ERRORS, EMBEDDINGS, RANKINGS = "metrics.json", "row.csv", "errors.csv", "embeddings.npz", "rankings.npz"
+METRICS_FILE, ROW_FILE, ERRORS_FILE = "metrics.json", "row.csv", "errors.csv"
+EMBEDDINGS_FILE, RANKINGS_FILE = "embeddings.npz", "rankings.npz"
 
 
 @dataclass(frozen=True)
-class Searched:
-    """Both searches of a data set: prompts for clips, and clips for prompts."""
+class SearchResults:
+    """Both searches of a data set.
+
+    Attributes:
+        text_to_pose: each prompt searches the clips.
+        pose_to_text: each clip searches the prompts.
+    """
 
     text_to_pose: Ranking
     pose_to_text: Ranking
 
-    def summarize(self, prompt_of: Ints) -> dict[str, dict[str, float]]:
-        """The authors' figures of both."""
+    def summarize(self, prompt_of: Int64Array) -> dict[str, dict[str, float]]:
+        """Compute the authors' metrics of both searches.
+
+        Args:
+            prompt_of: int64 (clips,), the row of each clip's prompt.
+        """
         prompts = np.arange(len(self.text_to_pose.ranks))
         return {
             "text_to_pose": summarize_texts(self.text_to_pose, prompts, prompt_of),
@@ -37,65 +50,81 @@ class Searched:
 
 @dataclass(frozen=True)
 class Run:
-    """A folder that an evaluation wrote; see write_run."""
+    """The contents of a folder that an evaluation wrote; see write_run.
+
+    Attributes:
+        metrics: settings, counts and metrics.
+        vectors: the embedded data set.
+        clip_ranks: int64 (clips,), the rank of each clip's prompt, from 1.
+        named: int64 (clips,), the prompt of the highest score for each clip.
+        text_ranks: int64 (prompts,), the rank of each prompt's first right clip, from 1.
+    """
 
     folder: Path
     metrics: dict[str, Any]
     vectors: EmbeddedCorpus
-    clip_ranks: Ints
-    named: Ints
-    text_ranks: Ints
+    clip_ranks: Int64Array
+    named: Int64Array
+    text_ranks: Int64Array
 
     @property
     def name(self) -> str:
-        """What tables and plots call it."""
+        """The run's name in tables and plots."""
         about = self.metrics
         part = "" if about["split"] == "test" else f" {about['split']}"
         return f"{about['experiment'] or about['model']} on {about['dataset']}{part}, {about['task']}"
 
 
-def search(vectors: EmbeddedCorpus, *, score: Score = "dot") -> Searched:
+def search_corpus(vectors: EmbeddedCorpus, *, score: ScoreKind = "dot") -> SearchResults:
     """Search a data set in both directions.
 
     Args:
-        score: ``dot`` products of raw vectors, what SignCLIP is trained on, or their ``cosine``.
+        score: ``dot`` compares raw vectors by dot products, as SignCLIP is trained; ``cosine`` compares unit vectors.
+    Raises:
+        EvaluationError: a vector holds NaN or infinity.
     """
     pose, text = (vectors.pose, vectors.text) if score == "dot" else map(unit_length, (vectors.pose, vectors.text))
     prompts = np.arange(len(text))
-    return Searched(
-        text_to_pose=rank(DotProducts(text, pose), prompts, vectors.prompt_of),
-        pose_to_text=rank(DotProducts(pose, text), vectors.prompt_of, prompts),
-    )
+    try:
+        return SearchResults(
+            text_to_pose=rank(DotProducts(text, pose), prompts, vectors.prompt_of),
+            pose_to_text=rank(DotProducts(pose, text), vectors.prompt_of, prompts),
+        )
+    except ValueError as error:
+        raise EvaluationError(f"the model's vectors cannot be searched: {error}") from error
 
 
-def flat_row(metrics: dict[str, Any]) -> dict[str, Any]:
-    """A run as one row of a table: who, what, and every retrieval figure as `direction figure`."""
+def flatten_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Turn a run's metrics into one row of a table: what was evaluated, and each metric as `direction metric`."""
     row = {key: metrics[key] for key in ABOUT}
     for direction in ("pose_to_text", "text_to_pose"):
-        row |= {f"{direction} {figure}": value for figure, value in metrics[direction].items()}
+        row |= {f"{direction} {name}": value for name, value in metrics[direction].items()}
     return row
 
 
-def write_run(folder: Path, metrics: dict[str, Any], vectors: EmbeddedCorpus, searched: Searched) -> None:
-    """Write an evaluation.
+def write_run(folder: Path, metrics: dict[str, Any], *, vectors: EmbeddedCorpus, results: SearchResults) -> None:
+    """Write the results of an evaluation into a folder.
 
-    metrics.json holds its figures and settings, row.csv the same figures as a row of a table, errors.csv every clip
-    whose best prompt is wrong, the worst first, embeddings.npz all vectors with ids, rankings.npz every rank.
+    metrics.json holds settings and metrics, row.csv the same metrics as a row of a table, errors.csv each clip whose
+    best prompt is wrong, the worst first, embeddings.npz all vectors with their ids, and rankings.npz all ranks.
+
+    Raises:
+        OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / METRICS).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    row = flat_row(metrics)
-    with (folder / ROW).open("w", encoding="utf-8", newline="") as file:
+    (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    row = flatten_metrics(metrics)
+    with (folder / ROW_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, row)
         writer.writeheader()
         writer.writerow(row)
-    _write_errors(folder / ERRORS, vectors, searched.pose_to_text)
-    vectors.save(folder / EMBEDDINGS)
+    _write_errors(folder / ERRORS_FILE, vectors, results.pose_to_text)
+    vectors.save(folder / EMBEDDINGS_FILE)
     np.savez(
-        folder / RANKINGS,
-        clip_ranks=searched.pose_to_text.ranks,
-        named=searched.pose_to_text.top[:, 0],
-        text_ranks=searched.text_to_pose.ranks,
+        folder / RANKINGS_FILE,
+        clip_ranks=results.pose_to_text.ranks,
+        named=results.pose_to_text.top[:, 0],
+        text_ranks=results.text_to_pose.ranks,
     )
 
 
@@ -119,12 +148,23 @@ def read_run(folder: Path) -> Run:
     """Read what write_run wrote.
 
     Raises:
-        FileNotFoundError: the folder holds no evaluation.
-        ValueError: its files are damaged.
+        RunFolderError: the folder holds no evaluation, or its files are damaged.
     """
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    missing = [key for key in (*ABOUT, "pose_to_text", "text_to_pose") if key not in metrics]
-    if missing:
-        raise ValueError(f"{folder / METRICS} lacks {', '.join(missing)}")
-    with np.load(folder / RANKINGS, allow_pickle=False) as ranks:
-        return Run(folder, metrics, EmbeddedCorpus.load(folder / EMBEDDINGS), **{name: ranks[name] for name in ranks})
+    try:
+        metrics = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
+        missing = [key for key in (*ABOUT, "pose_to_text", "text_to_pose") if key not in metrics]
+        if missing:
+            raise RunFolderError(f"{folder / METRICS_FILE} lacks {', '.join(missing)}; evaluate the model again")
+        with np.load(folder / RANKINGS_FILE, allow_pickle=False) as ranks:
+            return Run(
+                folder,
+                metrics,
+                EmbeddedCorpus.load(folder / EMBEDDINGS_FILE),
+                clip_ranks=ranks["clip_ranks"],
+                named=ranks["named"],
+                text_ranks=ranks["text_ranks"],
+            )
+    except OSError as error:
+        raise RunFolderError(f"{folder} holds no evaluation: {error}") from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunFolderError(f"{folder} holds a damaged evaluation: {error}; evaluate the model again") from error

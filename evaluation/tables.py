@@ -1,4 +1,4 @@
-"""Tables of runs: the figures of each beside the published ones, as CSV for programs and Markdown for people."""
+"""Tables of runs with published metrics beside ours: CSV for programs, Markdown for people."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -7,70 +7,79 @@ from typing import Any
 
 import yaml
 
-from evaluation.results import flat_row
+from evaluation.errors import PublishedError
+from evaluation.results import flatten_metrics
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 DIRECTIONS = {"pose_to_text": "pose→text", "text_to_pose": "text→pose"}
-FIGURES = tuple(
-    [f"pose_to_text {figure}" for figure in ("R@1", "R@5", "R@10", "median_rank", "mean_rank")]
-    + [f"text_to_pose {figure}" for figure in ("P@1", "P@5", "P@10", "R@1", "R@5", "R@10", "median_rank", "mean_rank")]
+METRICS = tuple(
+    [f"pose_to_text {name}" for name in ("R@1", "R@5", "R@10", "median_rank", "mean_rank")]
+    + [f"text_to_pose {name}" for name in ("P@1", "P@5", "P@10", "R@1", "R@5", "R@10", "median_rank", "mean_rank")]
 )
-SHOWN = tuple(figure for figure in FIGURES if "mean_rank" not in figure and not figure.startswith("text_to_pose R@"))
-"""Columns of the Markdown table: the paper's own."""
+# The columns of the Markdown table are those of the paper.
+SHOWN_METRICS = tuple(
+    metric for metric in METRICS if "mean_rank" not in metric and not metric.startswith("text_to_pose R@")
+)
 Published = Mapping[str, Mapping[str, Any]]
 
 
 def read_published(path: Path = PUBLISHED) -> Published:
-    """Read the published figures by experiment.
+    """Read the published metrics of each experiment.
 
     Raises:
-        ValueError: an experiment or a figure is not of the form that tables know.
+        PublishedError: the file is not a mapping, or an entry has keys that tables do not know.
+        OSError: the file cannot be read.
     """
-    experiments = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        experiments = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PublishedError(f"{path} is not YAML: {error}") from error
     if not isinstance(experiments, dict) or not all(isinstance(entry, dict) for entry in experiments.values()):
-        raise ValueError(f"{path} is no mapping from experiments to figures")
+        raise PublishedError(f"{path} is not a mapping from experiments to metrics")
     for name, entry in experiments.items():
         unknown = set(entry) - {"about", *DIRECTIONS}
-        figures = {f"{direction} {figure}" for direction in DIRECTIONS for figure in entry.get(direction, {})}
-        if unknown or not figures or not figures <= set(FIGURES):
-            raise ValueError(f"{path}: {name} has {sorted(unknown | (figures - set(FIGURES))) or 'no figures'}")
+        metrics = {f"{direction} {metric}" for direction in DIRECTIONS for metric in entry.get(direction, {})}
+        if unknown or not metrics or not metrics <= set(METRICS):
+            problem = sorted(unknown | (metrics - set(METRICS)))
+            raise PublishedError(f"{path}: {name} has {f'the unknown keys {problem}' if problem else 'no metrics'}")
     return {str(name): entry for name, entry in experiments.items()}
 
 
-def published_figures(published: Published, experiment: str | None) -> dict[str, float]:
-    """The published figures of an experiment, by `direction figure`; none if it has none."""
+def find_published_metrics(published: Published, experiment: str | None) -> dict[str, float]:
+    """Find the published metrics of an experiment, by `direction metric`; empty if it has none."""
     entry = published.get(experiment or "", {})
     return {
-        f"{direction} {figure}": float(value)
+        f"{direction} {metric}": float(value)
         for direction in DIRECTIONS
-        for figure, value in entry.get(direction, {}).items()
+        for metric, value in entry.get(direction, {}).items()
     }
 
 
-def compare(runs: Sequence[dict[str, Any]], published: Published, *, every: bool = False) -> list[dict[str, Any]]:
-    """Put runs and published figures side by side.
+def compare_runs(runs: Sequence[dict[str, Any]], published: Published, *, every: bool = False) -> list[dict[str, Any]]:
+    """Put the metrics of runs and published metrics side by side.
 
     Args:
         runs: their metrics.
-        every: also list published experiments that no run is of.
+        published: of read_published.
+        every: also list published experiments that have no run.
     Returns:
-        a row a run: flat_row's columns, and `published …` ones.
+        One row a run, with the columns of flatten_metrics and `published …` columns.
     """
     rows = [
-        flat_row(metrics)
-        | {f"published {key}": value for key, value in published_figures(published, metrics["experiment"]).items()}
+        flatten_metrics(metrics)
+        | {f"published {key}": value for key, value in find_published_metrics(published, metrics["experiment"]).items()}
         for metrics in runs
     ]
     seen = {metrics["experiment"] for metrics in runs}
     for name in published if every else ():
         if name not in seen:
-            figures = published_figures(published, name)
-            rows.append({"experiment": name} | {f"published {key}": value for key, value in figures.items()})
+            metrics = find_published_metrics(published, name)
+            rows.append({"experiment": name} | {f"published {key}": value for key, value in metrics.items()})
     return rows
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows; the columns are all that any row has."""
+    """Write rows as CSV. The table has every column that any row has."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
@@ -78,10 +87,10 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def results_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Write rows of compare as a table: `ours (published)`, and a dash where there is no figure."""
-    columns = [figure for figure in SHOWN if any(figure in row or f"published {figure}" in row for row in rows)]
-    names = [_heading(figure) for figure in columns]
+def format_results(rows: Sequence[dict[str, Any]]) -> str:
+    """Format rows of compare_runs as a Markdown table: `ours (published)`, and a dash for a missing number."""
+    columns = [metric for metric in SHOWN_METRICS if any(metric in row or f"published {metric}" in row for row in rows)]
+    names = [_format_heading(metric) for metric in columns]
     lines = [
         "| experiment | model | data | task | clips | " + " | ".join(names) + " |",
         "|---|---|---|---|--:|" + "--:|" * len(names),
@@ -89,53 +98,56 @@ def results_markdown(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         data = f"{row['dataset']} {row['split']}" if "dataset" in row else "–"
         about = [row.get("experiment") or "–", row.get("model", "–"), data, row.get("task", "–"), row.get("clips", "–")]
-        cells = [_cell(figure, row.get(figure), row.get(f"published {figure}")) for figure in columns]
+        cells = [_format_cell(metric, row.get(metric), row.get(f"published {metric}")) for metric in columns]
         lines.append("| " + " | ".join(map(_escape, [*map(str, about), *cells])) + " |")
     return "\n".join(lines) + "\n"
 
 
-def probe_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """A run's probes as rows: mean and spread of every figure."""
+def list_probes(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the probes of a run as rows: the mean and the standard deviation ("spread") of each metric."""
     return [
         {key: metrics[key] for key in ("experiment", "model", "dataset")}
         | {key: probe[key] for key in ("probe", "shots", "clips", "classes")}
         | {"seeds": len(probe["by_seed"])}
         | dict(probe["mean"].items())
-        | {f"{figure} spread": spread for figure, spread in probe["spread"].items() if spread is not None}
+        | {f"{metric} spread": spread for metric, spread in probe["spread"].items() if spread is not None}
         for probe in metrics.get("probes", [])
     ]
 
 
-def probes_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Write rows of probe_rows as a table: mean ± standard deviation over seeds."""
-    figures = ("R@1", "R@5", "R@10", "median_rank")
+def format_probes(rows: Sequence[dict[str, Any]]) -> str:
+    """Format rows of list_probes as a Markdown table: mean ± standard deviation over seeds."""
+    metrics = ("R@1", "R@5", "R@10", "median_rank")
     lines = [
-        "| model | data | probe | shots | classes | clips | seeds | " + " | ".join(map(_heading, figures)) + " |",
-        "|---|---|---|--:|--:|--:|--:|" + "--:|" * len(figures),
+        "| model | data | probe | shots | classes | clips | seeds | "
+        + " | ".join(map(_format_heading, metrics))
+        + " |",
+        "|---|---|---|--:|--:|--:|--:|" + "--:|" * len(metrics),
     ]
     for row in rows:
         about = [row[key] for key in ("model", "dataset", "probe", "shots", "classes", "clips", "seeds")]
         cells = []
-        for figure in figures:
-            spread = row.get(f"{figure} spread")
-            cells.append(_number(figure, row[figure]) + (f" ± {_number(figure, spread)}" if spread is not None else ""))
+        for metric in metrics:
+            spread = row.get(f"{metric} spread")
+            mean = _format_number(metric, row[metric])
+            cells.append(mean if spread is None else f"{mean} ± {_format_number(metric, spread)}")
         lines.append("| " + " | ".join(_escape(str(cell).replace("_", " ")) for cell in [*about, *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _heading(figure: str) -> str:
-    direction, _, name = figure.rpartition(" ")
+def _format_heading(metric: str) -> str:
+    direction, _, name = metric.rpartition(" ")
     return f"{DIRECTIONS.get(direction, '')} {name.replace('_', ' ')}".strip()
 
 
-def _cell(figure: str, ours: float | None, published: float | None) -> str:
+def _format_cell(metric: str, ours: float | None, published: float | None) -> str:
     if ours is None:
-        return "–" if published is None else f"({_number(figure, published)})"
-    return _number(figure, ours) + (f" ({_number(figure, published)})" if published is not None else "")
+        return "–" if published is None else f"({_format_number(metric, published)})"
+    return _format_number(metric, ours) + (f" ({_format_number(metric, published)})" if published is not None else "")
 
 
-def _number(figure: str, value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0") if "rank" in figure else f"{value:.3f}"
+def _format_number(metric: str, value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0") if "rank" in metric else f"{value:.3f}"
 
 
 def _escape(cell: str) -> str:

@@ -1,35 +1,32 @@
-"""Embeddings of a data set, kept with what they are of."""
+"""The embeddings of a data set, with the examples and prompts that they belong to."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from evaluation.clips import Floats
-
-Strings = npt.NDArray[np.str_]
+from corpora.arrays import Float32Array, Int64Array, StringArray
 
 
 @dataclass(frozen=True)
 class EmbeddedCorpus:
-    """A data set seen by a model; every array is one row an example, but text and prompts.
+    """A data set as a model embeds it. Arrays have one row an example, except `prompts` and `text`.
 
     Attributes:
-        ids, texts, sign_languages: of the examples; a sign language that is not known is "".
+        ids, texts, sign_languages: of the examples; "" stands for an unknown sign language.
         pose: float32 (examples, embed_dim), raw.
-        prompt_of: int64 (examples,), rows of text.
+        prompt_of: int64 (examples,), the row of each example's prompt in `prompts` and `text`.
         prompts: (prompts,), all different.
         text: float32 (prompts, embed_dim), raw.
     """
 
-    ids: Strings
-    texts: Strings
-    sign_languages: Strings
-    pose: Floats
-    prompt_of: npt.NDArray[np.int64]
-    prompts: Strings
-    text: Floats
+    ids: StringArray
+    texts: StringArray
+    sign_languages: StringArray
+    pose: Float32Array
+    prompt_of: Int64Array
+    prompts: StringArray
+    text: Float32Array
 
     def save(self, path: Path) -> None:
         """Write an .npz file without pickles."""
@@ -37,5 +34,11 @@ class EmbeddedCorpus:
 
     @classmethod
     def load(cls, path: Path) -> "EmbeddedCorpus":
+        """Read what `save` wrote.
+
+        Raises:
+            OSError: the file does not exist or cannot be read.
+            ValueError, KeyError: the file is damaged.
+        """
         with np.load(path, allow_pickle=False) as arrays:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})

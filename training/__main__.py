@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from corpora.errors import CorpusError
-from evaluation.command_line import positive
+from evaluation.command_line import parse_positive
 from models.architecture import SignClip
 from models.checkpoints.folders import TOKENIZER
 from models.errors import ModelsError
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("changes", nargs="*", help="key=value; data.augmentation.noise=0 reaches inside")
     parser.add_argument(
         "--threads",
-        type=positive,
+        type=parse_positive,
         default=1,
         help="of a process; the same number gives the same weights again",
     )

@@ -13,8 +13,9 @@ from corpora.examples import Corpus, Example
 from corpora.registry import read_corpus
 from evaluation import __main__ as command
 from evaluation import report
-from evaluation.clips import Reading
-from evaluation.evaluation import Settings, embed_corpus
+from evaluation.clips import ReadingOptions
+from evaluation.errors import EmptyCorpusError
+from evaluation.evaluation import EvaluationSettings, embed_corpus
 from evaluation.results import read_run
 from evaluation.vectors import EmbeddedCorpus
 
@@ -115,8 +116,8 @@ def test_cache_and_flip_and_anonymity(evaluate, tmp_path):
 def test_several_processes_read_the_same(tiny_model, manifest):
     corpus = read_corpus("manifest", manifest, "test")
     many = corpus.select([replace(corpus.examples[row % 5], id=str(row)) for row in range(20)])
-    alone, _ = embed_corpus(tiny_model, many, Settings())
-    together, skipped = embed_corpus(tiny_model, many, Settings(), reading=Reading(workers=2))
+    alone, _ = embed_corpus(tiny_model, many, settings=EvaluationSettings())
+    together, skipped = embed_corpus(tiny_model, many, settings=EvaluationSettings(), reading=ReadingOptions(workers=2))
     np.testing.assert_array_equal(alone.pose, together.pose)
     assert alone.ids.tolist() == together.ids.tolist() == [str(row) for row in range(20) if row % 5 != 4]
     assert skipped.keys() == {"4", "9", "14", "19"}
@@ -169,8 +170,8 @@ def test_shots_are_counts(shots, evaluate):
 def test_nothing_to_embed(tiny_model, tmp_path):
     example = Example(id="a", path=tmp_path / "none.pose", text="a", label="a", split="test")
     corpus = Corpus("c", tmp_path, (example,), "{text}", "signclip", "MIT", "here")
-    with pytest.raises(ValueError, match=r"none of 1 clips could be embedded: .*none\.pose"):
-        embed_corpus(tiny_model, corpus, Settings())
+    with pytest.raises(EmptyCorpusError, match=r"none of 1 clips could be embedded: .*none\.pose"):
+        embed_corpus(tiny_model, corpus, settings=EvaluationSettings())
 
 
 def test_vectors_survive_a_file(tmp_path):

@@ -1,4 +1,4 @@
-"""Probes on clusters whose answer is known, and against slow twins."""
+"""Probes on clusters whose answer is support, and against slow twins."""
 
 from collections import Counter
 
@@ -9,14 +9,23 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from evaluation import probing
-from evaluation.probing import PROBES, Labelled, draw_shots, logistic_regression, nearest_clips, nearest_means, probe
+from evaluation.errors import ScoresError
+from evaluation.probing import (
+    PROBES,
+    LabelledVectors,
+    compare_class_means,
+    draw_shots,
+    fit_logistic_regression,
+    probe,
+    vote_nearest_clips,
+)
 
 
 def _clusters(clips_each, *, classes=4, spread=0.05, seed=0):
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     centers = np.random.default_rng(99).normal(size=(classes, 6))
     labels = np.repeat(np.arange(classes), clips_each)
-    return Labelled(centers[labels] + chance.normal(0, spread, (len(labels), 6)), labels)
+    return LabelledVectors(centers[labels] + rng.normal(0, spread, (len(labels), 6)), labels)
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -31,36 +40,36 @@ def test_clusters_are_told_apart(name, shots):
 
 
 def test_one_shot_of_two_kinds_is_the_same():
-    known, asked = _clusters(1, spread=1.0), _clusters(30, spread=1.0, seed=1)
-    assert nearest_clips(known, asked).ranks.tolist() == nearest_means(known, asked).ranks.tolist()
+    support, query = _clusters(1, spread=1.0), _clusters(30, spread=1.0, seed=1)
+    assert vote_nearest_clips(support, query).ranks.tolist() == compare_class_means(support, query).ranks.tolist()
 
 
 def test_noise_cannot_be_learned():
-    chance = np.random.default_rng(7)
-    known = Labelled(chance.normal(size=(400, 5)), np.arange(400) % 20)
-    asked = Labelled(chance.normal(size=(2000, 5)), np.arange(2000) % 20)
+    rng = np.random.default_rng(7)
+    support = LabelledVectors(rng.normal(size=(400, 5)), np.arange(400) % 20)
+    query = LabelledVectors(rng.normal(size=(2000, 5)), np.arange(2000) % 20)
     for name in PROBES:
-        row = probe(name, known, asked, shots=10, seeds=range(2))
+        row = probe(name, support, query, shots=10, seeds=range(2))
         assert row["mean"]["R@1"] == pytest.approx(0.05, abs=0.02)
         assert row["mean"]["mean_rank"] == pytest.approx(10.5, abs=0.6)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 7))
 def test_votes_are_counted_as_a_slow_twin_counts(seed, neighbours, per_chunk):
-    chance = np.random.default_rng(seed)
-    known = Labelled(chance.normal(size=(12, 3)), np.r_[0, 1, 2, chance.integers(0, 3, 9)])
-    asked = Labelled(chance.normal(size=(7, 3)), chance.integers(0, 3, 7))
-    scaler = StandardScaler().fit(known.vectors)
-    places, clips = scaler.transform(asked.vectors), scaler.transform(known.vectors)
+    rng = np.random.default_rng(seed)
+    support = LabelledVectors(rng.normal(size=(12, 3)), np.r_[0, 1, 2, rng.integers(0, 3, 9)])
+    query = LabelledVectors(rng.normal(size=(7, 3)), rng.integers(0, 3, 7))
+    scaler = StandardScaler().fit(support.vectors)
+    places, clips = scaler.transform(query.vectors), scaler.transform(support.vectors)
     expected = []
-    for place, own in zip(places, asked.classes, strict=True):
+    for place, own in zip(places, query.classes, strict=True):
         distances = ((clips - place) ** 2).sum(axis=1)
-        votes = Counter(known.classes[np.argsort(distances)[:neighbours]].tolist())
-        order = sorted(range(3), key=lambda c, v=votes, d=distances: (-v[c], d[known.classes == c].min()))
+        votes = Counter(support.classes[np.argsort(distances)[:neighbours]].tolist())
+        order = sorted(range(3), key=lambda c, v=votes, d=distances: (-v[c], d[support.classes == c].min()))
         expected.append(order.index(own) + 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probing, "DISTANCES_AT_ONCE", per_chunk * 12)
-        assert nearest_clips(known, asked, neighbours=neighbours).ranks.tolist() == expected
+        assert vote_nearest_clips(support, query, neighbours=neighbours).ranks.tolist() == expected
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 6), st.booleans(), st.integers(0, 99))
@@ -85,16 +94,16 @@ def test_drawn_clips_are_not_asked_for():
 
 
 def test_classes_nobody_showed_are_not_asked_for():
-    known, asked = _clusters(3, classes=2), _clusters(5)
-    assert probe("nearest_means", known, asked, shots=3, seeds=[0])["clips"] == 10
-    with pytest.raises(ValueError, match="10 of 20 clips"):
-        nearest_means(known, asked)
+    support, query = _clusters(3, classes=2), _clusters(5)
+    assert probe("nearest_means", support, query, shots=3, seeds=[0])["clips"] == 10
+    with pytest.raises(ScoresError, match="10 of 20 clips"):
+        compare_class_means(support, query)
 
 
 def test_one_class_is_always_right():
-    assert logistic_regression(_clusters(3, classes=1), _clusters(5, classes=1)).ranks.tolist() == [1] * 5
+    assert fit_logistic_regression(_clusters(3, classes=1), _clusters(5, classes=1)).ranks.tolist() == [1] * 5
 
 
 def test_a_fit_that_did_not_converge_says_so(monkeypatch):
     monkeypatch.setattr(probing, "LOGISTIC_STEPS", 1)
-    assert logistic_regression(_clusters(5, spread=2.0), _clusters(5)).notes == {"converged": False}
+    assert fit_logistic_regression(_clusters(5, spread=2.0), _clusters(5)).notes == {"converged": False}

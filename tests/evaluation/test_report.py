@@ -7,36 +7,37 @@ import numpy as np
 import pytest
 
 from evaluation import report
+from evaluation.errors import EvaluationError, PublishedError, RunFolderError
 from evaluation.plots import project
-from evaluation.results import read_run, search, write_run
-from evaluation.tables import compare, published_figures, read_published, results_markdown
+from evaluation.results import read_run, search_corpus, write_run
+from evaluation.tables import compare_runs, find_published_metrics, format_results, read_published
 from evaluation.vectors import EmbeddedCorpus
 
 EXPERIMENT = "signclip_v1_1/baseline_temporal"
 
 
 def _write(folder, *, noise, experiment=None, concepts=("house", "sun", "5 $ or 6 $"), tags=("ase", "gsg", "zz")):
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     pairs = [(text, tag) for text in concepts for tag in tags]
-    text = chance.normal(size=(len(pairs), 8)).astype(np.float32)
+    text = rng.normal(size=(len(pairs), 8)).astype(np.float32)
     prompt_of = np.repeat(np.arange(len(pairs)), 3)
     vectors = EmbeddedCorpus(
         ids=np.array([f"clip{row}" for row in range(len(prompt_of))]),
         texts=np.array([pairs[row][0] for row in prompt_of]),
         sign_languages=np.array([pairs[row][1] for row in prompt_of]),
-        pose=(text[prompt_of] + chance.normal(0, noise, (len(prompt_of), 8))).astype(np.float32),
+        pose=(text[prompt_of] + rng.normal(0, noise, (len(prompt_of), 8))).astype(np.float32),
         prompt_of=prompt_of,
         prompts=np.array([f"<en> <{tag}> {concept}" for concept, tag in pairs]),
         text=text,
     )
-    searched = search(vectors, score="cosine")
+    results = search_corpus(vectors, score="cosine")
     metrics = {
         "experiment": experiment,
         **{"model": "m", "dataset": "spreadthesign", "split": "test", "task": "retrieval"},
         **{"clips": len(prompt_of), "prompts": len(pairs)},
-        **searched.summarize(prompt_of),
+        **results.summarize(prompt_of),
     }
-    write_run(folder, metrics, vectors, searched)
+    write_run(folder, metrics, vectors=vectors, results=results)
     return metrics
 
 
@@ -102,18 +103,18 @@ def test_probes_are_tabled_with_their_spread(runs, tmp_path):
 
 def test_every_published_figure_can_be_listed(runs):
     published = read_published()
-    rows = compare([read_run(runs[0]).metrics], published, every=True)
+    rows = compare_runs([read_run(runs[0]).metrics], published, every=True)
     assert len(rows) == len(published)
-    assert "| fingerclip/rwthfs_scratch_hand_dominant_aug | – | – | – | – | (0.935) |" in results_markdown(rows)
-    assert published_figures(published, EXPERIMENT)["pose_to_text median_rank"] == 2
-    assert published_figures(published, None) == {}
+    assert "| fingerclip/rwthfs_scratch_hand_dominant_aug | – | – | – | – | (0.935) |" in format_results(rows)
+    assert find_published_metrics(published, EXPERIMENT)["pose_to_text median_rank"] == 2
+    assert find_published_metrics(published, None) == {}
 
 
 @pytest.mark.parametrize("entry", ["{about: x}", "{pose_to_text: {R@2: 0.1}}", "{pose_to_txt: {R@1: 0.1}}"])
 def test_published_figures_that_no_table_knows(tmp_path, entry):
     path = tmp_path / "published.yaml"
     path.write_text(f"name: {entry}\n")
-    with pytest.raises(ValueError, match="name has"):
+    with pytest.raises(PublishedError, match="name has"):
         read_published(path)
 
 
@@ -136,10 +137,10 @@ def test_one_language_has_no_heat_map(tmp_path):
     assert not [path for path in written if path.name.endswith("concept.png")]
 
 
-@pytest.mark.parametrize(("published", "message"), [("a: 3", "no mapping"), ("[1]", "no mapping")])
+@pytest.mark.parametrize(("published", "message"), [("a: 3", "not a mapping"), ("[1]", "not a mapping")])
 def test_published_files_that_are_none(tmp_path, published, message):
     (tmp_path / "published.yaml").write_text(published)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(PublishedError, match=message):
         read_published(tmp_path / "published.yaml")
 
 
@@ -152,3 +153,25 @@ def test_a_run_without_its_figures_and_a_concept_that_nobody_has(runs, tmp_path,
     assert report.main([str(folder), "--out", str(tmp_path / "out")]) == 1
     assert "metrics.json lacks experiment" in capsys.readouterr().err
     (folder / "metrics.json").write_text(kept)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "rankings.npz", "embeddings.npz"])
+@pytest.mark.parametrize("damage", [b"", b"half a file", None])
+def test_damaged_runs_are_refused_by_their_folder(tmp_path, name, damage):
+    _write(tmp_path / "run", noise=0.01)
+    path = tmp_path / "run" / name
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    with pytest.raises(RunFolderError, match=rf"run holds {'no' if damage is None else 'a damaged'} evaluation"):
+        read_run(tmp_path / "run")
+
+
+def test_vectors_that_are_no_numbers_cannot_be_searched():
+    vectors = EmbeddedCorpus(
+        *(np.array(["a"]), np.array(["x"]), np.array(["ase"]), np.full((1, 4), np.nan, np.float32)),
+        *(np.array([0]), np.array(["x"]), np.ones((1, 4), np.float32)),
+    )
+    with pytest.raises(EvaluationError, match=r"the model's vectors cannot be searched: .*NaN"):
+        search_corpus(vectors)

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.retrieval import number_labels, pose_to_text, summarize_clips, summarize_texts, text_to_pose
+from evaluation.retrieval import (
+    measure_pose_to_text,
+    measure_text_to_pose,
+    number_labels,
+    summarize_clips,
+    summarize_texts,
+)
 from search.ranking import TOP, TileSize, rank
 from search.scoring import DotProducts, Matrix, fixed_point
 
@@ -81,8 +87,8 @@ def test_vectors_give_what_their_products_give():
     by_text = rank(DotProducts(texts, clips), np.arange(5), labels)
     by_clip = rank(DotProducts(clips, texts), labels, np.arange(5))
     # A square matrix with a text per clip holds the same searches.
-    assert summarize_texts(by_text, np.arange(5), labels) == text_to_pose(scores[labels], names)
-    assert summarize_clips(by_clip.ranks) == pose_to_text(scores[labels], names)
+    assert summarize_texts(by_text, np.arange(5), labels) == measure_text_to_pose(scores[labels], names)
+    assert summarize_clips(by_clip.ranks) == measure_pose_to_text(scores[labels], names)
 
 
 def test_fixed_point_is_as_fine_as_float32():

@@ -8,7 +8,7 @@ import pytest
 
 from corpora import get_feature_dim
 from corpora.registry import CORPORA
-from evaluation.__main__ import _parser as evaluation_parser
+from evaluation.__main__ import _build_parser as build_evaluation_parser
 from evaluation.tables import read_published
 from models.catalog import load_catalog
 from training.__main__ import _parser as training_parser
@@ -93,7 +93,7 @@ def test_commands_of_the_page_parse(command, evaluated):
     if "EXPERIMENT" in " ".join(arguments):
         return  # the pattern of the others
     if module == "evaluation":
-        options = evaluation_parser().parse_args(arguments)
+        options = build_evaluation_parser().parse_args(arguments)
         assert options.dataset in CORPORA
         assert options.model in evaluated
     else:

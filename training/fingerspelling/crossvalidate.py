@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from evaluation.command_line import positive
+from evaluation.command_line import parse_positive
 from models.architecture import SignClip
 from models.errors import ModelsError
 from poses import FeatureOptions
@@ -187,12 +187,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.fingerspelling.crossvalidate", description=__doc__)
     parser.add_argument("config", type=Path, help="a file of configs/experiments")
     parser.add_argument("changes", nargs="*", help="key=value")
-    parser.add_argument("--seeds", type=positive, default=3, help="how many, from 0")
+    parser.add_argument("--seeds", type=parse_positive, default=3, help="how many, from 0")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--final", action="store_true", help="the partition that no choice was made on")
     parser.add_argument("--results", type=Path, default=Path("runs/crossvalidation"), help="folder for folds' ranks")
     parser.add_argument("--json", type=Path, help="results file that also gets the table")
-    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--threads", type=parse_positive, default=1)
     arguments = parser.parse_intermixed_args()
     torch.set_num_threads(arguments.threads)
     try:

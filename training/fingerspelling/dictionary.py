@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from evaluation.retrieval import pose_to_text, text_to_pose
+from evaluation.retrieval import measure_pose_to_text, measure_text_to_pose
 from models.architecture import SignClip
 from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder, default_weights_dir
@@ -38,8 +38,8 @@ def score_dictionary(model: SignClip, tokenizer: Tokenizer, clips: list[Clip]) -
         ]
         scores = embed_texts(model, tokenizer, texts) @ poses.T
         figures[asked] = {
-            "text_to_pose": round(100 * text_to_pose(scores, texts)["R@1"], 1),
-            "pose_to_text": round(100 * pose_to_text(scores, texts)["R@1"], 1),
+            "text_to_pose": round(100 * measure_text_to_pose(scores, texts)["R@1"], 1),
+            "pose_to_text": round(100 * measure_pose_to_text(scores, texts)["R@1"], 1),
         }
     return figures
 

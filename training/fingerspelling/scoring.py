@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from evaluation.retrieval import first_ranks
+from evaluation.retrieval import rank_first_right
 from models.architecture import SignClip
 from models.batching import pad
 from models.hand_geometry import HAND_POINTS, LEFT_HAND_START, split_hands
@@ -38,7 +38,7 @@ def letter_ranks(poses: np.ndarray, texts: np.ndarray, letters: np.ndarray) -> n
         letters: int (clips,), rows of texts.
     """
     scores = np.einsum("cd,cld->cl" if texts.ndim == 3 else "cd,ld->cl", poses, texts)
-    return first_ranks(scores, np.arange(scores.shape[1]) == letters[:, None])
+    return rank_first_right(scores, np.arange(scores.shape[1]) == letters[:, None])
 
 
 def summarize_ranks(ranks: np.ndarray) -> dict[str, float]:

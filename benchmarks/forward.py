@@ -22,9 +22,9 @@ from benchmarks.inputs import full_size_weights
 from benchmarks.measuring import machine_facts, take_turns, write_results
 from models.backends.choice import choose_device, make_backend
 from models.batching import pad
-from models.catalog import ModelConfig, TowerConfig, load_catalog
+from models.catalog import ModelConfig, Tower, TowerConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder, recorded_digest
-from models.embedding import EmbeddingModel, Tower, Vectors, unit_length
+from models.embedding import EmbeddingModel, Vectors, unit_length
 from models.tokenization import load_tokenizer
 
 BATCHES = (1, 8, 32)

@@ -14,10 +14,11 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from engine import messages
-from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
+from engine.interface import EmbedRequest, EmbedResult, Readiness
 from engine.messages import EngineStatus, Frames
 from engine.waiting import Deliver, wait_for
 from engine.wakeup import Wakeup
+from models.status import ModelStatus
 from processes.errors import EngineStoppedError, MessageError
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError, ItemFailedError
-from engine.interface import Tower
+from models.catalog import Tower
 
 log = logging.getLogger(__name__)
 Vectors = npt.NDArray[np.float32]

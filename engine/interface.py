@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
-
-Tower = Literal["text", "pose"]
-ModelState = Literal["available", "loading", "loaded", "missing", "failed"]
+from models.catalog import Tower
+from models.status import ModelStatus
 
 
 @dataclass(frozen=True)
@@ -50,23 +49,6 @@ class EmbedResult:
     cached: int = 0
     digest: str | None = None
     dtype: str | None = None
-
-
-@dataclass(frozen=True)
-class ModelStatus:
-    """What the engine knows of one model.
-
-    Attributes:
-        reason: why it is missing (with the command that fetches it) or failed.
-        digest: SHA-256 of the checkpoint its weights came from, hex; None while unknown.
-    """
-
-    name: str
-    state: ModelState
-    reason: str | None = None
-    device: str | None = None
-    dtype: str | None = None
-    digest: str | None = None
 
 
 @dataclass(frozen=True)

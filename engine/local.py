@@ -15,7 +15,7 @@ from engine.batcher import Batcher
 from engine.budget import SMALLEST_TOKENS, BatchBudget
 from engine.cache import TextCache
 from engine.errors import ItemFailedError, ModelFailedError
-from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
+from engine.interface import EmbedRequest, EmbedResult, Readiness
 from engine.linger import Patience
 from engine.metrics import EngineMetrics
 from engine.queue import INTERACTIVE_ITEMS, SPECIAL_POSITIONS, Ticket
@@ -28,6 +28,7 @@ from models.embedding import EmbeddingModel
 from models.errors import ModelsError, WeightsMissingError
 from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
 from models.registry import Registry, default_model
+from models.status import ModelStatus
 from processes.cores import quota_threads
 from processes.errors import ProcessError
 
@@ -145,10 +146,7 @@ class LocalEngine:
         return self._default
 
     def statuses(self) -> Mapping[str, ModelStatus]:
-        return {
-            name: ModelStatus(name, state.state, state.reason, state.device, state.dtype, state.digest)
-            for name, state in self.registry.states().items()
-        }
+        return self.registry.list_statuses()
 
     def readiness(self) -> Readiness:
         if self._closing.is_set():

@@ -10,8 +10,10 @@ import orjson
 
 from engine import errors as engine_errors
 from engine.errors import EngineError
-from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness, Tower
+from engine.interface import EmbedRequest, EmbedResult, Readiness
 from models import errors as model_errors
+from models.catalog import Tower
+from models.status import ModelStatus
 from processes import errors as process_errors
 from processes.error_messages import ErrorCodec
 from processes.errors import MessageError

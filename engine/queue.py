@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
-from engine.interface import EmbedRequest, EmbedResult, Tower
+from engine.interface import EmbedRequest, EmbedResult
+from models.catalog import Tower
 from processes.errors import ProcessError, QueueFullError
 
 Group = tuple[str, Tower]

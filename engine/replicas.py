@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.interface import EmbedRequest, EmbedResult, Engine, ModelStatus, Readiness
+from engine.interface import EmbedRequest, EmbedResult, Engine, Readiness
+from models.status import ModelStatus
 from processes.exposition import merged
 
 

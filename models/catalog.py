@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from models.errors import CatalogError, UnknownModelError
 
+# The two encoders of a model, by what they take.
+Tower = Literal["text", "pose"]
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "models"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # SignCLIP's prompt, in all experiments of the paper but the preliminary ones (FingerCLIP and ISLR).

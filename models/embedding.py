@@ -3,18 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from models.backends import Backend, PackingBackend, Pending
 from models.batching import cut_into_items, pad, split_by_length
-from models.catalog import ModelConfig
+from models.catalog import ModelConfig, Tower
 from models.errors import ShapeError
 from models.tokenization import Tokenizer
 
-Tower = Literal["text", "pose"]
 Vectors = npt.NDArray[np.float32]
 # Padded frames of a batch: enough to keep one CPU core or a small GPU busy, 20 MB of features.
 FRAMES_AT_ONCE = 8192

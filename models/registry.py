@@ -4,9 +4,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from models.backends import Backend
 from models.catalog import Catalog, ModelConfig, load_catalog
@@ -20,26 +18,15 @@ from models.checkpoints.folders import (
 )
 from models.embedding import EmbeddingModel
 from models.errors import CheckpointFormatError, ModelsError, TensorMismatchError
+from models.status import ModelStatus
 from models.tokenization import load_tokenizer
 from processes.files import hold_lock
 
 log = logging.getLogger(__name__)
-State = Literal["available", "loading", "loaded", "missing", "failed"]
 BackendFactory = Callable[[Path, ModelConfig], Backend]
 # A file that is replaced while it loads is read again, this often at most.
 _TRIES = 3
 SHIPPED = "fingerspelling"
-
-
-@dataclass(frozen=True)
-class ModelState:
-    """What is known of one model; `reason` says why it is missing or failed."""
-
-    state: State
-    reason: str | None = None
-    device: str | None = None
-    dtype: str | None = None
-    digest: str | None = None
 
 
 def default_model(catalog: Catalog, weights: WeightsFolder, *, wanted: str | None = None) -> str:
@@ -176,25 +163,28 @@ class Registry:
         with self._lock:
             return self._loaded.pop(self.catalog.resolve(name).name, None) is not None
 
-    def states(self) -> Mapping[str, ModelState]:
-        """State of every model of the catalog, by name."""
-        return {name: self._state(config) for name, config in self.catalog.items()}
+    def list_statuses(self) -> Mapping[str, ModelStatus]:
+        """Find the state of every model of the catalog, by name."""
+        return {name: self._find_status(config) for name, config in self.catalog.items()}
 
-    def _state(self, config: ModelConfig) -> ModelState:
+    def _find_status(self, config: ModelConfig) -> ModelStatus:
+        name = config.name
         with self._lock:
             model = self._loaded.get(config.name)
             lock = self._loading.get(config.name)
             failed = self._failed.get(config.name)
         if model is not None:
-            return ModelState("loaded", device=model.backend.device, dtype=model.backend.dtype, digest=model.digest)
+            return ModelStatus(
+                name, "loaded", device=model.backend.device, dtype=model.backend.dtype, digest=model.digest
+            )
         if lock is not None and lock.locked():
-            return ModelState("loading")
+            return ModelStatus(name, "loading")
         missing = self.weights.missing(config)
         if missing is not None:
-            return ModelState("missing", reason=str(missing))
+            return ModelStatus(name, "missing", reason=str(missing))
         if failed is not None:
-            return ModelState("failed", reason=str(failed))
-        return ModelState("available", digest=self._known_digest(config))
+            return ModelStatus(name, "failed", reason=str(failed))
+        return ModelStatus(name, "available", digest=self._known_digest(config))
 
     def _known_digest(self, config: ModelConfig) -> str | None:
         """The digest of a model that is not loaded, if its file tells: whoever asks must not wait for a gigabyte."""

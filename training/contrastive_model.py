@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from models.architecture import SignClip
-from models.catalog import ModelConfig
+from models.catalog import ModelConfig, Tower
 from training.batches import Batch
-from training.experiment import Loss, Tower
+from training.experiment import Loss
 from training.loss import symmetric_info_nce
 
 

@@ -10,13 +10,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from models.catalog import CONFIGS, ModelConfig
+from models.catalog import CONFIGS, ModelConfig, Tower
 from training.clips.batches import ClipData
 from training.sections.hands import HandData
 from training.sections.model import complete_model, merged
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "configs" / "experiments"
-Tower = Literal["text", "pose"]
 
 
 class ExperimentError(ValueError):

@@ -20,8 +20,7 @@ from app.errors import (
     code_of,
 )
 from app.intake.schemas import ClipOptions, PromptOptions
-from engine.interface import Tower
-from models.catalog import ModelConfig
+from models.catalog import ModelConfig, Tower
 from models.errors import UnknownLanguageError
 from models.languages import build_prompt
 from models.tokenization import Tokenizer

@@ -8,9 +8,9 @@ from app.answers.schemas import LanguagesAnswer, ModelsAnswer
 from app.answers.vectors import json_answer
 from app.reference.operations import Operation, operation
 from app.services import services
-from engine.interface import ModelStatus
 from models.catalog import ModelConfig
 from models.languages import language_table
+from models.status import ModelStatus
 
 blueprint = Blueprint("models", __name__, url_prefix="/api")
 

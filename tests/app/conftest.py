@@ -20,8 +20,9 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.settings import Settings
 from engine.errors import EngineError
-from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
+from engine.interface import EmbedRequest, EmbedResult, Readiness
 from models.catalog import load_catalog
+from models.status import ModelStatus
 from processes.errors import CancelledError, DeadlineExceededError
 
 POSES = Path(__file__).parents[1] / "golden" / "poses"

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from engine.batcher import Batcher
 from engine.errors import ModelFailedError
-from engine.interface import EmbedRequest, EmbedResult, Tower
+from engine.interface import EmbedRequest, EmbedResult
+from models.catalog import Tower
 from processes.errors import EngineStoppedError, ProcessError
 
 PATIENCE_S = 20.0

@@ -9,9 +9,10 @@ import pytest
 
 from engine.batcher import Batcher
 from engine.errors import ModelFailedError
-from engine.interface import EmbedRequest, EmbedResult, Tower
+from engine.interface import EmbedRequest, EmbedResult
 from engine.queue import Ticket
 from engine.waiting import wait_for
+from models.catalog import Tower
 from processes.errors import DeadlineExceededError, EngineStoppedError
 from tests.engine.fakes import (
     POISON,

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from engine import messages
 from engine.errors import EngineError, ItemFailedError
-from engine.interface import EmbedRequest, EmbedResult, ModelStatus, Readiness
+from engine.interface import EmbedRequest, EmbedResult, Readiness
 from models.errors import UnknownModelError, WeightsMissingError
+from models.status import ModelStatus
 from processes.errors import MessageError, QueueFullError
 
 UNPACKERS = (

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engine.interface import EmbedRequest, Tower
+from engine.interface import EmbedRequest
 from engine.queue import BULK_PATIENCE_S, INTERACTIVE_ITEMS, Group, Item, Ticket, WaitingItems
+from models.catalog import Tower
 from processes.errors import QueueFullError
 from tests.engine.fakes import Clock, clip, text, texts
 

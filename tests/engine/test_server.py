@@ -14,11 +14,12 @@ from engine import client as client_module
 from engine import server as server_module
 from engine.batcher import Batcher
 from engine.client import EngineClient
-from engine.interface import EmbedRequest, ModelStatus, Readiness
+from engine.interface import EmbedRequest, Readiness
 from engine.queue import Ticket
 from engine.server import EngineServer
 from engine.waiting import Deliver
 from models.errors import WeightsMissingError
+from models.status import ModelStatus
 from processes.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
 from tests.engine.fakes import PATIENCE_S, FakeModels, clip, in_thread, text, texts, until, vector_of
 

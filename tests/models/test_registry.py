@@ -84,7 +84,7 @@ def test_a_slow_load_keeps_nobody_else_waiting(make_registry):
         slow = pool.submit(registry.get, "a")
         assert started.wait(WAIT_S)
         assert registry.get("b").config.name == "b"
-        assert registry.states()["a"].state == "loading"
+        assert registry.list_statuses()["a"].state == "loading"
         assert registry.loaded("a") is None
         go_on.set()
         assert slow.result(WAIT_S) is registry.loaded("a")
@@ -97,7 +97,7 @@ def test_the_least_recently_used_is_let_go(make_registry):
     assert registry.get("a") is first
     registry.get("c")
     assert registry.loaded_names() == ["a", "c"]
-    assert registry.states()["b"].state == "available"
+    assert registry.list_statuses()["b"].state == "available"
     assert first.embed_text(["house"]).shape == (1, 32)
 
 
@@ -135,14 +135,14 @@ def test_a_failure_is_kept_as_state_and_tried_again(make_registry, weights):
     for _ in range(2):
         with pytest.raises(CheckpointFormatError):
             registry.get("a")
-    state = registry.states()["a"]
+    state = registry.list_statuses()["a"]
     assert state.state == "failed"
     assert "no safetensors file" in (state.reason or "")
-    assert registry.states()["b"].state == "available"
+    assert registry.list_statuses()["b"].state == "available"
 
     (weights.path / "a" / "model.safetensors").write_bytes(good)
     assert registry.get("a").config.name == "a"
-    assert registry.states()["a"].state == "loaded"
+    assert registry.list_statuses()["a"].state == "loaded"
 
 
 def test_a_backend_that_breaks_leaves_the_model_loadable(make_registry):
@@ -156,7 +156,7 @@ def test_a_backend_that_breaks_leaves_the_model_loadable(make_registry):
     registry = make_registry(make_backend=build)
     with pytest.raises(RuntimeError, match="out of memory"):
         registry.get("a")
-    assert registry.states()["a"].state == "available"
+    assert registry.list_statuses()["a"].state == "available"
     assert registry.get("a").config.name == "a"
 
 
@@ -164,7 +164,7 @@ def test_states_say_what_is_known(make_registry, weights):
     registry = make_registry()
     registry.get("a")
     shutil.rmtree(weights.path / "c" / "tokenizer")
-    states = registry.states()
+    states = registry.list_statuses()
     assert (states["a"].state, states["a"].device, states["a"].dtype) == ("loaded", "cpu", "float32")
     assert states["a"].digest == file_digest(weights.path / "a" / "model.safetensors")
     assert states["b"].state == "available"
@@ -172,7 +172,7 @@ def test_states_say_what_is_known(make_registry, weights):
     assert states["b"].digest is None
     path = weights.path / "b" / "model.safetensors"
     save_file(load_file(path), path, metadata={"digest": "7" * 64})
-    assert registry.states()["b"].digest == "7" * 64
+    assert registry.list_statuses()["b"].digest == "7" * 64
     assert states["c"].state == "missing"
     assert "tokenizer" in (states["c"].reason or "")
     assert states["default"].state == "missing"

@@ -1,10 +1,11 @@
-"""Everything about a pose before a model sees it: reading, features, flip, anonymization, quality, video to pose.
+"""Everything about a pose before a model sees it: reading, features, flip, anonymization, quality.
 
-Nothing here imports torch. MediaPipe and PyAV come with `video`, `estimation` and `view` alone, never with this.
+Nothing here imports torch, MediaPipe or PyAV.
 """
 
 from poses.errors import (
     FeatureKindError,
+    NotAPoseError,
     PersonError,
     PoseContentError,
     PoseEmptyError,
@@ -22,11 +23,13 @@ from poses.features import (
     FEATURE_KINDS,
     FeatureKind,
     FeatureOptions,
+    check_layout,
     extract,
+    find_layout_lacks,
 )
 from poses.flip import active_hand, mirror
 from poses.headers import ReadLimits
-from poses.quality import QualityReport, report
+from poses.quality import QualityReport, find_warnings, report
 from poses.reading import read
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "FeatureKind",
     "FeatureKindError",
     "FeatureOptions",
+    "NotAPoseError",
     "PersonError",
     "PoseContentError",
     "PoseEmptyError",
@@ -49,7 +53,10 @@ __all__ = [
     "QualityReport",
     "ReadLimits",
     "active_hand",
+    "check_layout",
     "extract",
+    "find_layout_lacks",
+    "find_warnings",
     "mirror",
     "read",
     "report",

@@ -1,4 +1,4 @@
-"""`python -m poses inspect FILE.pose`: what a pose holds, and what will not embed well."""
+"""`python -m poses inspect FILE.pose`: what a pose holds, which features it has, and what will not embed well."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+from pose_format import Pose
 
 from poses.errors import PoseError
+from poses.features import FEATURE_KINDS, find_layout_lacks
 from poses.headers import ReadLimits
+from poses.layouts import recognize_layout
+from poses.points import layout_key
 from poses.quality import report, share_with_body
 from poses.reading import read
 from processes.version import PRODUCT
@@ -45,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="inspect")
 
     inspecting = commands.add_parser("inspect", help="what a .pose file holds, and what will not embed well")
-    inspecting.add_argument("pose", type=Path, metavar="FILE.pose")
+    inspecting.add_argument("pose", type=Path, metavar="FILE.pose", help="may be packed: .pose.gz, .pose.zst")
     inspecting.add_argument("--json", action="store_true", help="for programs")
     inspecting.set_defaults(run=inspect_pose)
 
@@ -53,27 +59,48 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def inspect_pose(options: argparse.Namespace) -> int:
-    """Print the quality report, with layout and size."""
-    pose = read(options.pose.read_bytes(), limits=_LIMITS)
-    size = pose.header.dimensions
-    facts = {
-        **asdict(report(pose)),
-        "width": size.width,
-        "height": size.height,
-        "body": share_with_body(pose),
-        "components": {component.name: len(component.points) for component in pose.header.components},
-    }
+    """Print the quality report, with layout and size.
+
+    Raises:
+        OSError: the file cannot be read.
+        PoseError: it is no usable pose.
+    """
+    facts = _describe(read(options.pose.read_bytes(), limits=_LIMITS))
     if options.json:
         print(json.dumps(facts))
         return 0
     for name, value in facts.items():
-        shown = f"{value:.3g}" if isinstance(value, float) else value
-        if isinstance(value, dict):
-            shown = ", ".join(f"{key} {count}" for key, count in value.items())
-        elif isinstance(value, tuple):
-            shown = "; ".join(value) or "none"
-        print(f"{name:12} {shown}")
+        for line in _lines(value):
+            print(f"{name:12} {line}")
+            name = ""
     return 0
+
+
+def _describe(pose: Pose) -> dict[str, Any]:
+    size = pose.header.dimensions
+    known = recognize_layout(layout_key(pose.header))
+    features = {kind: find_layout_lacks(pose.header, kind) for kind in FEATURE_KINDS}
+    return {
+        **asdict(report(pose)),
+        "width": size.width,
+        "height": size.height,
+        "body": share_with_body(pose),
+        "layout": known.name,
+        "components": {component.name: len(component.points) for component in pose.header.components},
+        "features": {kind: lacks or "yes" for kind, lacks in features.items()},
+        **({"advice": known.advice} if any(features.values()) else {}),
+    }
+
+
+def _lines(value: Any) -> list[str]:
+    """A value as people read it."""
+    if isinstance(value, float):
+        return [f"{value:.3g}"]
+    if isinstance(value, dict):
+        return [f"{key}: {found}" for key, found in value.items()]
+    if isinstance(value, tuple):
+        return list(value) or ["none"]
+    return ["unknown" if value is None else str(value)]
 
 
 if __name__ == "__main__":

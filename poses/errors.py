@@ -2,6 +2,7 @@
 
 PoseError
 ├── PoseFormatError        the bytes are not a readable .pose file
+│   ├── NotAPoseError      they are of another kind: text, a page, a video, …
 │   ├── PoseVersionError   a version of the format that is not read here
 │   ├── PoseTruncatedError the file ends before what its header promises
 │   └── PoseTrailingError  bytes are left over after the last frame
@@ -11,7 +12,7 @@ PoseError
 │   └── PoseEmptyError     no frames or no people
 ├── PoseLayoutError        a component or a point the features need is not in the layout
 ├── PoseScaleError         no distance between the shoulders to measure in
-├── PersonError            several people and no choice, or a choice that is not there
+├── PersonError            several people and none chosen, or the chosen person is not there
 └── FeatureKindError       no features of that name
 
 Every class has a stable ``code``; every message says what was wrong, the value and the limit.
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 
 class PoseError(Exception):
-    """Anything that makes a pose unusable; the message may be shown to whoever sent it."""
+    """Anything that makes a pose unusable. The message may be shown to the sender of the pose."""
 
     code = "pose_invalid"
 
@@ -30,6 +31,12 @@ class PoseFormatError(PoseError):
     """The bytes are not a readable .pose file."""
 
     code = "pose_unreadable"
+
+
+class NotAPoseError(PoseFormatError):
+    """The bytes are of another kind: text, a page, an archive, a video, or nothing at all."""
+
+    code = "not_a_pose"
 
 
 class PoseVersionError(PoseFormatError):
@@ -69,7 +76,7 @@ class PoseContentError(PoseError):
 
 
 class PoseEmptyError(PoseContentError):
-    """The clip has no frames or nobody in it."""
+    """The clip has no frames, or nobody is in it."""
 
     code = "pose_empty"
 
@@ -87,12 +94,12 @@ class PoseScaleError(PoseError):
 
 
 class PersonError(PoseError):
-    """Several people and none chosen, or the chosen one is not there."""
+    """The clip has several people and none was chosen, or the chosen person is not there."""
 
     code = "pose_person_invalid"
 
 
 class FeatureKindError(PoseError):
-    """No features of that name."""
+    """There are no features of that name."""
 
     code = "pose_features_unknown"

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 from pose_format import Pose
+from pose_format.pose_header import PoseHeader
 
 from poses.anonymize import remove_appearance
 from poses.errors import FeatureKindError, PoseContentError, PoseScaleError
@@ -33,7 +34,10 @@ from poses.points import (
     Clip,
     Floats,
     Selection,
+    check_selection,
     choose_person,
+    find_lacks,
+    layout_key,
     select,
 )
 from poses.sign_vq import POINTS as SIGN_VQ_POINTS
@@ -163,6 +167,31 @@ FEATURE_KINDS: Mapping[str, FeatureKind] = MappingProxyType({kind.name: kind for
 _DEFAULT_OPTIONS = FeatureOptions()
 
 
+def find_layout_lacks(header: PoseHeader, kind: str) -> str | None:
+    """Say what a layout lacks for a kind of features; None if it has everything.
+
+    Raises:
+        FeatureKindError: there is no such kind.
+    """
+    return find_lacks(layout_key(header), _find_kind(kind).measured)
+
+
+def check_layout(header: PoseHeader, kind: str) -> None:
+    """Refuse a layout that lacks points of a kind of features.
+
+    Raises:
+        FeatureKindError: there is no such kind.
+        PoseLayoutError: it names what is missing, where the layout seems to come from, and what to do.
+    """
+    check_selection(layout_key(header), _find_kind(kind).measured)
+
+
+def _find_kind(kind: str) -> FeatureKind:
+    if kind not in FEATURE_KINDS:
+        raise FeatureKindError(f"no features named {kind!r}; there are {', '.join(FEATURE_KINDS)}")
+    return FEATURE_KINDS[kind]
+
+
 def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -> npt.NDArray[np.float32]:
     """Compute a clip's features.
 
@@ -184,9 +213,7 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
         PoseContentError: numbers too large to be measured in shoulder widths.
     Source: PoseProcessor.__call__ and, for the order of points, its pose_components ``reduced_face``.
     """
-    if kind not in FEATURE_KINDS:
-        raise FeatureKindError(f"no features named {kind!r}; there are {', '.join(FEATURE_KINDS)}")
-    feature_kind = FEATURE_KINDS[kind]
+    feature_kind = _find_kind(kind)
     person = choose_person(pose, options.person)
     flip = options.flip == "always" or (options.flip == "auto" and never_moves(pose, person))
     # Anonymization compares the body, and gives wrists and shoulders back in relation to the whole.

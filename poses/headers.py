@@ -8,6 +8,7 @@ Format: https://github.com/sign-language-processing/pose/blob/master/docs/specs/
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 from dataclasses import dataclass
@@ -17,18 +18,36 @@ import numpy.typing as npt
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 
 from poses.errors import (
+    NotAPoseError,
     PoseFormatError,
     PoseTooLargeError,
     PoseTruncatedError,
     PoseVersionError,
 )
+from processes.file_kinds import Family, FileKind, recognize
 
+_VERSIONS = (0.1, 0.2)
+_FUTURE_VERSION = 10
+_FLOAT = struct.Struct("<f")
 _PREAMBLE = struct.Struct("<fHHH")  # version, width, height, depth
 _USHORT = struct.Struct("<H")
 _COUNTS = struct.Struct("<HHH")  # points, limbs, colors
 _LIMB_BYTES = 4
 _COLOR_BYTES = 6
 _SMALLEST_POINT_BYTES = 2  # the length of an empty name
+
+# What to do about other kinds of files that are of use, where a pose is wanted.
+_ESTIMATE = "estimate its pose first (POST /api/pose, or python -m video estimate)"
+_ADVICE: dict[Family, str] = {
+    "video": f"Send it as a video, or {_ESTIMATE}",
+    "fragment": "Join all chunks of the recording, in order, to one video; then " + _ESTIMATE,
+    "array": "Bare arrays do not say which point is which: make a .pose file of them with pose_format",
+    "table": "Tables do not say which point is which: make a .pose file of them with pose_format",
+    "text": "Send the bytes of a .pose file; keypoints in JSON or CSV become one with pose_format",
+    "document": "Send the bytes of a .pose file, as video_to_pose and python -m video estimate write it",
+    "picture": "A pose is estimated from a video of the whole sign",
+    "audio": "It is a sound and shows nobody: send the video",
+}
 
 # Remembered layouts are chosen by whoever sends files: both numbers bound what they can make us keep (a few MB).
 # MediaPipe's layout with 478 face points takes 15 kB.
@@ -75,19 +94,18 @@ class Layout:
 def read_header(data: bytes, *, limits: ReadLimits) -> tuple[PoseHeader, Layout, int]:
     """Read and check a header.
 
+    Args:
+        data: the file, or enough of its beginning.
+        limits: sizes past which a header is refused.
     Returns:
         A header of the caller's own (its components are shared), its layout, and the offset at which the body starts.
     Raises:
+        NotAPoseError: the bytes are of another kind.
         PoseFormatError: the bytes are no header of version 0.1 or 0.2.
         PoseTooLargeError: the header claims more than the limits allow.
     """
-    if len(data) < _PREAMBLE.size:
-        raise PoseTruncatedError(
-            f"a .pose file starts with {_PREAMBLE.size} bytes of preamble, this one has {len(data)} bytes"
-        )
+    _check_start(data)
     version, width, height, depth = _PREAMBLE.unpack_from(data)
-    if round(version, 3) not in (0.1, 0.2):  # NaN compares unequal to both
-        raise PoseVersionError(f"version {version:.6g} of the .pose format; versions 0.1 and 0.2 are read")
     layout = _remembered(data)
     if layout is None:
         layout = _LayoutReader(data, limits).read()
@@ -95,6 +113,31 @@ def read_header(data: bytes, *, limits: ReadLimits) -> tuple[PoseHeader, Layout,
     _check_limits(layout, limits)
     header = PoseHeader(version, PoseHeaderDimensions(width, height, depth), list(layout.components))
     return header, layout, _PREAMBLE.size + layout.size_bytes
+
+
+def _check_start(data: bytes) -> None:
+    """Refuse what does not start as a .pose file does."""
+    (version,) = _FLOAT.unpack_from(data) if len(data) >= _FLOAT.size else (math.nan,)
+    if round(version, 3) not in _VERSIONS:  # NaN compares unequal to both
+        kind = recognize(data)
+        # Later versions of the format will be as round as the present ones; of other bytes this is rarely true.
+        if kind.family == "unknown" and _is_round(version):
+            raise PoseVersionError(f"version {version:.6g} of the .pose format; versions 0.1 and 0.2 are read")
+        raise NotAPoseError(describe_other(kind))
+    if len(data) < _PREAMBLE.size:
+        raise PoseTruncatedError(
+            f"a .pose file starts with {_PREAMBLE.size} bytes of preamble, this one has {len(data)} bytes"
+        )
+
+
+def _is_round(version: float) -> bool:
+    return 0.01 <= version < _FUTURE_VERSION and math.isclose(version, round(version, 2), rel_tol=1e-6)
+
+
+def describe_other(kind: FileKind) -> str:
+    """Say what was given in place of a pose, and what to do."""
+    advice = kind.advice or _ADVICE.get(kind.family, "Send the bytes of a .pose file")
+    return f"this is no .pose file; it looks like {kind.name}. {advice}"
 
 
 # Replaced as a whole under the lock, never changed, so that readers need no lock.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -19,10 +18,10 @@ from poses.landmarks import (
     Point,
     mirrored,
 )
+from poses.layouts import LayoutKey, recognize_layout
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Indexes = npt.NDArray[np.intp]
-LayoutKey = tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +53,13 @@ class Selection:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One person's points, nobody else's memory.
+    """One person's points, in memory of their own.
 
     Attributes:
         selection: which points.
-        values: float32 (frames, points, 3): x and y in pixels, z as stored; a missing point keeps its stored value.
-            float64 after anonymization, which computes in it.
-        missing: bool (frames, points), True where the confidence is 0.
+        values: float32 (frames, points, 3), finite: x and y in pixels, z as stored. A missing point keeps its stored
+            value. float64 after anonymization, which computes in it.
+        missing: bool (frames, points), True where the confidence is 0 or a number is not finite.
     """
 
     selection: Selection
@@ -92,7 +91,8 @@ def select(pose: Pose, person: int, selection: Selection, *, flip: bool = False)
 
     A mirrored clip takes each point from its counterpart and reflects x in the image. Missing points keep their stored
     value, 0 from every estimator: pose-format's mirror_horizontal would leave the image's width under the mask, and
-    features, which read what is stored there, would show an absent hand hundreds of shoulder widths away.
+    features, which read what is stored there, would show an absent hand hundreds of shoulder widths away. A point with
+    a number that is not finite is missing, and its value is 0.
 
     Args:
         pose: any pose that has the points; not changed.
@@ -105,7 +105,12 @@ def select(pose: Pose, person: int, selection: Selection, *, flip: bool = False)
     source = selection.mirror if flip else selection
     index = _indexes(layout_key(pose.header), source)
     values = np.take(np.asarray(pose.body.data)[:, person], index, axis=1).astype(np.float32, copy=False)
-    missing = np.take(pose.body.confidence[:, person], index, axis=1) == 0  # frames, points
+    confidence = np.take(pose.body.confidence[:, person], index, axis=1)  # frames, points
+    missing = confidence == 0
+    if not (np.isfinite(values).all() and np.isfinite(confidence).all()):  # of a pose that poses.read did not check
+        broken = ~np.isfinite(values).all(axis=-1) | ~np.isfinite(confidence)
+        values[broken] = 0
+        missing |= broken
     if flip:
         x = values[..., 0]
         np.subtract(np.float32(pose.header.dimensions.width), x, out=x, where=~missing)
@@ -113,37 +118,58 @@ def select(pose: Pose, person: int, selection: Selection, *, flip: bool = False)
 
 
 def layout_key(header: PoseHeader) -> LayoutKey:
-    """What decides where a point is, in hashable form."""
+    """Describe a layout in hashable form: equal keys have their points in equal places."""
     return tuple((component.name, component.format, tuple(component.points)) for component in header.components)
 
 
 # A selection and its mirror image for each feature kind and each of a few layouts in use at a time.
 @lru_cache(maxsize=64)
 def _indexes(layout: LayoutKey, selection: Selection) -> Indexes:
+    check_selection(layout, selection)
     places: dict[Point, int] = {}
-    formats: dict[str, str] = {}
     start = 0
-    for component, point_format, names in layout:
-        formats[component] = point_format
+    for component, _, names in layout:
         for offset, name in enumerate(names):
             places.setdefault(Point(component, name), start + offset)
         start += len(names)
-    _check_layout(selection.points, places, formats)
-    # Legs may be absent, for they are blanked anyway: a reduced pose without them still has all that is measured.
+    # Legs may be absent, because they are blanked anyway: a pose without them has all that is measured.
     stand_in = next(iter(places[point] for point in selection.points if point in places))
     index = np.array([places.get(point, stand_in) for point in selection.points], dtype=np.intp)
     index.flags.writeable = False
     return index
 
 
-def _check_layout(points: Iterable[Point], places: dict[Point, int], formats: dict[str, str]) -> None:
-    needed = [point for point in points if point not in LEG_POINTS]
+def check_selection(layout: LayoutKey, selection: Selection) -> None:
+    """Refuse a layout that lacks points of a selection.
+
+    Raises:
+        PoseLayoutError: it names what is missing, where the layout seems to come from, and what to do.
+    """
+    lacks = find_lacks(layout, selection)
+    if lacks is not None:
+        known = recognize_layout(layout)
+        raise PoseLayoutError(f"{lacks}. This looks like {known.name}: {known.advice}")
+
+
+@lru_cache(maxsize=64)
+def find_lacks(layout: LayoutKey, selection: Selection) -> str | None:
+    """Say what a layout lacks of a selection; None if it has everything. Points of the legs may be missing."""
+    formats = {component: point_format for component, point_format, _ in layout}
+    present = {Point(component, name) for component, _, names in layout for name in names}
+    needed = [point for point in selection.points if point not in LEG_POINTS]
     for component in dict.fromkeys(point.component for point in needed):
         if component not in formats:
-            raise PoseLayoutError(f"component {component} is missing; the pose has {', '.join(formats)}")
+            return f"component {component} is missing; the pose has {_shown(list(formats))}"
         if formats[component] != "XYZC":
-            raise PoseLayoutError(f"component {component} has format {formats[component]}; XYZC is needed")
-    missing = [f"{point.component} {point.name}" for point in needed if point not in places]
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise PoseLayoutError(f"points missing from the layout: {', '.join(missing[:3])}{more}")
+            return f"component {component} has format {formats[component]}; XYZC is needed"
+    missing = [f"{point.component} {point.name}" for point in needed if point not in present]
+    if not missing:
+        return None
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    return f"points missing from the layout: {', '.join(missing[:3])}{more}"
+
+
+def _shown(names: list[str]) -> str:
+    # Names come from the file and go into messages: a few of them, and short enough for one line.
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return ", ".join(name if len(name) <= 40 else name[:40] + "…" for name in names[:6]) + more

@@ -6,14 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from pose_format import Pose
-from pose_format.pose_header import PoseHeader
-from pose_format.utils.generic import hands_components, pose_shoulders
 
-from poses.errors import PoseContentError
 from poses.flip import Hand, active_hand
+from poses.measures import Measures
+from poses.orientation import find_orientation_warning
+from poses.parts import find_parts
 from poses.points import choose_person
 
 # Under this share of frames a hand counts as rarely seen; training on fingerspelling mirrors clips whose right hand is
@@ -25,6 +23,11 @@ _LOWEST_FPS, _HIGHEST_FPS = 12.0, 60.0
 # Measured from between the shoulders, hands of signers in full view reach 2 shoulder widths and feet 4; what is twice
 # as far away is no part of the body.
 _FARTHEST_SHOULDER_WIDTHS = 8.0
+# Interpolated clips of the lexicon are off by 0.03; what is off by more was no confidence.
+_ODD_CONFIDENCE = 0.05
+# Shares of the picture: shoulders lie between its borders, 0 and 1, and feet may lie a few heights below it. In
+# shoulder widths, the shoulders' middle is 0 and their distance 1.
+_SHARES_REACH, _SHARES_WIDTH = 4.0, 0.9
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,20 @@ class QualityReport:
 
     Attributes:
         frames: in the clip.
-        fps: frames per second.
-        duration_s: frames over fps.
+        fps: frames per second as stored; None if that is no finite number.
+        duration_s: frames over fps; None unless fps is positive.
         people: in the file; what follows is about one of them.
         left_hand: share of frames, 0 to 1, in which a point of the hand is seen; None if the layout has no left hand.
         right_hand: the same for the right hand.
         face: the same for the face.
         shoulders: share of frames in which both are seen; None if the layout has no shoulders.
         active_hand: which hand signs; None when it cannot be told.
-        warnings: short sentences, each true of this clip; none for a good one.
+        warnings: short sentences, each true of this clip; a good clip has none.
     """
 
     frames: int
-    fps: float
-    duration_s: float
+    fps: float | None
+    duration_s: float | None
     people: int
     left_hand: float | None
     right_hand: float | None
@@ -64,22 +67,19 @@ def report(pose: Pose, person: int | None = None) -> QualityReport:
         person: index of the person; without it the first is described, and a warning says so if there are several.
     Raises:
         PersonError: the chosen person is not there.
-        PoseEmptyError: no frames or no people.
-        PoseContentError: fps is not a positive number.
+        PoseEmptyError: the pose has no frames or no people.
     """
     frames, people = pose.body.data.shape[:2]
     chosen = choose_person(pose, 0 if person is None else person)
     fps = float(pose.body.fps)
-    if not (math.isfinite(fps) and fps > 0):
-        raise PoseContentError(f"{fps} frames per second; a positive number is needed")
-    clip = _Measured(pose, chosen)
+    clip = Measures(pose, chosen)
     warnings = list(_warnings(clip, fps))
     if person is None and people > 1:
         warnings.insert(0, f"{people} people; this describes person 0")
     return QualityReport(
         frames=frames,
-        fps=fps,
-        duration_s=frames / fps,
+        fps=fps if math.isfinite(fps) else None,
+        duration_s=frames / fps if _is_rate(fps) else None,
         people=people,
         left_hand=clip.left_hand,
         right_hand=clip.right_hand,
@@ -90,80 +90,36 @@ def report(pose: Pose, person: int | None = None) -> QualityReport:
     )
 
 
+def find_warnings(pose: Pose, person: int | None = None) -> tuple[str, ...]:
+    """Give the warnings of a report alone, in a fraction of its time.
+
+    Args:
+        pose: any readable pose; not changed.
+        person: index of the person, needed when there are several.
+    Raises:
+        PersonError: the pose has several people and none was chosen, or the chosen person is not there.
+        PoseEmptyError: the pose has no frames or no people.
+    """
+    return tuple(_warnings(Measures(pose, choose_person(pose, person)), float(pose.body.fps)))
+
+
 def share_with_body(pose: Pose, component: str = "POSE_LANDMARKS") -> float:
     """Share of frames, 0 to 1, in which anybody's body is seen at all; 0 if the layout has no such component."""
-    places = _component_places(pose.header).get(component, [])
+    places = [place for place, name in enumerate(find_parts(pose.header).components) if name == component]
     seen = pose.body.confidence[:, :, places] != 0  # frames, people, points
     return float(seen.any(axis=(1, 2)).mean()) if places and len(seen) else 0.0
 
 
-class _Measured:
-    """One person's confidence and coordinates, and the shares of frames in which parts of the body are seen."""
-
-    def __init__(self, pose: Pose, person: int) -> None:
-        self.confidence = pose.body.confidence[:, person]  # frames, points
-        self.values = np.asarray(pose.body.data)[:, person]  # frames, points, dims
-        self.seen: npt.NDArray[np.bool_] = self.confidence != 0
-        places = _component_places(pose.header)
-        left, right = _hand_names(pose.header)
-        faces = [place for name, places_ in places.items() if "face" in name.lower() for place in places_]
-        self.right_hand_places = places.get(right, [])
-        self.shoulder_places = _shoulder_places(pose.header)
-        # World landmarks are metres from the hips, not pixels of the image.
-        self.image_places = [place for name, places_ in places.items() if "WORLD" not in name for place in places_]
-        self.left_hand = self._share_any(places.get(left, []))
-        self.right_hand = self._share_any(self.right_hand_places)
-        self.face = self._share_any(faces)
-        self.shoulders = self._share_all(self.shoulder_places)
-
-    def _share_any(self, places: list[int]) -> float | None:
-        return float(self.seen[:, places].any(axis=1).mean()) if places else None
-
-    def _share_all(self, places: list[int]) -> float | None:
-        return float(self.seen[:, places].all(axis=1).mean()) if places else None
-
-    def farthest_shoulder_widths(self) -> float:
-        """How far from between the shoulders the farthest seen point is in the image; 0 without shoulders."""
-        if not self.shoulders:
-            return 0.0
-        together = self.seen[:, self.shoulder_places].all(axis=1)
-        shoulders = self.values[together][:, self.shoulder_places, :2].astype(np.float64)  # frames, 2, 2
-        width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1).mean()
-        if not width > 0:
-            return 0.0
-        x, y = np.moveaxis(self.values[:, self.image_places, :2] - shoulders.mean(axis=(0, 1)), -1, 0)  # frames, points
-        return float(np.hypot(x, y)[self.seen[:, self.image_places]].max() / width)
+def _is_rate(fps: float) -> bool:
+    return math.isfinite(fps) and fps > 0
 
 
-def _component_places(header: PoseHeader) -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {}
-    start = 0
-    for component in header.components:
-        places[component.name] = list(range(start, start + len(component.points)))
-        start += len(component.points)
-    return places
-
-
-def _hand_names(header: PoseHeader) -> tuple[str, str]:
-    """The left and the right hand's component in the formats that pose-format knows; else names that none has."""
-    try:
-        (left, right), _, _ = hands_components(header)
-    except (ValueError, NotImplementedError):
-        return "", ""
-    return left, right
-
-
-def _shoulder_places(header: PoseHeader) -> list[int]:
-    try:
-        return [header.get_point_index(component, point) for component, point in pose_shoulders(header)]
-    except (ValueError, NotImplementedError):  # an unknown format, or one without its body
-        return []
-
-
-def _warnings(clip: _Measured, fps: float) -> Iterator[str]:
+def _warnings(clip: Measures, fps: float) -> Iterator[str]:
     if len(clip.seen) == 1:
         yield "single frame"
-    if not _LOWEST_FPS < fps < _HIGHEST_FPS:
+    if not _is_rate(fps):
+        yield f"{fps:g} frames per second, which is no rate; features do not depend on it, the duration is unknown"
+    elif not _LOWEST_FPS < fps < _HIGHEST_FPS:
         yield f"{fps:g} frames per second; models saw 24 to 30"
     yield from _hand_warnings(clip)
     if clip.shoulders is None:
@@ -172,15 +128,13 @@ def _warnings(clip: _Measured, fps: float) -> Iterator[str]:
         yield "no shoulders in any frame"
     elif clip.shoulders < 1:
         yield f"shoulders missing in {_percent(1 - clip.shoulders)} of frames"
-    farthest = clip.farthest_shoulder_widths()
-    if farthest > _FARTHEST_SHOULDER_WIDTHS:
-        yield f"coordinates up to {farthest:.0f} shoulder widths from the body"
-    low, high = float(clip.confidence.min()), float(clip.confidence.max())
-    if low < 0 or high > 1:
-        yield f"confidence from {low:.2g} to {high:.2g}, outside 0 to 1"
+    yield from _number_warnings(clip)
+    turned = find_orientation_warning(clip.values, clip.seen, clip.parts)
+    if turned is not None:
+        yield turned
 
 
-def _hand_warnings(clip: _Measured) -> Iterator[str]:
+def _hand_warnings(clip: Measures) -> Iterator[str]:
     # A sign may need one hand only, and models expect that to be the right one: an absent left hand is no fault.
     if clip.left_hand is None and clip.right_hand is None:
         yield "no hands in the layout"
@@ -191,9 +145,40 @@ def _hand_warnings(clip: _Measured) -> Iterator[str]:
     elif clip.right_hand < _RARELY_SEEN:
         yield f"right hand in only {_percent(clip.right_hand)} of frames"
     elif len(clip.seen) > 1:
-        hand = clip.values[:, clip.right_hand_places]
+        hand = clip.values[:, clip.parts.right_hand]
         if (hand == hand[0]).all():
             yield "the right hand never moves"
+
+
+def _number_warnings(clip: Measures) -> Iterator[str]:
+    broken = int(clip.not_finite.sum())
+    if broken:
+        names = dict.fromkeys(
+            name for name, count in zip(clip.parts.components, clip.not_finite.tolist(), strict=True) if count
+        )
+        share = _percent(broken / clip.seen.size)
+        yield f"{share} of points have a number that is NaN or infinite and count as not seen ({', '.join(names)})"
+    reach = clip.reach()
+    if clip.body is not None and reach * math.sqrt(2) > _FARTHEST_SHOULDER_WIDTHS * clip.body[2]:
+        farthest = clip.farthest_shoulder_widths()
+        if farthest > _FARTHEST_SHOULDER_WIDTHS:
+            yield f"coordinates up to {farthest:.0f} shoulder widths from the body"
+    if clip.body is not None and _are_shares(clip.body, reach):
+        yield (
+            "x and y look like shares of the picture (0 to 1), in which its aspect ratio is lost; "
+            "multiply x by its width and y by its height"
+        )
+    elif (clip.size.width, clip.size.height) == (1, 1):
+        yield "the header gives a picture of 1 × 1 pixels; shares of a picture (0 to 1) would lose its aspect ratio"
+    low, high = float(clip.confidence.min()), float(clip.confidence.max())
+    if low < -_ODD_CONFIDENCE or high > 1 + _ODD_CONFIDENCE:
+        yield f"confidence from {low:.2g} to {high:.2g}, outside 0 to 1"
+
+
+def _are_shares(body: tuple[float, float, float], reach: float) -> bool:
+    x, y, width = body
+    inside = all(0.02 < place < 0.98 for place in (x, y))
+    return inside and width < _SHARES_WIDTH and reach < _SHARES_REACH
 
 
 def _percent(share: float) -> str:

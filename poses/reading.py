@@ -1,24 +1,26 @@
-"""Bytes of a .pose file in, a checked pose out."""
+"""Bytes of a .pose file in, packed or not; a checked pose out."""
 
 from __future__ import annotations
 
-import math
 import struct
 
 import numpy as np
 import numpy.typing as npt
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
+from pose_format.pose_header import PoseHeader
 
 from poses.errors import (
-    PoseContentError,
     PoseEmptyError,
+    PoseFormatError,
     PoseTooLargeError,
     PoseTooLongError,
     PoseTrailingError,
     PoseTruncatedError,
 )
+from poses.features import check_layout
 from poses.headers import Layout, ReadLimits, read_header
+from processes.compression import PackedDamagedError, PackedTooLargeError, PackedTruncatedError, find_packing, unpack
 
 _BODY_V0_1 = struct.Struct("<HHH")  # fps, frames modulo 65536, people
 _BODY_V0_2 = struct.Struct("<fIH")  # fps, frames, people
@@ -26,27 +28,45 @@ _FLOAT_BYTES = 4
 _DEFAULT_LIMITS = ReadLimits()
 
 
-def read(data: bytes, *, limits: ReadLimits = _DEFAULT_LIMITS) -> Pose:
-    """Read a .pose file of version 0.1 or 0.2.
+class FilePose(Pose):  # type: ignore[misc]  # pose_format has no types
+    """A pose that was read here.
 
-    What the header claims is compared with the length of the data before anything is allocated. A NaN or infinite
-    coordinate is refused where its confidence says that the point was seen; where the confidence is 0 the stored value
-    means nothing, and becomes 0, as the authors' preprocessing makes of NaN.
+    Attributes:
+        not_finite: int64 (people, points): in how many frames a point that the file calls seen has a coordinate or a
+            confidence that is NaN or infinite. It counts as not seen.
+    """
+
+    def __init__(self, header: PoseHeader, body: NumPyPoseBody, *, not_finite: npt.NDArray[np.int64]) -> None:
+        super().__init__(header, body)
+        self.not_finite = not_finite
+
+
+def read(data: bytes, *, limits: ReadLimits = _DEFAULT_LIMITS, kind: str | None = None) -> FilePose:
+    """Read a .pose file of version 0.1 or 0.2; packed with gzip or zstd, it is unpacked first.
+
+    What the header claims is compared with the length of the data before anything is allocated. A point is not seen
+    where a coordinate or the confidence is NaN or infinite, whatever the confidence says: it gets confidence 0
+    and the value 0. Frames per second are not checked, because features do not depend on them.
 
     Args:
         data: the whole file.
-        limits: sizes past which a file is refused.
+        limits: sizes past which a file is refused, before and after unpacking.
+        kind: the features that will be computed, a name in poses.FEATURE_KINDS. A layout that lacks their points is
+            then refused before anything else is said about the clip.
     Returns:
         A pose with a NumPyPoseBody: float32 data (frames, people, points, dims), masked where confidence is 0, and
-        float32 confidence (frames, people, points). Header and body are the caller's own; the header's components are
-        shared between poses of one layout and must not be changed.
+        float32 confidence (frames, people, points). All numbers but frames per second are finite. Header and body are
+        the caller's own; the header's components are shared between poses of one layout and must not be changed.
     Raises:
         PoseError: and nothing else, whatever the bytes are.
     Source: pose_format.Pose.read, which this equals on every file that both accept.
     """
     if len(data) > limits.max_bytes:
         raise PoseTooLargeError(f"{len(data)} bytes; at most {limits.max_bytes} are read")
+    data = unpack_pose(data, limits=limits)
     header, layout, offset = read_header(data, limits=limits)
+    if kind is not None:
+        check_layout(header, kind)
     fps, frames, people, offset = _read_sizes(data, offset, layout, version=round(header.version, 3))
     if frames > limits.max_frames:
         raise PoseTooLongError(f"{frames} frames; at most {limits.max_frames} are read")
@@ -56,8 +76,29 @@ def read(data: bytes, *, limits: ReadLimits = _DEFAULT_LIMITS) -> Pose:
     values = values.reshape(frames, people, layout.points, layout.dims).astype(np.float32)
     confidence = np.frombuffer(data, "<f4", frames * people * layout.points, offset + values_count * _FLOAT_BYTES)
     confidence = confidence.reshape(frames, people, layout.points).astype(np.float32)
-    _check_numbers(values, confidence)
-    return Pose(header, NumPyPoseBody(fps, values, confidence))
+    not_finite = _clear_not_finite(values, confidence)
+    return FilePose(header, NumPyPoseBody(fps, values, confidence), not_finite=not_finite)
+
+
+def unpack_pose(data: bytes, *, limits: ReadLimits) -> bytes:
+    """Unpack a .pose.gz or .pose.zst; other bytes are returned as they are.
+
+    Raises:
+        PoseFormatError: the packed bytes are damaged.
+        PoseTruncatedError: they end too early.
+        PoseTooLargeError: they unpack to more than the limits allow.
+    """
+    packing = find_packing(data)
+    if packing is None:
+        return data
+    try:
+        return unpack(data, packing, max_bytes=limits.max_bytes)
+    except PackedTruncatedError as error:
+        raise PoseTruncatedError(f"{error}; copy or download the file again") from error
+    except PackedDamagedError as error:
+        raise PoseFormatError(f"{error}; pack the .pose file anew, or send it as it is") from error
+    except PackedTooLargeError as error:
+        raise PoseTooLargeError(f"{error}, which is the limit") from error
 
 
 def _read_sizes(data: bytes, offset: int, layout: Layout, *, version: float) -> tuple[float, int, int, int]:
@@ -83,24 +124,20 @@ def _read_sizes(data: bytes, offset: int, layout: Layout, *, version: float) -> 
         raise PoseTruncatedError(promise)
     if left > expected:
         raise PoseTrailingError(promise)
-    if not (math.isfinite(fps) and fps > 0):
-        raise PoseContentError(f"{fps} frames per second; a positive number is needed")
     return fps, frames, people, start
 
 
-def _check_numbers(values: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32]) -> None:
-    """Refuse what is not a number, and clear in place what hides under confidence 0."""
-    finite = np.isfinite(confidence)
-    if not finite.all():
-        raise PoseContentError(f"the confidence of {_place(~finite)} is not finite")
-    if not np.isfinite(values).all():
-        broken = ~np.isfinite(values).all(axis=-1)
-        seen_and_broken = broken & (confidence != 0)
-        if seen_and_broken.any():
-            raise PoseContentError(f"a coordinate of {_place(seen_and_broken)} is not finite")
-        values[~np.isfinite(values)] = 0
-
-
-def _place(where: npt.NDArray[np.bool_]) -> str:
-    frame, person, point = np.unravel_index(int(where.argmax()), where.shape)
-    return f"point {point}, person {person}, frame {frame}"
+def _clear_not_finite(values: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """Make points that are not finite unseen ones, in place; returns how often each was called seen."""
+    people, points = confidence.shape[1:]
+    if np.isfinite(values).all() and np.isfinite(confidence).all():
+        return np.zeros((people, points), dtype=np.int64)
+    finite = np.isfinite(values)
+    broken = ~(finite.all(axis=-1) & np.isfinite(confidence))  # frames, people, points
+    called_seen = broken & (confidence != 0)
+    # A point that was not seen anyway keeps what is stored beside the numbers that are no numbers, as the authors do.
+    values[~finite] = 0
+    values[called_seen] = 0
+    confidence[broken] = 0
+    counts: npt.NDArray[np.int64] = called_seen.sum(axis=0, dtype=np.int64)
+    return counts

@@ -1,0 +1,74 @@
+"""What is measured of one person's clip, for its report and its warnings."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from pose_format import Pose
+
+from poses.parts import find_parts
+from poses.points import Floats, Indexes
+from poses.reading import FilePose
+
+
+class Measures:
+    """One person's coordinates, and the shares of frames in which parts of the body are seen."""
+
+    def __init__(self, pose: Pose, person: int) -> None:
+        self.confidence = pose.body.confidence[:, person]  # frames, points
+        self.values = np.asarray(pose.body.data)[:, person]  # frames, points, dims
+        self.parts = find_parts(pose.header)
+        self.size = pose.header.dimensions
+        seen: npt.NDArray[np.bool_] = self.confidence != 0
+        self.not_finite: npt.NDArray[np.int64] = np.zeros(seen.shape[1], dtype=np.int64)  # points
+        if not (np.isfinite(self.values).all() and np.isfinite(self.confidence).all()):
+            broken = seen & ~(np.isfinite(self.values).all(axis=-1) & np.isfinite(self.confidence))
+            self.not_finite += broken.sum(axis=0)
+            seen &= ~broken
+        if isinstance(pose, FilePose):
+            self.not_finite += pose.not_finite[person]
+        self.seen = seen
+        self.left_hand = self._share_any(self.parts.left_hand)
+        self.right_hand = self._share_any(self.parts.right_hand)
+        self.face = self._share_any(self.parts.face)
+        together = seen[:, self.parts.shoulders].all(axis=1)
+        self.shoulders = float(together.mean()) if len(self.parts.shoulders) else None
+        self.body = self._measure_shoulders(together)
+
+    def _share_any(self, places: Indexes) -> float | None:
+        return float(self.seen[:, places].any(axis=1).mean()) if len(places) else None
+
+    def _measure_shoulders(self, together: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
+        """x and y of the mean point between the shoulders, and their mean distance; None if it cannot be measured."""
+        if not self.shoulders:
+            return None
+        shoulders = self.values[together][:, self.parts.shoulders, :2].astype(np.float64)  # frames, 2, 2
+        width = float(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1).mean())
+        x, y = shoulders.mean(axis=(0, 1)).tolist()
+        return (x, y, width) if math.isfinite(width) and width > 0 else None
+
+    def reach(self) -> float:
+        """How far the farthest seen point of the image is from between the shoulders, along x or y, as stored.
+
+        0 where the shoulders give no measure.
+        """
+        return float(np.maximum(*self._distances(self.values)).max(initial=0.0)) if self.body is not None else 0.0
+
+    def farthest_shoulder_widths(self) -> float:
+        """How far the farthest seen point of the image is from between the shoulders; 0 without a measure."""
+        if self.body is None:
+            return 0.0
+        # The squares of what float32 holds need float64.
+        x, y = self._distances(self.values.astype(np.float64))
+        return float(np.hypot(x, y).max(initial=0.0) / self.body[2])
+
+    def _distances(self, values: Floats) -> tuple[Floats, Floats]:
+        """How far points are from between the shoulders along x and y, (frames, points) each; 0 where not seen."""
+        center_x, center_y, _ = self.body or (0.0, 0.0, 0.0)
+        values, unseen = values[:, self.parts.in_image], ~self.seen[:, self.parts.in_image]
+        with np.errstate(over="ignore", invalid="ignore"):  # stored values of points that are not seen may be anything
+            x, y = np.abs(values[..., 0] - center_x), np.abs(values[..., 1] - center_y)
+        x[unseen] = y[unseen] = 0
+        return x, y

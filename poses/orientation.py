@@ -1,0 +1,78 @@
+"""Which way up a signer is in the picture, by head, shoulders and hips."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from poses.parts import Parts
+
+Seen = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Place = npt.NDArray[np.float64]
+
+# Signers lean by up to 25° in the lexicon's and the golden clips. A camera held the wrong way turns them by 90°.
+_MOST_LEANING_DEGREES = 50.0
+# Where the shoulders are apart, what they and the head say of the direction must agree to within 45°: no body is at
+# odds with itself by more.
+_LEAST_COSINE = 0.7
+# Shoulders that are closer than a quarter of the body's length are seen from the side, and say nothing.
+_LEAST_WIDTH = 0.25
+
+
+def find_orientation_warning(values: Floats, seen: Seen, parts: Parts) -> str | None:
+    """Say how a signer is turned who is not upright; None for an upright one, or where it cannot be told.
+
+    Args:
+        values: (frames, points, dims): x to the right and y downwards, in any unit.
+        seen: (frames, points).
+        parts: of the layout.
+    """
+    places = _find_places(values, seen, parts)
+    if places is None:
+        return None
+    head, right, left, hips = places
+    shoulders = (right + left) / 2
+    up = head - shoulders if hips is None else head - hips
+    across = left - right
+    # Where the signer's left side is at the right of the picture, turning `across` by a quarter gives up as well.
+    turned = np.array([across[1], -across[0]])
+    length, width = float(np.hypot(*up)), float(np.hypot(*across))
+    if not (math.isfinite(length) and math.isfinite(width)) or length == 0:
+        return None
+    is_mirrored = float(np.dot(turned, up)) < 0
+    if width > _LEAST_WIDTH * length and abs(float(np.dot(turned, up))) < _LEAST_COSINE * length * width:
+        return None
+    # Each weighs as much as it is long: somebody seen from the side has next to no width between the shoulders.
+    up_x, up_y = up - turned if is_mirrored else up + turned
+    degrees = math.degrees(math.atan2(up_x, -up_y))  # clockwise from upright
+    if abs(degrees) <= _MOST_LEANING_DEGREES:
+        return None
+    if abs(degrees) < 180 - _MOST_LEANING_DEGREES:
+        side, turn = ("right", "counterclockwise") if degrees > 0 else ("left", "clockwise")
+        return f"the signer lies sideways, with the head to the {side}; turn the video by a quarter {turn}"
+    if is_mirrored:
+        return "y points up: heads have a larger y than shoulders; give y from the picture's top down"
+    return "the signer is upside down; turn the video by half a turn"
+
+
+def _find_places(values: Floats, seen: Seen, parts: Parts) -> tuple[Place, Place, Place, Place | None] | None:
+    """Mean places (x, y) of head, right shoulder, left shoulder and hips, over the frames in which they are seen."""
+    if not len(parts.shoulders) or not len(parts.head):
+        return None
+    head_seen = seen[:, parts.head]  # frames, head points
+    frames = seen[:, parts.shoulders].all(axis=1) & head_seen.any(axis=1)
+    if not frames.any():
+        return None
+    heads = values[:, parts.head, :2][frames].astype(np.float64)
+    weights = head_seen[frames][..., None]
+    head = ((heads * weights).sum(axis=1) / weights.sum(axis=1)).mean(axis=0)
+    right, left = values[:, parts.shoulders, :2][frames].astype(np.float64).mean(axis=0)
+    hips: Place | None = None
+    if len(parts.hips):
+        with_hips = frames & seen[:, parts.hips].all(axis=1)
+        if with_hips.sum() * 2 >= frames.sum():
+            hips = values[:, parts.hips, :2][with_hips].astype(np.float64).mean(axis=(0, 1))
+    return head, right, left, hips

@@ -87,6 +87,8 @@ class FeatureOptions:
         flip: mirror the clip: ``never``, ``always``, or, with ``auto``, when the right hand never moves.
         anonymize: replace the signer's appearance by the average one.
         person: which person, needed when there are several.
+    Raises:
+        ValueError: flip is none of these.
     """
 
     flip: Flip = "never"

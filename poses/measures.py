@@ -41,7 +41,7 @@ class Measures:
         return float(self.seen[:, places].any(axis=1).mean()) if len(places) else None
 
     def _measure_shoulders(self, together: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
-        """x and y of the mean point between the shoulders, and their mean distance; None if it cannot be measured."""
+        """Measure x and y of the point between the shoulders, and their distance; None if the numbers give none."""
         if not self.shoulders:
             return None
         shoulders = self.values[together][:, self.parts.shoulders, :2].astype(np.float64)  # frames, 2, 2

@@ -37,7 +37,7 @@ class Selection:
 
     @cached_property
     def legs(self) -> Indexes:
-        """Where the points are that the authors blank."""
+        """Where the points are that the authors blank: intp (legs,)."""
         return np.array([i for i, point in enumerate(self.points) if point in LEG_POINTS], dtype=np.intp)
 
     @cached_property
@@ -47,7 +47,7 @@ class Selection:
 
     @lru_cache(maxsize=16)  # noqa: B019 (selections live as long as the module)
     def positions(self, points: tuple[Point, ...]) -> Indexes:
-        """Where the given points are."""
+        """Where the given points are: intp (points,)."""
         return np.array([self.points.index(point) for point in points], dtype=np.intp)
 
 

@@ -19,8 +19,8 @@ class Quality(_Answer):
     """Shares are of frames, in 0–1."""
 
     frames: int = Field(description="frames in the clip")
-    fps: float = Field(description="frames per second")
-    duration_s: float = Field(description="frames over fps, in seconds")
+    fps: float | None = Field(description="frames per second, as stored; null: not a finite number")
+    duration_s: float | None = Field(description="frames over fps, in seconds; null where fps is no rate")
     people: int = Field(description="people in the file")
     left_hand: float | None = Field(description="share of frames in which it is seen; null: not in the layout")
     right_hand: float | None = Field(description="as left_hand")

@@ -142,7 +142,7 @@ def test_frames_past_the_models_are_refused_with_both_numbers(client, engine, go
 def test_an_inspected_pose_that_is_refused_is_pointed_at(client, pose_base64):
     for body, code in (
         ({"pose": "x"}, "base64_invalid"),
-        ({"pose": "AAAA"}, "pose_truncated"),
+        ({"pose": "AAAA"}, "not_a_pose"),
         ({"pose": pose_base64, "person": 5}, "pose_person_invalid"),
     ):
         answer = client.post("/api/pose/inspect", json=body)

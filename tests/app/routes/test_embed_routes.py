@@ -176,7 +176,7 @@ def test_skip_leaves_the_others_as_they_are(client, pose_base64):
     np.testing.assert_array_equal(np.array(answer["embeddings"][1], np.float32), expected)
     assert [(error["index"], error["code"]) for error in answer["errors"]] == [
         (0, "base64_invalid"),
-        (2, "pose_truncated"),
+        (2, "not_a_pose"),
     ]
 
 

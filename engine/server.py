@@ -99,7 +99,7 @@ class EngineServer:
         return self._failure()
 
     def _failure(self) -> str | None:
-        return self._engine.start_failure() if self._ends_on_failure else None
+        return self._engine.health.start_failure if self._ends_on_failure else None
 
     def _drain(self, drained: threading.Event) -> None:
         self._draining = True
@@ -178,7 +178,7 @@ class EngineServer:
             self._post(client, frames)
 
     def _tick(self) -> None:
-        broken = self._engine.broken()
+        broken = self._engine.health.find_defect()
         if broken is not None:
             # At once: the thread that owns the device may never return. Clients see the socket close, and whoever
             # watches this process starts another.
@@ -218,7 +218,7 @@ class EngineServer:
         if self._record is None or not status.readiness.ready:
             return
         loaded = [name for name, model in status.models.items() if model.state == "loaded"]
-        names = dict.fromkeys([*loaded, *self._engine.preloading()])
+        names = dict.fromkeys([*loaded, *self._engine.health.preloading])
         try:
             write_file(self._record, "\n".join(names))
         except OSError as error:  # a full disk is no reason to serve nobody

@@ -21,7 +21,7 @@ def clip(frames: int, seed: int = 0) -> npt.NDArray[np.float32]:
 
 def started(engine: LocalEngine) -> LocalEngine:
     """Wait until it is decided whether the engine is ready."""
-    assert engine._decided.wait(PATIENCE_S)
+    assert engine.health._decided.wait(PATIENCE_S)
     return engine
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from engine import local
+from engine import local, readiness
 from engine.budget import SMALLEST_TOKENS
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
@@ -122,14 +122,14 @@ class TestReadiness:
         def fail(*args: object, **kwargs: object) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(local, "expected_vectors", fail)
+        monkeypatch.setattr(readiness, "expected_vectors", fail)
         assert "MemoryError" in not_ready(make_engine())
 
 
 class TestFilesThatComeLater:
     @pytest.fixture(autouse=True)
     def impatience(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(local, "_LOOK_S", 0.01)
+        monkeypatch.setattr(readiness, "_LOOK_S", 0.01)
 
     @pytest.mark.parametrize("first", ["missing", "damaged", "strays"])
     def test_an_engine_becomes_ready_without_a_restart(
@@ -147,7 +147,7 @@ class TestFilesThatComeLater:
         engine = make_engine()
         assert not_ready(engine)
         kept.replace(model)
-        engine._start.join(PATIENCE_S)
+        engine.health._thread.join(PATIENCE_S)
         assert engine.readiness().ready
         assert engine.embed(EmbedRequest("tiny", "text", [WORD])).embeddings.any()
 
@@ -157,8 +157,8 @@ class TestFilesThatComeLater:
         assert not_ready(engine)
         looked, asked = threading.Event(), []
         engine.registry.get = asked.append  # type: ignore[method-assign, assignment]
-        files = engine._files
-        engine._files = lambda: (looked.set(), files())[1]  # type: ignore[method-assign]
+        files = engine.health._fingerprint_files
+        engine.health._fingerprint_files = lambda: (looked.set(), files())[1]  # type: ignore[method-assign]
         assert looked.wait(PATIENCE_S)
         engine.close()
         assert not asked
@@ -262,7 +262,7 @@ class TestClose:
         with suppress(EngineStoppedError):  # admitted before the close, or refused by it
             assert request().embeddings.any()  # type: ignore[attr-defined]
         assert not engine.readiness().ready
-        assert not engine._start.is_alive()
+        assert not engine.health._thread.is_alive()
         assert engine.statuses()["tiny"].state != "loaded"
 
     def test_no_thread_outlives_it(self, make_engine: Callable[..., LocalEngine]):
@@ -275,7 +275,7 @@ class TestClose:
 
 
 def test_a_warm_up_is_as_large_as_it_counts_and_waits_for_no_bulk(tiny_model: EmbeddingModel) -> None:
-    for tower, make in local.warm_up_items(tiny_model.config, 100, positions=SMALLEST_TOKENS).items():
+    for tower, make in readiness.build_warm_up(tiny_model.config, 100, positions=SMALLEST_TOKENS).items():
         first, second = make(), make()
         assert sum(len(item) + (2 if tower == "pose" else 0) for item in first) == SMALLEST_TOKENS
         assert len(first) <= INTERACTIVE_ITEMS

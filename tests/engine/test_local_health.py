@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine import local
+from engine import readiness
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
 from models.embedding import EmbeddingModel
@@ -19,17 +19,17 @@ class TestABrokenDevice:
         self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
     ):
         engine = started(make_engine())
-        assert engine.broken() is None
+        assert engine.health.find_defect() is None
 
         def fail(*_: object) -> None:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
         monkeypatch.setattr(EmbeddingModel, "encode", fail)
-        for _ in range(local.SUSPICIOUS_BATCHES):
-            assert engine.broken() is None
+        for _ in range(readiness.SUSPICIOUS_BATCHES):
+            assert engine.health.find_defect() is None
             assert engine.embed(EmbedRequest("tiny", "text", [WORD])).failures
-        until(lambda: engine.broken() is not None)
-        assert "the probe too" in (engine.broken() or "")
+        until(lambda: engine.health.find_defect() is not None)
+        assert "the probe too" in (engine.health.find_defect() or "")
 
     def test_items_that_fail_while_the_probe_does_not(
         self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
@@ -42,23 +42,23 @@ class TestABrokenDevice:
             return real(self, tower, items)
 
         monkeypatch.setattr(EmbeddingModel, "encode", fail)
-        for _ in range(local.SUSPICIOUS_BATCHES):
+        for _ in range(readiness.SUSPICIOUS_BATCHES):
             assert engine.embed(EmbedRequest("tiny", "pose", [clip(7)])).failures
-        assert engine.broken() is None
+        assert engine.health.find_defect() is None
         until(lambda: engine._batcher.failed_in_a_row == 0)
-        assert engine.broken() is None
+        assert engine.health.find_defect() is None
 
     def test_a_forward_that_never_ends(self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch):
         engine = started(make_engine())
         running, go_on = hold_forwards(monkeypatch)
         finish = in_thread(lambda: engine.embed(EmbedRequest("tiny", "text", [WORD])))
         assert running.wait(PATIENCE_S)
-        assert engine.broken() is None
-        monkeypatch.setattr(local, "STUCK_S", 0.0)
-        assert "has run for" in (engine.broken() or "")
+        assert engine.health.find_defect() is None
+        monkeypatch.setattr(readiness, "STUCK_S", 0.0)
+        assert "has run for" in (engine.health.find_defect() or "")
         go_on.set()
         finish()
-        until(lambda: engine.broken() is None)
+        until(lambda: engine.health.find_defect() is None)
 
 
 class TestPreloading:
@@ -74,7 +74,7 @@ class TestPreloading:
         (weights / "whole" / "model.safetensors").symlink_to(weights / "tiny" / "model.safetensors")
         engine = started(make_engine(preload=("broken", "whole")))
         assert engine.readiness().ready
-        engine._start.join(PATIENCE_S)
+        engine.health._thread.join(PATIENCE_S)
         states = engine.statuses()
         assert (states["broken"].state, states["whole"].state) == ("failed", "loaded")
-        assert not engine.preloading()
+        assert not engine.health.preloading

@@ -24,14 +24,25 @@ from processes.errors import CancelledError, DeadlineExceededError, EngineStoppe
 from tests.engine.fakes import PATIENCE_S, FakeModels, clip, in_thread, text, texts, until, vector_of
 
 
+class FakeHealth:
+    """EngineHealth's face."""
+
+    def __init__(self) -> None:
+        self.start_failure: str | None = None
+        self.defect: str | None = None
+        self.preloading: tuple[str, ...] = ()
+
+    def find_defect(self) -> str | None:
+        return self.defect
+
+
 class FakeEngine:
     """LocalEngine's face over a batcher of fake models."""
 
     def __init__(self, batcher: Batcher, models: FakeModels) -> None:
         self.batcher, self.models = batcher, models
         self.state = Readiness(True)
-        self.reason_to_give_up: str | None = None
-        self.left: tuple[str, ...] = ()
+        self.health = FakeHealth()
         self.cancelled: list[Ticket] = []
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
@@ -45,12 +56,6 @@ class FakeEngine:
 
     def default_model(self) -> str:
         return "m"
-
-    def broken(self) -> str | None:
-        return self.reason_to_give_up
-
-    def preloading(self) -> tuple[str, ...]:
-        return self.left
 
     def statuses(self) -> Mapping[str, ModelStatus]:
         return {name: ModelStatus(name, "loaded") for name in self.models.here}
@@ -277,7 +282,7 @@ def test_states_are_told_when_they_change(client: EngineClient, engine: FakeEngi
 def test_an_engine_that_is_broken_gives_its_place_to_another(engine: FakeEngine, server: EngineServer) -> None:
     ended = threading.Event()
     server._give_up = lambda code: ended.set() if code else None
-    engine.reason_to_give_up = "a forward pass has run for 121 s"
+    engine.health.defect = "a forward pass has run for 121 s"
     assert ended.wait(PATIENCE_S)
 
 
@@ -286,7 +291,7 @@ def test_the_record_names_what_is_still_to_be_loaded_and_survives_a_full_disk(
 ) -> None:
     record = tmp_path / "nowhere" / "loaded"
     record.parent.touch()  # no folder can be made there, as on a full disk
-    engine.left = ("later",)
+    engine.health.preloading = ("later",)
     server = EngineServer(engine, address, record=record)  # type: ignore[arg-type]
     finish = in_thread(server.serve)
     client = connected(address)

@@ -1,4 +1,4 @@
-"""Requests that end early, models that come late, and texts that were seen before."""
+"""Requests that end early, and models that come late or change."""
 
 import threading
 import time
@@ -13,9 +13,8 @@ from engine.interface import EmbedRequest, EmbedResult
 from engine.queue import Ticket
 from engine.waiting import wait_for
 from models.catalog import Tower
-from processes.errors import DeadlineExceededError, EngineStoppedError
+from processes.errors import DeadlineExceededError
 from tests.engine.fakes import (
-    POISON,
     Array,
     Clock,
     FakeModel,
@@ -23,7 +22,6 @@ from tests.engine.fakes import (
     Receiver,
     assert_right,
     block,
-    clip,
     in_thread,
     send,
     text,
@@ -208,6 +206,23 @@ class TestLoading:
         assert len(new.ran) == 5
         assert batcher.waiting_items == batcher.waiting_tokens == 0
 
+    def test_an_item_that_failed_with_other_weights_fails_no_more_if_the_new_ones_embed_it(
+        self, make_batcher: Callable[..., Batcher], models: FakeModels
+    ):
+        batcher = make_batcher(budget=6)  # two texts a batch
+        old, new = models.here["m"], FakeModel("other", digest="new")
+
+        def fail_and_go(tower: Tower, items: Sequence[Array]) -> Array:
+            models.here["m"] = new
+            raise RuntimeError("these weights give nothing")
+
+        old.encode = fail_and_go  # type: ignore[method-assign]
+        result = send(batcher, texts(5)).result()
+        assert (result.digest, dict(result.failures)) == ("new", {})
+        for item, vector in zip(texts(5), result.embeddings, strict=True):
+            np.testing.assert_array_equal(vector, vector_of("other", "text", item))
+        assert len(new.ran) == 5
+
     def test_a_model_let_go_while_it_runs_still_answers(self, batcher: Batcher, models: FakeModels):
         first = block(batcher, models)
         held = models.here.pop("m")
@@ -224,62 +239,6 @@ class TestLoading:
         on_change(ModelFailedError("broken is broken"))
         assert_right(send(batcher, texts(1)))
         assert len(late.answers) == 1
-
-
-class TestCache:
-    @pytest.fixture
-    def batcher(self, make_batcher: Callable[..., Batcher]) -> Batcher:
-        return make_batcher(cache=100)
-
-    def test_a_known_text_skips_the_queue(self, batcher: Batcher, models: FakeModels):
-        assert assert_right(send(batcher, texts(3))).cached == 0
-        first = block(batcher, models)
-        known = send(batcher, texts(3))
-        assert known.came  # in the submitting thread, while the owner is busy
-        assert assert_right(known).cached == 3
-        models.here["m"].gate.set()
-        assert_right(first)
-        assert len(models.here["m"].ran) == 4
-
-    def test_of_a_request_partly_known_only_the_rest_runs(self, batcher: Batcher, models: FakeModels):
-        assert_right(send(batcher, texts(3)))
-        mixed = [text(1, 1), *texts(3), text(2, 2)]
-        assert assert_right(send(batcher, mixed)).cached == 3
-        assert [item[0] for item in models.here["m"].batches[-1][1]] == [1, 2]
-
-    def test_a_model_loaded_anew_from_another_checkpoint_starts_afresh(self, batcher: Batcher, models: FakeModels):
-        assert_right(send(batcher, texts(1)))
-        models.here["m"] = FakeModel("m", digest="another")
-        assert assert_right(send(batcher, texts(1))).cached == 0
-
-    def test_a_vector_is_kept_under_the_checkpoint_that_made_it(self, batcher: Batcher, models: FakeModels):
-        first = block(batcher, models)
-        old = models.here["m"]
-        models.here["m"] = FakeModel("m", digest="another")  # replaced while the old one runs
-        old.gate.set()
-        assert_right(first)
-        assert assert_right(send(batcher, first.request.items)).cached == 0
-
-    def test_models_do_not_share_vectors(self, batcher: Batcher, models: FakeModels):
-        models.here["n"] = FakeModel("n")
-        assert_right(send(batcher, texts(2)))
-        assert assert_right(send(batcher, texts(2), model="n")).cached == 0
-
-    def test_clips_and_failures_are_not_kept(self, batcher: Batcher):
-        for _ in range(2):
-            assert assert_right(send(batcher, [clip(4)], tower="pose")).cached == 0
-            assert assert_right(send(batcher, [text(POISON, 1)]), failed=(0,)).cached == 0
-
-    def test_an_answer_is_the_receivers_own(self, batcher: Batcher):
-        assert_right(send(batcher, texts(1)))
-        send(batcher, texts(1)).result().embeddings[:] = 0
-        assert_right(send(batcher, texts(1)))
-
-    def test_a_known_text_is_refused_too_when_the_engine_drains(self, batcher: Batcher):
-        assert_right(send(batcher, texts(1)))
-        batcher.stop()
-        with pytest.raises(EngineStoppedError):
-            send(batcher, texts(1))
 
 
 def test_wait_for_gives_the_answer_to_its_own_caller(batcher: Batcher, models: FakeModels):

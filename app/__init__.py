@@ -1,4 +1,4 @@
-"""The HTTP layer: bytes in, JSON out. `app:app` is the application that servers look for."""
+"""The HTTP layer: bytes in, JSON out. Servers find the application as `app:app`."""
 
 import threading
 from typing import Any
@@ -37,7 +37,8 @@ _BLUEPRINTS = (
     metrics.blueprint,
     documentation.blueprint,
 )
-_TOLD = (
+# Headers that pages from other origins may read.
+_EXPOSED_HEADERS = (
     "X-Request-ID",
     "Server-Timing",
     "Retry-After",
@@ -54,17 +55,18 @@ def create_app(
     """Build the application.
 
     Args:
-        settings: None reads the environment.
-        engine, estimators: None builds them in this process on first need, or their clients.
+        settings: None reads them from the environment.
+        engine: None builds it, or a client of it, when it is first needed.
+        estimators: None builds them, or a client of them, when they are first needed.
     Raises:
-        SettingsError: the environment is wrong.
+        SettingsError: the environment is wrong, or it names a model that is not in the catalog.
         CatalogError: a model's configuration is wrong.
     """
     settings = settings if settings is not None else load_settings()
     application = Flask(__name__, static_folder=None)
     application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    application.extensions[EXTENSION] = Services(settings, engine, estimators)
-    telemetry.install(application)
+    application.extensions[EXTENSION] = shared = Services(settings, engine, estimators)
+    telemetry.install(application, shared.metrics, timeout_s=settings.timeout_s)
     problems.install(application)
     keys.install(application, settings)
     for blueprint in _BLUEPRINTS:
@@ -73,7 +75,7 @@ def create_app(
         CORS(
             application,
             origins=list(settings.cors_origins),
-            expose_headers=list(_TOLD),
+            expose_headers=list(_EXPOSED_HEADERS),
             send_wildcard=True,
             max_age=600,
         )

@@ -1,7 +1,7 @@
-"""What the web workers count, in Prometheus' words; docs/metrics.md lists the names.
+"""The counters of the web workers, in Prometheus' format; docs/metrics.md lists their names.
 
-Under gunicorn every worker writes into files named after its place, not its process: counters survive a restart, and
-nothing piles up.
+Under gunicorn every worker writes into files that are named after its place, not after its process. Counters then
+survive the restart of a worker, and files do not pile up.
 """
 
 import os
@@ -20,7 +20,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 
 
 class RequestMetrics:
-    """Counters of one web worker; build it after the fork."""
+    """The counters of one web worker. Build them after the fork."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")
@@ -28,7 +28,7 @@ class RequestMetrics:
         self._failures = Counter(
             "signclip_failures", "Requests refused or failed", ("route", "code"), registry=registry
         )
-        self._items = Counter("signclip_items", "Texts and clips asked for", ("model", "route"), registry=registry)
+        self._items = Counter("signclip_items", "Texts and clips in requests", ("model", "route"), registry=registry)
         self._seconds = Histogram(
             "signclip_request_seconds", "Seconds to an answer", ("route",), buckets=_SECONDS, registry=registry
         )
@@ -36,7 +36,7 @@ class RequestMetrics:
     def count(
         self, *, method: str, route: str, status: int, code: str | None, seconds: float, items: int, model: str | None
     ) -> None:
-        """Count one answer. Labels are routes, codes and model names of ours, never a user's words."""
+        """Count one answer. Labels are the service's own routes, codes and model names, never words of a user."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
         if code is not None:
@@ -46,27 +46,31 @@ class RequestMetrics:
 
 
 def share_between_workers(place: int) -> None:
-    """Count into the shared directory under this worker's place; called in the worker before its app is built."""
+    """Count into the shared directory under this worker's place. Call it in the worker before its app is built."""
     values.ValueClass = values.MultiProcessValue(lambda: f"place{place}")  # type: ignore[no-untyped-call]
 
 
-def build_info() -> str:
-    """What runs, as the page of one metric whose value is always 1."""
+def render_build_info() -> str:
+    """Render the metric that names the version that runs; its value is always 1."""
     registry = CollectorRegistry()
     registry.register(_BuildInfo())
     return generate_latest(registry).decode()
 
 
 class _BuildInfo(Collector):
-    """Of no process's own: prometheus_client shares no Info between workers, and this one is the same in all."""
+    """The build; it needs no sharing, which prometheus_client has not for an Info: it is the same in every worker."""
 
     def collect(self) -> Iterator[Metric]:
         labels = {"version": VERSION, "python": platform.python_version()}
         yield InfoMetricFamily("signclip_build", "The version that serves, and its Python", labels)
 
 
-def exposition(own: CollectorRegistry) -> str:
-    """All workers' counters in Prometheus' text format; this process's alone where nothing is shared."""
+def render_counters(own: CollectorRegistry) -> str:
+    """Render the counters of all workers in Prometheus' text format.
+
+    Args:
+        own: the counters of this process, which are all there are when no directory is shared.
+    """
     if DIRECTORY not in os.environ:
         return str(generate_latest(own).decode())
     registry = CollectorRegistry()

@@ -1,45 +1,58 @@
-"""What a request can be refused with, and the one table from class of error to HTTP status.
+"""The errors of a request, and the one table from the class of an error to its HTTP status.
 
 RequestError
+├── MalformedRequestError   the request is not well-formed HTTP
+├── RouteUnknownError       there is no such route
+├── MethodNotAllowedError   the route does not accept this method
 ├── BodyError               the bytes of the body cannot be read
-│   ├── NotJsonError        they are no JSON document, or not an object
-│   └── NotDecodableError   they are not what Content-Encoding says
-├── TooLargeError           the body, or what it unpacks to, is over the limit
-├── TooManyItemsError       more texts or clips than one request may hold
-├── MediaTypeError          a Content-Type or Content-Encoding that is not read here
-├── InputError              the document has a wrong, missing or unknown key
-├── ItemError               one text or clip cannot be embedded
+│   ├── NotJsonError        they are no JSON document, or the document is not an object
+│   └── NotDecodableError   they are not in the encoding that Content-Encoding names
+├── TooLargeError           the body is over the limit, before or after decompression
+├── TooManyItemsError       there are more texts or clips than one request may hold
+├── MediaTypeError          this Content-Type or Content-Encoding is not accepted
+├── InputError              a key of the document is wrong, missing or unknown
+├── ItemError               a text or a clip cannot be embedded
 │   ├── Base64Error         it is no base64
 │   ├── TextTooLongError    it has more characters than a text may have
 │   ├── TokensOverLimitError  it has more word pieces than the model takes
 │   └── FramesOverLimitError  it has more frames than the model takes
-├── KeyRefusedError         no API key, or a wrong one
-├── TooManyRequestsError    this worker has as many requests as it takes
-├── ClientGoneError         whoever asked has closed the connection
-└── NotReadyError           the default model has not proved itself yet
+├── KeyRefusedError         the API key is missing or wrong
+├── TooManyRequestsError    this web worker handles as many requests as it may
+├── ClientDisconnectedError the client has closed the connection
+└── NotReadyError           the default model has not passed its probe yet
 
-`python -m app.errors` prints the table of the README.
+The README, the page at /docs and the OpenAPI document show this table.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import engine.errors as engine_errors
 import models.errors as models_errors
 import poses.errors as poses_errors
 import processes.errors as process_errors
 import video.errors as video_errors
+from engine.errors import ItemFailedError, ModelFailedError
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, at a place of the request's document (RFC 6901)."""
+    """One thing that is wrong with a request.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) into the document; "" is the whole document.
+    """
 
     pointer: str
     message: str
 
 
 class RequestError(Exception):
-    """Root of this tree; `code` names the class in answers and logs."""
+    """Root of this tree.
+
+    Args:
+        problems: what is wrong, each with its place in the document.
+        code: stable name in answers and logs; None: the name of the class.
+    """
 
     code = "request_invalid"
 
@@ -50,144 +63,218 @@ class RequestError(Exception):
             self.code = code
 
 
+class MalformedRequestError(RequestError):
+    """The request is not well-formed HTTP."""
+
+    code = "request_malformed"
+
+
+class RouteUnknownError(RequestError):
+    """There is no such route."""
+
+    code = "route_unknown"
+
+
+class MethodNotAllowedError(RequestError):
+    """The route does not accept this method."""
+
+    code = "method_not_allowed"
+
+
 class BodyError(RequestError):
+    """The bytes of the body cannot be read."""
+
     code = "body_unreadable"
 
 
 class NotJsonError(BodyError):
+    """The body is no JSON document, or the document is not an object."""
+
     code = "body_not_json"
 
 
 class NotDecodableError(BodyError):
+    """The body is not in the encoding that Content-Encoding names."""
+
     code = "body_not_decodable"
 
 
 class TooLargeError(RequestError):
+    """The body is over the limit, before or after decompression."""
+
     code = "body_too_large"
 
 
 class TooManyItemsError(RequestError):
+    """There are more texts or clips than one request may hold."""
+
     code = "too_many_items"
 
 
 class MediaTypeError(RequestError):
+    """This Content-Type or Content-Encoding is not accepted."""
+
     code = "media_type_unsupported"
 
 
 class InputError(RequestError):
+    """A key of the document is wrong, missing or unknown."""
+
     code = "input_invalid"
 
 
 class ItemError(RequestError):
+    """A text or a clip cannot be embedded."""
+
     code = "item_invalid"
 
 
 class Base64Error(ItemError):
+    """The item is no base64."""
+
     code = "base64_invalid"
 
 
 class TextTooLongError(ItemError):
+    """The text has more characters than a text may have."""
+
     code = "text_too_long"
 
 
 class TokensOverLimitError(ItemError):
+    """The text has more word pieces than the model takes."""
+
     code = "tokens_over_limit"
 
 
 class FramesOverLimitError(ItemError):
+    """The clip has more frames than the model takes."""
+
     code = "frames_over_limit"
 
 
 class KeyRefusedError(RequestError):
+    """The API key is missing or wrong."""
+
     code = "key_refused"
 
 
 class TooManyRequestsError(RequestError):
+    """This web worker handles as many requests as it may."""
+
     code = "too_many_requests"
     retry_after_s = 1.0
 
 
-class ClientGoneError(RequestError):
+class ClientDisconnectedError(RequestError):
+    """The client has closed the connection."""
+
     code = "client_gone"
 
 
 class NotReadyError(RequestError):
+    """The default model has not passed its probe yet."""
+
     code = "not_ready"
     retry_after_s = 2.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How a class of errors is answered; `public` details are shown to the client."""
+    """How a class of errors is answered.
+
+    Attributes:
+        status: the HTTP status.
+        title: what the class means, the same for all its errors.
+        public: whether the client sees the error's message.
+    """
 
     status: int
     title: str
     public: bool = True
 
 
-# The nearest class of an error's ancestry decides, so a subtree needs one line.
+# An error is answered as its nearest ancestor in this table, so that a whole subtree needs one line.
 ANSWERS: dict[type[Exception], Answer] = {
+    MalformedRequestError: Answer(400, "The request is malformed"),
     BodyError: Answer(400, "The body cannot be read"),
     KeyRefusedError: Answer(401, "An API key is needed"),
+    RouteUnknownError: Answer(404, "There is no such route"),
     models_errors.UnknownModelError: Answer(404, "There is no such model"),
+    MethodNotAllowedError: Answer(405, "The route does not accept this method"),
     TooLargeError: Answer(413, "The body is too large"),
-    TooManyItemsError: Answer(413, "Too many items in one request"),
-    MediaTypeError: Answer(415, "This type of content is not read"),
+    TooManyItemsError: Answer(413, "There are too many items in one request"),
+    MediaTypeError: Answer(415, "This type of content is not accepted"),
     InputError: Answer(422, "The input is refused"),
     ItemError: Answer(422, "An item is refused"),
     poses_errors.PoseError: Answer(422, "A pose is refused"),
     video_errors.VideoError: Answer(422, "A video is refused"),
     models_errors.UnknownLanguageError: Answer(422, "There is no such language"),
     process_errors.QueueFullError: Answer(429, "The queue is full"),
-    TooManyRequestsError: Answer(429, "Too many requests at once"),
-    ClientGoneError: Answer(499, "The client closed the connection"),
+    TooManyRequestsError: Answer(429, "There are too many requests at once"),
+    ClientDisconnectedError: Answer(499, "The client closed the connection"),
     process_errors.CancelledError: Answer(499, "The request was cancelled"),
-    engine_errors.ItemFailedError: Answer(500, "The model failed on an item", public=False),
+    ItemFailedError: Answer(500, "The model failed on an item", public=False),
     NotReadyError: Answer(503, "The service is not ready"),
     process_errors.EngineStoppedError: Answer(503, "The engine is not running"),
     process_errors.VideoStoppedError: Answer(503, "The estimation of videos is not running"),
-    video_errors.EstimatorError: Answer(503, "The estimation of a video was lost"),
-    engine_errors.ModelFailedError: Answer(503, "The model does not load"),
+    process_errors.ProcessError: Answer(503, "A process of the service failed"),
+    video_errors.EstimatorError: Answer(503, "The estimation of a video failed"),
+    ModelFailedError: Answer(503, "The model does not load"),
+    models_errors.BackendError: Answer(503, "The configured device or backend is not available"),
+    models_errors.CatalogError: Answer(503, "The configuration of a model is wrong"),
     models_errors.WeightsMissingError: Answer(503, "The model's files are not on this machine"),
     models_errors.TokenizerError: Answer(503, "The model's tokenizer does not load"),
     models_errors.CheckpointError: Answer(503, "The model's weights do not load"),
     models_errors.DigestMismatchError: Answer(503, "The model's weights are not the recorded ones"),
     process_errors.DeadlineExceededError: Answer(504, "The deadline passed"),
 }
-UNFORESEEN = Answer(500, "An error of the service", public=False)
+UNFORESEEN = Answer(500, "The service has a bug", public=False)
 UNFORESEEN_CODE = "internal"
 
 
-def answer_to(error: BaseException) -> Answer:
-    """Find how an error is answered; what no line foresees is our bug."""
+def find_answer(error: BaseException) -> Answer:
+    """Find how an error is answered. An error that is not in the table is a bug of the service."""
     for ancestor in type(error).__mro__:
         if ancestor in ANSWERS:
             return ANSWERS[ancestor]
     return UNFORESEEN
 
 
-def code_of(error: BaseException) -> str:
-    """The error's stable name; that of an unforeseen one says nothing."""
-    return str(getattr(error, "code", UNFORESEEN_CODE)) if answer_to(error) is not UNFORESEEN else UNFORESEEN_CODE
+def find_code(error: BaseException) -> str:
+    """Find the stable name of an error. The name of an unforeseen error reveals nothing about it."""
+    return str(getattr(error, "code", UNFORESEEN_CODE)) if find_answer(error) is not UNFORESEEN else UNFORESEEN_CODE
 
 
-def _codes(ancestor: type[Exception]) -> list[str]:
-    """Codes of a line of the table: of its class and of those below that have no line of their own."""
-    found = [str(getattr(ancestor, "code", UNFORESEEN_CODE))]
-    for child in ancestor.__subclasses__():
-        if child not in ANSWERS:
-            found += [code for code in _codes(child) if code not in found]
-    return found
+@dataclass(frozen=True)
+class ErrorLine:
+    """One line of the table of errors, as people read it."""
+
+    status: int
+    title: str
+    codes: tuple[str, ...]
 
 
-def errors_table() -> str:
+def list_error_lines() -> list[ErrorLine]:
+    """List every status, its meaning and its codes, in the order of the statuses."""
+    lines = [ErrorLine(answer.status, answer.title, tuple(_find_codes(kind))) for kind, answer in ANSWERS.items()]
+    lines.append(ErrorLine(UNFORESEEN.status, UNFORESEEN.title, (UNFORESEEN_CODE,)))
+    return sorted(lines, key=lambda line: line.status)
+
+
+def render_errors_table() -> str:
     """Render the table of errors as the README's Markdown table."""
     rows = ["| status | meaning | `code` |", "|---|---|---|"]
-    for ancestor, answer in sorted(ANSWERS.items(), key=lambda line: line[1].status):
-        rows.append(f"| {answer.status} | {answer.title} | {', '.join(f'`{code}`' for code in _codes(ancestor))} |")
-    rows.append(f"| {UNFORESEEN.status} | {UNFORESEEN.title} | `{UNFORESEEN_CODE}` |")
+    for line in list_error_lines():
+        rows.append(f"| {line.status} | {line.title} | {', '.join(f'`{code}`' for code in line.codes)} |")
     return "\n".join(rows)
 
 
-if __name__ == "__main__":
-    print(errors_table())
+def _find_codes(kind: type[Exception]) -> Iterator[str]:
+    """Find the codes of a class, and of the classes below it that have no line of their own."""
+    yield str(getattr(kind, "code", UNFORESEEN_CODE))
+    for child in kind.__subclasses__():
+        # Errors that can be answered are defined in the errors.py of their room: the table is then the same whatever
+        # else was imported.
+        if child not in ANSWERS and child.__module__.endswith(".errors"):
+            yield from _find_codes(child)

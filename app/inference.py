@@ -1,36 +1,34 @@
-"""Prepared items to vectors: one call of the engine, with the request's deadline."""
+"""Turns prepared items into vectors: one call of the engine, which ends with the request's deadline."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from flask import request
 
-from app.errors import ClientGoneError, InputError, Problem, TooManyItemsError
-from app.intake.connection import client_socket, has_gone
-from app.intake.items import Prepared
-from app.services import services
-from app.telemetry import record
+from app.errors import ClientDisconnectedError, InputError, Problem, TooManyItemsError
+from app.intake.connection import get_client_socket, is_disconnected
+from app.intake.items import ItemArray, PreparedItems
+from app.settings import Settings
+from app.telemetry import get_record
 from engine.errors import ItemFailedError
-from engine.interface import EmbedRequest
-from models.catalog import ModelConfig
+from engine.interface import EmbedRequest, Engine
 from processes.errors import DeadlineExceededError
 
 TIMEOUT_HEADER = "X-Timeout-Ms"
 
 
 @dataclass(frozen=True)
-class Vectors:
-    """Raw vectors of a request.
+class RequestVectors:
+    """The raw vectors of a request.
 
     Attributes:
-        values: float32 (items, embed_dim); rows of failed items mean nothing.
-        failures: by index.
-        digest: SHA-256 of the checkpoint behind them, hex; None when nothing was computed.
-        dtype: number format of the forward pass.
+        values: float32 (items, embed_dim); rows of failed items have no meaning.
+        failures: why items failed, by index.
+        digest: SHA-256 of the checkpoint that made the vectors, hex; None when nothing was computed.
+        dtype: number format of the forward pass; None when nothing was computed.
     """
 
     values: npt.NDArray[np.float32]
@@ -39,52 +37,57 @@ class Vectors:
     dtype: str | None = None
 
 
-def request_deadline(seconds: float | None = None) -> float:
-    """When this request must be answered, in seconds of time.monotonic().
+def set_deadline(timeout_s: float) -> float:
+    """Set the deadline of the request that is being handled. A client may shorten it with X-Timeout-Ms.
 
     Args:
-        seconds: it may take; None: as the settings say.
+        timeout_s: seconds that the request may take from its arrival.
+    Returns:
+        The deadline, in seconds of time.monotonic().
     Raises:
         InputError: X-Timeout-Ms is no positive whole number.
     """
-    seconds = services().settings.timeout_s if seconds is None else seconds
     given = request.headers.get(TIMEOUT_HEADER)
     if given is not None:
         if not (given.isascii() and given.isdigit() and len(given) < 12 and int(given) > 0):
             message = f"{TIMEOUT_HEADER} must be a positive whole number of milliseconds"
             raise InputError(message, problems=(Problem("", message),))
-        seconds = min(seconds, int(given) / 1000)
-    facts = record()
-    facts.deadline = facts.started + seconds
-    return facts.deadline
+        timeout_s = min(timeout_s, int(given) / 1000)
+    record = get_record()
+    record.deadline = record.started + timeout_s
+    return record.deadline
 
 
-def embed(config: ModelConfig, prepared: Prepared, *, skip: bool, deadline: float) -> Vectors:
-    """Have the engine embed what was prepared.
+def embed(
+    engine: Engine, prepared: PreparedItems, *, settings: Settings, deadline: float, skip: bool = False
+) -> RequestVectors:
+    """Have the engine embed prepared items.
 
     Args:
-        skip: note items that fail; False: the first one ends the request.
+        settings: say how much the engine's queue holds.
         deadline: in seconds of time.monotonic().
+        skip: leave out items that fail; False: the first item that fails ends the request.
     Raises:
         ProcessError, ModelsError: see engine.interface.Engine.embed.
         ItemFailedError: the model failed on an item.
         TooManyItemsError: the request alone is more than the queue holds.
+        ClientDisconnectedError: the client disconnected before its request was queued.
     """
-    values = np.zeros((len(prepared.items), config.embed_dim), dtype=np.float32)
+    values = np.zeros((len(prepared.items), prepared.config.embed_dim), dtype=np.float32)
     present = [index for index, item in enumerate(prepared.items) if item is not None]
     failures = dict(prepared.failures)
-    facts = record()
-    facts.add("prepare", time.monotonic() - facts.started - sum(facts.stages_ms.values()) / 1000)
-    _check_worth_it(prepared, deadline)
+    record = get_record()
+    record.add_stage("prepare", time.monotonic() - record.started - sum(record.stages_ms.values()) / 1000)
+    _check_queueable(prepared, settings, deadline=deadline)
     if not present:
-        return Vectors(values, failures)
-    items: Sequence[npt.NDArray[Any]] = [item for item in prepared.items if item is not None]
-    connection = client_socket()
-    result = services().engine.embed(
-        EmbedRequest(config.name, prepared.tower, items, deadline), lambda: has_gone(connection)
+        return RequestVectors(values, failures)
+    items: Sequence[ItemArray] = [item for item in prepared.items if item is not None]
+    connection = get_client_socket()
+    result = engine.embed(
+        EmbedRequest(prepared.config.name, prepared.tower, items, deadline), lambda: is_disconnected(connection)
     )
-    facts.add("queue", result.queue_s)
-    facts.add("forward", result.forward_s)
+    record.add_stage("queue", result.queue_s)
+    record.add_stage("forward", result.forward_s)
     if len(present) == len(values) and not result.failures:
         values = result.embeddings
     elif len(result.failures) < len(items):
@@ -95,12 +98,11 @@ def embed(config: ModelConfig, prepared: Prepared, *, skip: bool, deadline: floa
         failed.setdefault(int(index), ItemFailedError("the model gave numbers that are not finite"))
     if failed and not skip:
         raise next(iter(failed.values()))
-    return Vectors(values, failures | failed, result.digest, result.dtype)
+    return RequestVectors(values, failures | failed, result.digest, result.dtype)
 
 
-def _check_worth_it(prepared: Prepared, deadline: float) -> None:
-    """Refuse what would be computed for nobody, or could never be queued."""
-    settings = services().settings
+def _check_queueable(prepared: PreparedItems, settings: Settings, *, deadline: float) -> None:
+    """Refuse a request that could never be queued, or whose answer would come too late or reach nobody."""
     if prepared.tokens > settings.max_queue_tokens or len(prepared.items) > settings.max_queue_items:
         raise TooManyItemsError(
             f"{len(prepared.items)} items of {prepared.tokens} tokens or frames together; the queue holds "
@@ -108,5 +110,5 @@ def _check_worth_it(prepared: Prepared, deadline: float) -> None:
         )
     if time.monotonic() >= deadline:
         raise DeadlineExceededError("the deadline passed before the request was queued")
-    if has_gone(client_socket()):
-        raise ClientGoneError("the client closed the connection before its request was queued")
+    if is_disconnected(get_client_socket()):
+        raise ClientDisconnectedError("the client closed the connection before its request was queued")

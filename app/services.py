@@ -1,9 +1,9 @@
-"""What every view needs: settings, catalog, weights, and the engine of this process."""
+"""What every route needs: the settings, the catalog, the weights, and this process's engine and estimators."""
 
 import os
 import threading
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
 from flask import current_app
@@ -17,7 +17,7 @@ from engine.replicas import SpreadEngine
 from engine.settings import EngineSettings
 from models.catalog import Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder
-from models.errors import UnknownModelError
+from models.errors import ModelsError, UnknownModelError
 from models.registry import default_model
 from models.signature import signature
 from models.tokenization import Tokenizer, load_tokenizer
@@ -32,7 +32,7 @@ EXTENSION = "signclip"
 
 
 def engine_settings(settings: Settings, device: str | None = None) -> EngineSettings:
-    """The engine's share of the service's settings.
+    """Take the engine's settings out of the service's.
 
     Args:
         device: one of the devices of the settings; None: the first.
@@ -55,7 +55,7 @@ def engine_settings(settings: Settings, device: str | None = None) -> EngineSett
 
 
 def estimator_settings(settings: Settings) -> EstimatorSettings:
-    """The estimators' share of the service's settings."""
+    """Take the estimators' settings out of the service's."""
     return EstimatorSettings(workers=settings.video_workers, max_waiting=settings.max_queue_videos)
 
 
@@ -67,7 +67,12 @@ Part = TypeVar("Part", bound=_Closable)
 
 
 class _PerProcess(Generic[Part]):
-    """A part that is built on first need and anew after a fork: neither threads nor sockets survive one."""
+    """A part that is built when it is first needed, and again after a fork: threads and sockets do not survive a fork.
+
+    Args:
+        build: makes the part.
+        part: the part, when it is there already.
+    """
 
     def __init__(self, build: Callable[[], Part], part: Part | None) -> None:
         self._build = build
@@ -89,56 +94,66 @@ class _PerProcess(Generic[Part]):
 
 
 class Services:
-    """Shared by all threads of one process.
+    """What all threads of one process share.
 
-    The engine is built on first need, so that a server forks before any thread pool or device is there.
+    The engine is built when it is first needed, so that a server can fork before any thread pool or device exists.
+
+    Args:
+        engine: None builds it when it is first needed.
+        estimators: None builds them when they are first needed.
+    Raises:
+        CatalogError: a model's configuration is wrong.
+        SettingsError: the settings name a model that is not in the catalog.
     """
 
     def __init__(self, settings: Settings, engine: Engine | None = None, estimators: Estimators | None = None) -> None:
-        """
-        Args:
-            engine, estimators: None builds them on first need.
-        Raises:
-            CatalogError: a model's configuration is wrong.
-            SettingsError: the settings name a model that is not in the catalog.
-        """
         self.settings = settings
         self.weights = WeightsFolder(settings.weights_dir)
         self.catalog = load_catalog(weights=settings.weights_dir)
         check_names(settings, self.catalog)
-        # What a request would ask the file system, or compute, again and again.
+        # Kept, because every request would otherwise ask the file system, or compute, the same again.
         self._complete: set[str] = set()
         self._tokenizers: dict[str, Tokenizer] = {}
-        self._signature = lru_cache(maxsize=256)(self._sign)
+        self._sign_cached = lru_cache(maxsize=256)(self._sign)
         self.metrics_registry = CollectorRegistry()
         self.metrics = RequestMetrics(self.metrics_registry)
+        # Places for requests with work to do, and for those with videos, whose bodies are large.
+        self.places = threading.BoundedSemaphore(settings.max_requests)
+        self.video_places = threading.BoundedSemaphore(settings.max_video_requests)
         self._engine = _PerProcess(lambda: _build_engine(settings), engine)
         self._estimators = _PerProcess(lambda: _build_estimators(settings), estimators)
 
     @property
     def engine(self) -> Engine:
-        """The engine of this process; the first call builds it."""
+        """The engine of this process. The first use builds it.
+
+        Raises:
+            ModelsError: this machine has no such device or backend, or a model's configuration is wrong.
+        """
         return self._engine.get()
 
     def close(self) -> None:
-        """Let engine and estimators answer what they admitted, then end them. May be called twice."""
+        """Close the engine and the estimators once they have answered what they admitted. May be called twice."""
         self._engine.close()
         self._estimators.close()
 
     @property
     def estimators(self) -> Estimators:
-        """The estimators of this process; the first call builds them."""
+        """The estimators of this process. The first use builds them."""
         return self._estimators.get()
 
-    def model(self, name: str | None) -> ModelConfig:
+    def find_model(self, name: str | None) -> ModelConfig:
         """Find a model that can serve.
 
+        Args:
+            name: name or alias; None: the engine's default model.
         Raises:
-            UnknownModelError: no model or alias of that name.
-            WeightsMissingError: its files are not on this machine.
+            UnknownModelError: no model has this name or alias.
+            WeightsMissingError: the model's files are not on this machine.
+            ModelsError: see Services.engine.
         """
         config = self.catalog.resolve(name if name is not None else self.engine.default_model())
-        # Looked for until they are there, then no more; should they vanish again, the engine says so.
+        # Once the files were found they are not checked again. If they disappear later, the engine reports it.
         if config.name not in self._complete:
             missing = self.weights.missing(config)
             if missing is not None:
@@ -147,48 +162,51 @@ class Services:
         return config
 
     def prepare(self) -> None:
-        """Load what the first text would wait for, a tenth of a second in each worker."""
+        """Load the default model's tokenizer. The first text would wait for it for a tenth of a second."""
         config = self.catalog[default_model(self.catalog, self.weights, wanted=self.settings.default_model)]
         if self.weights.missing(config) is None:
-            self.tokenizer(config).pieces([""])
+            self.find_tokenizer(config).pieces([""])
 
-    def tokenizer(self, config: ModelConfig) -> Tokenizer:
+    def find_tokenizer(self, config: ModelConfig) -> Tokenizer:
+        """Return the tokenizer of a model; the first call for a model loads it.
+
+        Raises:
+            TokenizerError: the model's folder holds no tokenizer that can be read.
+        """
         known = self._tokenizers.get(config.name)
         if known is None:
             known = self._tokenizers[config.name] = load_tokenizer(self.weights.tokenizer(config), config.lowercase)
         return known
 
-    def signature(
+    def sign(
         self, config: ModelConfig, options: dict[str, str | bool], *, digest: str | None, dtype: str | None
     ) -> str | None:
-        """What made a vector; None while the engine has not read the checkpoint."""
+        """Write the signature of vectors, which says how they were made.
+
+        Args:
+            options: options that change vectors and are not at their default.
+            digest: SHA-256 of the checkpoint, hex; None while the engine has not read it.
+            dtype: number format of the forward pass.
+        Returns:
+            None while digest or dtype is unknown.
+        """
         if digest is None or dtype is None:
             return None
-        return self._signature(config.name, digest, dtype, frozenset(options.items()))
+        return self._sign_cached(config.name, digest, dtype, frozenset(options.items()))
 
     def _sign(self, name: str, digest: str, dtype: str, options: frozenset[tuple[str, str | bool]]) -> str:
         config = self.catalog[name]
-        # A model of features that are not computed here, as those of a video encoder, still embeds texts.
+        # A model whose features are not computed here, such as those of a video encoder, still embeds texts.
         kind = FEATURE_KINDS.get(config.features)
         version = 0 if kind is None else kind.version
         return signature(config, digest=digest, dtype=dtype, features_version=version, options=dict(options))
 
-    @cached_property
-    def video_admission(self) -> threading.BoundedSemaphore:
-        """Places for requests with videos, whose bodies are large."""
-        return threading.BoundedSemaphore(self.settings.max_video_requests)
-
-    @cached_property
-    def admission(self) -> threading.BoundedSemaphore:
-        """Places for requests with work to do."""
-        return threading.BoundedSemaphore(self.settings.max_requests)
-
 
 def check_names(settings: Settings, catalog: Catalog) -> None:
-    """Refuse settings that name models which nobody knows.
+    """Check that the models which the settings name are in the catalog.
 
     Raises:
-        SettingsError: with a line for each.
+        SettingsError: a model is not there; the message has a line for each.
     """
     problems = []
     for setting, names in (
@@ -205,23 +223,30 @@ def check_names(settings: Settings, catalog: Catalog) -> None:
 
 
 def _build_engine(settings: Settings) -> Engine:
-    """A client of the engines that run beside this process, or engines in it, one a device."""
+    """Build a client of the engines that run beside this process, or engines in this process, one for each device."""
     if settings.engine_address:
         return SpreadEngine([EngineClient(address) for address in settings.engine_address])
     from engine.local import LocalEngine  # torch may come with it
 
-    engines = [LocalEngine(engine_settings(settings, device)) for device in settings.device.split(",")]
+    engines: list[Engine] = []
+    try:
+        for device in settings.device.split(","):
+            engines.append(LocalEngine(engine_settings(settings, device)))
+    except ModelsError:
+        for engine in engines:  # the next request builds all of them again
+            engine.close()
+        raise
     return SpreadEngine(engines) if len(engines) > 1 else engines[0]
 
 
 def _build_estimators(settings: Settings) -> Estimators:
-    """A client of the estimators that run beside this process, or estimators of its own."""
+    """Build a client of the estimators that run beside this process, or estimators that belong to it."""
     if settings.estimator_address:
         return EstimatorClient(settings.estimator_address)
     return LocalEstimators(estimator_settings(settings))
 
 
-def services() -> Services:
-    """The services of the app that handles this request."""
+def get_services() -> Services:
+    """Return the services of the application that handles this request."""
     found: Services = current_app.extensions[EXTENSION]
     return found

@@ -157,7 +157,7 @@ def _unknown(name: str, known: set[str]) -> str:
     return f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def settings_table() -> str:
+def render_settings_table() -> str:
     """Render the settings as the README's Markdown table."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
@@ -176,4 +176,4 @@ def _shown(default: object) -> str:
 
 
 if __name__ == "__main__":
-    print(settings_table())
+    print(render_settings_table())

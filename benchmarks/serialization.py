@@ -19,7 +19,7 @@ import orjson
 import pybase64
 from pose_format import Pose
 
-from app.answers.vectors import encoded
+from app.answers.vectors import encode_rows
 from benchmarks import inputs
 from benchmarks.measuring import machine_facts, write_results
 from models.embedding import Vectors
@@ -52,10 +52,10 @@ def answers(vectors: Vectors) -> dict[str, Callable[[], bytes]]:
         "json of the standard library": lambda: json.dumps({"embeddings": vectors.tolist()}).encode(),
         "orjson over lists": lambda: orjson.dumps({"embeddings": vectors.tolist()}),
         "orjson over the array (served)": lambda: orjson.dumps(
-            {"embeddings": encoded(vectors, "float")}, option=orjson.OPT_SERIALIZE_NUMPY
+            {"embeddings": encode_rows(vectors, "float")}, option=orjson.OPT_SERIALIZE_NUMPY
         ),
-        "base64 (served)": lambda: orjson.dumps({"embeddings": encoded(vectors, "base64")}),
-        "base64_float16 (served)": lambda: orjson.dumps({"embeddings": encoded(vectors, "base64_float16")}),
+        "base64 (served)": lambda: orjson.dumps({"embeddings": encode_rows(vectors, "base64")}),
+        "base64_float16 (served)": lambda: orjson.dumps({"embeddings": encode_rows(vectors, "base64_float16")}),
         ".npy (served)": lambda: npy(vectors),
     }
 

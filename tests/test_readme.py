@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.reference.readme import with_tables
+from app.reference.readme import replace_tables
 from processes.version import VERSION
 from tests.video.make_videos import encode, moving
 
@@ -34,7 +34,7 @@ ANSWERS = ("embeddings", "cosine", "models", "frames", "quality", "poses", "clip
 
 
 def test_tables_are_those_of_the_code() -> None:
-    assert with_tables(README) == README, "run: python -m app.reference.readme README.md"
+    assert replace_tables(README) == README, "run: python -m app.reference.readme README.md"
 
 
 def test_every_linked_file_is_there() -> None:

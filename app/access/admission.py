@@ -1,4 +1,4 @@
-"""How many requests are worked on at once."""
+"""How many requests a web worker handles at once."""
 
 import functools
 import threading
@@ -8,33 +8,46 @@ from contextlib import ExitStack, contextmanager
 from flask import Response
 
 from app.errors import TooManyRequestsError
-from app.services import services
+from app.services import Services, get_services
+
+View = Callable[[Services], Response]
 
 
-def admitted(view: Callable[[], Response]) -> Callable[[], Response]:
-    """Let a view run only while there is a place for it; decides before the body is read.
+def admit(view: View) -> Callable[[], Response]:
+    """Run a view only while there is a place for its request. This is decided before the body is read.
 
-    Without this, gunicorn would park any number of requests, each with its body, and health checks behind them.
+    Without this limit gunicorn would park any number of requests, each with its body, and health checks would wait
+    behind them.
+
+    Args:
+        view: called with the services of the application.
+    Returns:
+        The view that Flask calls. It raises TooManyRequestsError when every place is taken.
     """
 
     @functools.wraps(view)
     def guarded() -> Response:
+        shared = get_services()
         with ExitStack() as taken:
-            _take_place(taken, services().admission, services().settings.max_requests, "requests")
-            return view()
+            _take_place(taken, shared.places, shared.settings.max_requests, "requests")
+            return view(shared)
 
     return guarded
 
 
-def admitted_with_videos(view: Callable[[], Response]) -> Callable[[], Response]:
-    """As `admitted`, with fewer places: bodies with videos are large. A streamed answer keeps its place to its end."""
+def admit_with_videos(view: View) -> Callable[[], Response]:
+    """Do the same as `admit`, with fewer places, because bodies with videos are large.
+
+    A streamed answer keeps its place until its end.
+    """
 
     @functools.wraps(view)
     def guarded() -> Response:
+        shared = get_services()
         with ExitStack() as taken:
-            _take_place(taken, services().admission, services().settings.max_requests, "requests")
-            taken.enter_context(video_place())
-            response = view()
+            _take_place(taken, shared.places, shared.settings.max_requests, "requests")
+            _take_place(taken, shared.video_places, shared.settings.max_video_requests, "requests with videos")
+            response = view(shared)
             if response.is_streamed:
                 response.call_on_close(taken.pop_all().close)
             return response
@@ -43,15 +56,14 @@ def admitted_with_videos(view: Callable[[], Response]) -> Callable[[], Response]
 
 
 @contextmanager
-def video_place() -> Iterator[None]:
+def hold_video_place(shared: Services) -> Iterator[None]:
     """Hold one of the places for requests with videos.
 
     Raises:
-        TooManyRequestsError: all are taken.
+        TooManyRequestsError: every place is taken.
     """
     with ExitStack() as taken:
-        places, count = services().video_admission, services().settings.max_video_requests
-        _take_place(taken, places, count, "requests with videos")
+        _take_place(taken, shared.video_places, shared.settings.max_video_requests, "requests with videos")
         yield
 
 

@@ -1,1 +1,1 @@
-"""From results to bytes: vectors, schemas of answers, and problem details."""
+"""From results to bytes: vectors, the schemas of answers, and problem details."""

@@ -1,51 +1,44 @@
-"""Errors into answers: RFC 9457 problem details, the same for our errors, werkzeug's and the unforeseen."""
+"""Turns errors into answers: problem details (RFC 9457) for our errors, for werkzeug's and for unforeseen errors."""
 
 import math
 from typing import Any
 
 import orjson
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from app import telemetry
-from app.errors import UNFORESEEN, Answer, RequestError, TooLargeError, answer_to, code_of
+from app.errors import (
+    UNFORESEEN,
+    Answer,
+    MalformedRequestError,
+    MethodNotAllowedError,
+    RequestError,
+    RouteUnknownError,
+    TooLargeError,
+    find_answer,
+    find_code,
+)
 
 _DETAIL_CHARS = 1000
-# What werkzeug raises before or beside the views.
-_CODES = {400: "request_malformed", 404: "route_unknown", 405: "method_not_allowed"}
 
 
 def install(app: Flask) -> None:
     """Answer every error of every route as a problem."""
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, problem_response)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(Exception, answer_problem)
 
 
-def _http(error: HTTPException) -> Response:
-    """Translate werkzeug's errors, with the headers that belong to them (Allow)."""
-    if isinstance(error, RequestEntityTooLarge):
-        return problem_response(TooLargeError(f"the body has more than {request.max_content_length} bytes"))
-    if error.code is None or error.response is not None:
-        return problem_response(error)
-    detail = {404: "there is no such route; GET /docs shows those there are"}.get(error.code, error.description or "")
-    code = _CODES.get(error.code, "http_error")
-    response = _problem(Answer(error.code, error.name), code=code, detail=detail)
-    for name, value in error.get_headers():
-        if name not in ("Content-Type", "Content-Length"):
-            response.headers[name] = value
-    return response
-
-
-def problem_response(error: Exception) -> Response:
-    """Answer an error of ours as the table says, and anything else as our bug."""
-    answer = answer_to(error)
+def answer_problem(error: Exception) -> Response:
+    """Answer an error as the table of errors says."""
+    answer = find_answer(error)
     if answer.status == 500:
         telemetry.log_failure(error)
     detail = str(error)[:_DETAIL_CHARS] if answer.public else "the request id finds it in the server's log"
     problems = error.problems if isinstance(error, RequestError) else ()
-    response = _problem(
+    response = _write_problem(
         answer,
-        code=code_of(error),
+        code=find_code(error),
         detail=detail,
         errors=[{"pointer": problem.pointer, "message": problem.message[:_DETAIL_CHARS]} for problem in problems],
     )
@@ -59,16 +52,36 @@ def problem_response(error: Exception) -> Response:
     return response
 
 
-def _problem(answer: Answer, *, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
-    facts = telemetry.record()
-    facts.code = code
+def _answer_http(error: HTTPException) -> Response:
+    """Answer werkzeug's errors as ours, with the headers that belong to them (Allow)."""
+    response = answer_problem(_translate(error))
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def _translate(error: HTTPException) -> Exception:
+    detail = error.description or "the request is not well-formed"
+    if isinstance(error, RequestEntityTooLarge):
+        return TooLargeError(f"the body has more than {request.max_content_length} bytes")
+    if isinstance(error, NotFound):
+        return RouteUnknownError("there is no such route; GET /docs lists the routes")
+    if isinstance(error, MethodNotAllowed):
+        return MethodNotAllowedError(detail)
+    return MalformedRequestError(detail) if error.code is not None and error.code < 500 else error
+
+
+def _write_problem(answer: Answer, *, code: str, detail: str, errors: list[dict[str, str]]) -> Response:
+    record = telemetry.get_record()
+    record.code = code
     body: dict[str, Any] = {
         "type": f"urn:signclip:{code}",
         "title": answer.title,
         "status": answer.status,
         "code": code,
         "detail": detail,
-        "request_id": facts.request_id,
+        "request_id": record.request_id,
     }
     if errors:
         body["errors"] = errors

@@ -1,8 +1,14 @@
-"""What the service answers: the shapes of the OpenAPI document. Answers are built by hand and tested against these."""
+"""The schemas of the answers, for the OpenAPI document. Answers are built by hand; tests check them against these."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from app.errors import list_error_lines
+
+_WARNINGS = "sentences about the items: what was cut, and what the model does not know; left out when there are none"
+_SKIPPED = "index, code and detail of each item that was skipped; left out when there are none"
+_PROMPTS = "the texts as they were embedded, when sign_language was given"
 
 
 class _Answer(BaseModel):
@@ -10,52 +16,54 @@ class _Answer(BaseModel):
 
 
 class SkippedItem(_Answer):
-    index: int
-    code: str
-    detail: str
+    index: int = Field(description="place of the item in the request, from 0")
+    code: str = Field(description="stable name of what was wrong")
+    detail: str = Field(description="what was wrong")
 
 
 class Quality(_Answer):
-    """Shares are of frames, in 0–1."""
+    """What a clip holds. Shares are of its frames, 0-1."""
 
     frames: int = Field(description="frames in the clip")
     fps: float | None = Field(description="frames per second, as stored; null: not a finite number")
     duration_s: float | None = Field(description="frames over fps, in seconds; null where fps is no rate")
     people: int = Field(description="people in the file")
-    left_hand: float | None = Field(description="share of frames in which it is seen; null: not in the layout")
-    right_hand: float | None = Field(description="as left_hand")
-    face: float | None = Field(description="as left_hand")
+    left_hand: float | None = Field(description="share of frames in which the hand is seen; null: not in the layout")
+    right_hand: float | None = Field(description="share of frames in which the hand is seen; null: not in the layout")
+    face: float | None = Field(description="share of frames in which the face is seen; null: not in the layout")
     shoulders: float | None = Field(description="share of frames in which both are seen; null: not in the layout")
-    active_hand: str | None = Field(description="which hand signs; null when it cannot be told")
-    warnings: list[str] = Field(description="what about the clip will not embed well; empty for a good one")
+    active_hand: str | None = Field(description="the hand that signs; null when the clip does not show it")
+    warnings: list[str] = Field(description="what about the clip will not embed well; empty for a good clip")
 
 
 class VideoAnswer(_Answer):
     """What was read of a video."""
 
-    width: int = Field(description="pixels, upright and square, as the pose has them")
-    height: int = Field(description="pixels, as width")
+    width: int = Field(description="pixels, once the picture is upright and its pixels are square, as in the pose")
+    height: int = Field(description="pixels, measured as the width is")
     fps: float = Field(description="frames per second, on average")
-    frames: int = Field(description="frames that were looked at")
+    frames: int = Field(description="frames that were read")
     duration_s: float = Field(description="frames over fps, in seconds")
     rotation: int = Field(description="degrees counterclockwise by which the stored pictures were turned")
-    codec: str = Field(description="how the pictures were coded")
+    codec: str = Field(description="codec of the pictures")
     extractor: str = Field(description="what estimated the pose, with version and settings")
 
 
 class EmbedAnswer(_Answer):
-    """Vectors in the order of the input; null where an item was skipped."""
+    """Vectors in the order of the input; null for an item that was skipped."""
 
-    embeddings: list[list[float] | str | None] = Field(description="numbers, or base64 where encoding_format says so")
-    model_name: str = Field(description="the model that made them")
+    embeddings: list[list[float] | str | None] = Field(description="numbers, or base64 when encoding_format says so")
+    model_name: str = Field(description="the model that made the vectors")
     dimensions: int = Field(description="numbers in a vector")
     normalized: bool = Field(description="whether vectors have unit length")
-    signature: str | None = Field(description="what made the vectors; equal signatures can be compared")
-    prompts: list[str] | None = Field(None, description="what was embedded, when sign_language was given")
-    quality: list[Quality | None] | None = Field(None, description="a report for each clip, when asked for")
-    warnings: list[str] | None = Field(None, description="what was cut, and tags the model has not seen; if any")
-    errors: list[SkippedItem] | None = Field(None, description="index, code and detail of skipped items; if any")
-    video: list[VideoAnswer | None] | None = Field(None, description="what was read of each video, where videos came")
+    signature: str | None = Field(description="how vectors were made; vectors with equal signatures can be compared")
+    prompts: list[str] | None = Field(None, description=_PROMPTS)
+    quality: list[Quality | None] | None = Field(
+        None, description="a report on each clip, when the request asks for it"
+    )
+    warnings: list[str] | None = Field(None, description=_WARNINGS)
+    errors: list[SkippedItem] | None = Field(None, description=_SKIPPED)
+    video: list[VideoAnswer | None] | None = Field(None, description="what was read of each video, for videos")
     pose: list[str | None] | None = Field(None, description="the estimated .pose files, base64, with return_pose")
 
 
@@ -66,15 +74,15 @@ class EstimatedPose(_Answer):
 
 
 class EstimateAnswer(_Answer):
-    """Poses in the order of the videos; null where one was skipped."""
+    """Poses in the order of the videos; null for a video that was skipped."""
 
     poses: list[EstimatedPose | None] = Field(description="pose, video and quality of each clip")
-    warnings: list[str] | None = Field(None, description="what did not decode; if anything")
-    errors: list[SkippedItem] | None = Field(None, description="index, code and detail of skipped items; if any")
+    warnings: list[str] | None = Field(None, description="what could not be decoded; left out when there is nothing")
+    errors: list[SkippedItem] | None = Field(None, description=_SKIPPED)
 
 
 class SimilarityAnswer(_Answer):
-    """Rows are the clips, columns the texts; both are the same when only one kind was given."""
+    """Rows are the clips, columns the texts. When the request has one kind only, its items are rows and columns."""
 
     cosine: list[list[float]] = Field(description="cosine similarities, rows × columns")
     dot: list[list[float]] = Field(description="dot products of raw vectors, rows × columns")
@@ -82,37 +90,39 @@ class SimilarityAnswer(_Answer):
     rows: list[str] = Field(description="JSON pointers to the items of the request")
     columns: list[str] = Field(description="JSON pointers to the items of the request")
     model_name: str = Field(description="the model that made the vectors")
-    prompts: list[str] | None = Field(None, description="what was embedded, when sign_language was given")
-    warnings: list[str] | None = Field(None, description="what was cut, and tags the model has not seen; if any")
+    prompts: list[str] | None = Field(None, description=_PROMPTS)
+    warnings: list[str] | None = Field(None, description=_WARNINGS)
 
 
 class ModelAnswer(_Answer):
-    name: str
-    aliases: list[str]
-    description: str
-    licence: str
-    source: str
-    state: Literal["available", "loading", "loaded", "missing", "failed"]
+    name: str = Field(description="the name that requests may use as model_name")
+    aliases: list[str] = Field(description="other names for the same model")
+    description: str = Field(description="what the model is for")
+    licence: str = Field(description="licence of the weights")
+    source: str = Field(description="where the weights come from")
+    state: Literal["available", "loading", "loaded", "missing", "failed"] = Field(
+        description="available: it loads when it is first used"
+    )
     reason: str | None = Field(description="why it is missing, with the command that fetches it, or why it failed")
-    dimensions: int
-    max_frames: int
-    max_tokens: int
-    features: str
-    tokenizer: str
-    device: str | None
-    dtype: str | None
-    signature: str | None = Field(description="of vectors made with default options, once the checkpoint is known")
+    dimensions: int = Field(description="numbers in a vector")
+    max_frames: int = Field(description="frames that a clip may have")
+    max_tokens: int = Field(description="tokens that a text may have")
+    features: str = Field(description="kind of the pose features that the model takes")
+    tokenizer: str = Field(description="the tokenizer of the model")
+    device: str | None = Field(description="where it runs; null until it is loaded")
+    dtype: str | None = Field(description="number format of the forward pass; null until it is loaded")
+    signature: str | None = Field(description="of vectors made with default options; null until it is loaded")
 
 
 class ModelsAnswer(_Answer):
-    default: str
+    default: str = Field(description="the model that answers when a request names none")
     models: list[ModelAnswer]
 
 
 class LanguageAnswer(_Answer):
-    tag: str
+    tag: str = Field(description="the tag in prompts")
     name: str
-    aliases: list[str]
+    aliases: list[str] = Field(description="other names and tags of the language")
     clips: int = Field(description="clips in the multilingual pretraining data")
 
 
@@ -153,14 +163,18 @@ class ProblemPlace(_Answer):
     message: str
 
 
+def _list_codes(schema: dict[str, Any]) -> None:
+    schema["enum"] = [code for line in list_error_lines() for code in line.codes]
+
+
 class ProblemAnswer(_Answer):
     """A refusal or a failure, as RFC 9457 has it."""
 
     type: str
-    title: str
-    status: int
-    code: str
-    detail: str
-    request_id: str
+    title: str = Field(description="what the code's class of errors means")
+    status: int = Field(description="the HTTP status")
+    code: str = Field(description="stable name of the error", json_schema_extra=_list_codes)
+    detail: str = Field(description="what was wrong with this request")
+    request_id: str = Field(description="the id of X-Request-ID; the server's log has it too")
     errors: list[ProblemPlace] | None = Field(None, description="JSON pointers to what is wrong with the input")
-    error: dict[str, Any] | None = Field(None, description="the same in OpenAI's shape, under /v1 only")
+    error: dict[str, Any] | None = Field(None, description="the same in OpenAI's shape, only under /v1")

@@ -1,23 +1,29 @@
-"""Vectors into what goes over the wire: unit length, base64, .npy, JSON."""
+"""Writes vectors into answers: as numbers or base64 in JSON, or as a raw .npy array."""
 
 import io
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import pybase64
 from flask import Response
 
 from app.intake.schemas import EncodingFormat
+from models.embedding import Vectors
 
-Floats = npt.NDArray[np.float32]
 NPY = "application/x-npy"
 
 
-def encoded(values: Floats, encoding: EncodingFormat, *, left_out: Collection[int] = ()) -> Any:
-    """Rows as JSON has them: lists of numbers or base64, None for those left out."""
+def encode_rows(values: Vectors, encoding: EncodingFormat, *, left_out: Collection[int] = ()) -> Any:
+    """Write vectors as JSON has them.
+
+    Args:
+        values: float32 (rows, dimensions).
+        left_out: indexes of rows that become null.
+    Returns:
+        A list of base64 strings or of arrays, or the array itself when no row is left out; for `answer_json`.
+    """
     if encoding == "float":
         if not left_out:
             return np.ascontiguousarray(values)
@@ -26,8 +32,13 @@ def encoded(values: Floats, encoding: EncodingFormat, *, left_out: Collection[in
     return [None if index in left_out else pybase64.b64encode_as_string(row) for index, row in enumerate(rows)]
 
 
-def npy_answer(values: Floats, *, left_out: Collection[int], headers: Mapping[str, str]) -> Response:
-    """Answer a raw .npy array, rows × dimensions; rows left out are NaN."""
+def answer_npy(values: Vectors, *, left_out: Collection[int], headers: Mapping[str, str]) -> Response:
+    """Answer a raw .npy array.
+
+    Args:
+        values: float32 (rows, dimensions).
+        left_out: indexes of rows that become NaN.
+    """
     if left_out:
         values = values.copy()
         values[list(left_out)] = np.nan
@@ -36,7 +47,10 @@ def npy_answer(values: Floats, *, left_out: Collection[int], headers: Mapping[st
     return Response(file.getvalue(), mimetype=NPY, headers=dict(headers))
 
 
-def json_answer(content: Mapping[str, Any], *, status: int = 200) -> Response:
-    """Answer JSON; numpy arrays may be anywhere in it, and keys whose value is None must already be gone."""
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status=status, mimetype="application/json")
+def answer_json(content: Mapping[str, Any]) -> Response:
+    """Answer JSON.
+
+    Args:
+        content: may hold NumPy arrays at any depth. An optional key without a value must be left out, not set to None.
+    """
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), mimetype="application/json")

@@ -1,4 +1,4 @@
-"""The bytes of a request into a document: content types, compression, JSON, forms."""
+"""Reads the body of a request: content types, compression, JSON, forms."""
 
 import io
 import zlib
@@ -14,24 +14,25 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from app.errors import BodyError, InputError, MediaTypeError, NotDecodableError, NotJsonError, Problem, TooLargeError
-from app.intake.connection import reading
+from app.intake.connection import limit_reading
 
-# What a decoder of the zstd content coding must support (RFC 9659); more would let one frame ask for gigabytes.
+# A decoder of the zstd content coding must support this much (RFC 9659). With more, one frame could ask for gigabytes.
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
-# More than the 64 KiB that werkzeug reads at once: it counts those of a file as a field's until it has looked at them.
+# More than the 64 KiB that werkzeug reads at once, because it counts bytes of a file as a field's until it parses them.
 _FORM_FIELDS_BYTES = 256 * 1024
-# Parts of a form beside its files: there are fewer options than this.
+# Parts of a form beside its files. No route has so many options.
 _FORM_OPTIONS = 32
+_VIDEO_TYPES = ("video/", "image/gif")
 _EXAMPLES = {"pose": "clip.pose", "video": "clip.mp4"}
 
 
 @dataclass(frozen=True)
 class Body:
-    """A request's body.
+    """The body of a request.
 
     Attributes:
-        document: keys and values as sent; strings only when they came from a form or the query.
-        files: contents of the uploaded files; None when the body was JSON and holds all there is.
+        document: keys and values as they were sent. From a form or the query they are strings.
+        files: contents of the uploaded files; None when the body was JSON, which has no files beside it.
     """
 
     document: Mapping[str, Any]
@@ -41,50 +42,53 @@ class Body:
 def read_json(request: Request, *, max_bytes: int) -> Mapping[str, Any]:
     """Read a JSON object.
 
+    Args:
+        max_bytes: of the body, before and after decompression.
     Raises:
-        NotJsonError, NotDecodableError, TooLargeError, MediaTypeError
-        InputError: there are query parameters: options belong into the object.
+        MediaTypeError: Content-Type or Content-Encoding is not accepted.
+        NotJsonError, NotDecodableError: the body is no JSON object, or not in the encoding it declares.
+        TooLargeError: the body is larger than max_bytes.
+        InputError: there are query parameters, but options belong in the object.
     """
     if request.mimetype and not request.is_json:
-        raise MediaTypeError(f"Content-Type {_shown(request.mimetype)} is not read here; send application/json")
+        raise MediaTypeError(f"Content-Type {_quote(request.mimetype)} is not accepted; send application/json")
     return _parse(request, _read(request, max_bytes=max_bytes))
 
 
-def read_clips(request: Request, key: str, *, max_bytes: int, max_items: int) -> Body:
-    """Read clips in any of their forms: JSON with base64, multipart files, or one raw file.
+def read_body(request: Request, key: str, *, max_bytes: int, max_items: int) -> Body:
+    """Read a body that may be JSON, a form with files, or one raw file.
 
     Args:
         key: name of the form's file parts.
+        max_bytes: of the body, before and after decompression.
         max_items: files of a form.
     Raises:
-        NotJsonError, NotDecodableError, TooLargeError, MediaTypeError
+        MediaTypeError: Content-Type or Content-Encoding is not accepted.
+        BodyError: the body is not in the form that its headers declare.
+        TooLargeError: the body is larger than max_bytes, or the form has too many parts.
         InputError: a part or a parameter is unknown, missing or given twice.
     """
     if not request.mimetype or request.is_json:
         return Body(_parse(request, _read(request, max_bytes=max_bytes)))
-    if request.mimetype == "application/octet-stream" or (key == "video" and _is_video(request.mimetype)):
-        return Body(_options(request.args), files=[_read(request, max_bytes=max_bytes)])
+    if request.mimetype == "application/octet-stream" or (key == "video" and request.mimetype.startswith(_VIDEO_TYPES)):
+        return Body(_read_options(request.args), files=[_read(request, max_bytes=max_bytes)])
     if request.mimetype == "multipart/form-data":
         _refuse_query(request)
         return _parse_form(request, key, _read(request, max_bytes=max_bytes), max_items=max_items)
     raise MediaTypeError(
-        f"Content-Type {_shown(request.mimetype)} is not read here; "
+        f"Content-Type {_quote(request.mimetype)} is not accepted; "
         f"send application/json, multipart/form-data{', video/*' if key == 'video' else ''} or application/octet-stream"
     )
 
 
-def _is_video(mimetype: str) -> bool:
-    return mimetype.startswith("video/") or mimetype == "image/gif"
-
-
 def _read(request: Request, *, max_bytes: int) -> bytes:
-    """The whole body, unpacked."""
+    """Read the whole body and decompress it."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip", "zstd"):
-        raise MediaTypeError(f"Content-Encoding {_shown(coding)} is not read here; send gzip, zstd or none")
-    with reading():
+        raise MediaTypeError(f"Content-Encoding {_quote(coding)} is not accepted; send gzip, zstd or none")
+    with limit_reading():
         data = request.get_data(cache=False)
-    # Werkzeug ends a chunked body at the limit without a word.
+    # Werkzeug cuts a chunked body at the limit and does not report it.
     if request.content_length is None and len(data) >= max_bytes:
         raise TooLargeError(f"the body has {max_bytes} bytes or more")
     if coding in ("gzip", "x-gzip"):
@@ -93,30 +97,30 @@ def _read(request: Request, *, max_bytes: int) -> bytes:
 
 
 def _gunzip(data: bytes, limit: int) -> bytes:
-    # One member only: a body of a million empty ones would take quadratic time.
+    # Only one gzip member is accepted: a body of a million empty members would take quadratic time.
     unpacker = zlib.decompressobj(wbits=31)
     try:
         unpacked = unpacker.decompress(data, limit + 1)
     except zlib.error as error:
-        raise NotDecodableError("the body is not gzip, though Content-Encoding says so") from error
+        raise NotDecodableError("the body is not gzip, but Content-Encoding says that it is") from error
     if len(unpacked) > limit:
         raise TooLargeError(f"the body unpacks to more than {limit} bytes")
     if not unpacker.eof or unpacker.unused_data:
-        raise NotDecodableError("the body is not one whole gzip stream")
+        raise NotDecodableError("the body is not exactly one complete gzip stream")
     return unpacked
 
 
 def _unzstd(data: bytes, limit: int) -> bytes:
     try:
-        promised = zstandard.get_frame_parameters(data).content_size
+        declared = zstandard.get_frame_parameters(data).content_size
         reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).stream_reader(data)
         unpacked = reader.read(limit + 1)
     except zstandard.ZstdError as error:
-        raise NotDecodableError("the body is not zstd, though Content-Encoding says so") from error
+        raise NotDecodableError("the body is not zstd, but Content-Encoding says that it is") from error
     if len(unpacked) > limit:
         raise TooLargeError(f"the body unpacks to more than {limit} bytes")
-    if promised not in (zstandard.CONTENTSIZE_UNKNOWN, len(unpacked)):
-        raise NotDecodableError("the body is not one whole zstd frame")
+    if declared not in (zstandard.CONTENTSIZE_UNKNOWN, len(unpacked)):
+        raise NotDecodableError("the body is not exactly one complete zstd frame")
     return unpacked
 
 
@@ -129,18 +133,18 @@ def _parse(request: Request, data: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise NotJsonError(f"the body is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise NotJsonError(f"the body is a JSON {type(document).__name__}; an object is needed")
+        raise NotJsonError(f"the body is a JSON {type(document).__name__}; send a JSON object")
     return document
 
 
 def _refuse_query(request: Request) -> None:
     if request.args:
-        raise InputError("options go into the body, not into the query; only a raw file has them there")
+        raise InputError("options belong in the body; only the options of a raw file belong in the query")
 
 
 def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> Body:
     parser = FormDataParser(
-        stream_factory=lambda *_, **__: io.BytesIO(),  # the body is in memory already; no files beside it
+        stream_factory=lambda *_, **__: io.BytesIO(),  # the body is in memory already: no temporary files
         max_form_memory_size=_FORM_FIELDS_BYTES,
         max_form_parts=max_items + _FORM_OPTIONS,
         silent=False,
@@ -152,29 +156,29 @@ def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> B
             f"a form may have {max_items} files, {_FORM_OPTIONS} fields and {_FORM_FIELDS_BYTES} bytes of fields"
         ) from error
     except ValueError as error:
-        raise BodyError("the body is no multipart/form-data with the boundary that Content-Type names") from error
+        raise BodyError("the body is not multipart/form-data with the boundary that Content-Type names") from error
     if key in fields:
-        raise _wrong(key, f"must be a file part, as in curl -F {key}=@{_EXAMPLES[key]}")
+        raise _make_error(key, f"must be a file part, as in curl -F {key}=@{_EXAMPLES[key]}")
     for name in files:
         if name != key:
-            raise _wrong(name[:64], f"is no name for a file; name the parts {key!r}")
+            raise _make_error(name[:64], f"is not the name of a file part here; name the file parts {key!r}")
     uploads: list[FileStorage] = files.getlist(key)
     if not uploads:
         example = f"curl -F {key}=@{_EXAMPLES[key]}"
-        raise _wrong(key, f"is missing; send one or more file parts of that name, as in {example}")
-    return Body(_options(fields), files=[upload.read() for upload in uploads])
+        raise _make_error(key, f"is missing; send one or more file parts with this name, as in {example}")
+    return Body(_read_options(fields), files=[upload.read() for upload in uploads])
 
 
-def _options(values: MultiDict[str, str]) -> dict[str, str]:
+def _read_options(values: MultiDict[str, str]) -> dict[str, str]:
     for name, given in values.lists():
         if len(given) > 1:
-            raise _wrong(name[:64], f"is given {len(given)} times")
+            raise _make_error(name[:64], f"is given {len(given)} times")
     return values.to_dict()
 
 
-def _wrong(key: str, message: str) -> InputError:
+def _make_error(key: str, message: str) -> InputError:
     return InputError(f"{key} {message}", problems=(Problem(f"/{key}", message),))
 
 
-def _shown(value: str) -> str:
+def _quote(value: str) -> str:
     return repr(value[:64])

@@ -1,4 +1,4 @@
-"""Texts to token ids and .pose files to features, here in the web worker, so that nothing refusable is ever queued."""
+"""Turns texts into token ids and poses into features. It runs in the web worker, so that bad items are never queued."""
 
 import binascii
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from app.errors import (
     Problem,
     TextTooLongError,
     TokensOverLimitError,
-    code_of,
+    find_code,
 )
 from app.intake.schemas import ClipOptions, PromptOptions
 from models.catalog import ModelConfig, Tower
@@ -30,25 +30,27 @@ from poses.features import FeatureOptions, extract
 from poses.reading import read
 from video.errors import EstimatorError, VideoError
 
-Array = npt.NDArray[Any]
+ItemArray = npt.NDArray[Any]
 _DATA_URL_CHARS = 256
 
 
 @dataclass
-class Prepared:
-    """Items of one request, ready for one tower.
+class PreparedItems:
+    """The items of one request, ready for one tower of one model.
 
     Attributes:
-        items: what the engine takes; None where an item was skipped.
-        failures: why, by index.
-        tokens: word pieces or frames in all items.
-        prompts: what was embedded, when a prompt was asked for.
-        quality: a report a clip, when asked for.
-        options: those that move vectors, where they are not the default; part of the signature.
+        items: text: int32 (tokens,); pose: float32 (frames, features); None for an item that is skipped.
+        failures: why items are skipped, by index.
+        tokens: word pieces or frames in all items together.
+        prompts: the texts with their prompts, when the request asked for prompts.
+        quality: a report of each clip, when the request asked for it.
+        warnings: sentences for the answer.
+        options: options that change vectors and are not at their default; they are part of the signature.
     """
 
+    config: ModelConfig
     tower: Tower
-    items: list[Array | None]
+    items: list[ItemArray | None]
     failures: dict[int, Exception]
     tokens: int = 0
     prompts: list[str] | None = None
@@ -59,7 +61,13 @@ class Prepared:
 
 @dataclass(frozen=True)
 class ItemRules:
-    """What applies to every item: where they stand in the document, and what to do with a bad or a long one."""
+    """What applies to every item of a request.
+
+    Attributes:
+        pointers: JSON pointer (RFC 6901) to each item.
+        truncate: cut an item that is too long for the model; False refuses it.
+        skip: leave a bad item out of the answer; False refuses the request.
+    """
 
     pointers: Sequence[str]
     truncate: bool = False
@@ -74,64 +82,46 @@ def prepare_texts(
     prompts: PromptOptions,
     rules: ItemRules,
     max_chars: int,
-) -> Prepared:
+) -> PreparedItems:
     """Write the prompts and turn them into token ids.
 
     Args:
-        max_chars: of one text, before its prompt.
+        max_chars: of one text, before its prompt is written.
     Raises:
         InputError: sign_language is unknown.
         ItemError: a text is too long, and rules do not skip it.
     """
     warnings: list[str] = []
-    asked = prompts.sign_language is not None
-    written = [_prompt(config, text, prompts, warnings) for text in texts]
+    written = [_write_prompt(config, text, prompts, warnings=warnings) for text in texts]
     short = [prompt if len(text) <= max_chars else "" for text, prompt in zip(texts, written, strict=True)]
     pieces = tokenizer.pieces(short)
 
-    def one(index: int) -> Array:
+    def prepare(index: int) -> ItemArray:
         if len(texts[index]) > max_chars:
             raise TextTooLongError(f"{len(texts[index])} characters; a text may have {max_chars}")
         count = len(pieces[index])
         if count > config.max_pieces:
-            limit = f"{count} word pieces; model {config.name!r} takes {config.max_pieces}"
+            excess = f"{count} word pieces; model {config.name!r} takes {config.max_pieces}"
             if not rules.truncate:
-                raise TokensOverLimitError(f"{limit}. Send truncate: true to keep the first")
-            warnings.append(f"{rules.pointers[index]}: {limit}, the first are kept")
+                raise TokensOverLimitError(f"{excess}. Send truncate: true to keep the first")
+            warnings.append(f"{rules.pointers[index]}: {excess}, the first are kept")
         unknown = pieces[index].count(tokenizer.unk_id)
         if unknown:
-            # Texts that differ in such words only have the same vector.
+            # Texts that differ only in unknown words get the same vector.
             warnings.append(
                 f"{rules.pointers[index]}: {unknown} of {count} word pieces are unknown to model {config.name!r}"
             )
         return tokenizer.input_ids(pieces[index], max_pieces=config.max_pieces)
 
-    items, failures = _each(one, rules)
-    return Prepared(
+    items, failures = _prepare_each(prepare, rules)
+    return PreparedItems(
+        config,
         "text",
         items,
         failures,
         tokens=sum(len(item) for item in items if item is not None),
-        prompts=written if asked else None,
+        prompts=written if prompts.sign_language is not None else None,
         warnings=list(dict.fromkeys(warnings)),
-    )
-
-
-def prepare_poses(
-    config: ModelConfig,
-    files: Sequence[str | bytes],
-    *,
-    clips: ClipOptions,
-    rules: ItemRules,
-    with_quality: bool = False,
-) -> Prepared:
-    """Read .pose files, from their bytes or base64, and compute the features that the model takes.
-
-    Raises:
-        ItemError: a file is no usable pose, or too long, and rules do not skip it.
-    """
-    return prepare_clips(
-        config, lambda index: read_clip(files[index]), clips=clips, rules=rules, with_quality=with_quality
     )
 
 
@@ -142,35 +132,37 @@ def prepare_clips(
     clips: ClipOptions,
     rules: ItemRules,
     with_quality: bool = False,
-) -> Prepared:
+) -> PreparedItems:
     """Compute the features that the model takes.
 
     Args:
-        read_item: gives the pose of an item, or raises what is wrong with it.
+        read_item: returns the pose of the item with this index, or raises what is wrong with it.
+        with_quality: also report the quality of each clip.
     Raises:
-        ItemError: an item is no usable pose, or too long, and rules do not skip it.
-        EstimatorError: the estimation of a video was lost, and rules do not skip it.
+        ItemError: an item is no usable pose or is too long, and rules do not skip it.
+        EstimatorError: the estimation of a video failed, and rules do not skip it.
     """
     warnings: list[str] = []
     reports: list[dict[str, Any] | None] = [None] * len(rules.pointers)
     wanted = FeatureOptions(flip=clips.flip, anonymize=clips.anonymize, person=clips.person)
 
-    def one(index: int) -> Array:
+    def prepare(index: int) -> ItemArray:
         pose = read_item(index)
         frames = len(pose.body.data)
         if frames > config.max_frames:
-            limit = f"{frames} frames; model {config.name!r} takes {config.max_frames}"
+            excess = f"{frames} frames; model {config.name!r} takes {config.max_frames}"
             if not rules.truncate:
-                raise FramesOverLimitError(f"{limit}. Send truncate: true to keep the first")
-            warnings.append(f"{rules.pointers[index]}: {limit}, the first are kept")
+                raise FramesOverLimitError(f"{excess}. Send truncate: true to keep the first")
+            warnings.append(f"{rules.pointers[index]}: {excess}, the first are kept")
         features = extract(pose, config.features, wanted)[: config.max_frames]
         if with_quality:
-            reports[index] = report(pose, clips.person)
+            reports[index] = report_quality(pose, clips.person)
         return features
 
-    items, failures = _each(one, rules)
+    items, failures = _prepare_each(prepare, rules)
     options: dict[str, str | bool] = {} if clips.flip == "never" else {"flip": clips.flip}
-    return Prepared(
+    return PreparedItems(
+        config,
         "pose",
         items,
         failures,
@@ -181,33 +173,31 @@ def prepare_clips(
     )
 
 
-def read_clip(file: str | bytes) -> pose_format.Pose:
-    """Read a .pose file from its bytes or their base64.
+def read_pose(file: str | bytes) -> pose_format.Pose:
+    """Read a .pose file from its bytes or from their base64.
 
     Raises:
-        Base64Error, PoseError
+        Base64Error: the text is no base64.
+        PoseError: the bytes are no usable pose.
     """
     return read(decode_base64(file) if isinstance(file, str) else file)
 
 
-def report(pose: pose_format.Pose, person: int | None) -> dict[str, Any]:
-    """The quality report of one clip, as the answer has it."""
+def report_quality(pose: pose_format.Pose, person: int | None) -> dict[str, Any]:
+    """Report the quality of one clip, as answers show it.
+
+    Raises:
+        PoseError: the chosen person is not in the clip, or nothing can be said about the clip.
+    """
     return asdict(quality.report(pose, person))
 
 
-def _prompt(config: ModelConfig, text: str, options: PromptOptions, warnings: list[str]) -> str:
-    try:
-        prompt = build_prompt(
-            config, text, sign_language=options.sign_language, spoken_language=options.spoken_language
-        )
-    except UnknownLanguageError as error:
-        raise InputError(str(error), problems=(Problem("/sign_language", str(error)),), code=error.code) from error
-    warnings.extend(prompt.warnings)
-    return prompt.text
-
-
 def decode_base64(text: str) -> bytes:
-    """Bytes of strict base64; line breaks and a data URL's head are no fault."""
+    """Decode strict base64; line breaks and the head of a data URL are allowed.
+
+    Raises:
+        Base64Error: the text is no base64.
+    """
     head, comma, rest = text[:_DATA_URL_CHARS].partition(",")
     if comma and head.startswith("data:") and head.endswith(";base64"):
         text = rest + text[_DATA_URL_CHARS:]
@@ -219,29 +209,44 @@ def decode_base64(text: str) -> bytes:
         raise Base64Error(f"{len(text)} characters that are not base64: {error}") from error
 
 
-def skipped(failures: Mapping[int, Exception]) -> list[dict[str, Any]]:
-    """Items that were left out, as the answer has them."""
-    return [{"index": index, "code": code_of(error), "detail": str(error)} for index, error in sorted(failures.items())]
+def list_failures(failures: Mapping[int, Exception]) -> list[dict[str, Any]]:
+    """List the items that were skipped and why, as answers show them."""
+    return [
+        {"index": index, "code": find_code(error), "detail": str(error)} for index, error in sorted(failures.items())
+    ]
 
 
-def placed(error: Exception, pointer: str) -> Exception:
-    """An item's error, with its place in the document; one that is not the item's fault stays as it is."""
+def locate_error(error: Exception, pointer: str) -> Exception:
+    """Add an item's place in the document to its error. An error that is not the item's fault stays as it is."""
     if isinstance(error, EstimatorError):
         return error
     code = str(getattr(error, "code", ItemError.code))
     return ItemError(f"{pointer}: {error}", problems=(Problem(pointer, str(error)),), code=code)
 
 
-def _each(prepare: Callable[[int], Array], rules: ItemRules) -> tuple[list[Array | None], dict[int, Exception]]:
-    """Prepare every item; a bad one ends the request, or is noted and skipped."""
-    items: list[Array | None] = []
+def _write_prompt(config: ModelConfig, text: str, options: PromptOptions, *, warnings: list[str]) -> str:
+    try:
+        prompt = build_prompt(
+            config, text, sign_language=options.sign_language, spoken_language=options.spoken_language
+        )
+    except UnknownLanguageError as error:
+        raise InputError(str(error), problems=(Problem("/sign_language", str(error)),), code=error.code) from error
+    warnings.extend(prompt.warnings)
+    return prompt.text
+
+
+def _prepare_each(
+    prepare: Callable[[int], ItemArray], rules: ItemRules
+) -> tuple[list[ItemArray | None], dict[int, Exception]]:
+    """Prepare every item. A bad item ends the request, or is recorded and skipped when the rules say so."""
+    items: list[ItemArray | None] = []
     failures: dict[int, Exception] = {}
     for index, pointer in enumerate(rules.pointers):
         try:
             items.append(prepare(index))
         except (ItemError, PoseError, VideoError, EstimatorError) as error:
             if not rules.skip:
-                raise placed(error, pointer) from error
+                raise locate_error(error, pointer) from error
             items.append(None)
             failures[index] = error
     return items, failures

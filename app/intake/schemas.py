@@ -1,11 +1,11 @@
-"""What a request may say: each class checks a body and describes it in the OpenAPI document."""
+"""What a request may contain: each class checks a body, and describes it in the OpenAPI document."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-# Steps of an error's location that are not in the document: which branch of a union it took.
+# Steps of an error's location that are not in the document: they name the branch of a union.
 ONE, MANY = "(one)", "(many)"
 _TAG = r"^[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*$"
 
@@ -17,36 +17,37 @@ def _one_or_many(value: object) -> str:
 Items = Annotated[
     Annotated[str, Tag(ONE)] | Annotated[list[str], Field(min_length=1), Tag(MANY)], Discriminator(_one_or_many)
 ]
+Item = TypeVar("Item", str, bytes)
 EncodingFormat = Literal["float", "base64", "base64_float16"]
 
 
-def listed(items: str | Sequence[str]) -> Sequence[str]:
-    """One item or many, as many."""
-    return [items] if isinstance(items, str) else items
-
-
-def pointers(key: str, items: str | Sequence[str] | Sequence[bytes]) -> list[str]:
-    """Where each item stands in the document (RFC 6901)."""
-    return [f"/{key}"] if isinstance(items, str) else [f"/{key}/{index}" for index in range(len(items))]
+def locate_items(key: str, items: str | Sequence[Item]) -> tuple[Sequence[str | Item], list[str]]:
+    """List the items that stand under a key of the document, with the JSON pointer (RFC 6901) to each."""
+    if isinstance(items, str):
+        return [items], [f"/{key}"]
+    return items, [f"/{key}/{index}" for index in range(len(items))]
 
 
 class _Request(BaseModel):
-    """Keys that are not listed are refused."""
+    """Root of the requests. A key that is no field is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    # Keys whose lists count against the limit of items a request.
+    # Keys whose lists count against the limit of items in one request.
     counted: ClassVar[tuple[str, ...]] = ()
 
 
 class ModelChoice(_Request):
     model_name: str | None = Field(
-        None, min_length=1, max_length=64, description="a model or alias of /api/models; default: the server's own"
+        None,
+        min_length=1,
+        max_length=64,
+        description="a model or alias of /api/models; if unset, the server's default model",
     )
 
 
 class ItemOptions(ModelChoice):
     truncate: bool = Field(
-        False, description="true: keep the first max_frames frames or max_tokens tokens and warn; false: refuse"
+        False, description="true: keep the first max_frames frames or max_tokens tokens, with a warning; false: refuse"
     )
 
 
@@ -55,31 +56,35 @@ class PromptOptions(_Request):
         None, min_length=1, max_length=64, description="tag, alias or name of /api/languages; makes the prompt"
     )
     spoken_language: str | None = Field(
-        None, min_length=2, max_length=32, pattern=_TAG, description='tag of the text\'s own language; "en" if unset'
+        None, min_length=2, max_length=32, pattern=_TAG, description='tag of the language of the text; "en" if unset'
     )
 
     @model_validator(mode="after")
     def _spoken_needs_sign(self) -> "PromptOptions":
         if self.spoken_language is not None and self.sign_language is None:
-            raise ValueError("spoken_language needs sign_language beside it: prompts name both")
+            raise ValueError("spoken_language needs sign_language, because prompts name both")
         return self
 
 
 class ClipOptions(_Request):
     flip: Literal["never", "auto", "always"] = Field(
-        "never", description="auto: mirror a clip whose right hand never moves"
+        "never", description="auto: mirror a clip in which the right hand never moves; always: mirror every clip"
     )
     anonymize: bool = Field(False, description="remove the signer's appearance first")
-    person: int | None = Field(None, ge=0, le=65_535, description="which person, when a file holds several; from 0")
+    person: int | None = Field(
+        None, ge=0, le=65_535, description="number of the person, from 0, when a file holds several"
+    )
 
 
 class EmbedOptions(ItemOptions):
-    normalize: bool = Field(True, description="unit length; false: raw vectors, whose dot products are the logits")
+    normalize: bool = Field(
+        True, description="true: vectors of unit length; false: raw vectors, whose dot products are the model's logits"
+    )
     encoding_format: EncodingFormat = Field(
         "float", description="base64: little-endian float32; base64_float16: little-endian float16"
     )
     on_error: Literal["fail", "skip"] = Field(
-        "fail", description="skip: a bad item becomes null, with an entry in errors"
+        "fail", description="fail: a bad item fails the request; skip: it becomes null, with an entry in errors"
     )
 
 
@@ -95,7 +100,7 @@ class TextRequest(EmbedOptions, PromptOptions):
 
 
 class PoseOptions(EmbedOptions, ClipOptions):
-    """Options beside poses that come as files."""
+    """Options for poses that are sent as files."""
 
     quality: bool = Field(False, description="add a quality report for each clip")
 
@@ -110,9 +115,11 @@ class PoseRequest(PoseOptions):
 
 
 class InspectOptions(_Request):
-    """Options beside a pose that comes as a file."""
+    """Options for a pose that is sent as a file."""
 
-    person: int | None = Field(None, ge=0, le=65_535, description="which person, when the file holds several; from 0")
+    person: int | None = Field(
+        None, ge=0, le=65_535, description="number of the person, from 0, when the file holds several"
+    )
 
 
 class InspectRequest(InspectOptions):
@@ -125,12 +132,15 @@ class InspectRequest(InspectOptions):
 
 class SeenOptions(_Request):
     min_seen: float = Field(
-        0.5, ge=0, le=1, description="least share of a video's frames in which somebody is seen; fewer are refused"
+        0.5,
+        ge=0,
+        le=1,
+        description="smallest share of a video's frames, 0-1, that must show a person; a video with fewer is refused",
     )
 
 
 class VideoOptions(EmbedOptions, ClipOptions, SeenOptions):
-    """Options beside videos that come as files."""
+    """Options for videos that are sent as files."""
 
     return_pose: bool = Field(False, description="add the estimated .pose files, base64")
 
@@ -148,21 +158,21 @@ class VideoRequest(VideoOptions, VideoBody):
 
 
 class EstimateOptions(SeenOptions):
-    """Options beside videos that come as files."""
+    """Options for videos that are sent as files."""
 
     on_error: Literal["fail", "skip"] = Field(
-        "fail", description="skip: a bad video becomes null, with an entry in errors"
+        "fail", description="fail: a bad video fails the request; skip: it becomes null, with an entry in errors"
     )
 
 
 class EstimateRequest(EstimateOptions, VideoBody):
-    """Videos whose poses are wanted, as base64 in JSON."""
+    """Videos in which poses are to be estimated, as base64 in JSON."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"video": "<base64 video>"}]})
 
 
 class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
-    """Texts and clips to compare: clips with texts, or those of one kind with each other."""
+    """Texts and clips to compare: clips with texts, or items of one kind with each other."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"text": ["A", "B"], "pose": ["<base64 .pose>"], "sign_language": "ase"}]}
@@ -176,7 +186,7 @@ class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
     @model_validator(mode="after")
     def _something_to_compare(self) -> "SimilarityRequest":
         if self.text is None and self.pose is None and self.video is None:
-            raise ValueError("text, pose or video is needed, or several of them")
+            raise ValueError("at least one of text, pose and video is needed")
         return self
 
 
@@ -191,16 +201,18 @@ class OpenAIRequest(_Request):
     )
     counted: ClassVar[tuple[str, ...]] = ("input",)
 
-    input: Items = Field(description="a text or a list of texts; no token arrays")
+    input: Items = Field(description="a text or a list of texts; token arrays are refused")
     model: str | None = Field(None, min_length=1, max_length=64, description="a model or alias of /api/models")
     encoding_format: Literal["float", "base64"] = Field("float", description="base64: little-endian float32")
-    dimensions: int | None = Field(None, ge=1, description="refused unless it is what the model has")
+    dimensions: int | None = Field(
+        None, ge=1, description="refused unless it equals the model's own number of dimensions"
+    )
     truncate: bool = Field(False, description="true: keep the first max_tokens tokens; false: refuse longer texts")
-    user: str | None = Field(None, max_length=1024, description="taken and not used")
+    user: str | None = Field(None, max_length=1024, description="accepted and not used")
 
     @field_validator("input", mode="before")
     @classmethod
     def _no_tokens(cls, value: Any) -> Any:
         if isinstance(value, list) and value and isinstance(value[0], int | list):
-            raise ValueError("token arrays belong to another model's tokenizer and are not taken; send texts")
+            raise ValueError("token arrays belong to another model's tokenizer and are refused; send texts")
         return value

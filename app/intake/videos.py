@@ -1,188 +1,190 @@
-"""Videos of a request into poses: one call of the estimators, with the request's deadline."""
+"""The videos of a request and the estimation of their poses, which ends with the request's deadline."""
 
 import base64
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import pose_format
-from flask import request
-from pydantic import BaseModel
+from flask import Request
 
 from app.errors import Base64Error, FramesOverLimitError, TooLargeError
-from app.intake.body import read_clips
-from app.intake.connection import client_socket, has_gone
-from app.intake.items import ItemRules, decode_base64, placed
-from app.intake.schemas import VideoBody, listed, pointers
-from app.intake.validation import check_count, validate
-from app.services import services
-from app.telemetry import record
+from app.intake.clips import Options, read_clips
+from app.intake.connection import get_client_socket, is_disconnected
+from app.intake.items import ItemRules, decode_base64, locate_error
+from app.settings import Settings
+from app.telemetry import get_record
 from models.catalog import ModelConfig
 from poses.quality import share_with_body
 from poses.reading import read
-from video.errors import (
-    EstimatorError,
-    NobodyInViewError,
-    TooManyFramesError,
-    VideoError,
-)
+from video.errors import EstimatorError, NobodyInViewError, TooManyFramesError, VideoError
 from video.estimates import Estimate, VideoLimits
-from video.interface import EstimateRequest, Progress
+from video.interface import EstimateRequest, Estimators, Progress
 
-# Beside the videos: options, boundaries, names.
+# Room in a body for what is not video: options, boundaries and names.
 _FORM_BYTES = 1024 * 1024
-# Cameras have more for slow motion, of which nobody films minutes.
-_MOST_FRAMES_A_SECOND = 60
+# Cameras record more only for slow motion, and nobody records minutes of it.
+_MAX_FRAMES_PER_SECOND = 60
 Outcome = Estimate | VideoError | EstimatorError | Base64Error | FramesOverLimitError
 
 
 @dataclass(frozen=True)
 class Videos:
-    """The videos of a request: bytes, or what is wrong with their base64; and where they stand in the document."""
+    """The videos of a request.
+
+    Attributes:
+        files: bytes of each video, or what is wrong with its base64.
+        pointers: JSON pointer (RFC 6901) to each video.
+        limits: what each video may be.
+    """
 
     files: Sequence[bytes | Base64Error]
-    places: Sequence[str]
+    pointers: Sequence[str]
+    limits: VideoLimits
 
 
-Options = TypeVar("Options", bound=BaseModel)
-
-
-def read_videos(whole: type[VideoBody], options: type[Options]) -> tuple[Options, Videos]:
-    """Read a request with videos in any of its forms.
+def read_videos(
+    request: Request, settings: Settings, *, whole: type[Options], options: type[Options]
+) -> tuple[Options, Videos]:
+    """Read a request with videos, whatever form its body has.
 
     Args:
-        whole: schema of a JSON body; it has the options too.
-        options: schema of what goes beside files.
+        whole: schema of a JSON object; it has the options and the videos.
+        options: schema of the options when the videos are files.
     Raises:
         RequestError: the body or a key is wrong, or there are too many or too large videos.
     """
-    settings = services().settings
-    request.max_content_length = max_bytes = video_body_bytes(in_json=request.is_json)
-    body = read_clips(request, "video", max_bytes=max_bytes, max_items=settings.max_videos)
-    if body.files is None:
-        checked = validate(whole, body.document, max_items=settings.max_videos)
-        videos = decoded(checked.video)
-        wanted = options.model_validate(checked.model_dump(exclude={"video"}))
-    else:
-        check_count(len(body.files), max_items=settings.max_videos)
-        wanted = validate(options, body.document, max_items=settings.max_videos, strict=False)
-        videos = Videos(list(body.files), pointers("video", list(body.files)))
-    check_bytes(videos)
-    return wanted, videos
+    request.max_content_length = max_bytes = limit_body(settings, in_json=request.is_json)
+    clips = read_clips(
+        request, "video", whole=whole, options=options, max_bytes=max_bytes, max_items=settings.max_videos
+    )
+    return clips.options, decode_videos(clips.items, clips.pointers, settings=settings)
 
 
-def video_body_bytes(*, in_json: bool) -> int:
-    """The largest body that videos may come in; base64 takes four bytes for three."""
-    return services().settings.max_video_bytes * 4 // (3 if in_json else 4) + _FORM_BYTES
+def limit_body(settings: Settings, *, in_json: bool) -> int:
+    """Compute the largest size of a body with videos, in bytes. Base64 takes four bytes for three."""
+    return settings.max_video_bytes * 4 // (3 if in_json else 4) + _FORM_BYTES
 
 
-def decoded(items: str | Sequence[str]) -> Videos:
-    """Videos from their base64."""
+def decode_videos(items: Sequence[str | bytes], pointers: Sequence[str], *, settings: Settings) -> Videos:
+    """Decode the base64 of videos that came in JSON; files are used as they are.
+
+    Args:
+        settings: say how large all videos may be together, and what each may be.
+    Raises:
+        TooLargeError: the videos have too many bytes together.
+    """
     files: list[bytes | Base64Error] = []
-    for text in listed(items):
+    for item in items:
         try:
-            files.append(decode_base64(text))
+            files.append(decode_base64(item) if isinstance(item, str) else item)
         except Base64Error as error:
             files.append(error)
-    return Videos(files, pointers("video", items))
-
-
-def check_bytes(videos: Videos) -> None:
-    """Refuse videos that are too large together."""
-    limit = services().settings.max_video_bytes
-    given = sum(len(file) for file in videos.files if isinstance(file, bytes))
-    if given > limit:
-        raise TooLargeError(f"videos of {given} bytes together; one request may hold {limit}")
+    size = sum(len(file) for file in files if isinstance(file, bytes))
+    if size > settings.max_video_bytes:
+        raise TooLargeError(f"videos of {size} bytes together; one request may hold {settings.max_video_bytes}")
+    limits = VideoLimits(
+        max_bytes=settings.max_video_bytes,
+        max_seconds=settings.max_video_s,
+        max_frames=round(settings.max_video_s * _MAX_FRAMES_PER_SECOND),
+        max_side=settings.max_video_side,
+        max_pixels=settings.max_video_side**2,
+    )
+    return Videos(files, pointers, limits)
 
 
 class Estimation:
-    """The videos of one request on their way to poses. Close it, or what nobody waits for goes on.
+    """The estimation of one request's videos. It must be closed; until then videos are estimated, wanted or not.
 
     Args:
-        model: whose limit of frames applies, unless rules truncate; None: the service's limits alone.
         deadline: in seconds of time.monotonic().
+        model: the model whose limit of frames applies, unless the rules truncate; None: only the videos' limits apply.
     Raises:
-        ProcessError: the estimators are full or gone.
+        ProcessError: the queue of videos is full, or the estimators are stopped.
+        ItemError: the base64 of a video is wrong, and rules do not skip it.
 
     Attributes:
-        outcomes: by index, once `events` has come to its end.
+        outcomes: by index, complete once `events` has ended.
     """
 
-    def __init__(self, videos: Videos, *, rules: ItemRules, deadline: float, model: ModelConfig | None = None) -> None:
+    def __init__(
+        self,
+        estimators: Estimators,
+        videos: Videos,
+        *,
+        rules: ItemRules,
+        deadline: float,
+        model: ModelConfig | None = None,
+    ) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self._rules = rules
         self._model = None if rules.truncate else model
-        self._connection = client_socket()
+        self._connection = get_client_socket()
         for index, file in enumerate(videos.files):
             if isinstance(file, Base64Error):
                 self._finish(index, file)
-        self._places = [index for index, file in enumerate(videos.files) if isinstance(file, bytes)]
+        self._indexes = [index for index, file in enumerate(videos.files) if isinstance(file, bytes)]
         files = [file for file in videos.files if isinstance(file, bytes)]
-        self._work = services().estimators.begin(EstimateRequest(files, self._limits(), deadline))
+        limits = videos.limits
+        if self._model is not None:
+            limits = replace(limits, max_frames=min(limits.max_frames, self._model.max_frames))
+        self._work = estimators.begin(EstimateRequest(files, limits, deadline))
 
     def events(self) -> Iterator[Progress]:
-        """Wait until every video is finished, and tell of each frame.
+        """Wait until every video is finished, and report every frame on the way.
 
         Raises:
-            ProcessError: the estimators gave up, or the deadline passed.
+            ProcessError: the estimators stopped, the client disconnected, or the deadline passed.
             ItemError: a video is refused, and rules do not skip it.
-            EstimatorError: an estimation was lost, and rules do not skip it.
+            EstimatorError: the estimation of a video failed, and rules do not skip it.
         """
-        for event in self._work.events(lambda: has_gone(self._connection)):
-            index = self._places[event.index]
+        for event in self._work.events(lambda: is_disconnected(self._connection)):
+            index = self._indexes[event.index]
             if isinstance(event, Progress):
                 yield Progress(index, event.done, event.total)
             else:
                 self._finish(index, event.outcome)
 
     def close(self) -> None:
+        """Cancel what is not finished."""
         self._work.close()
-
-    def _limits(self) -> VideoLimits:
-        settings = services().settings
-        limits = VideoLimits(
-            max_bytes=settings.max_video_bytes,
-            max_seconds=settings.max_video_s,
-            max_frames=round(settings.max_video_s * _MOST_FRAMES_A_SECOND),
-            max_side=settings.max_video_side,
-            max_pixels=settings.max_video_side**2,
-        )
-        if self._model is None:
-            return limits
-        return VideoLimits(**asdict(limits) | {"max_frames": min(limits.max_frames, self._model.max_frames)})
 
     def _finish(self, index: int, outcome: Outcome) -> None:
         if isinstance(outcome, TooManyFramesError) and self._model is not None:
             advice = "Send truncate: true to keep the first"
-            outcome = FramesOverLimitError(f"{outcome}; they are what model {self._model.name!r} takes. {advice}")
+            outcome = FramesOverLimitError(f"{outcome}, the limit of model {self._model.name!r}. {advice}")
         if isinstance(outcome, Exception) and not self._rules.skip:
-            raise placed(outcome, self._rules.pointers[index]) from outcome
+            raise locate_error(outcome, self._rules.pointers[index]) from outcome
         self.outcomes[index] = outcome
 
 
-def estimate(
-    videos: Videos, *, rules: ItemRules, deadline: float, model: ModelConfig | None = None
-) -> dict[int, Outcome]:
-    """Estimate the poses of a request's videos, and note how long it took; see Estimation."""
+def finish_estimation(estimation: Estimation) -> dict[int, Outcome]:
+    """Wait until every video is finished, close the estimation and record how long it took.
+
+    Returns:
+        The pose of each video, or what is wrong with it, by index.
+    Raises:
+        ProcessError, ItemError, EstimatorError: see Estimation.events.
+    """
     started = time.monotonic()
-    estimation = Estimation(videos, rules=rules, deadline=deadline, model=model)
     try:
         for _ in estimation.events():
             pass
     finally:
         estimation.close()
-        record().add("estimate", time.monotonic() - started)
+        get_record().add_stage("estimate", time.monotonic() - started)
     return estimation.outcomes
 
 
 def read_outcome(outcome: Outcome, *, min_seen: float) -> pose_format.Pose:
-    """The pose of a video.
+    """Read the pose of a video.
 
     Args:
-        min_seen: least share of frames in which somebody must be seen.
+        min_seen: smallest share of frames, 0-1, that must show a person.
     Raises:
-        VideoError, EstimatorError, ItemError: what is wrong with the video.
+        VideoError, EstimatorError, ItemError: the video is refused, or its estimation failed.
+        PoseError: the estimated pose cannot be used.
     """
     if isinstance(outcome, Exception):
         raise outcome
@@ -190,26 +192,26 @@ def read_outcome(outcome: Outcome, *, min_seen: float) -> pose_format.Pose:
     share = share_with_body(pose)
     if share < min_seen:
         raise NobodyInViewError(
-            f"somebody is seen in {100 * share:.0f} % of {outcome.facts.frames} frames; "
+            f"a person is seen in {100 * share:.0f} % of {outcome.facts.frames} frames; "
             f"at least {100 * min_seen:.0f} % are needed (min_seen)"
         )
     return pose
 
 
-def facts(outcome: Outcome) -> dict[str, Any] | None:
-    """What was read of a video, as answers have it; None of one that was refused."""
+def describe_video(outcome: Outcome) -> dict[str, Any] | None:
+    """Describe what was read of a video, as answers show it; None for a video that was refused."""
     return asdict(outcome.facts) if isinstance(outcome, Estimate) else None
 
 
-def pose_base64(outcome: Outcome) -> str | None:
-    """The .pose file of a video; None of one that was refused."""
+def pack_pose(outcome: Outcome) -> str | None:
+    """Write the .pose file of a video in base64; None for a video that was refused."""
     return base64.b64encode(outcome.pose).decode("ascii") if isinstance(outcome, Estimate) else None
 
 
-def warnings(outcomes: dict[int, Outcome], places: Sequence[str]) -> list[str]:
-    """What was odd about the videos, each with its place."""
+def collect_warnings(outcomes: dict[int, Outcome], pointers: Sequence[str]) -> list[str]:
+    """Collect the warnings about all videos, each with the video's pointer."""
     return [
-        f"{places[index]}: {warning}"
+        f"{pointers[index]}: {warning}"
         for index, outcome in sorted(outcomes.items())
         if isinstance(outcome, Estimate)
         for warning in outcome.warnings

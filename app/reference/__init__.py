@@ -1,1 +1,1 @@
-"""What is documented by the code itself: the OpenAPI document, the page at /docs, and the tables of the README."""
+"""Documentation that is made from the code: the OpenAPI document, the page at /docs, and the tables of the README."""

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the routes and the very classes that check their bodies."""
+"""Builds the OpenAPI 3.1 document from the routes and from the classes that check their bodies."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.answers.schemas import ProblemAnswer
 from app.answers.vectors import NPY
-from app.errors import ANSWERS, UNFORESEEN
+from app.errors import list_error_lines
 from app.reference.operations import Operation
 from app.telemetry import REQUEST_ID_HEADER
 from processes.version import VERSION
@@ -16,17 +16,17 @@ from processes.version import VERSION
 _SCHEMAS = "#/components/schemas/"
 _ABOUT = (
     "SignCLIP puts sign language poses and texts into one vector space. Vectors can be compared exactly when their "
-    "signatures are equal. Every answer carries X-Request-ID; errors are problem details (RFC 9457)."
+    "signatures are equal. Every answer carries X-Request-ID. Errors are problem details (RFC 9457)."
 )
 
 
 def build(app: Flask, *, keys_needed: bool) -> dict[str, Any]:
-    """Describe every route that carries an Operation.
+    """Build the description of every route that carries an Operation.
 
     Args:
-        keys_needed: whether this server asks for an API key.
+        keys_needed: whether this server needs an API key.
     """
-    routes = list(_routes(app))
+    routes = list(_list_routes(app))
     found = (schema for _, _, about in routes for schema in (about.request, about.answer))
     wanted: list[type[BaseModel]] = [schema for schema in found if schema is not None]
     unique = dict.fromkeys([*wanted, ProblemAnswer])
@@ -35,7 +35,7 @@ def build(app: Flask, *, keys_needed: bool) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for path, methods, about in routes:
         for method in methods:
-            operation = _describe(about, name=f"{method}{path.replace('/', '_')}")
+            operation = _describe_route(about, name=f"{method}{path.replace('/', '_')}")
             paths.setdefault(path, {})[method] = operation
     document: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -52,48 +52,54 @@ def build(app: Flask, *, keys_needed: bool) -> dict[str, Any]:
     return document
 
 
-def _routes(app: Flask) -> list[tuple[str, list[str], Operation]]:
+def _list_routes(app: Flask) -> list[tuple[str, list[str], Operation]]:
     found = []
     for rule in app.url_map.iter_rules():
         about = getattr(app.view_functions[rule.endpoint], "operation", None)
         if about is not None:
-            # OpenAPI gives a GET no body, so POST alone is documented where both are taken.
+            # In OpenAPI a GET has no body, so only POST is documented for routes that accept both.
             methods = {"POST"} if "POST" in (rule.methods or ()) else {"GET"}
             found.append((rule.rule, sorted(method.lower() for method in methods), about))
     return found
 
 
-def _describe(about: Operation, *, name: str) -> dict[str, Any]:
-    described: dict[str, Any] = {"operationId": name, "summary": about.summary, "responses": _responses(about)}
+def _describe_route(about: Operation, *, name: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": name, "summary": about.summary, "responses": _describe_responses(about)}
     if about.description:
         described["description"] = about.description
-    parameters = [_header(REQUEST_ID_HEADER, "an id of your own for the request; it comes back", {"type": "string"})]
+    parameters = [
+        _describe_header(
+            REQUEST_ID_HEADER, "your own id for the request; the answer carries it too", {"type": "string"}
+        )
+    ]
     if 504 in about.statuses:
         milliseconds = {"type": "integer", "minimum": 1}
-        parameters.append(_header("X-Timeout-Ms", "answer 504 after as many milliseconds", milliseconds))
+        parameters.append(
+            _describe_header("X-Timeout-Ms", "milliseconds after which the request is answered 504", milliseconds)
+        )
     if about.options is not None:
-        parameters += _query(about.options)
+        parameters += _describe_query(about.options)
     described["parameters"] = parameters
     if about.request is not None:
-        described["requestBody"] = {"required": True, "content": _bodies(about)}
+        described["requestBody"] = {"required": True, "content": _describe_bodies(about)}
     return described
 
 
-def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _describe_header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
-def _query(options: type[BaseModel]) -> list[dict[str, Any]]:
-    """Options of a raw body, which has no other place for them."""
+def _describe_query(options: type[BaseModel]) -> list[dict[str, Any]]:
+    """Describe the options of a raw body, which stand in the query because the body has no place for them."""
     parameters = []
     for name, schema in options.model_json_schema()["properties"].items():
-        description = f"with a raw body only: {schema.get('description', '')}"
+        description = f"only with a raw body: {schema.get('description', '')}"
         bare = {key: value for key, value in schema.items() if key not in ("description", "title")}
         parameters.append({"name": name, "in": "query", "required": False, "description": description, "schema": bare})
     return parameters
 
 
-def _bodies(about: Operation) -> dict[str, Any]:
+def _describe_bodies(about: Operation) -> dict[str, Any]:
     bodies: dict[str, Any] = {}
     if about.request is not None:
         bodies["application/json"] = {"schema": {"$ref": _SCHEMAS + about.request.__name__}}
@@ -107,7 +113,7 @@ def _bodies(about: Operation) -> dict[str, Any]:
     return bodies
 
 
-def _responses(about: Operation) -> dict[str, Any]:
+def _describe_responses(about: Operation) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if about.answer is not None:
         content["application/json"] = {"schema": {"$ref": _SCHEMAS + about.answer.__name__}}
@@ -118,12 +124,13 @@ def _responses(about: Operation) -> dict[str, Any]:
         content["application/x-ndjson"] = {"schema": {"type": "string"}}
     if about.npy:
         content[NPY] = {"schema": {"type": "string", "format": "binary"}}
-    responses: dict[str, Any] = {"200": {"description": "as asked", "content": content}}
-    for status in sorted({*about.statuses, UNFORESEEN.status}):
-        titles = [answer.title for answer in ANSWERS.values() if answer.status == status]
+    responses: dict[str, Any] = {"200": {"description": "the answer", "content": content}}
+    lines = list_error_lines()
+    for status in sorted({*about.statuses, 500}):
+        titles = [line.title for line in lines if line.status == status]
         problem = {"application/problem+json": {"schema": {"$ref": _SCHEMAS + ProblemAnswer.__name__}}}
-        responses[str(status)] = {"description": "; ".join(titles) or UNFORESEEN.title, "content": problem}
+        responses[str(status)] = {"description": "; ".join(titles), "content": problem}
         if status in (429, 503):
-            seconds = {"description": "seconds to wait", "schema": {"type": "integer"}}
+            seconds = {"description": "seconds to wait before the request is sent again", "schema": {"type": "integer"}}
             responses[str(status)]["headers"] = {"Retry-After": seconds}
     return responses

@@ -1,4 +1,4 @@
-"""What a route tells the OpenAPI document about itself, written beside its view."""
+"""What each route says about itself for the OpenAPI document. It is written beside the view."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ class Operation:
     """One route.
 
     Attributes:
-        summary: one line.
-        answer: schema of a 200.
-        request: schema of a JSON body; None for routes that take none.
-        options: schema of what goes beside a clip that comes as a file; None where clips are not taken as files.
-        statuses: those of errors it can answer with, besides 500.
-        npy: whether it can answer a raw array.
-        pose: whether it can answer a .pose file, and lines that tell how far it is.
+        summary: one line, without a full stop.
+        answer: schema of a 200 answer; None when it is not JSON.
+        request: schema of a JSON body; None for routes without a body.
+        options: schema of the options when clips are files; None for routes that take no files.
+        statuses: statuses of the errors that the route can answer, besides 500.
+        npy: whether the route can answer a raw array.
+        pose: whether the route can answer a .pose file, and lines of progress.
         files: name of the form's file parts.
-        text: whether it answers plain text.
-        description: Markdown-free sentences.
+        text: whether the route answers plain text.
+        description: plain sentences.
     """
 
     summary: str
@@ -39,7 +39,7 @@ class Operation:
     description: str = ""
 
 
-def operation(about: Operation) -> Callable[[View], View]:
+def describe(about: Operation) -> Callable[[View], View]:
     """Attach a description to a view."""
 
     def attach(view: View) -> View:

@@ -1,39 +1,39 @@
-"""The API described: for machines, and for people on a page that needs nothing from elsewhere."""
+"""The description of the API: a document for machines, and a page for people that loads nothing from elsewhere."""
 
 import secrets
 
 from flask import Blueprint, Response, current_app, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.answers.vectors import json_answer
-from app.errors import ANSWERS
+from app.answers.vectors import answer_json
+from app.errors import list_error_lines
 from app.reference import openapi
-from app.reference.page import sections
-from app.services import services
+from app.reference.page import lay_out_sections
+from app.services import get_services
 
 blueprint = Blueprint("documentation", __name__, template_folder="../reference/templates")
 
 
 @blueprint.get("/")
-def home() -> AnyResponse:
+def redirect_home() -> AnyResponse:
     return redirect("docs")
 
 
 @blueprint.get("/openapi.json")
-def document() -> Response:
-    return json_answer(_document())
+def show_document() -> Response:
+    return answer_json(_build_document())
 
 
 @blueprint.get("/docs")
-def page() -> Response:
+def show_page() -> Response:
     nonce = secrets.token_urlsafe(16)
-    described = _document()
+    document = _build_document()
     html = render_template(
         "documentation.html",
-        about=described["info"],
-        sections=sections(described),
-        problems=sorted(ANSWERS.items(), key=lambda line: line[1].status),
-        keys_needed="security" in described,
+        about=document["info"],
+        sections=lay_out_sections(document),
+        errors=list_error_lines(),
+        keys_needed="security" in document,
         nonce=nonce,
     )
     response = Response(html, mimetype="text/html")
@@ -44,5 +44,5 @@ def page() -> Response:
     return response
 
 
-def _document() -> dict[str, object]:
-    return openapi.build(current_app, keys_needed=bool(services().settings.api_keys))
+def _build_document() -> dict[str, object]:
+    return openapi.build(current_app, keys_needed=bool(get_services().settings.api_keys))

@@ -3,32 +3,32 @@
 from flask import Blueprint, Response
 
 from app.answers.schemas import HealthAnswer, ReadyAnswer
-from app.answers.vectors import json_answer
+from app.answers.vectors import answer_json
 from app.errors import NotReadyError
-from app.reference.operations import Operation, operation
-from app.services import services
+from app.reference.operations import Operation, describe
+from app.services import get_services
 from processes.version import VERSION
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
-@operation(Operation(summary="Whether the process answers", answer=HealthAnswer))
-def healthz() -> Response:
-    return json_answer({"status": "ok", "version": VERSION})
+@describe(Operation(summary="Whether the process answers", answer=HealthAnswer))
+def check_health() -> Response:
+    return answer_json({"status": "ok", "version": VERSION})
 
 
 @blueprint.get("/readyz")
-@operation(
+@describe(
     Operation(
         summary="Whether the default model's probe went through the queue and came back right",
         answer=ReadyAnswer,
         statuses=(503,),
     )
 )
-def readyz() -> Response:
-    engine = services().engine
+def check_readiness() -> Response:
+    engine = get_services().engine
     readiness = engine.readiness()
     if not readiness.ready:
         raise NotReadyError(readiness.reason or "the engine is starting")
-    return json_answer({"status": "ready", "model": engine.default_model()})
+    return answer_json({"status": "ready", "model": engine.default_model()})

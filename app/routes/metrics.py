@@ -1,17 +1,23 @@
-"""The page that Prometheus reads: the web workers' counters, then the engine's and the estimators' own."""
+"""The page that Prometheus reads: the counters of the web workers, of the engine and of the estimators."""
 
 from flask import Blueprint, Response
 
-from app.counters import build_info, exposition
-from app.reference.operations import Operation, operation
-from app.services import services
+from app.counters import render_build_info, render_counters
+from app.reference.operations import Operation, describe
+from app.services import get_services
+from models.errors import ModelsError
 
 blueprint = Blueprint("metrics", __name__)
 
 
 @blueprint.get("/metrics")
-@operation(Operation(summary="Counters in Prometheus' text format", answer=None, text=True, statuses=(401,)))
-def metrics() -> Response:
-    found = services()
-    page = build_info() + exposition(found.metrics_registry) + found.engine.metrics() + found.estimators.metrics()
+@describe(Operation(summary="Counters in Prometheus' text format", answer=None, text=True, statuses=(401,)))
+def show_metrics() -> Response:
+    shared = get_services()
+    try:
+        of_engine = shared.engine.metrics()
+    except ModelsError:  # no engine can be built here; the web workers' counters say how many requests that costs
+        of_engine = ""
+    own = render_build_info() + render_counters(shared.metrics_registry)
+    page = own + of_engine + shared.estimators.metrics()
     return Response(page, content_type="text/plain; version=0.0.4; charset=utf-8")

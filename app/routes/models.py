@@ -1,13 +1,13 @@
-"""What can be asked for: models and sign languages."""
+"""What a client can choose from: models and sign languages."""
 
 from typing import Any
 
 from flask import Blueprint, Response
 
 from app.answers.schemas import LanguagesAnswer, ModelsAnswer
-from app.answers.vectors import json_answer
-from app.reference.operations import Operation, operation
-from app.services import services
+from app.answers.vectors import answer_json
+from app.reference.operations import Operation, describe
+from app.services import get_services
 from models.catalog import ModelConfig
 from models.languages import language_table
 from models.status import ModelStatus
@@ -16,32 +16,36 @@ blueprint = Blueprint("models", __name__, url_prefix="/api")
 
 
 @blueprint.get("/models")
-@operation(Operation(summary="List the models", answer=ModelsAnswer, statuses=(401, 503)))
-def models() -> Response:
-    engine = services().engine
-    statuses = engine.statuses()
-    described = [_describe(config, statuses[name]) for name, config in services().catalog.items()]
-    return json_answer({"default": engine.default_model(), "models": described})
+@describe(Operation(summary="List the models", answer=ModelsAnswer, statuses=(401, 503)))
+def list_models() -> Response:
+    shared = get_services()
+    statuses = shared.engine.statuses()
+    models = []
+    for name, config in shared.catalog.items():
+        status = statuses[name]
+        signature = shared.sign(config, {}, digest=status.digest, dtype=status.dtype)
+        models.append(_describe_model(config, status, signature=signature))
+    return answer_json({"default": shared.engine.default_model(), "models": models})
 
 
 @blueprint.get("/languages")
-@operation(
+@describe(
     Operation(
         summary="List the sign languages",
         answer=LanguagesAnswer,
         statuses=(401,),
-        description="Tags of the multilingual model's pretraining, with the clips it saw of each.",
+        description="Tags of the multilingual model's pretraining, and how many clips of each language it saw.",
     )
 )
-def languages() -> Response:
-    listed = [
+def list_languages() -> Response:
+    languages = [
         {"tag": tag, "name": language.name, "aliases": language.aliases, "clips": language.pretraining_clips}
         for tag, language in language_table().items()
     ]
-    return json_answer({"languages": listed})
+    return answer_json({"languages": languages})
 
 
-def _describe(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
+def _describe_model(config: ModelConfig, status: ModelStatus, *, signature: str | None) -> dict[str, Any]:
     return {
         "name": config.name,
         "aliases": config.aliases,
@@ -57,5 +61,5 @@ def _describe(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
         "tokenizer": config.tokenizer,
         "device": status.device,
         "dtype": status.dtype,
-        "signature": services().signature(config, {}, digest=status.digest, dtype=status.dtype),
+        "signature": signature,
     }

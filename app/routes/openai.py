@@ -1,31 +1,26 @@
-"""Text embeddings in the shape of OpenAI's API, so that its clients work against this service."""
+"""Text embeddings in the shape of OpenAI's API, so that its clients work with this service."""
 
 from flask import Blueprint, Response, request
 
-from app.access.admission import admitted
+from app.access.admission import admit
 from app.answers.schemas import OpenAIAnswer
-from app.answers.vectors import encoded, json_answer
+from app.answers.vectors import answer_json, encode_rows
 from app.errors import InputError, Problem
-from app.inference import embed, request_deadline
+from app.inference import embed, set_deadline
 from app.intake.body import read_json
 from app.intake.items import ItemRules, prepare_texts
-from app.intake.schemas import (
-    OpenAIRequest,
-    PromptOptions,
-    listed,
-    pointers,
-)
+from app.intake.schemas import OpenAIRequest, PromptOptions, locate_items
 from app.intake.validation import validate
-from app.reference.operations import Operation, operation
-from app.services import services
-from app.telemetry import record
+from app.reference.operations import Operation, describe
+from app.services import Services
+from app.telemetry import get_record
 from models.embedding import unit_length
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
 
 @blueprint.post("/embeddings")
-@operation(
+@describe(
     Operation(
         summary="Embed texts, in OpenAI's shape",
         request=OpenAIRequest,
@@ -34,30 +29,30 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
         description="Vectors have unit length. Texts are embedded as given: write prompts such as <en> <ase> house.",
     )
 )
-@admitted
-def embeddings() -> Response:
-    deadline = request_deadline()
-    settings = services().settings
+@admit
+def embed_openai(shared: Services) -> Response:
+    settings = shared.settings
+    deadline = set_deadline(settings.timeout_s)
     document = read_json(request, max_bytes=settings.max_body_bytes)
     wanted = validate(OpenAIRequest, document, max_items=settings.max_items)
-    config = services().model(wanted.model)
+    config = shared.find_model(wanted.model)
     if wanted.dimensions not in (None, config.embed_dim):
         message = f"model {config.name!r} has {config.embed_dim} dimensions, which cannot be changed"
         raise InputError(message, problems=(Problem("/dimensions", message),))
-    texts = listed(wanted.input)
-    facts = record()
-    facts.model, facts.items = config.name, len(texts)
+    texts, pointers = locate_items("input", wanted.input)
+    record = get_record()
+    record.model, record.items = config.name, len(texts)
     prepared = prepare_texts(
         config,
-        services().tokenizer(config),
+        shared.find_tokenizer(config),
         texts,
         prompts=PromptOptions(),
-        rules=ItemRules(pointers("input", wanted.input), wanted.truncate),
+        rules=ItemRules(pointers, wanted.truncate),
         max_chars=settings.max_text_chars,
     )
-    values = unit_length(embed(config, prepared, skip=False, deadline=deadline).values)
-    rows = encoded(values, wanted.encoding_format)
-    return json_answer(
+    vectors = embed(shared.engine, prepared, settings=settings, deadline=deadline)
+    rows = encode_rows(unit_length(vectors.values), wanted.encoding_format)
+    return answer_json(
         {
             "object": "list",
             "data": [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)],

@@ -1,48 +1,49 @@
-"""Videos into .pose files, as one answer or with lines that tell how far it is; and what a .pose file holds."""
+"""Videos to .pose files, as one answer or as lines of progress; and a report on what a .pose file holds."""
 
-import base64
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
+import pybase64
 from flask import Blueprint, Response, request, stream_with_context
 
-from app.access.admission import admitted, admitted_with_videos
+from app.access.admission import admit, admit_with_videos
 from app.answers import problems
 from app.answers.schemas import EstimateAnswer, Quality
-from app.answers.vectors import json_answer
+from app.answers.vectors import answer_json
 from app.errors import Base64Error, InputError, ItemError, Problem, RequestError
-from app.inference import request_deadline
-from app.intake.body import read_clips
-from app.intake.items import ItemRules, placed, read_clip, report, skipped
+from app.inference import set_deadline
+from app.intake.clips import read_clips
+from app.intake.items import ItemRules, list_failures, locate_error, read_pose, report_quality
 from app.intake.schemas import EstimateOptions, EstimateRequest, InspectOptions, InspectRequest
-from app.intake.validation import validate
 from app.intake.videos import (
     Estimation,
-    facts,
+    Outcome,
+    collect_warnings,
+    describe_video,
+    finish_estimation,
+    pack_pose,
     read_outcome,
     read_videos,
-    warnings,
 )
-from app.reference.operations import Operation, operation
-from app.services import services
-from app.telemetry import record
+from app.reference.operations import Operation, describe
+from app.services import Services
+from app.telemetry import get_record
 from poses.errors import PoseError
 from processes.errors import ProcessError
 from video.errors import EstimatorError, VideoError
-from video.estimates import Estimate
 from video.interface import Progress
 
 blueprint = Blueprint("pose", __name__, url_prefix="/api")
 
 POSE, JSON, LINES = "application/octet-stream", "application/json", "application/x-ndjson"
-# A line of progress for every frame would be more bytes than the pose.
+# A line for every frame would be more bytes than the pose.
 _LINE_S = 0.25
 
 
 @blueprint.post("/pose")
-@operation(
+@describe(
     Operation(
         summary="Estimate the poses in videos",
         request=EstimateRequest,
@@ -51,132 +52,131 @@ _LINE_S = 0.25
         statuses=(400, 401, 413, 415, 422, 429, 499, 503, 504),
         pose=True,
         files="video",
-        description="Videos come as base64 in JSON, as multipart file parts named video with the options as fields, or "
-        "as one raw video/* body with the options in the query. One video is answered with the bytes of its .pose "
-        "file, and with what was read of it in X-SignCLIP-Video and X-SignCLIP-Quality; several, or Accept: "
-        "application/json, with JSON. With Accept: application/x-ndjson, lines with index, frames_done and "
-        "frames_total (null where the video does not say) come first, then the JSON answer, or the problem, as the "
-        "last line.",
+        description="Videos are sent as base64 in JSON, as multipart file parts named video with the options as "
+        "fields, or as one raw video/* body with the options in the query. One video is answered with the bytes of its "
+        ".pose file, and with what was read of it in X-SignCLIP-Video and X-SignCLIP-Quality. Several videos, or "
+        "Accept: application/json, are answered with JSON. With Accept: application/x-ndjson, lines with index, "
+        "frames_done and frames_total (null where the video does not say) come first. The last line is the JSON "
+        "answer, or the problem.",
     )
 )
-@admitted_with_videos
-def estimate_pose() -> Response:
-    deadline = request_deadline(services().settings.video_timeout_s)
-    wanted, videos = read_videos(EstimateRequest, EstimateOptions)
-    kind = _kind(len(videos.files))
-    record().items = len(videos.files)
-    # A file has no place for an error beside it.
-    rules = ItemRules(videos.places, skip=wanted.on_error == "skip" and kind != POSE)
-    estimation = Estimation(videos, rules=rules, deadline=deadline)
+@admit_with_videos
+def estimate_pose(shared: Services) -> Response:
+    deadline = set_deadline(shared.settings.video_timeout_s)
+    wanted, videos = read_videos(request, shared.settings, whole=EstimateRequest, options=EstimateOptions)
+    kind = _choose_kind(len(videos.files))
+    get_record().items = len(videos.files)
+    # A .pose file has no place for an error beside it.
+    rules = ItemRules(videos.pointers, skip=wanted.on_error == "skip" and kind != POSE)
+    estimation = Estimation(shared.estimators, videos, rules=rules, deadline=deadline)
     if kind == LINES:
-        lines = _lines(estimation, lambda: _answer(estimation, rules, min_seen=wanted.min_seen))
+        lines = _write_lines(
+            estimation, lambda: _build_answer(estimation.outcomes, rules=rules, min_seen=wanted.min_seen)
+        )
         response = Response(stream_with_context(lines), mimetype=LINES)
-        # A stream that nobody begins to read never comes to its own end.
+        # A stream that the client never begins to read does not reach its own end.
         response.call_on_close(estimation.close)
         return response
-    try:
-        for _ in estimation.events():
-            pass
-    finally:
-        estimation.close()
-    record().add("estimate", time.monotonic() - record().started)
-    answer = _answer(estimation, rules, min_seen=wanted.min_seen)
-    return _file(answer["poses"][0]) if kind == POSE else json_answer(answer)
+    answer = _build_answer(finish_estimation(estimation), rules=rules, min_seen=wanted.min_seen)
+    return _answer_file(answer["poses"][0]) if kind == POSE else answer_json(answer)
 
 
 @blueprint.post("/pose/inspect")
-@operation(
+@describe(
     Operation(
         summary="Report on a pose's quality",
         request=InspectRequest,
         options=InspectOptions,
         answer=Quality,
         statuses=(400, 401, 413, 415, 422, 429),
-        description="What a clip holds and what about it will not embed well. One clip; for several, embed them with "
-        "quality: true. No model is needed.",
+        description="What a clip holds, and what about it will not embed well. One clip is inspected; for several, "
+        "embed them with quality: true. No model is needed.",
     )
 )
-@admitted
-def inspect() -> Response:
-    settings = services().settings
-    body = read_clips(request, "pose", max_bytes=settings.max_body_bytes, max_items=settings.max_items)
-    wanted: InspectOptions
-    file: str | bytes
-    if body.files is None:
-        wanted = checked = validate(InspectRequest, body.document, max_items=1)
-        file = checked.pose
-    else:
-        wanted = validate(InspectOptions, body.document, max_items=1, strict=False)
-        if len(body.files) != 1:
-            message = f"{len(body.files)} files; one clip is inspected at a time"
-            raise InputError(message, problems=(Problem("/pose", message),))
-        file = body.files[0]
-    record().items = 1
+@admit
+def inspect_pose(shared: Services) -> Response:
+    settings = shared.settings
+    clips = read_clips(
+        request,
+        "pose",
+        whole=InspectRequest,
+        options=InspectOptions,
+        max_bytes=settings.max_body_bytes,
+        max_items=settings.max_items,
+    )
+    if len(clips.items) != 1:
+        message = f"{len(clips.items)} files; one clip is inspected at a time"
+        raise InputError(message, problems=(Problem("/pose", message),))
+    get_record().items = 1
     try:
-        return json_answer(report(read_clip(file), wanted.person))
+        return answer_json(report_quality(read_pose(clips.items[0]), clips.options.person))
     except (Base64Error, PoseError) as error:
-        raise placed(error, "/pose") from error
+        raise locate_error(error, "/pose") from error
 
 
-def _kind(videos: int) -> str:
-    """The form of the answer."""
+def _choose_kind(videos: int) -> str:
+    """Choose the form of the answer from what the client accepts."""
     accepted = request.accept_mimetypes
     kinds = [POSE, JSON, LINES] if videos == 1 else [JSON, LINES, POSE]
     kind = accepted.best_match(kinds, kinds[0])
     if kind == POSE and videos > 1:
-        message = f"{videos} videos are no single file; accept {JSON} or {LINES}"
+        message = f"{videos} videos do not fit into one file; accept {JSON} or {LINES}"
         raise InputError(message, problems=(Problem("/video", message),))
     return kind
 
 
-def _answer(estimation: Estimation, rules: ItemRules, *, min_seen: float) -> dict[str, Any]:
+def _build_answer(outcomes: dict[int, Outcome], *, rules: ItemRules, min_seen: float) -> dict[str, Any]:
     poses: list[dict[str, Any] | None] = []
     failures: dict[int, Exception] = {}
     for index, pointer in enumerate(rules.pointers):
-        outcome = estimation.outcomes[index]
+        outcome = outcomes[index]
         try:
             pose = read_outcome(outcome, min_seen=min_seen)
         except (VideoError, EstimatorError, PoseError, ItemError) as error:
             if not rules.skip:
-                raise placed(error, pointer) from error
+                raise locate_error(error, pointer) from error
             failures[index] = error
-        if isinstance(outcome, Estimate) and index not in failures:
-            file = base64.b64encode(outcome.pose).decode("ascii")
-            poses.append({"pose": file, "video": facts(outcome), "quality": report(pose, None)})
-        else:
             poses.append(None)
+        else:
+            quality = report_quality(pose, None)
+            poses.append({"pose": pack_pose(outcome), "video": describe_video(outcome), "quality": quality})
     answer: dict[str, Any] = {"poses": poses}
-    remarks = warnings(estimation.outcomes, rules.pointers)
-    return answer | ({"warnings": remarks} if remarks else {}) | ({"errors": skipped(failures)} if failures else {})
+    warnings = collect_warnings(outcomes, rules.pointers)
+    if warnings:
+        answer["warnings"] = warnings
+    if failures:
+        answer["errors"] = list_failures(failures)
+    return answer
 
 
-def _file(item: dict[str, Any]) -> Response:
-    response = Response(base64.b64decode(item["pose"]), mimetype=POSE)
+def _answer_file(item: dict[str, Any]) -> Response:
+    response = Response(pybase64.b64decode(item["pose"]), mimetype=POSE)
     response.headers["X-SignCLIP-Video"] = orjson.dumps(item["video"]).decode()
     response.headers["X-SignCLIP-Quality"] = orjson.dumps(item["quality"]).decode()
     return response
 
 
-def _line(event: Progress) -> bytes:
+def _write_line(event: Progress) -> bytes:
     line = {"index": event.index, "frames_done": event.done, "frames_total": event.total}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _lines(estimation: Estimation, answer: Callable[[], dict[str, Any]]) -> Iterator[bytes]:
-    """Lines of progress, then the answer or the problem; the status is out before either is known."""
-    told: dict[int, float] = {}
-    untold: dict[int, Progress] = {}
+def _write_lines(estimation: Estimation, build_answer: Callable[[], dict[str, Any]]) -> Iterator[bytes]:
+    """Write lines of progress, then the answer or the problem. The status was sent before either was known."""
+    written_at: dict[int, float] = {}
+    skipped: dict[int, Progress] = {}
     try:
         for event in estimation.events():
             now = time.monotonic()
-            if event.done == event.total or now - told.get(event.index, 0.0) >= _LINE_S:
-                told[event.index] = now
-                untold.pop(event.index, None)
-                yield _line(event)
+            if event.done == event.total or now - written_at.get(event.index, 0.0) >= _LINE_S:
+                written_at[event.index] = now
+                skipped.pop(event.index, None)
+                yield _write_line(event)
             else:
-                untold[event.index] = event
-        # Recordings of browsers do not say how long they are, and others err: nobody knew which frame was the last.
-        yield from map(_line, untold.values())
-        yield orjson.dumps(answer(), option=orjson.OPT_APPEND_NEWLINE)
+                skipped[event.index] = event
+        # Recordings of browsers do not say how long they are, and some videos say it wrongly, so the last frame was
+        # not known to be the last.
+        yield from map(_write_line, skipped.values())
+        yield orjson.dumps(build_answer(), option=orjson.OPT_APPEND_NEWLINE)
     except (RequestError, ProcessError, PoseError, VideoError, EstimatorError) as error:
-        yield problems.problem_response(error).get_data() + b"\n"
+        yield problems.answer_problem(error).get_data() + b"\n"

@@ -7,45 +7,40 @@ import numpy as np
 from flask import Blueprint, Response, request
 from pose_format import Pose
 
-from app.access.admission import admitted, video_place
+from app.access.admission import admit, hold_video_place
 from app.answers.schemas import SimilarityAnswer
-from app.answers.vectors import Floats, json_answer
+from app.answers.vectors import answer_json
 from app.errors import TooLargeError
-from app.inference import embed, request_deadline
+from app.inference import embed, set_deadline
 from app.intake.body import read_json
-from app.intake.items import (
-    ItemRules,
-    Prepared,
-    prepare_clips,
-    prepare_texts,
-    read_clip,
-)
-from app.intake.schemas import SimilarityRequest, listed, pointers
+from app.intake.items import ItemRules, PreparedItems, prepare_clips, prepare_texts, read_pose
+from app.intake.schemas import SimilarityRequest, locate_items
 from app.intake.validation import check_count, validate
 from app.intake.videos import (
+    Estimation,
     Outcome,
-    check_bytes,
-    decoded,
-    estimate,
+    collect_warnings,
+    decode_videos,
+    finish_estimation,
+    limit_body,
     read_outcome,
-    video_body_bytes,
-    warnings,
 )
-from app.reference.operations import Operation, operation
-from app.services import services
-from app.telemetry import record
+from app.reference.operations import Operation, describe
+from app.services import Services
+from app.telemetry import get_record
 from engine.errors import ModelFailedError
 from models.catalog import ModelConfig
-from models.embedding import unit_length
+from models.embedding import Vectors, unit_length
 
-# Texts and clips are embedded one after the other; this often, when the model is replaced between them.
+# Texts and clips are embedded one after the other. When the model is replaced in between, they are embedded again, up
+# to this often.
 _TRIES = 3
 
 blueprint = Blueprint("similarity", __name__, url_prefix="/api")
 
 
 @blueprint.post("/similarity")
-@operation(
+@describe(
     Operation(
         summary="Compare clips with texts",
         request=SimilarityRequest,
@@ -55,90 +50,98 @@ blueprint = Blueprint("similarity", __name__, url_prefix="/api")
         "probabilities is its softmax over the texts. With one kind only, its items are compared with each other.",
     )
 )
-@admitted
-def similarity() -> Response:
-    settings = services().settings
-    request.max_content_length = max_bytes = max(settings.max_body_bytes, video_body_bytes(in_json=True))
+@admit
+def compare_items(shared: Services) -> Response:
+    settings = shared.settings
+    request.max_content_length = max_bytes = max(settings.max_body_bytes, limit_body(settings, in_json=True))
     document = read_json(request, max_bytes=max_bytes)
     wanted = validate(SimilarityRequest, document, max_items=settings.max_items)
-    beside_videos = sum(len(item) for items in (wanted.text, wanted.pose) for item in listed(items or ()))
-    if beside_videos > settings.max_body_bytes:
-        raise TooLargeError(f"texts and poses of {beside_videos} bytes; the limit is {settings.max_body_bytes}")
-    deadline = request_deadline(None if wanted.video is None else settings.video_timeout_s)
-    config = services().model(wanted.model_name)
-    with video_place() if wanted.video is not None else nullcontext():
-        return _compare(config, wanted, deadline=deadline)
+    beside_videos = [items for items in (wanted.text, wanted.pose) if items is not None]
+    size = sum(len(items) if isinstance(items, str) else sum(map(len, items)) for items in beside_videos)
+    if size > settings.max_body_bytes:
+        raise TooLargeError(f"texts and poses of {size} characters together; the limit is {settings.max_body_bytes}")
+    deadline = set_deadline(settings.timeout_s if wanted.video is None else settings.video_timeout_s)
+    config = shared.find_model(wanted.model_name)
+    with nullcontext() if wanted.video is None else hold_video_place(shared):
+        return _compare(shared, config, wanted=wanted, deadline=deadline)
 
 
-def _compare(config: ModelConfig, wanted: SimilarityRequest, *, deadline: float) -> Response:
-    prepared: dict[str, Prepared] = {}
-    places: dict[str, list[str]] = {}
-    # Both kinds are prepared before either is embedded: a bad pose costs its texts no forward.
+def _compare(shared: Services, config: ModelConfig, *, wanted: SimilarityRequest, deadline: float) -> Response:
+    prepared: dict[str, PreparedItems] = {}
+    pointers: dict[str, list[str]] = {}
+    # Both kinds are prepared before either is embedded: a bad pose then costs the texts no forward pass.
     if wanted.text is not None:
-        places["text"] = pointers("text", wanted.text)
+        texts, pointers["text"] = locate_items("text", wanted.text)
         prepared["text"] = prepare_texts(
             config,
-            services().tokenizer(config),
-            listed(wanted.text),
+            shared.find_tokenizer(config),
+            texts,
             prompts=wanted,
-            rules=ItemRules(places["text"], wanted.truncate),
-            max_chars=services().settings.max_text_chars,
+            rules=ItemRules(pointers["text"], wanted.truncate),
+            max_chars=shared.settings.max_text_chars,
         )
     if wanted.pose is not None or wanted.video is not None:
-        prepared["pose"], places["pose"] = _prepare_clips(config, wanted, deadline=deadline)
-    facts = record()
-    facts.model, facts.items = config.name, sum(map(len, places.values()))
-    vectors = _embed_alike(config, prepared, deadline=deadline)
+        prepared["pose"], pointers["pose"] = _prepare_rows(shared, config, wanted=wanted, deadline=deadline)
+    record = get_record()
+    record.model, record.items = config.name, sum(map(len, pointers.values()))
+    vectors = _embed_alike(shared, prepared, deadline=deadline)
     rows = "pose" if "pose" in vectors else "text"
     columns = "text" if "text" in vectors else "pose"
     scores = compare(vectors[rows], vectors[columns], probabilities=rows != columns)
-    answer = {**scores, "rows": places[rows], "columns": places[columns], "model_name": config.name}
-    return json_answer(answer | _remarks(prepared))
+    answer = {**scores, "rows": pointers[rows], "columns": pointers[columns], "model_name": config.name}
+    return answer_json(answer | _collect_remarks(prepared))
 
 
-def _prepare_clips(config: ModelConfig, wanted: SimilarityRequest, *, deadline: float) -> tuple[Prepared, list[str]]:
-    """Poses as they came, then those of videos; and where each stands in the document."""
-    files = listed(wanted.pose) if wanted.pose is not None else []
-    places = pointers("pose", wanted.pose) if wanted.pose is not None else []
+def _prepare_rows(
+    shared: Services, config: ModelConfig, *, wanted: SimilarityRequest, deadline: float
+) -> tuple[PreparedItems, list[str]]:
+    """Prepare the poses of the request, then those estimated in its videos; also return the pointer to each."""
+    files, pointers = locate_items("pose", wanted.pose) if wanted.pose is not None else ([], [])
     outcomes: dict[int, Outcome] = {}
     if wanted.video is not None:
-        videos = decoded(wanted.video)
-        check_count(len(videos.files), max_items=services().settings.max_videos)
-        check_bytes(videos)
-        rules = ItemRules(videos.places, wanted.truncate)
-        outcomes = estimate(videos, rules=rules, deadline=deadline, model=config)
-        places = [*places, *videos.places]
+        items, places = locate_items("video", wanted.video)
+        check_count(len(items), max_items=shared.settings.max_videos)
+        videos = decode_videos(items, places, settings=shared.settings)
+        rules = ItemRules(places, wanted.truncate)
+        outcomes = finish_estimation(
+            Estimation(shared.estimators, videos, rules=rules, deadline=deadline, model=config)
+        )
+        pointers = [*pointers, *places]
 
     def read_item(index: int) -> Pose:
         if index < len(files):
-            return read_clip(files[index])
+            return read_pose(files[index])
         return read_outcome(outcomes[index - len(files)], min_seen=wanted.min_seen)
 
-    prepared = prepare_clips(config, read_item, clips=wanted, rules=ItemRules(places, wanted.truncate))
-    prepared.warnings += warnings(outcomes, places[len(files) :])
-    return prepared, places
+    prepared = prepare_clips(config, read_item, clips=wanted, rules=ItemRules(pointers, wanted.truncate))
+    prepared.warnings += collect_warnings(outcomes, pointers[len(files) :])
+    return prepared, pointers
 
 
-def _embed_alike(config: ModelConfig, prepared: dict[str, Prepared], *, deadline: float) -> dict[str, Floats]:
-    """Embed both kinds with the same weights, though the model's files may be replaced in between.
+def _embed_alike(shared: Services, prepared: dict[str, PreparedItems], *, deadline: float) -> dict[str, Vectors]:
+    """Embed both kinds with the same weights, even when the model's files are replaced in between.
 
     Raises:
-        ModelFailedError: they are replaced again and again.
+        ModelFailedError: the files were replaced during every try.
     """
     for _ in range(_TRIES):
-        vectors = {kind: embed(config, items, skip=False, deadline=deadline) for kind, items in prepared.items()}
+        vectors = {
+            kind: embed(shared.engine, items, settings=shared.settings, deadline=deadline)
+            for kind, items in prepared.items()
+        }
         if len({(found.digest, found.dtype) for found in vectors.values()}) == 1:
             return {kind: found.values for kind, found in vectors.items()}
-    raise ModelFailedError(f"the weights of model {config.name!r} are being replaced")
+    (name,) = {items.config.name for items in prepared.values()}
+    raise ModelFailedError(f"the weights of model {name!r} are being replaced")
 
 
-def compare(rows: Floats, columns: Floats, *, probabilities: bool) -> dict[str, Floats]:
+def compare(rows: Vectors, columns: Vectors, *, probabilities: bool) -> dict[str, Vectors]:
     """Score every row against every column.
 
     Args:
         rows: float32 (rows, embed_dim), raw.
         columns: float32 (columns, embed_dim), raw.
-        probabilities: also the softmax of the dot products along each row.
+        probabilities: also compute the softmax of the dot products along each row.
     Returns:
         float32 (rows, columns) each: cosine, dot, and probabilities if wanted.
     """
@@ -150,8 +153,8 @@ def compare(rows: Floats, columns: Floats, *, probabilities: bool) -> dict[str, 
     return {name: np.ascontiguousarray(score) for name, score in scores.items()}
 
 
-def _remarks(prepared: dict[str, Prepared]) -> dict[str, Any]:
-    """Keys that only some answers have."""
+def _collect_remarks(prepared: dict[str, PreparedItems]) -> dict[str, Any]:
+    """Collect the keys that only some answers have."""
     remarks: dict[str, Any] = {}
     warnings = [warning for items in prepared.values() for warning in items.warnings]
     if "text" in prepared and prepared["text"].prompts is not None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from app import create_app
 from app.services import engine_settings
-from app.settings import PREFIX, Settings, load_settings, settings_table
+from app.settings import PREFIX, Settings, load_settings, render_settings_table
 from processes.settings import SettingsError
 
 
@@ -87,8 +87,8 @@ def test_the_engine_gets_its_share(tmp_path):
 
 
 def test_the_table_has_a_line_for_each_setting():
-    lines = settings_table().splitlines()[2:]
+    lines = render_settings_table().splitlines()[2:]
     assert [re.match(r"\| `SIGNCLIP_(\w+)` \| .+ \| .+ \|$", line)[1].lower() for line in lines] == list(
         Settings.model_fields
     )
-    assert "| `SIGNCLIP_WEIGHTS_DIR` | `weights` |" in settings_table()
+    assert "| `SIGNCLIP_WEIGHTS_DIR` | `weights` |" in render_settings_table()

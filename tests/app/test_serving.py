@@ -84,7 +84,7 @@ print(found["threads"] > Settings().max_requests, found["worker_connections"] > 
 print(found["worker_class"], found["timeout"], found["bind"])
 """
     done = run(program)
-    assert done.stdout.split() == ["True", "True", "gthread", "300", "0.0.0.0:3030"], done.stderr
+    assert done.stdout.split() == ["True", "True", "app.worker.Worker", "300", "0.0.0.0:3030"], done.stderr
 
 
 def test_the_engine_is_built_once_and_after_a_fork_again(app_settings, monkeypatch):
@@ -100,3 +100,14 @@ def test_the_engine_is_built_once_and_after_a_fork_again(app_settings, monkeypat
     monkeypatch.setattr(services.os, "getpid", lambda: -1)
     assert shared.engine is not first
     assert len(built) == 2
+
+
+def test_services_are_found_in_routes_alone_and_handed_down():
+    """What stands below the routes names what it needs, so that it can be tested and moved without an application."""
+    users = {
+        str(path.relative_to(ROOT / "app"))
+        for path in (ROOT / "app").rglob("*.py")
+        if "get_services()" in path.read_text(encoding="utf-8") and path.name != "services.py"
+    }
+    assert "routes/models.py" in users
+    assert {user for user in users if not user.startswith("routes/")} == {"access/admission.py"}

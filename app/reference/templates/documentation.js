@@ -1,27 +1,27 @@
 "use strict";
 
-// Longer arrays of numbers say nothing to a reader.
+// A reader learns nothing from longer arrays of numbers.
 const SHOWN_NUMBERS = 6;
 
 for (const code of document.querySelectorAll("pre.curl code")) {
   code.textContent = code.textContent.replace("http://localhost:3030", location.href.replace(/\/docs.*$/, ""));
 }
 
-function shortened(value) {
+function shorten(value) {
   if (Array.isArray(value)) {
     if (value.length > SHOWN_NUMBERS && value.every((item) => typeof item === "number")) {
       const shown = value.slice(0, SHOWN_NUMBERS).map((number) => Number(number.toPrecision(5)));
       return `[${shown.join(", ")}, … ${value.length} numbers]`;
     }
-    return value.map(shortened);
+    return value.map(shorten);
   }
   if (value && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shortened(item)]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shorten(item)]));
   }
   return value;
 }
 
-function base64(file) {
+function encodeBase64(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
@@ -31,7 +31,7 @@ function base64(file) {
 }
 
 async function send(form) {
-  // A .pose file or lines of progress would say little here.
+  // A reader could do little here with a .pose file or with lines of progress.
   const headers = { Accept: "application/json" };
   const key = document.getElementById("api-key");
   if (key && key.value) headers["X-API-Key"] = key.value;
@@ -41,7 +41,7 @@ async function send(form) {
     body = form.elements.body.value;
     if (form.elements.clips) {
       const { pose: placeholder, ...others } = JSON.parse(body);
-      body = JSON.stringify(clips.length ? { ...others, pose: await Promise.all(clips.map(base64)) } : others);
+      body = JSON.stringify(clips.length ? { ...others, pose: await Promise.all(clips.map(encodeBase64)) } : others);
     }
     headers["Content-Type"] = "application/json";
   } else if (form.elements.clips) {
@@ -61,7 +61,7 @@ async function show(form) {
   try {
     const answer = await send(form);
     const isJson = answer.headers.get("Content-Type").includes("json");
-    const content = isJson ? JSON.stringify(shortened(await answer.json()), null, 2) : await answer.text();
+    const content = isJson ? JSON.stringify(shorten(await answer.json()), null, 2) : await answer.text();
     const timing = answer.headers.get("Server-Timing");
     line.className = answer.ok ? "good" : "bad";
     line.textContent = `${answer.status}${timing ? " · " + timing.replaceAll(";dur=", " ") + " ms" : ""}`;

@@ -58,7 +58,7 @@ NO_POSE = base64.b64encode(b"no pose at all").decode()
         (POSE, {"pose": NO_POSE, "person": True}, "/person", "integer"),
         (POSE, {"pose": NO_POSE, "quality": "yes"}, "/quality", "boolean"),
         (POSE, {"pose": NO_POSE, "sign_language": "ase"}, "/sign_language", "unknown key"),
-        (SIMILARITY, {}, "", "text, pose or video is needed"),
+        (SIMILARITY, {}, "", "at least one of text, pose and video is needed"),
         (SIMILARITY, {"text": []}, "/text", "at least 1"),
         (SIMILARITY, {"text": "a", "pose": [NO_POSE]}, "/pose/0", ""),
         (SIMILARITY, {"text": "a", "normalize": False}, "/normalize", "unknown key"),
@@ -101,7 +101,7 @@ def test_options_of_a_raw_body_are_checked(client, pose_bytes, query, fragment):
 def test_options_of_a_json_body_do_not_belong_in_the_query(client):
     answer = client.post(f"{TEXT}?normalize=false", json={"text": "house"})
     assert answer.status_code == 422
-    assert "into the body" in answer.json["detail"]
+    assert "belong in the body" in answer.json["detail"]
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import openapi_spec_validator
 import pytest
 from jsonschema import Draft202012Validator
+from markupsafe import escape
 from pydantic import SecretStr
 
-from app.errors import ANSWERS, errors_table
+from app.errors import ANSWERS, UNFORESEEN_CODE, list_error_lines, render_errors_table
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -110,9 +114,28 @@ def test_the_pages_examples_work(client):
                 assert client.post(path, json=example).status_code == 200
 
 
-def test_the_table_of_errors_has_every_status_and_code():
-    table = errors_table()
-    for kind, answer in ANSWERS.items():
-        assert f"| {answer.status} | {answer.title} | " in table
-        assert f"`{kind.code}`" in table
-    assert "`pose_truncated`" in table
+def test_readme_page_and_document_have_the_same_codes_and_each_once(client, document):
+    codes = [code for line in list_error_lines() for code in line.codes]
+    assert len(codes) == len(set(codes))
+    assert {kind.code for kind in ANSWERS} | {UNFORESEEN_CODE, "pose_truncated", "checkpoint_mismatch"} <= set(codes)
+    described = document["components"]["schemas"]["ProblemAnswer"]["properties"]["code"]["enum"]
+    assert described == codes
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("<!-- errors -->") : readme.index("<!-- /errors -->")]
+    assert table.strip().endswith(render_errors_table())
+    page = client.get("/docs").text
+    shown = page[page.index('id="errors"') :]
+    for line in list_error_lines():
+        cells = "".join(f"<code>{code}</code> " for code in line.codes)
+        assert f"<td>{line.status}</td><td>{escape(line.title)}</td><td>{cells}</td>" in shown
+
+
+def test_every_status_that_a_route_can_answer_has_its_meaning(document):
+    titles = {line.status: [] for line in list_error_lines()}
+    for line in list_error_lines():
+        titles[line.status].append(line.title)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                if status != "200":
+                    assert response["description"] == "; ".join(titles[int(status)])

@@ -8,12 +8,12 @@ import subprocess
 
 import pytest
 
-from app.reference.page import BASE_URL, sections
+from app.reference.page import BASE_URL, lay_out_sections
 
 
 @pytest.fixture
 def found(client):
-    return {section.path: section for section in sections(client.get("/openapi.json").json)}
+    return {section.path: section for section in lay_out_sections(client.get("/openapi.json").json)}
 
 
 def test_every_route_has_a_command_line(found):

@@ -84,14 +84,17 @@ class _Progress:
 
 def view_pose(options: argparse.Namespace) -> int:
     """Draw a pose into a file."""
-    from video.drawing import draw, save
+    from video.drawing import draw, find_rate, save
 
     pose = read(options.pose.read_bytes(), limits=OWN_POSES)
     video = options.video.read_bytes() if options.video is not None else None
     expected = len(pose.body.data)
     if video is not None and not _belong_together(video, expected):
         print(f"warning: {options.video} has other frames than the {expected} of {options.pose}", file=sys.stderr)
-    frames = save(draw(pose, video), options.out, fps=float(pose.body.fps), frames=expected)
+    fps = find_rate(float(pose.body.fps))
+    if fps != pose.body.fps and options.out.suffix.lower() != ".png":
+        print(f"warning: {pose.body.fps:g} frames per second are no rate; {fps:g} are shown", file=sys.stderr)
+    frames = save(draw(pose, video), options.out, fps=fps, frames=expected)
     print(f"{options.out}: {frames} frames")
     return 0
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import cv2
@@ -14,10 +16,12 @@ import numpy.typing as npt
 from pose_format import Pose
 from pose_format.pose_visualizer import PoseVisualizer
 
-from poses.errors import PoseContentError
-from poses.landmarks import FACE_POINTS
 from video.decoding import VideoReader
 from video.folders import OWN_FILES
+from video.framing import Framing, find_framing, frame_pose
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Picture = npt.NDArray[np.uint8]
 KINDS = (".mp4", ".gif", ".png")
@@ -25,37 +29,45 @@ KINDS = (".mp4", ".gif", ".png")
 _SHEET_FRAMES, _SHEET_COLUMNS = 8, 4
 # Colour differences are stored for two by two pixels, so that sides of H.264 pictures are even.
 _EVEN = 2
+# A line is a hundred-and-fiftieth of the picture's side wide. Source: pose_format.pose_visualizer.
+_SIDES_A_LINE = 150
+# Rates outside of these are no pace to look at; the corpora's is 25.
+_SLOWEST_FPS, _FASTEST_FPS, _USUAL_FPS = 1.0, 240.0, 25.0
 
 
 def draw(pose: Pose, video: bytes | None = None) -> Iterator[Picture]:
-    """Draw every frame.
+    """Draw every frame, in a picture in which the pose can be seen.
 
     Args:
+        pose: of any size; not changed.
         video: its pictures are the background, stretched to the pose's size; None: white.
     Yields:
-        uint8 (height, width, 3), BGR.
+        uint8 (height, width, 3), BGR; no side is longer than 1920.
     Raises:
-        PoseContentError: the header has no image size.
+        PoseContentError: the points have no x and y, or lie nowhere in the video's picture.
         VideoError: the video is damaged.
     """
-    size = pose.header.dimensions
-    if not (size.width and size.height):
-        raise PoseContentError(f"an image of {size.width} × {size.height} pixels, in which nothing can be drawn")
-    visualizer = PoseVisualizer(_without_clutter(pose))
     if video is None:
-        yield from visualizer.draw()
+        yield from _visualizer(pose, find_framing(pose)).draw()
         return
     with VideoReader(video, OWN_FILES) as reader:
-        backgrounds = (cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in reader.frames())
-        yield from visualizer.draw_on_video(backgrounds)
+        frames = reader.frames()
+        first = next(frames)
+        framing = find_framing(pose, (first.shape[1], first.shape[0]))
+        backgrounds = (cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) for frame in chain([first], frames))
+        yield from _visualizer(pose, framing).draw_on_video(backgrounds)
 
 
-def _without_clutter(pose: Pose) -> Pose:
-    """Leave out world landmarks, a blot in the corner (they are metres from the hips), and most of the face's mesh."""
-    layout = {component.name: component.points for component in pose.header.components}
-    contours = [point.name for point in FACE_POINTS]
-    kept = {"FACE_LANDMARKS": contours} if set(contours) <= set(layout.get("FACE_LANDMARKS", ())) else None
-    return pose.get_components([name for name in layout if "WORLD" not in name], kept)
+def _visualizer(pose: Pose, framing: Framing) -> PoseVisualizer:
+    width, height = framing.size
+    # The library's own thickness is 0 in small pictures, which OpenCV refuses.
+    thickness = max(1, round(math.sqrt(width * height) / _SIDES_A_LINE))
+    return PoseVisualizer(frame_pose(pose, framing), thickness=thickness)
+
+
+def find_rate(fps: float) -> float:
+    """The frames per second at which a pose is shown; 25 where its header gives none that can be."""
+    return fps if math.isfinite(fps) and _SLOWEST_FPS <= fps <= _FASTEST_FPS else _USUAL_FPS
 
 
 def save(pictures: Iterable[Picture], path: Path, *, fps: float, frames: int) -> int:
@@ -96,20 +108,29 @@ def _save_gif(pictures: Iterable[Picture], path: Path, fps: float) -> int:
     from PIL import Image
 
     count = 0
-
-    def images() -> Iterator[Image.Image]:
-        nonlocal count
+    with av.open(str(path), "w", format="gif") as container:
+        stream: Any = container.add_stream("gif", rate=Fraction(fps).limit_denominator(1001))
+        stream.pix_fmt = "pal8"
         for picture in pictures:
+            if not count:
+                stream.height, stream.width = picture.shape[:2]
+            image = Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).quantize()
+            container.mux(stream.encode(_paletted(image)))
             count += 1
-            # Of a byte a pixel: they wait in memory until the last has come.
-            yield Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).quantize()
-
-    drawn = images()
-    first = next(drawn, None)
-    if first is None:
-        raise ValueError("there are no frames to draw")
-    first.save(path, save_all=True, append_images=drawn, duration=1000 / fps, loop=0)
+        if not count:
+            raise ValueError("there are no frames to draw")
+        container.mux(stream.encode(None))
     return count
+
+
+def _paletted(image: Image) -> av.VideoFrame:
+    """The frame of a picture of a byte a pixel, with its palette."""
+    colors = np.zeros((256, 4), dtype=np.uint8)
+    colors[:, 0] = 255  # alpha
+    palette = np.asarray(image.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    colors[: len(palette), 1:] = palette
+    pair: Any = (np.asarray(image), colors)  # which PyAV takes for this one format
+    return av.VideoFrame.from_ndarray(pair, format="pal8")
 
 
 def _save_sheet(pictures: Iterable[Picture], path: Path, frames: int) -> int:

@@ -58,6 +58,8 @@ def hands_from_wrists(values: Floats, missing: npt.NDArray[np.bool_], selection:
 def standardize(values: Floats, missing: npt.NDArray[np.bool_], selection: Selection) -> Floats:
     """Subtract Spreadthesign's mean from each number of `hands_from_wrists` and divide by its standard deviation.
 
+    Arguments and result have the shapes of `hands_from_wrists`: (frames, points, 3) and (frames, points).
+
     They are pose-anonymization's, counted on the same data as sign-vq's own. Compared at six points of arms, shoulders
     and hips, means differ by up to half a standard deviation, and deviations by up to 14 % in x and y and 65 % in z:
     weights that the authors trained on theirs would not fit these.

@@ -74,8 +74,12 @@ def save(pictures: Iterable[Picture], path: Path, *, fps: float, frames: int) ->
     """Write pictures in the format that the path's suffix names; returns how many there were.
 
     Args:
-        frames: how many there should be.
+        pictures: uint8 (height, width, 3), BGR, all of one size.
+        path: where the file goes; its suffix is one of KINDS.
+        fps: frames per second, as `find_rate` gives them.
+        frames: how many pictures there should be.
     Raises:
+        OSError: the file cannot be written.
         ValueError: another suffix than KINDS, or no pictures.
     """
     suffix = path.suffix.lower()

@@ -2,9 +2,9 @@
 # A CPU-only image: add --build-arg TORCH_INDEX_URL=<the CPU wheel index that pytorch.org's install page names>
 FROM python:3.11-slim
 
-# What MediaPipe's OpenCV loads: OpenGL, GLib, X11 (it draws no window).
+# What MediaPipe's OpenCV loads: OpenGL and GLib. The README names the same packages.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libgl1 libglib2.0-0 libsm6 libxext6 \
+    && apt-get install --yes --no-install-recommends libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/*
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1

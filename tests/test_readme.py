@@ -42,6 +42,21 @@ def test_every_linked_file_is_there() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_it_names_the_system_libraries_that_the_container_has() -> None:
+    install = r"apt-get install (?:--[\w-]+ )*([\w.\- ]+)"
+    (named,) = re.findall(install, README)
+    (installed,) = re.findall(install, (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    assert named.split() == installed.split()
+
+
+def test_the_port_of_make_serve_is_the_service_s_port() -> None:
+    (port,) = re.findall(r"make serve PORT=(\d+)", README)
+    shown = subprocess.run(
+        ["make", "-n", "serve", f"PORT={port}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert re.search(rf"^SIGNCLIP_PORT={port} \S*gunicorn app:app$", shown.stdout, re.MULTILINE)
+
+
 def test_make_targets_it_names_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"\bmake (\w+)", README)):

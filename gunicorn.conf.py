@@ -12,7 +12,7 @@ from app.services import check_names
 from app.settings import load_settings
 from models.catalog import load_catalog
 from models.errors import CatalogError
-from processes.logs import logging_config
+from processes.logs import build_logging_config
 from processes.settings import SettingsError
 
 try:
@@ -53,7 +53,7 @@ class QuietLogger(Logger):  # type: ignore[misc]
 
 logger_class = QuietLogger
 logconfig_dict = {
-    **logging_config(settings.log_level),
+    **build_logging_config(settings.log_level),
     "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
 }
 

@@ -13,7 +13,7 @@ from app.counters import RequestMetrics
 from app.settings import Settings
 from engine.client import EngineClient
 from engine.interface import Engine
-from engine.replicas import SpreadEngine
+from engine.replicas import ReplicatedEngine
 from engine.settings import EngineSettings
 from models.catalog import Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder
@@ -152,7 +152,7 @@ class Services:
             WeightsMissingError: the model's files are not on this machine.
             ModelsError: see Services.engine.
         """
-        config = self.catalog.resolve(name if name is not None else self.engine.default_model())
+        config = self.catalog.resolve(name if name is not None else self.engine.get_default_model())
         # Once the files were found they are not checked again. If they disappear later, the engine reports it.
         if config.name not in self._complete:
             missing = self.weights.missing(config)
@@ -225,7 +225,7 @@ def check_names(settings: Settings, catalog: Catalog) -> None:
 def _build_engine(settings: Settings) -> Engine:
     """Build a client of the engines that run beside this process, or engines in this process, one for each device."""
     if settings.engine_address:
-        return SpreadEngine([EngineClient(address) for address in settings.engine_address])
+        return ReplicatedEngine([EngineClient(address) for address in settings.engine_address])
     from engine.local import LocalEngine  # torch may come with it
 
     engines: list[Engine] = []
@@ -236,7 +236,7 @@ def _build_engine(settings: Settings) -> Engine:
         for engine in engines:  # the next request builds all of them again
             engine.close()
         raise
-    return SpreadEngine(engines) if len(engines) > 1 else engines[0]
+    return ReplicatedEngine(engines) if len(engines) > 1 else engines[0]
 
 
 def _build_estimators(settings: Settings) -> Estimators:

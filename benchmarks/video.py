@@ -44,7 +44,7 @@ def estimate(estimators: LocalEstimators, videos: list[bytes]) -> list[Estimate]
         RuntimeError: one of them was refused.
     """
     work = estimators.begin(EstimateRequest(videos))
-    found = {event.index: event.outcome for event in work.events() if isinstance(event, Finished)}
+    found = {event.index: event.outcome for event in work.follow() if isinstance(event, Finished)}
     work.close()
     outcomes = [found[index] for index in range(len(videos))]
     failed = [outcome for outcome in outcomes if not isinstance(outcome, Estimate)]

@@ -8,13 +8,13 @@ from typing import Protocol
 
 from engine.budget import BatchBudget
 from engine.cache import TextCache, text_key
+from engine.delivery import Deliver
 from engine.errors import EngineError, ModelFailedError
 from engine.forward import LoadedModel, Vectors, attempt
 from engine.interface import EmbedRequest, EmbedResult
-from engine.linger import Patience
+from engine.linger import Linger
 from engine.metrics import EngineMetrics
 from engine.queue import Item, Ticket, WaitingItems
-from engine.waiting import Deliver
 from processes.errors import DeadlineExceededError, EngineStoppedError, ProcessError
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Batcher:
         cache: vectors of texts seen before.
         budget: padded positions in one forward pass.
         max_items, max_tokens: what may wait; see engine.queue.
-        patience: see engine.linger.
+        linger: see engine.linger.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Batcher:
         max_items: int,
         max_tokens: int,
         metrics: EngineMetrics | None = None,
-        patience: Patience | None = None,
+        linger: Linger | None = None,
     ) -> None:
         self._models = models
         self._cache = cache
@@ -65,7 +65,7 @@ class Batcher:
         self._loading: set[str] = set()
         self._open: set[Ticket] = set()
         self._running_since: float | None = None
-        self._patience = patience or Patience()
+        self._linger = linger or Linger()
         self.failed_in_a_row = 0
         """Batches since the last one of which anything came out."""
         self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)
@@ -104,7 +104,7 @@ class Batcher:
                 raise EngineStoppedError("the engine is shutting down")
             if pending:
                 self._waiting.admit(ticket, pending)
-                self._patience.arrived(ticket.group)
+                self._linger.arrived(ticket.group)
                 self._open.add(ticket)
                 self._condition.notify()
         if not pending:
@@ -198,11 +198,11 @@ class Batcher:
     def _waits_on(self) -> bool:
         """Wait for those who were just answered, if that may fill the next batch; False when it should run."""
         waiting = self._waiting
-        left_s = self._patience.left_s(waiting.groups(), waiting.tokens, time.monotonic())
+        left_s = self._linger.left_s(waiting.groups(), waiting.tokens, time.monotonic())
         if not left_s or self._draining:
             return False
         if not self._condition.wait(left_s):
-            self._patience.end()
+            self._linger.end()
         return True
 
     def _expire(self) -> list[Ticket]:
@@ -249,7 +249,7 @@ class Batcher:
             self._close(done)
             group = batch[0].ticket.group
             full_tokens = self._budget.tokens(group)
-            self._patience.answered(
+            self._linger.answered(
                 len(done), group=group, full_tokens=full_tokens, seconds=seconds, now=time.monotonic()
             )
         for ticket in done:

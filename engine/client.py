@@ -14,9 +14,9 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from engine import messages
+from engine.delivery import Deliver, wait_for
 from engine.interface import EmbedRequest, EmbedResult, Readiness
 from engine.messages import EngineStatus, Frames
-from engine.waiting import Deliver, wait_for
 from engine.wakeup import Wakeup
 from models.status import ModelStatus
 from processes.errors import EngineStoppedError, MessageError
@@ -68,16 +68,16 @@ class EngineClient:
     def in_flight(self) -> int:
         return len(self._pending)
 
-    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
-        return wait_for(lambda deliver: self._submit(request, deliver), self._cancel, request.deadline, is_gone)
+    def embed(self, request: EmbedRequest, is_disconnected: Callable[[], bool] | None = None) -> EmbedResult:
+        return wait_for(lambda deliver: self._submit(request, deliver), self._cancel, request.deadline, is_disconnected)
 
-    def default_model(self) -> str:
+    def get_default_model(self) -> str:
         return self._known().default_model
 
-    def statuses(self) -> Mapping[str, ModelStatus]:
+    def list_statuses(self) -> Mapping[str, ModelStatus]:
         return self._known().models
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         answered = threading.Event()
         answers: list[object] = []
 
@@ -94,7 +94,7 @@ class EngineClient:
             self._cancel(pending)
         return next((answer for answer in answers if isinstance(answer, str)), "")
 
-    def readiness(self) -> Readiness:
+    def get_readiness(self) -> Readiness:
         if not self._connected or self._status is None:
             return Readiness(False, "the engine is starting or restarting")
         silence = time.monotonic() - self._heard

@@ -62,11 +62,11 @@ class Readiness:
 class Engine(Protocol):
     """Every method may be called from any thread."""
 
-    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
+    def embed(self, request: EmbedRequest, is_disconnected: Callable[[], bool] | None = None) -> EmbedResult:
         """Queue a request and wait for its answer.
 
         Args:
-            is_gone: asked now and then whether whoever wanted the answer has left.
+            is_disconnected: asked now and then whether whoever wanted the answer has left.
         Raises:
             CancelledError: they have; what still waited costs no forward.
             QueueFullError: the queue has no place for all items of the request.
@@ -77,17 +77,17 @@ class Engine(Protocol):
         """
         ...
 
-    def default_model(self) -> str:
+    def get_default_model(self) -> str:
         """Name of the model that answers when a request names none."""
         ...
 
-    def statuses(self) -> Mapping[str, ModelStatus]:
+    def list_statuses(self) -> Mapping[str, ModelStatus]:
         """Every model of the catalog, by name."""
         ...
 
-    def readiness(self) -> Readiness: ...
+    def get_readiness(self) -> Readiness: ...
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         """Its counters in Prometheus' text format; empty while it is away."""
         ...
 

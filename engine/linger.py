@@ -3,7 +3,7 @@
 from engine.queue import Group
 
 # Of the last batch's time. On two cores and with 0.25 to 0.4, 8 clients that ask again at once get 1.4 times as much as
-# with 0, and 32 clients 1.2 times; with 0.1 they are not back in time (benchmarks.patience).
+# with 0, and 32 clients 1.2 times; with 0.1 they are not back in time (benchmarks.linger).
 SHARE = 0.3
 # Of one core, for each request that was answered. Web workers on the forward's cores take 1.2 ms to send an answer and
 # to read the next request, the client its part; a fast forward (32 texts in 36 ms) is over before all are back. With
@@ -11,7 +11,7 @@ SHARE = 0.3
 RETURN_CORE_S = 0.003
 
 
-class Patience:
+class Linger:
     """Waits a little for requests of those who were just answered, while some wait already and fill no batch.
 
     Without it, clients that ask again at once split in two halves: while one half's batch runs, the other half's

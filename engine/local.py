@@ -8,14 +8,14 @@ from dataclasses import replace
 from engine.batcher import Batcher
 from engine.budget import BatchBudget
 from engine.cache import TextCache
+from engine.delivery import Deliver, wait_for
 from engine.errors import ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, Readiness
-from engine.linger import Patience
+from engine.linger import Linger
 from engine.metrics import EngineMetrics
 from engine.queue import Ticket
 from engine.readiness import EngineHealth
 from engine.settings import BATCH_TOKENS, EngineSettings
-from engine.waiting import Deliver, wait_for
 from models.backends.choice import choose_device, choose_dtype, make_backend
 from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
@@ -23,7 +23,7 @@ from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.registry import Registry, default_model
 from models.status import ModelStatus
-from processes.cores import quota_threads
+from processes.cores import limit_threads
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class LocalEngine:
         self.settings = settings = settings or EngineSettings()
         device = choose_device(settings.device)
         dtype = choose_dtype(settings.dtype, device)
-        threads = settings.threads or quota_threads()
+        threads = settings.threads or limit_threads()
         catalog = load_catalog(settings.configs_dir, settings.weights_dir)
         weights = WeightsFolder(settings.weights_dir)
         self._default = default_model(catalog, weights, wanted=settings.default_model)
@@ -89,7 +89,7 @@ class LocalEngine:
             max_items=settings.max_queue_items,
             max_tokens=settings.max_queue_tokens,
             metrics=self._metrics,
-            patience=Patience(settings.patience, return_s=settings.choose_return_s(device)),
+            linger=Linger(settings.linger, return_s=settings.choose_return_s(device)),
         )
         self.health = EngineHealth(
             self.registry,
@@ -107,7 +107,7 @@ class LocalEngine:
         watch("queue_tokens", "Positions that wait", lambda: self._batcher.waiting_tokens)
         watch("text_cache_items", "Vectors of texts kept", lambda: len(self._cache))
         watch("models_loaded", "Models in memory", lambda: len(self.registry.loaded_names()))
-        watch("ready", "1 once the golden probe came back right", lambda: float(self.readiness().ready))
+        watch("ready", "1 once the golden probe came back right", lambda: float(self.get_readiness().ready))
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
         """Admit a request and return at once; see Batcher.submit.
@@ -125,19 +125,19 @@ class LocalEngine:
     def cancel(self, ticket: Ticket) -> None:
         self._batcher.cancel(ticket)
 
-    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
-        return wait_for(lambda deliver: self.submit(request, deliver), self.cancel, request.deadline, is_gone)
+    def embed(self, request: EmbedRequest, is_disconnected: Callable[[], bool] | None = None) -> EmbedResult:
+        return wait_for(lambda deliver: self.submit(request, deliver), self.cancel, request.deadline, is_disconnected)
 
-    def default_model(self) -> str:
+    def get_default_model(self) -> str:
         return self._default
 
-    def statuses(self) -> Mapping[str, ModelStatus]:
+    def list_statuses(self) -> Mapping[str, ModelStatus]:
         return self.registry.list_statuses()
 
-    def readiness(self) -> Readiness:
+    def get_readiness(self) -> Readiness:
         return self.health.readiness
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         return self._metrics.exposition()
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ INTERACTIVE_ITEMS = 8
 # Bulk may fill this share of the queue; the rest stays open for single items however much bulk arrives.
 BULK_SHARE = 0.75
 # A bulk item that has waited this long goes before younger interactive ones, every other batch.
-BULK_PATIENCE_S = 2.0
+LONGEST_BULK_WAIT_S = 2.0
 # Padding in one batch, at most, as a share of its budget. A forward of one short text takes about this share of the
 # time of a full batch (11 ms of 250 ms, 35 ms with torch): more padding than that costs more than a batch of its own.
 PADDING_SHARE = 1 / 16
@@ -183,7 +183,7 @@ class WaitingItems:
             return []
         if interactive is not None and bulk is not None and not self._bulk_last:
             waited = time.monotonic() - bulk.ticket.admitted
-            if waited > BULK_PATIENCE_S and _age(bulk) < _age(interactive):
+            if waited > LONGEST_BULK_WAIT_S and _age(bulk) < _age(interactive):
                 head = bulk
         self._bulk_last = head.ticket.is_bulk
         group = head.ticket.group

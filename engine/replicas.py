@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.interface import EmbedRequest, EmbedResult, Engine, Readiness
 from models.status import ModelStatus
-from processes.exposition import merged
+from processes.exposition import merge_expositions
 
 
-class SpreadEngine:
+class ReplicatedEngine:
     """An Engine over one or more; the first that is ready answers questions about models."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
@@ -17,34 +17,34 @@ class SpreadEngine:
         # Frames and word pieces that this process waits for, by engine.
         self._in_flight = [0] * len(self._engines)
 
-    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
+    def embed(self, request: EmbedRequest, is_disconnected: Callable[[], bool] | None = None) -> EmbedResult:
         """Embed on the least busy engine that is ready; if none is, on any, which says why not."""
         everyone = range(len(self._engines))
-        ready = [number for number in everyone if self._engines[number].readiness().ready]
+        ready = [number for number in everyone if self._engines[number].get_readiness().ready]
         size = sum(map(len, request.items))
         with self._lock:
             number = min(ready or everyone, key=self._in_flight.__getitem__)
             self._in_flight[number] += size
         try:
-            return self._engines[number].embed(request, is_gone)
+            return self._engines[number].embed(request, is_disconnected)
         finally:
             with self._lock:
                 self._in_flight[number] -= size
 
-    def default_model(self) -> str:
-        return self._first().default_model()
+    def get_default_model(self) -> str:
+        return self._first().get_default_model()
 
-    def statuses(self) -> Mapping[str, ModelStatus]:
-        return self._first().statuses()
+    def list_statuses(self) -> Mapping[str, ModelStatus]:
+        return self._first().list_statuses()
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         """The counters of all engines; several are told apart by the label `engine`, from 0 in the devices' order."""
-        pages = {str(number): engine.metrics() for number, engine in enumerate(self._engines)}
-        return merged(pages, "engine") if len(pages) > 1 else pages["0"]
+        pages = {str(number): engine.export_metrics() for number, engine in enumerate(self._engines)}
+        return merge_expositions(pages, "engine") if len(pages) > 1 else pages["0"]
 
-    def readiness(self) -> Readiness:
+    def get_readiness(self) -> Readiness:
         """Ready as long as one engine is."""
-        states = [engine.readiness() for engine in self._engines]
+        states = [engine.get_readiness() for engine in self._engines]
         return next((state for state in states if state.ready), states[0])
 
     def close(self) -> None:
@@ -52,4 +52,4 @@ class SpreadEngine:
             engine.close()
 
     def _first(self) -> Engine:
-        return next((engine for engine in self._engines if engine.readiness().ready), self._engines[0])
+        return next((engine for engine in self._engines if engine.get_readiness().ready), self._engines[0])

@@ -138,7 +138,7 @@ class EngineServer:
             self._post(client, messages.pack_status(self._current_status()))
         elif kind == messages.METRICS:
             number, _ = messages.unpack_metrics(frames)
-            self._post(client, messages.pack_metrics(number, self._engine.metrics()))
+            self._post(client, messages.pack_metrics(number, self._engine.export_metrics()))
         else:
             raise MessageError(f"a message of unknown kind {kind[:8]!r}")
 
@@ -212,7 +212,7 @@ class EngineServer:
 
     def _current_status(self) -> EngineStatus:
         engine = self._engine
-        return EngineStatus(engine.default_model(), engine.readiness(), engine.statuses())
+        return EngineStatus(engine.get_default_model(), engine.get_readiness(), engine.list_statuses())
 
     def _write_record(self, status: EngineStatus) -> None:
         if self._record is None or not status.readiness.ready:

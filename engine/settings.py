@@ -11,7 +11,7 @@ from engine.linger import RETURN_CORE_S, SHARE
 from models.backends.choice import BACKENDS, DTYPES
 from models.catalog import CONFIGS
 from models.checkpoints.folders import default_weights_dir
-from processes.cores import core_count
+from processes.cores import count_cores
 from processes.settings import CONFIG, ProcessSettings, one_of
 
 # Long enough for matrix products to be efficient, short enough for a single text to wait behind one.
@@ -48,7 +48,7 @@ class EngineSettings(ProcessSettings):
         batch_tokens: padded positions in one forward pass; None: as many as take batch_ms, by the measured rate.
         text_cache_items: vectors of texts kept; the least recently used one goes first, 0 keeps none.
         threads: cores that a forward pass may use; None: all that the process may use.
-        patience: share of a batch's time that the next one may wait for those whom it answered, 0 for no wait; see
+        linger: share of a batch's time that the next one may wait for those whom it answered, 0 for no wait; see
             engine.linger.
     """
 
@@ -66,7 +66,7 @@ class EngineSettings(ProcessSettings):
     batch_tokens: Annotated[int, Field(ge=64)] | None = None
     text_cache_items: Annotated[int, Field(ge=0)] = 20_000
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    patience: Annotated[float, Field(ge=0, le=1)] = SHARE
+    linger: Annotated[float, Field(ge=0, le=1)] = SHARE
 
     def choose_batch_s(self, device: str) -> float:
         """Choose how long one forward pass on a device should take, in seconds."""
@@ -78,4 +78,4 @@ class EngineSettings(ProcessSettings):
         0 beside a GPU, which could run half a batch while web workers, on cores of their own, bring the other half;
         not measured.
         """
-        return RETURN_CORE_S / core_count() if device == "cpu" else 0.0
+        return RETURN_CORE_S / count_cores() if device == "cpu" else 0.0

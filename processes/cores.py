@@ -9,14 +9,14 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 
 
-def core_count() -> int:
+def count_cores() -> int:
     """Cores whose time this process can have, rounded up; at least 1."""
     return max(1, min([len(os.sched_getaffinity(0)), *map(math.ceil, _quotas())]))
 
 
-def quota_threads() -> int | None:
+def limit_threads() -> int | None:
     """Threads for a library that counts cores itself: None where it counts right, for none counts quotas."""
-    cores = core_count()
+    cores = count_cores()
     return cores if cores < len(os.sched_getaffinity(0)) else None
 
 

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 
-def merged(pages: Mapping[str, str], label: str) -> str:
+def merge_expositions(pages: Mapping[str, str], label: str) -> str:
     """Write pages in Prometheus' text format as one.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Any
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-def logging_config(level: str) -> dict[str, Any]:
+def build_logging_config(level: str) -> dict[str, Any]:
     """One JSON object a line on standard output, for this service and for gunicorn."""
     return {
         "version": 1,
@@ -27,5 +27,5 @@ def logging_config(level: str) -> dict[str, Any]:
 
 
 def configure_logging(level: str) -> None:
-    """Log as logging_config says; for processes whose server does not do it."""
-    logging.config.dictConfig(logging_config(level))
+    """Log as build_logging_config says; for processes whose server does not do it."""
+    logging.config.dictConfig(build_logging_config(level))

@@ -24,7 +24,7 @@ class ClientWork:
         self._connection = connection
         self._request = request
 
-    def events(self, is_gone: Callable[[], bool] | None = None) -> Iterator[Event]:
+    def follow(self, is_disconnected: Callable[[], bool] | None = None) -> Iterator[Event]:
         unfinished = len(self._request.videos)
         deadline = self._request.deadline
         looked = time.monotonic()
@@ -40,9 +40,9 @@ class ClientWork:
             if deadline is not None and time.monotonic() >= deadline and unfinished:
                 raise DeadlineExceededError("the deadline passed before every video was looked at")
             # By the clock, not when nothing is heard: frames come faster than anyone leaves.
-            if is_gone is not None and time.monotonic() - looked >= _GONE_S:
+            if is_disconnected is not None and time.monotonic() - looked >= _GONE_S:
                 looked = time.monotonic()
-                if is_gone():
+                if is_disconnected():
                     raise CancelledError("whoever asked has gone")
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class EstimatorClient:
             raise
         return ClientWork(connection, request)
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         try:
             with _connect(self.address) as connection:
                 messages.send_question(connection)

@@ -46,11 +46,11 @@ Event = Progress | Finished
 class Work(Protocol):
     """A request that was admitted. Its owner must close it."""
 
-    def events(self, is_gone: Callable[[], bool] | None = None) -> Iterator[Event]:
+    def follow(self, is_disconnected: Callable[[], bool] | None = None) -> Iterator[Event]:
         """Wait for what happens, until every video is finished.
 
         Args:
-            is_gone: asked now and then whether whoever wanted the poses has left.
+            is_disconnected: asked now and then whether whoever wanted the poses has left.
         Raises:
             CancelledError: they have.
             DeadlineExceededError: the deadline passed first.
@@ -75,7 +75,7 @@ class Estimators(Protocol):
         """
         ...
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         """Their counters in Prometheus' text format; empty while they are away."""
         ...
 

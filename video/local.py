@@ -53,21 +53,21 @@ class LocalWork:
         deadline = self.request.deadline
         return self.over or (deadline is not None and time.monotonic() >= deadline)
 
-    def events(self, is_gone: Callable[[], bool] | None = None) -> Iterator[Event]:
+    def follow(self, is_disconnected: Callable[[], bool] | None = None) -> Iterator[Event]:
         unfinished = len(self.request.videos)
         while unfinished:
-            event = self._next(is_gone)
+            event = self._next(is_disconnected)
             unfinished -= isinstance(event, Finished)
             yield event
 
     def close(self) -> None:
         self._forget(self)
 
-    def _next(self, is_gone: Callable[[], bool] | None) -> Event:
+    def _next(self, is_disconnected: Callable[[], bool] | None) -> Event:
         deadline = self.request.deadline
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            patience = left if is_gone is None else min(_GONE_S, _GONE_S if left is None else left)
+            patience = left if is_disconnected is None else min(_GONE_S, _GONE_S if left is None else left)
             try:
                 event = self._events.get(timeout=patience)
             except queue.Empty:
@@ -75,9 +75,9 @@ class LocalWork:
             if deadline is not None and time.monotonic() >= deadline:
                 raise DeadlineExceededError("the deadline passed before every video was looked at")
             # By the clock, not when nothing happens: frames come faster than anyone leaves.
-            if is_gone is not None and time.monotonic() - self._looked >= _GONE_S:
+            if is_disconnected is not None and time.monotonic() - self._looked >= _GONE_S:
                 self._looked = time.monotonic()
-                if is_gone():
+                if is_disconnected():
                     raise CancelledError("whoever asked has gone")
             if event is not None:
                 return event
@@ -128,7 +128,7 @@ class LocalEstimators:
         with self._condition:
             return self._waiting()
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         return self._metrics.exposition()
 
     def begin(self, request: EstimateRequest) -> LocalWork:

@@ -69,7 +69,7 @@ class EstimatorServer:
             try:
                 request = messages.receive_request(connection)
                 if request is None:
-                    messages.send_metrics(connection, self._estimators.metrics())
+                    messages.send_metrics(connection, self._estimators.export_metrics())
                 else:
                     self._work(connection, request)
             except MessageError as error:
@@ -82,7 +82,7 @@ class EstimatorServer:
             with closing(self._estimators.begin(request)) as work:
                 messages.send_admitted(connection)
                 # A client says nothing after its request: what can be read is its end.
-                for event in work.events(connection.poll):
+                for event in work.follow(connection.poll):
                     messages.send_event(connection, event)
         except ProcessError as error:
             messages.send_refusal(connection, error)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from processes.cores import core_count
+from processes.cores import count_cores
 from processes.settings import CONFIG, ProcessSettings
 
 _MIB = 1024 * 1024
@@ -54,4 +54,4 @@ class EstimatorSettings(ProcessSettings):
 
     def count_workers(self) -> int:
         """Count the processes that the settings ask for on this machine."""
-        return self.workers or core_count()
+        return self.workers or count_cores()

@@ -139,7 +139,7 @@ class Estimation:
             ItemError: a video is refused, and rules do not skip it.
             EstimatorError: the estimation of a video failed, and rules do not skip it.
         """
-        for event in self._work.events(lambda: is_disconnected(self._connection)):
+        for event in self._work.follow(lambda: is_disconnected(self._connection)):
             index = self._indexes[event.index]
             if isinstance(event, Progress):
                 yield Progress(index, event.done, event.total)

@@ -28,7 +28,7 @@ def check_health() -> Response:
 )
 def check_readiness() -> Response:
     engine = get_services().engine
-    readiness = engine.readiness()
+    readiness = engine.get_readiness()
     if not readiness.ready:
         raise NotReadyError(readiness.reason or "the engine is starting")
-    return answer_json({"status": "ready", "model": engine.default_model()})
+    return answer_json({"status": "ready", "model": engine.get_default_model()})

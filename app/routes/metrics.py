@@ -15,9 +15,9 @@ blueprint = Blueprint("metrics", __name__)
 def show_metrics() -> Response:
     shared = get_services()
     try:
-        of_engine = shared.engine.metrics()
+        of_engine = shared.engine.export_metrics()
     except ModelsError:  # no engine can be built here; the web workers' counters say how many requests that costs
         of_engine = ""
     own = render_build_info() + render_counters(shared.metrics_registry)
-    page = own + of_engine + shared.estimators.metrics()
+    page = own + of_engine + shared.estimators.export_metrics()
     return Response(page, content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -19,13 +19,13 @@ blueprint = Blueprint("models", __name__, url_prefix="/api")
 @describe(Operation(summary="List the models", answer=ModelsAnswer, statuses=(401, 503)))
 def list_models() -> Response:
     shared = get_services()
-    statuses = shared.engine.statuses()
+    statuses = shared.engine.list_statuses()
     models = []
     for name, config in shared.catalog.items():
         status = statuses[name]
         signature = shared.sign(config, {}, digest=status.digest, dtype=status.dtype)
         models.append(_describe_model(config, status, signature=signature))
-    return answer_json({"default": shared.engine.default_model(), "models": models})
+    return answer_json({"default": shared.engine.get_default_model(), "models": models})
 
 
 @blueprint.get("/languages")

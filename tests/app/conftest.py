@@ -57,7 +57,7 @@ class FakeEngine:
             return self.vector
         return np.random.default_rng(zlib.crc32(tower.encode() + item.tobytes())).normal(size=32).astype(np.float32)
 
-    def embed(self, request: EmbedRequest, is_gone: Callable[[], bool] | None = None) -> EmbedResult:
+    def embed(self, request: EmbedRequest, is_disconnected: Callable[[], bool] | None = None) -> EmbedResult:
         self.requests.append(request)
         if self.error is not None:
             raise self.error
@@ -66,7 +66,7 @@ class FakeEngine:
             left = None if request.deadline is None else request.deadline - time.monotonic()
             if not self.hold.wait(left):
                 raise DeadlineExceededError("the deadline passed while the request waited")
-            if is_gone is not None and is_gone():
+            if is_disconnected is not None and is_disconnected():
                 raise CancelledError("whoever asked has gone")
         rows = [self.vector_of(request.tower, item) for item in request.items]
         for index in self.failures:
@@ -75,16 +75,16 @@ class FakeEngine:
             np.stack(rows), self.failures, queue_s=0.001, forward_s=0.002, digest=DIGEST, dtype="float32"
         )
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         return "# TYPE signclip_engine_ready gauge\nsignclip_engine_ready 1.0\n"
 
-    def default_model(self) -> str:
+    def get_default_model(self) -> str:
         return "tiny"
 
-    def statuses(self) -> Mapping[str, ModelStatus]:
+    def list_statuses(self) -> Mapping[str, ModelStatus]:
         return self.models
 
-    def readiness(self) -> Readiness:
+    def get_readiness(self) -> Readiness:
         return self.ready
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from processes.logs import logging_config
+from processes.logs import build_logging_config
 
 SECRET = "Geheimnis"
 
@@ -16,7 +16,7 @@ SECRET = "Geheimnis"
 @pytest.fixture
 def lines(caplog):
     """Everything logged, as it is written: JSON objects."""
-    config = logging_config("INFO")["formatters"]["json"]
+    config = build_logging_config("INFO")["formatters"]["json"]
     from pythonjsonlogger.json import JsonFormatter
 
     formatter = JsonFormatter(config["format"], rename_fields=config["rename_fields"])
@@ -86,7 +86,7 @@ def test_a_bug_is_logged_where_it_is_but_not_what_it_quotes(client, engine, line
 
 
 def test_lines_go_out_as_json():
-    config = logging_config("INFO")
+    config = build_logging_config("INFO")
     stream = io.StringIO()
     config["handlers"]["stdout"]["stream"] = stream
     root = logging.getLogger()

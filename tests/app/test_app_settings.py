@@ -82,7 +82,7 @@ def test_the_engine_gets_its_share(tmp_path):
     settings = Settings(weights_dir=tmp_path, preload=("tiny",), threads=2, batch_tokens=512, dtype="bfloat16")
     share = engine_settings(settings)
     for name in vars(share):
-        if name not in ("configs_dir", "patience"):  # nothing that a service is asked
+        if name not in ("configs_dir", "linger"):  # nothing that a service is asked
             assert getattr(share, name) == getattr(settings, name), name
 
 

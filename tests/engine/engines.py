@@ -9,7 +9,7 @@ import pytest
 
 from engine.local import LocalEngine
 from models.embedding import EmbeddingModel
-from tests.engine.fakes import PATIENCE_S, text
+from tests.engine.fakes import TIMEOUT_S, text
 
 RECORD = "tiny.probe.safetensors"
 WORD = text(2, 20, 21, 3)
@@ -21,7 +21,7 @@ def clip(frames: int, seed: int = 0) -> npt.NDArray[np.float32]:
 
 def started(engine: LocalEngine) -> LocalEngine:
     """Wait until it is decided whether the engine is ready."""
-    assert engine.health._decided.wait(PATIENCE_S)
+    assert engine.health._decided.wait(TIMEOUT_S)
     return engine
 
 
@@ -32,7 +32,7 @@ def hold_forwards(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, thr
 
     def held(self: EmbeddingModel, tower: Any, items: Any) -> Any:
         running.set()
-        assert go_on.wait(PATIENCE_S)
+        assert go_on.wait(TIMEOUT_S)
         return real(self, tower, items)
 
     monkeypatch.setattr(EmbeddingModel, "encode", held)

@@ -17,7 +17,7 @@ from engine.interface import EmbedRequest, EmbedResult
 from models.catalog import Tower
 from processes.errors import EngineStoppedError, ProcessError
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 DIM = 6
 # An item that starts with one of these does what it is called.
 POISON, NAN = -1, -2
@@ -67,7 +67,7 @@ class FakeModel:
     def encode(self, tower: Tower, items: Sequence[Array]) -> npt.NDArray[np.float32]:
         self.batches.append((tower, list(items)))
         self.entered.release()
-        if not self.gate.wait(PATIENCE_S):
+        if not self.gate.wait(TIMEOUT_S):
             raise TimeoutError("the test left the gate closed")
         if any(item.flat[0] == POISON for item in items):
             raise RuntimeError("poison")
@@ -84,7 +84,7 @@ class FakeModel:
             pass
 
     def wait_entered(self) -> None:
-        assert self.entered.acquire(timeout=PATIENCE_S), "no forward pass began"
+        assert self.entered.acquire(timeout=TIMEOUT_S), "no forward pass began"
 
     @property
     def ran(self) -> list[Array]:
@@ -107,7 +107,7 @@ class FakeModels:
         self._asked.release()
 
     def next_request(self) -> tuple[str, Callable[[ModelFailedError | None], None]]:
-        assert self._asked.acquire(timeout=PATIENCE_S), "no model was asked for"
+        assert self._asked.acquire(timeout=TIMEOUT_S), "no model was asked for"
         return self.requested.popleft()
 
     def finish_loading(self, name: str) -> None:
@@ -138,7 +138,7 @@ class Receiver:
         return self._came.is_set()
 
     def wait(self) -> EmbedResult | ProcessError:
-        assert self._came.wait(PATIENCE_S), "nothing was delivered"
+        assert self._came.wait(TIMEOUT_S), "nothing was delivered"
         assert len(self.answers) == 1
         return self.answers[0]
 
@@ -195,12 +195,12 @@ def in_thread(function: Callable[[], object]) -> Callable[[], object]:
     pool = ThreadPoolExecutor(1)
     future = pool.submit(function)
     pool.shutdown(wait=False)
-    return lambda: future.result(timeout=PATIENCE_S)
+    return lambda: future.result(timeout=TIMEOUT_S)
 
 
 def refused_from_now_on(batcher: Batcher) -> None:
     """Wait, by asking, until a stop that runs in another thread has shut the door."""
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = time.monotonic() + TIMEOUT_S
     cancelled = Receiver()
     while time.monotonic() < give_up:
         try:

@@ -8,9 +8,9 @@ import pytest
 
 from engine.batcher import Batcher
 from engine.budget import BatchBudget
+from engine.delivery import wait_for
 from engine.errors import EngineError, ItemFailedError
 from engine.interface import EmbedRequest, EmbedResult
-from engine.waiting import wait_for
 from models.catalog import Tower
 from processes.errors import EngineStoppedError, ProcessError, QueueFullError
 from tests.engine.fakes import (

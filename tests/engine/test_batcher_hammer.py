@@ -13,7 +13,7 @@ from engine.batcher import Batcher
 from engine.errors import ItemFailedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult
 from processes.errors import DeadlineExceededError, QueueFullError
-from tests.engine.fakes import NAN, PATIENCE_S, POISON, Array, FakeModel, FakeModels, Receiver, text, vector_of
+from tests.engine.fakes import NAN, POISON, TIMEOUT_S, Array, FakeModel, FakeModels, Receiver, text, vector_of
 
 CLIENTS, REQUESTS = 6, 120
 NAMES = ("m", "n", "o")
@@ -117,7 +117,7 @@ def test_every_vector_belongs_to_its_item_and_every_request_is_answered_once(
     for thread in clients:
         thread.start()
     for thread in clients:
-        thread.join(PATIENCE_S)
+        thread.join(TIMEOUT_S)
         assert not thread.is_alive()
     batcher.stop()  # drains: whatever was admitted is decided now
     outcomes = [check(one) for requests in sent for one in requests]

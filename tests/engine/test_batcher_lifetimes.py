@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from engine.batcher import Batcher
+from engine.delivery import wait_for
 from engine.errors import ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult
 from engine.queue import Ticket
-from engine.waiting import wait_for
 from models.catalog import Tower
 from processes.errors import DeadlineExceededError
 from tests.engine.fakes import (

@@ -56,8 +56,8 @@ def test_what_the_command_line_leaves_out_is_in_the_environment(monkeypatch: pyt
         ("text_cache_items", -1),
         ("threads", 0),
         ("threads", 1025),
-        ("patience", -0.1),
-        ("patience", 1.1),
+        ("linger", -0.1),
+        ("linger", 1.1),
     ],
 )
 def test_a_wrong_value_is_refused_wherever_it_comes_from(
@@ -81,7 +81,7 @@ def test_a_wrong_value_is_refused_wherever_it_comes_from(
         *[("device", name) for name in ("auto", "cpu", "cuda", "cuda:0", "cuda:15")],
         *[("max_loaded", 1), ("max_loaded", 64), ("max_queue_items", 1), ("max_queue_tokens", 8192)],
         *[("batch_ms", 0.1), ("batch_ms", 60_000), ("batch_tokens", 64), ("text_cache_items", 0)],
-        *[("threads", 1), ("threads", 1024), ("patience", 0), ("patience", 1)],
+        *[("threads", 1), ("threads", 1024), ("linger", 0), ("linger", 1)],
     ],
 )
 def test_the_last_allowed_value_is_allowed(name: str, value: object) -> None:
@@ -118,7 +118,7 @@ def test_an_unknown_level_of_the_log_is_refused() -> None:
 
 @pytest.mark.parametrize("cores", [1, 2, 8])
 def test_a_batch_takes_its_time_by_the_device(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.settings.core_count", lambda: cores)
+    monkeypatch.setattr("engine.settings.count_cores", lambda: cores)
     settings = EngineSettings()
     assert (settings.choose_batch_s("cpu"), settings.choose_batch_s("cuda:1")) == (0.25, 0.05)
     assert EngineSettings(batch_ms=40).choose_batch_s("cpu") == EngineSettings(batch_ms=40).choose_batch_s("cuda")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.batcher import Batcher
-from engine.linger import SHARE, Patience
+from engine.linger import SHARE, Linger
 from engine.queue import Group
 from engine.settings import EngineSettings
 from tests.engine.fakes import FakeModels, assert_right, block, clip, in_thread, send, texts
@@ -15,33 +15,33 @@ OTHER: Group = ("m", "pose")
 
 
 @pytest.fixture
-def answered() -> Patience:
+def answered() -> Linger:
     """At 100 s, a batch of 2 s that answered three requests has ended; 50 positions fill the next."""
-    made = Patience()
+    made = Linger()
     made.answered(3, group=GROUP, full_tokens=50, seconds=2.0, now=100.0)
     return made
 
 
-def test_it_lasts_a_share_of_the_last_batch(answered: Patience) -> None:
+def test_it_lasts_a_share_of_the_last_batch(answered: Linger) -> None:
     assert answered.left_s([GROUP], 10, 100.0) == pytest.approx(2.0 * SHARE)
     assert answered.left_s([GROUP], 10, 100.1) == pytest.approx(2.0 * SHARE - 0.1)
     assert answered.left_s([GROUP], 10, 100.0 + 2.1 * SHARE) == 0
 
 
-def test_it_ends_when_as_many_have_come_as_were_answered(answered: Patience) -> None:
+def test_it_ends_when_as_many_have_come_as_were_answered(answered: Linger) -> None:
     for _ in range(3):
         assert answered.left_s([GROUP], 10, 100.0) > 0
         answered.arrived(GROUP)
     assert answered.left_s([GROUP], 10, 100.0) == 0
 
 
-def test_neither_an_empty_queue_nor_a_full_batch_waits(answered: Patience) -> None:
+def test_neither_an_empty_queue_nor_a_full_batch_waits(answered: Linger) -> None:
     assert answered.left_s([], 0, 100.0) == 0
     assert answered.left_s([GROUP], 50, 100.0) == 0
-    assert Patience().left_s([GROUP], 10, 0.0) == 0
+    assert Linger().left_s([GROUP], 10, 0.0) == 0
 
 
-def test_another_group_has_its_turn_meanwhile(answered: Patience) -> None:
+def test_another_group_has_its_turn_meanwhile(answered: Linger) -> None:
     assert answered.left_s([GROUP, OTHER], 10, 100.0) == 0
     assert answered.left_s([OTHER], 10, 100.0) == 0
     for _ in range(3):
@@ -50,31 +50,31 @@ def test_another_group_has_its_turn_meanwhile(answered: Patience) -> None:
 
 
 def test_it_lasts_until_all_could_be_back_but_no_longer_than_the_batch() -> None:
-    patience = Patience(return_s=0.1)
-    patience.answered(10, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
-    assert patience.left_s([GROUP], 10, 0.0) == pytest.approx(1.0)
-    patience.answered(30, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
-    assert patience.left_s([GROUP], 10, 0.0) == pytest.approx(2.0)
-    none = Patience(0.0, return_s=0.1)
+    linger = Linger(return_s=0.1)
+    linger.answered(10, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
+    assert linger.left_s([GROUP], 10, 0.0) == pytest.approx(1.0)
+    linger.answered(30, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
+    assert linger.left_s([GROUP], 10, 0.0) == pytest.approx(2.0)
+    none = Linger(0.0, return_s=0.1)
     none.answered(10, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
     assert none.left_s([GROUP], 10, 0.0) == 0
 
 
 def test_more_cores_bring_requests_back_sooner_and_a_gpu_waits_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.settings.core_count", lambda: 2)
+    monkeypatch.setattr("engine.settings.count_cores", lambda: 2)
     two = EngineSettings().choose_return_s("cpu")
-    monkeypatch.setattr("engine.settings.core_count", lambda: 16)
+    monkeypatch.setattr("engine.settings.count_cores", lambda: 16)
     assert EngineSettings().choose_return_s("cpu") == pytest.approx(two / 8)
     assert EngineSettings().choose_return_s("cuda") == 0
 
 
-def test_it_can_be_ended(answered: Patience) -> None:
+def test_it_can_be_ended(answered: Linger) -> None:
     answered.end()
     assert answered.left_s([GROUP], 10, 100.0) == 0
 
 
 def test_who_was_answered_comes_into_the_next_batch(make_batcher: Callable[..., Batcher], models: FakeModels) -> None:
-    batcher = make_batcher(patience=Patience(1e6))
+    batcher = make_batcher(linger=Linger(1e6))
     first = block(batcher, models)
     meanwhile = send(batcher, texts(1))
     models.here["m"].gate.set()
@@ -86,7 +86,7 @@ def test_who_was_answered_comes_into_the_next_batch(make_batcher: Callable[..., 
 
 
 def test_nobody_waits_for_those_who_do_not_come(make_batcher: Callable[..., Batcher], models: FakeModels) -> None:
-    batcher = make_batcher(patience=Patience(1e-3))
+    batcher = make_batcher(linger=Linger(1e-3))
     first = block(batcher, models)
     meanwhile = send(batcher, texts(1))
     models.here["m"].gate.set()
@@ -95,7 +95,7 @@ def test_nobody_waits_for_those_who_do_not_come(make_batcher: Callable[..., Batc
 
 
 def test_a_full_batch_and_a_stop_wait_for_nobody(make_batcher: Callable[..., Batcher], models: FakeModels) -> None:
-    batcher = make_batcher(patience=Patience(1e6))
+    batcher = make_batcher(linger=Linger(1e6))
     first = block(batcher, models)
     full = send(batcher, [clip(62)], tower="pose")  # the budget of the fixture is 64 positions
     models.here["m"].gate.set()

@@ -22,7 +22,7 @@ from models.embedding import EmbeddingModel
 from models.errors import WeightsMissingError
 from processes.errors import EngineStoppedError
 from tests.engine.engines import RECORD, WORD, clip, hold_forwards, started
-from tests.engine.fakes import PATIENCE_S, Receiver, in_thread
+from tests.engine.fakes import TIMEOUT_S, Receiver, in_thread
 
 
 def tamper(path: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
@@ -44,25 +44,25 @@ class TestReadiness:
         def held(self: EmbeddingModel, tower: Any, items: Any) -> Any:
             if tower == "pose" and len(items) == 1 and threading.current_thread().name == "engine-owner":
                 probing.set()
-                assert go_on.wait(PATIENCE_S)
+                assert go_on.wait(TIMEOUT_S)
             return real(self, tower, items)
 
         monkeypatch.setattr(EmbeddingModel, "encode", held)
         engine = make_engine()
-        assert probing.wait(PATIENCE_S)
-        assert engine.statuses()["tiny"].state == "loaded"
-        assert not engine.readiness().ready
-        assert "loading" in str(engine.readiness().reason)
+        assert probing.wait(TIMEOUT_S)
+        assert engine.list_statuses()["tiny"].state == "loaded"
+        assert not engine.get_readiness().ready
+        assert "loading" in str(engine.get_readiness().reason)
         go_on.set()
-        assert started(engine).readiness().ready
-        assert engine.readiness().reason is None
+        assert started(engine).get_readiness().ready
+        assert engine.get_readiness().reason is None
 
     def test_a_second_start_holds_the_model_to_the_record_of_the_first(
         self, make_engine: Callable[..., LocalEngine], weights: Path
     ):
-        assert started(make_engine()).readiness().ready
+        assert started(make_engine()).get_readiness().ready
         assert (weights / "tiny" / RECORD).is_file()
-        assert started(make_engine()).readiness().ready
+        assert started(make_engine()).get_readiness().ready
 
     def test_weights_that_changed_under_their_digest_are_found_out(
         self, make_engine: Callable[..., LocalEngine], weights: Path
@@ -89,7 +89,7 @@ class TestReadiness:
         started(make_engine()).close()
         model = weights / "tiny" / "model.safetensors"
         save_file({k: v * np.float32(1.1) for k, v in load_file(model).items()}, model, metadata={"digest": "1" * 64})
-        assert started(make_engine()).readiness().ready
+        assert started(make_engine()).get_readiness().ready
 
     def test_nan_from_the_model_is_found_out(
         self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch, weights: Path
@@ -147,8 +147,8 @@ class TestFilesThatComeLater:
         engine = make_engine()
         assert not_ready(engine)
         kept.replace(model)
-        engine.health._thread.join(PATIENCE_S)
-        assert engine.readiness().ready
+        engine.health._thread.join(TIMEOUT_S)
+        assert engine.get_readiness().ready
         assert engine.embed(EmbedRequest("tiny", "text", [WORD])).embeddings.any()
 
     def test_it_loads_nothing_again_while_nothing_changes(self, make_engine: Callable[..., LocalEngine], weights: Path):
@@ -159,7 +159,7 @@ class TestFilesThatComeLater:
         engine.registry.get = asked.append  # type: ignore[method-assign, assignment]
         files = engine.health._fingerprint_files
         engine.health._fingerprint_files = lambda: (looked.set(), files())[1]  # type: ignore[method-assign]
-        assert looked.wait(PATIENCE_S)
+        assert looked.wait(TIMEOUT_S)
         engine.close()
         assert not asked
 
@@ -172,10 +172,10 @@ class TestFilesThatComeLater:
         engine = started(make_engine())
         with pytest.raises(WeightsMissingError):
             engine.embed(EmbedRequest("late", "text", [WORD]))
-        assert engine.statuses()["late"].state == "missing"
+        assert engine.list_statuses()["late"].state == "missing"
         (late / "tokenizer").symlink_to(weights / "tiny" / "tokenizer")
         (late / "model.safetensors").symlink_to(weights / "tiny" / "model.safetensors")
-        assert engine.statuses()["late"].state == "available"
+        assert engine.list_statuses()["late"].state == "available"
         same = [engine.embed(EmbedRequest(name, "text", [WORD])).embeddings for name in ("late", "tiny")]
         np.testing.assert_array_equal(*same)
 
@@ -193,21 +193,21 @@ class TestFilesThatComeLater:
 
         def held(path: Path, config: ModelConfig) -> Backend:
             loading.set()
-            assert go_on.wait(PATIENCE_S)
+            assert go_on.wait(TIMEOUT_S)
             return make_backend(path, config)
 
         engine.registry._make_backend = held
         waiting = in_thread(lambda: engine.embed(EmbedRequest("slow", "text", [WORD])))
-        assert loading.wait(PATIENCE_S)
+        assert loading.wait(TIMEOUT_S)
         for _ in range(3):
             assert engine.embed(EmbedRequest("tiny", "pose", [clip(4)])).embeddings.any()
-        assert engine.statuses()["slow"].state == "loading"
+        assert engine.list_statuses()["slow"].state == "loading"
         go_on.set()
         assert waiting().embeddings.any()  # type: ignore[attr-defined]
 
 
 def not_ready(engine: LocalEngine) -> str:
-    readiness = started(engine).readiness()
+    readiness = started(engine).get_readiness()
     assert not readiness.ready
     return str(readiness.reason)
 
@@ -220,10 +220,10 @@ class TestClose:
         running, go_on = hold_forwards(monkeypatch)
         receivers = [Receiver(), Receiver()]
         engine.submit(EmbedRequest("tiny", "text", [WORD]), receivers[0])
-        assert running.wait(PATIENCE_S)
+        assert running.wait(TIMEOUT_S)
         engine.submit(EmbedRequest("tiny", "pose", [clip(4)]), receivers[1])
         closing = in_thread(engine.close)
-        while engine.readiness().ready:
+        while engine.get_readiness().ready:
             threading.Event().wait(0.002)
         go_on.set()
         closing()
@@ -238,7 +238,7 @@ class TestClose:
         for closing in closings:
             closing()
         engine.close()
-        assert engine.readiness() == local.Readiness(False, "the engine is shutting down")
+        assert engine.get_readiness() == local.Readiness(False, "the engine is shutting down")
 
     def test_during_a_load_it_ends_and_never_turns_ready(
         self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
@@ -248,22 +248,22 @@ class TestClose:
 
         def held(*args: Any, **kwargs: Any) -> Any:
             loading.set()
-            assert go_on.wait(PATIENCE_S)
+            assert go_on.wait(TIMEOUT_S)
             return real(*args, **kwargs)
 
         monkeypatch.setattr(local, "make_backend", held)
         engine = make_engine()
-        assert loading.wait(PATIENCE_S)
-        assert engine.statuses()["tiny"].state == "loading"
+        assert loading.wait(TIMEOUT_S)
+        assert engine.list_statuses()["tiny"].state == "loading"
         request = in_thread(lambda: engine.embed(EmbedRequest("tiny", "text", [WORD])))
         closing = in_thread(engine.close)
         go_on.set()
         closing()
         with suppress(EngineStoppedError):  # admitted before the close, or refused by it
             assert request().embeddings.any()  # type: ignore[attr-defined]
-        assert not engine.readiness().ready
+        assert not engine.get_readiness().ready
         assert not engine.health._thread.is_alive()
-        assert engine.statuses()["tiny"].state != "loaded"
+        assert engine.list_statuses()["tiny"].state != "loaded"
 
     def test_no_thread_outlives_it(self, make_engine: Callable[..., LocalEngine]):
         before = set(threading.enumerate())  # engines of other tests' fixtures may still run

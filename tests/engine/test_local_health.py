@@ -11,7 +11,7 @@ from engine.interface import EmbedRequest
 from engine.local import LocalEngine
 from models.embedding import EmbeddingModel
 from tests.engine.engines import WORD, clip, hold_forwards, started
-from tests.engine.fakes import PATIENCE_S, in_thread, until
+from tests.engine.fakes import TIMEOUT_S, in_thread, until
 
 
 class TestABrokenDevice:
@@ -52,7 +52,7 @@ class TestABrokenDevice:
         engine = started(make_engine())
         running, go_on = hold_forwards(monkeypatch)
         finish = in_thread(lambda: engine.embed(EmbedRequest("tiny", "text", [WORD])))
-        assert running.wait(PATIENCE_S)
+        assert running.wait(TIMEOUT_S)
         assert engine.health.find_defect() is None
         monkeypatch.setattr(readiness, "STUCK_S", 0.0)
         assert "has run for" in (engine.health.find_defect() or "")
@@ -73,8 +73,8 @@ class TestPreloading:
         (weights / "broken" / "model.safetensors").write_bytes(b"broken")
         (weights / "whole" / "model.safetensors").symlink_to(weights / "tiny" / "model.safetensors")
         engine = started(make_engine(preload=("broken", "whole")))
-        assert engine.readiness().ready
-        engine.health._thread.join(PATIENCE_S)
-        states = engine.statuses()
+        assert engine.get_readiness().ready
+        engine.health._thread.join(TIMEOUT_S)
+        states = engine.list_statuses()
         assert (states["broken"].state, states["whole"].state) == ("failed", "loaded")
         assert not engine.health.preloading

@@ -20,7 +20,7 @@ from models.embedding import EmbeddingModel
 from models.errors import UnknownModelError, WeightsMissingError
 from processes.errors import QueueFullError
 from tests.engine.engines import WORD, clip, hold_forwards, started
-from tests.engine.fakes import PATIENCE_S, Receiver, text
+from tests.engine.fakes import TIMEOUT_S, Receiver, text
 
 
 class TestRequests:
@@ -35,7 +35,7 @@ class TestRequests:
 
     def test_an_alias_finds_its_model(self, make_engine: Callable[..., LocalEngine]):
         engine = make_engine()
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         np.testing.assert_array_equal(
             engine.embed(EmbedRequest("small", "text", [WORD], deadline)).embeddings,
             engine.embed(EmbedRequest("tiny", "text", [WORD], deadline)).embeddings,
@@ -55,7 +55,7 @@ class TestRequests:
         engine = make_engine()
         with pytest.raises(WeightsMissingError, match="empty"):
             engine.embed(EmbedRequest("empty", "text", [WORD]))
-        status = engine.statuses()["empty"]
+        status = engine.list_statuses()["empty"]
         assert status.state == "missing"
         assert "model.safetensors" in str(status.reason)
 
@@ -70,11 +70,11 @@ class TestRequests:
         engine = started(make_engine())
         with pytest.raises(ModelFailedError, match=r"broken.*safetensors"):
             engine.embed(EmbedRequest("broken", "text", [WORD]))
-        assert engine.statuses()["broken"].state == "failed"
-        assert engine.readiness().ready
+        assert engine.list_statuses()["broken"].state == "failed"
+        assert engine.get_readiness().ready
         (weights / "broken" / "model.safetensors").write_bytes(good)
         assert engine.embed(EmbedRequest("broken", "text", [WORD])).embeddings.any()
-        assert engine.statuses()["broken"].state == "loaded"
+        assert engine.list_statuses()["broken"].state == "loaded"
 
     @pytest.mark.parametrize(
         "bad", [clip(65), clip(5)[:, :600], np.zeros((3,), dtype=np.float32)], ids=["too long", "features", "flat"]
@@ -104,7 +104,7 @@ class TestRequests:
         vectors = []
         for name in ("tiny", "other", "tiny"):
             vectors.append(engine.embed(EmbedRequest(name, "text", [WORD])).embeddings)
-            assert [n for n, status in engine.statuses().items() if status.state == "loaded"] == [name]
+            assert [n for n, status in engine.list_statuses().items() if status.state == "loaded"] == [name]
         np.testing.assert_array_equal(vectors[0], vectors[2])
 
     def test_a_full_queue_refuses(self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch):
@@ -112,7 +112,7 @@ class TestRequests:
         running, go_on = hold_forwards(monkeypatch)
         receivers = [Receiver(), Receiver()]
         engine.submit(EmbedRequest("tiny", "text", [WORD]), receivers[0])
-        assert running.wait(PATIENCE_S)
+        assert running.wait(TIMEOUT_S)
         engine.submit(EmbedRequest("tiny", "text", [WORD] * 2), receivers[1])
         with pytest.raises(QueueFullError):
             engine.embed(EmbedRequest("tiny", "text", [WORD]))

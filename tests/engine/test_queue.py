@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.interface import EmbedRequest
-from engine.queue import BULK_PATIENCE_S, INTERACTIVE_ITEMS, Group, Item, Ticket, WaitingItems
+from engine.queue import INTERACTIVE_ITEMS, LONGEST_BULK_WAIT_S, Group, Item, Ticket, WaitingItems
 from models.catalog import Tower
 from processes.errors import QueueFullError
 from tests.engine.fakes import Clock, clip, text, texts
@@ -229,7 +229,7 @@ def test_bulk_waits_for_singles_until_its_patience_ends_and_then_takes_every_oth
     bulk = admit(queue, [75] * 20, tower="pose", admitted=clock.now)
     led = []
     for _ in range(6):
-        clock.advance(BULK_PATIENCE_S / 2 + 0.01)
+        clock.advance(LONGEST_BULK_WAIT_S / 2 + 0.01)
         admit(queue, [8], admitted=clock.now)
         admit(queue, [8], admitted=clock.now)
         led.append(bulk in owners(queue.next_batch(upto(77 * 2), always)))
@@ -240,7 +240,7 @@ def test_bulk_that_is_patient_still_goes_before_nothing_older(clock: Clock):
     queue = waiting()
     single = admit(queue, [8], admitted=clock.now)
     bulk = admit(queue, [75] * 20, tower="pose", admitted=clock.now + 1)
-    clock.advance(BULK_PATIENCE_S + 2)
+    clock.advance(LONGEST_BULK_WAIT_S + 2)
     assert owners(queue.next_batch(upto(77), always)) == {single}
     assert owners(queue.next_batch(upto(77), always)) == {bulk}
 

@@ -8,9 +8,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from engine import queue as engine_queue
 from engine.interface import EmbedRequest
 from engine.queue import (
-    BULK_PATIENCE_S,
     BULK_SHARE,
     INTERACTIVE_ITEMS,
+    LONGEST_BULK_WAIT_S,
     PADDING_SHARE,
     Item,
     Ticket,
@@ -80,7 +80,7 @@ class QueueAgainstTwin(RuleBasedStateMachine):
         self.queue.remove(set(gone))
         self.places = [place for place in self.places if place[0] not in gone]
 
-    @rule(seconds=st.sampled_from([0.01, BULK_PATIENCE_S * 1.5]))
+    @rule(seconds=st.sampled_from([0.01, LONGEST_BULK_WAIT_S * 1.5]))
     def wait(self, seconds) -> None:
         self.clock.advance(seconds)
 
@@ -119,7 +119,7 @@ class QueueAgainstTwin(RuleBasedStateMachine):
             head = interactive or bulk
             assert head is not None
             return head
-        late = self.clock.now - bulk[0].admitted > BULK_PATIENCE_S
+        late = self.clock.now - bulk[0].admitted > LONGEST_BULK_WAIT_S
         return bulk if late and age(bulk) < age(interactive) and not self.bulk_led else interactive
 
     @invariant()

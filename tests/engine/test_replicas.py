@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engine.interface import EmbedRequest, EmbedResult, Readiness
 from engine.metrics import EngineMetrics
-from engine.replicas import SpreadEngine
-from tests.engine.fakes import PATIENCE_S, in_thread, text, until
+from engine.replicas import ReplicatedEngine
+from tests.engine.fakes import TIMEOUT_S, in_thread, text, until
 
 
 @dataclass
@@ -25,21 +25,21 @@ class FakeClient:
     away: bool = False
     asked: list[EmbedRequest] = field(default_factory=list)
 
-    def readiness(self) -> Readiness:
+    def get_readiness(self) -> Readiness:
         return Readiness(self.ready, None if self.ready else "loading")
 
-    def embed(self, request: EmbedRequest, is_gone: Any = None) -> EmbedResult:
+    def embed(self, request: EmbedRequest, is_disconnected: Any = None) -> EmbedResult:
         self.asked.append(request)
         if self.hold is not None:
-            assert self.hold.wait(PATIENCE_S)
+            assert self.hold.wait(TIMEOUT_S)
         return EmbedResult(np.zeros((1, 2), dtype=np.float32))
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         return "" if self.away else self.counters.exposition()
 
 
-def spread(*clients: FakeClient) -> SpreadEngine:
-    return SpreadEngine(clients)  # type: ignore[arg-type]
+def spread(*clients: FakeClient) -> ReplicatedEngine:
+    return ReplicatedEngine(clients)  # type: ignore[arg-type]
 
 
 def samples(page: str) -> dict[tuple[str, ...], float]:
@@ -70,7 +70,7 @@ def test_the_counters_of_all_engines_stand_side_by_side() -> None:
     for client, count in zip(clients, (3, 4), strict=True):
         client.counters.batch("m", "text", items=count, tokens=8, padded=8, seconds=0.1)
         client.counters.looked_up(hits=count, misses=0)
-    found = samples(spread(*clients).metrics())
+    found = samples(spread(*clients).export_metrics())
     for number, count in (("0", 3), ("1", 4)):
         assert found["signclip_engine_batch_items_sum", number, "m", "text"] == count
         assert found["signclip_engine_batch_items_bucket", number, "4.0", "m", "text"] == 1
@@ -81,7 +81,7 @@ def test_the_counters_of_all_engines_stand_side_by_side() -> None:
 def test_an_engine_that_is_away_hides_no_other() -> None:
     clients = FakeClient(away=True), FakeClient()
     clients[1].counters.waited(0.1)
-    found = samples(spread(*clients).metrics())
+    found = samples(spread(*clients).export_metrics())
     assert found["signclip_engine_queue_wait_seconds_count", "1"] == 1
     assert not any("0" in labels for _, *labels in found)
 
@@ -89,6 +89,6 @@ def test_an_engine_that_is_away_hides_no_other() -> None:
 def test_one_engine_needs_no_label() -> None:
     client = FakeClient()
     client.counters.waited(0.1)
-    assert samples(spread(client).metrics())["signclip_engine_queue_wait_seconds_count",] == 1
+    assert samples(spread(client).export_metrics())["signclip_engine_queue_wait_seconds_count",] == 1
     client.away = True
-    assert spread(client).metrics() == ""
+    assert spread(client).export_metrics() == ""

@@ -14,14 +14,14 @@ from engine import client as client_module
 from engine import server as server_module
 from engine.batcher import Batcher
 from engine.client import EngineClient
+from engine.delivery import Deliver
 from engine.interface import EmbedRequest, Readiness
 from engine.queue import Ticket
 from engine.server import EngineServer
-from engine.waiting import Deliver
 from models.errors import WeightsMissingError
 from models.status import ModelStatus
 from processes.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
-from tests.engine.fakes import PATIENCE_S, FakeModels, clip, in_thread, text, texts, until, vector_of
+from tests.engine.fakes import TIMEOUT_S, FakeModels, clip, in_thread, text, texts, until, vector_of
 
 
 class FakeHealth:
@@ -54,16 +54,16 @@ class FakeEngine:
         self.cancelled.append(ticket)
         self.batcher.cancel(ticket)
 
-    def default_model(self) -> str:
+    def get_default_model(self) -> str:
         return "m"
 
-    def statuses(self) -> Mapping[str, ModelStatus]:
+    def list_statuses(self) -> Mapping[str, ModelStatus]:
         return {name: ModelStatus(name, "loaded") for name in self.models.here}
 
-    def readiness(self) -> Readiness:
+    def get_readiness(self) -> Readiness:
         return self.state
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         return "signclip_engine_ready 1\n"
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ def server(engine: FakeEngine, models: FakeModels, address: str) -> Iterator[Eng
 
 def connected(address: str) -> EngineClient:
     client = EngineClient(address)
-    until(lambda: client.readiness().ready)
+    until(lambda: client.get_readiness().ready)
     return client
 
 
@@ -214,9 +214,9 @@ def test_a_worker_that_was_only_slow_is_told_that_its_requests_are_dropped(
 
 
 def test_a_stuck_engine_is_not_ready(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert client.readiness().ready
+    assert client.get_readiness().ready
     monkeypatch.setattr(client_module, "SILENCE_S", -1.0)
-    assert "has said nothing" in str(client.readiness().reason)
+    assert "has said nothing" in str(client.get_readiness().reason)
 
 
 def test_noise_on_the_socket_harms_nobody(client: EngineClient, address: str) -> None:
@@ -245,7 +245,7 @@ def test_a_stopping_engine_answers_what_it_admitted(engine: FakeEngine, models: 
     result: Any = admitted()
     np.testing.assert_array_equal(result.embeddings[0], vector_of("m", "text", item))
     finish()
-    until(lambda: not client.readiness().ready)
+    until(lambda: not client.get_readiness().ready)
     client.close()
 
 
@@ -262,28 +262,28 @@ def _is_refused(client: EngineClient) -> bool:
 def test_without_an_engine_everything_is_refused_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "FIRST_STATUS_S", 0.05)
     client = EngineClient(address)
-    assert not client.readiness().ready
-    assert client.metrics() == ""
+    assert not client.get_readiness().ready
+    assert client.export_metrics() == ""
     with pytest.raises(EngineStoppedError):
         client.embed(request(text(5)))
     with pytest.raises(EngineStoppedError):
-        client.default_model()
+        client.get_default_model()
     client.close()
 
 
 def test_states_are_told_when_they_change(client: EngineClient, engine: FakeEngine) -> None:
-    assert client.default_model() == "m"
-    assert client.statuses()["m"].state == "loaded"
-    assert "signclip_engine_ready 1" in client.metrics()
+    assert client.get_default_model() == "m"
+    assert client.list_statuses()["m"].state == "loaded"
+    assert "signclip_engine_ready 1" in client.export_metrics()
     engine.state = Readiness(False, "it fell ill")
-    until(lambda: client.readiness().reason == "it fell ill")
+    until(lambda: client.get_readiness().reason == "it fell ill")
 
 
 def test_an_engine_that_is_broken_gives_its_place_to_another(engine: FakeEngine, server: EngineServer) -> None:
     ended = threading.Event()
     server._give_up = lambda code: ended.set() if code else None
     engine.health.defect = "a forward pass has run for 121 s"
-    assert ended.wait(PATIENCE_S)
+    assert ended.wait(TIMEOUT_S)
 
 
 def test_the_record_names_what_is_still_to_be_loaded_and_survives_a_full_disk(
@@ -298,7 +298,7 @@ def test_the_record_names_what_is_still_to_be_loaded_and_survives_a_full_disk(
     assert client.embed(request(text(1))).embeddings.any()
     record.parent.unlink()
     engine.state = Readiness(False, "changed")
-    until(lambda: not client.readiness().ready)
+    until(lambda: not client.get_readiness().ready)
     engine.state = Readiness(True)
     until(record.is_file)
     assert record.read_text().split() == ["m", "later"]

@@ -22,7 +22,7 @@ from models.embedding import EmbeddingModel
 from processes.errors import DeadlineExceededError, EngineStoppedError
 from tests.engine.fakes import in_thread, until
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def supervisor(settings: EngineSettings) -> Iterator[EngineSupervisor]:
 @pytest.fixture
 def client(supervisor: EngineSupervisor) -> Iterator[EngineClient]:
     client = EngineClient(supervisor.address)
-    until(lambda: client.readiness().ready)
+    until(lambda: client.get_readiness().ready)
     yield client
     client.close()
 
@@ -100,8 +100,8 @@ def test_an_engine_that_served_is_back_at_once_and_one_that_cannot_start_is_not(
 
     monkeypatch.setattr(supervisor._stopping, "wait", wait)
     supervisor.start()
-    assert supervisor.often.wait(PATIENCE_S)
-    supervisor._watcher.join(PATIENCE_S)
+    assert supervisor.often.wait(TIMEOUT_S)
+    supervisor._watcher.join(TIMEOUT_S)
     supervisor.stop()
     assert pauses[:6] == ([0.0] * 6 if ready else [0.1, 0.5, 1.0, 2.0, 4.0, 8.0])
 
@@ -120,8 +120,8 @@ def test_a_process_that_cannot_be_had_is_tried_for_again(
     monkeypatch.setattr(supervisor, "_spawn", sometimes)
     monkeypatch.setattr(supervisor._stopping, "wait", lambda _: supervisor.often.is_set())
     supervisor.start()
-    assert supervisor.often.wait(PATIENCE_S)
-    supervisor._watcher.join(PATIENCE_S)
+    assert supervisor.often.wait(TIMEOUT_S)
+    supervisor._watcher.join(TIMEOUT_S)
     supervisor.stop()
 
 
@@ -138,8 +138,8 @@ def test_its_counters_are_its_own_and_not_among_the_web_workers(
     supervisor.start()
     client = EngineClient(supervisor.address)
     try:
-        until(lambda: client.readiness().ready)
-        assert "\nsignclip_engine_ready 1.0\n" in client.metrics()
+        until(lambda: client.get_readiness().ready)
+        assert "\nsignclip_engine_ready 1.0\n" in client.export_metrics()
         assert not list(tmp_path.iterdir())
     finally:
         client.close()
@@ -177,7 +177,7 @@ def test_killed_under_load_it_gives_right_vectors_or_typed_refusals_and_comes_ba
         assert killed is not None
         os.kill(killed, signal.SIGKILL)
         until(lambda killed=killed: supervisor.pid != killed)
-        until(lambda: client.readiness().ready)
+        until(lambda: client.get_readiness().ready)
     over.set()
     for end in finish:
         end()
@@ -201,7 +201,7 @@ def test_stopping_answers_what_was_admitted(
 ) -> None:
     items = clips(200, frames=64)
     admitted = in_thread(lambda: client.embed(EmbedRequest("tiny", "pose", items)))
-    until(lambda: client.in_flight == 1 and "queue_wait_seconds_count 0" not in client.metrics())
+    until(lambda: client.in_flight == 1 and "queue_wait_seconds_count 0" not in client.export_metrics())
     supervisor.stop()
     result = admitted()
     np.testing.assert_allclose(result.embeddings, tiny_model.encode("pose", items), atol=1e-4)
@@ -221,12 +221,12 @@ def test_an_engine_ends_with_whoever_started_it(settings: EngineSettings, tmp_pa
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
     client = EngineClient(f"ipc://{tmp_path}/e.sock")
-    until(lambda: client.readiness().ready)
+    until(lambda: client.get_readiness().ready)
     parent.kill()
     parent.wait()
     parent.stdin.close()
     parent.stdout.close()
-    until(lambda: not client.readiness().ready)
+    until(lambda: not client.get_readiness().ready)
     client.close()
     until(lambda: not _runs(pid))
 

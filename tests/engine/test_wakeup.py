@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 
 from engine.wakeup import Wakeup
-from tests.engine.fakes import PATIENCE_S, in_thread
+from tests.engine.fakes import TIMEOUT_S, in_thread
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_nothing_is_missed(bell: Wakeup) -> None:
     finish = [in_thread(put) for _ in range(4)]
     taken = 0
     while taken < 4 * 5000:
-        assert select.select([bell.fd], [], [], PATIENCE_S)[0], f"{len(box)} wait and nobody rang"
+        assert select.select([bell.fd], [], [], TIMEOUT_S)[0], f"{len(box)} wait and nobody rang"
         bell.clear()
         while box:
             box.popleft()

@@ -39,8 +39,8 @@ def test_the_smallest_share_counts(groups: Path, files: dict[str, str], expected
     for name, content in files.items():
         (groups / name).parent.mkdir(parents=True, exist_ok=True)
         (groups / name).write_text(content + "\n")
-    assert cores.core_count() == expected
-    assert cores.quota_threads() == (expected if expected < 4 else None)
+    assert cores.count_cores() == expected
+    assert cores.limit_threads() == (expected if expected < 4 else None)
 
 
 def test_version_1_names_its_group(groups: Path) -> None:
@@ -48,4 +48,4 @@ def test_version_1_names_its_group(groups: Path) -> None:
     (groups / "cpu" / "box").mkdir(parents=True)
     (groups / "cpu" / "box" / "cpu.cfs_quota_us").write_text("100000\n")
     (groups / "cpu" / "box" / "cpu.cfs_period_us").write_text("100000\n")
-    assert cores.core_count() == 1
+    assert cores.count_cores() == 1

@@ -10,7 +10,7 @@ from video.errors import EstimationStoppedError, EstimatorLostError, VideoUnread
 from video.estimates import Estimate, VideoFacts, VideoLimits
 from video.settings import EstimatorHealth
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 FACTS = VideoFacts(4, 4, 25.0, 1, 0.04, 0, "h264", "fake")
 
 
@@ -42,7 +42,7 @@ class FakeProcess:
     @classmethod
     def wait_for_runs(cls, count: int) -> None:
         with cls.changed:
-            assert cls.changed.wait_for(lambda: len(cls.ran) >= count, PATIENCE_S)
+            assert cls.changed.wait_for(lambda: len(cls.ran) >= count, TIMEOUT_S)
 
     @property
     def pid(self) -> int | None:

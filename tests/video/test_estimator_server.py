@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from processes.errors import CancelledError, DeadlineExceededError, QueueFullError, VideoStoppedError
-from tests.video.fake_process import FACTS, PATIENCE_S, FakeProcess
+from tests.video.fake_process import FACTS, TIMEOUT_S, FakeProcess
 from tests.video.make_videos import clip
 from video import client as client_module
 from video.client import EstimatorClient
@@ -44,12 +44,12 @@ def client(estimators: LocalEstimators, tmp_path: Path) -> Iterator[EstimatorCli
     yield EstimatorClient(address)
     FakeProcess.gate.set()
     server.stop()
-    thread.join(PATIENCE_S)
+    thread.join(TIMEOUT_S)
     assert not thread.is_alive()
 
 
 def until(happened: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = time.monotonic() + TIMEOUT_S
     while not happened():
         assert time.monotonic() < give_up, "it never happened"
         threading.Event().wait(0.005)
@@ -61,7 +61,7 @@ def request(*videos: bytes, deadline_s: float | None = None) -> EstimateRequest:
 
 
 def test_events_cross_the_socket_as_they_are(client: EstimatorClient) -> None:
-    events = list(client.begin(request(b"a" * 1_000_000, b"bad", b"lost")).events())
+    events = list(client.begin(request(b"a" * 1_000_000, b"bad", b"lost")).follow())
     assert Progress(0, 1, 2) in events
     found = {event.index: event.outcome for event in events if isinstance(event, Finished)}
     assert found[0] == Estimate(b"pose of " + b"a" * 1_000_000, FACTS, ("odd",))
@@ -78,7 +78,7 @@ def test_refusals_keep_their_types(client: EstimatorClient) -> None:
         client.begin(request(b"d"))
     assert full.value.retry_after_s > 0
     FakeProcess.gate.set()
-    assert sum(isinstance(event, Finished) for event in work.events()) == 3
+    assert sum(isinstance(event, Finished) for event in work.follow()) == 3
 
 
 def test_a_client_that_leaves_frees_its_place(client: EstimatorClient, estimators: LocalEstimators) -> None:
@@ -86,11 +86,11 @@ def test_a_client_that_leaves_frees_its_place(client: EstimatorClient, estimator
     work = client.begin(request(b"a", b"b", b"c"))
     FakeProcess.wait_for_runs(1)
     with pytest.raises(CancelledError):
-        list(work.events(lambda: True))
+        list(work.follow(lambda: True))
     work.close()
     until(lambda: estimators.waiting == 0)
     FakeProcess.gate.set()
-    assert sum(isinstance(event, Finished) for event in client.begin(request(b"d")).events()) == 1
+    assert sum(isinstance(event, Finished) for event in client.begin(request(b"d")).follow()) == 1
     assert b"b" not in FakeProcess.ran
 
 
@@ -100,7 +100,7 @@ def test_leaving_is_noticed_while_frames_keep_coming(client: EstimatorClient, mo
     work = client.begin(request(*[b"a"] * 3))
 
     def follow() -> None:
-        for event in work.events(lambda: len(told) > 1):
+        for event in work.follow(lambda: len(told) > 1):
             told.append(event)
 
     with pytest.raises(CancelledError):
@@ -112,7 +112,7 @@ def test_leaving_is_noticed_while_frames_keep_coming(client: EstimatorClient, mo
 def test_a_deadline_holds_on_both_sides(client: EstimatorClient, estimators: LocalEstimators) -> None:
     FakeProcess.gate.clear()
     with pytest.raises(DeadlineExceededError):
-        list(client.begin(request(b"a", b"b", deadline_s=0.2)).events())
+        list(client.begin(request(b"a", b"b", deadline_s=0.2)).follow())
     until(lambda: estimators.waiting == 0)
 
 
@@ -129,12 +129,12 @@ def test_noise_on_the_socket_harms_nobody(client: EstimatorClient) -> None:
             connection = Connection(end.detach())
             connection.send_bytes(noise)
             connection.close()
-    assert sum(isinstance(event, Finished) for event in client.begin(request(b"d")).events()) == 1
+    assert sum(isinstance(event, Finished) for event in client.begin(request(b"d")).follow()) == 1
 
 
 def test_counters_cross_the_socket(client: EstimatorClient) -> None:
-    list(client.begin(request(b"a", b"bad")).events())
-    page = client.metrics()
+    list(client.begin(request(b"a", b"bad")).follow())
+    page = client.export_metrics()
     assert 'signclip_estimator_clips_total{code="done"} 1.0' in page
     assert 'signclip_estimator_clips_total{code="video_unreadable"} 1.0' in page
     assert "signclip_estimator_process_resident_memory_bytes" in page
@@ -144,7 +144,7 @@ def test_without_a_server_everything_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(VideoStoppedError) as refused:
         EstimatorClient(str(tmp_path / "none.sock")).begin(request(b"a"))
     assert refused.value.retry_after_s > 0
-    assert EstimatorClient(str(tmp_path / "none.sock")).metrics() == ""
+    assert EstimatorClient(str(tmp_path / "none.sock")).export_metrics() == ""
 
 
 @pytest.mark.slow
@@ -162,13 +162,13 @@ def test_a_killed_server_fails_at_once_comes_back_and_leaves_no_process() -> Non
         workers = psutil.Process(first).children()
         assert len(workers) == 1
         work = client.begin(EstimateRequest([clip(100)]))
-        events = work.events()
+        events = work.follow()
         next(events)
         os.kill(first, signal.SIGKILL)
         with pytest.raises(VideoStoppedError):
             list(events)
         # What it had started notices at its next frame.
-        psutil.wait_procs(workers, timeout=PATIENCE_S)
+        psutil.wait_procs(workers, timeout=TIMEOUT_S)
         assert not any(worker.is_running() for worker in workers)
         assert _pose(client, video) == expected
     finally:
@@ -182,7 +182,7 @@ def _pose(client: EstimatorClient, video: bytes) -> bytes:
 
     def answers() -> bool:
         try:
-            events = list(client.begin(EstimateRequest([video])).events())
+            events = list(client.begin(EstimateRequest([video])).follow())
         except VideoStoppedError:
             return False
         last = events[-1]

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processes.errors import CancelledError, DeadlineExceededError, QueueFullError, VideoStoppedError
-from tests.video.fake_process import PATIENCE_S, FakeProcess
+from tests.video.fake_process import TIMEOUT_S, FakeProcess
 from video import local
 from video.errors import EstimatorLostError, VideoUnreadableError
 from video.estimates import Estimate
@@ -33,11 +33,11 @@ def videos(*names: str, deadline_s: float | None = None) -> EstimateRequest:
 
 
 def outcomes(work: Work) -> dict[int, object]:
-    return {event.index: event.outcome for event in work.events() if isinstance(event, Finished)}
+    return {event.index: event.outcome for event in work.follow() if isinstance(event, Finished)}
 
 
 def until(happened: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
+    give_up = time.monotonic() + TIMEOUT_S
     while not happened():
         assert time.monotonic() < give_up, "it never happened"
         threading.Event().wait(0.002)
@@ -55,7 +55,7 @@ def test_every_video_gets_its_own_outcome(make_estimators: Make) -> None:
 
 
 def test_progress_comes_before_the_end(make_estimators: Make) -> None:
-    events = list(make_estimators().begin(videos("a")).events())
+    events = list(make_estimators().begin(videos("a")).follow())
     assert events[:2] == [Progress(0, 1, 2), Progress(0, 2, 2)]
     assert isinstance(events[2], Finished)
 
@@ -116,7 +116,7 @@ def test_who_leaves_costs_nothing_more(make_estimators: Make) -> None:
     FakeProcess.wait_for_runs(1)
     second = estimators.begin(videos("c"))
     with pytest.raises(CancelledError):
-        list(first.events(lambda: True))
+        list(first.follow(lambda: True))
     first.close()
     first.close()
     until(lambda: FakeProcess.ran == [b"a", b"c"])
@@ -134,7 +134,7 @@ def test_leaving_is_noticed_while_frames_keep_coming(make_estimators: Make, monk
     told: list[Event] = []
 
     def follow() -> None:
-        for event in work.events(lambda: len(told) > 5):
+        for event in work.follow(lambda: len(told) > 5):
             told.append(event)
 
     with pytest.raises(CancelledError):
@@ -158,7 +158,7 @@ def test_a_deadline_ends_what_waits_and_what_runs(make_estimators: Make) -> None
 
 def counted(estimators: LocalEstimators) -> dict[str, float]:
     """What the estimators count, by name and label."""
-    families = text_string_to_metric_families(estimators.metrics())
+    families = text_string_to_metric_families(estimators.export_metrics())
     return {"".join((s.name, *s.labels.values())): s.value for family in families for s in family.samples}
 
 
@@ -210,7 +210,7 @@ def test_closing_answers_what_was_admitted_and_refuses_the_rest(make_estimators:
     until(is_refused)
     FakeProcess.gate.set()
     assert len(outcomes(work)) == 2
-    closing.join(PATIENCE_S)
+    closing.join(TIMEOUT_S)
     assert all(process.closed for process in FakeProcess.made)
 
 
@@ -231,6 +231,6 @@ def test_many_threads_each_get_their_own(make_estimators: Make) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE_S)
+        thread.join(TIMEOUT_S)
     assert not wrong
     assert estimators.waiting == 0

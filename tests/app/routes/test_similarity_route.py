@@ -85,8 +85,8 @@ def test_a_bad_pose_costs_its_texts_no_forward(client, engine):
 def test_texts_and_clips_are_compared_within_one_checkpoint(client, engine, pose_base64, changes):
     embed, left = engine.embed, [changes]
 
-    def change_between(request, is_gone=None):
-        result = embed(request, is_gone)
+    def change_between(request, is_disconnected=None):
+        result = embed(request, is_disconnected)
         digest = f"{left[0]:064d}"
         left[0] = max(0, left[0] - 1)
         return replace(result, digest=digest)

@@ -62,7 +62,7 @@ class FakeEstimators:
             raise self.refusal
         return FakeWork(self, request)
 
-    def metrics(self) -> str:
+    def export_metrics(self) -> str:
         return ""
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class FakeWork:
     def __init__(self, estimators: FakeEstimators, request: EstimateRequest) -> None:
         self.estimators, self.request = estimators, request
 
-    def events(self, is_gone: Callable[[], bool] | None = None) -> Iterator[Event]:
+    def follow(self, is_disconnected: Callable[[], bool] | None = None) -> Iterator[Event]:
         for index, video in enumerate(self.request.videos):
             yield Progress(index, 1, self.estimators.total)
             if self.estimators.hold is not None:

@@ -1,6 +1,6 @@
 """Texts over HTTP while batches wait for those whom the last one answered, and while they do not.
 
-    python -m benchmarks.patience [--quick] [--dtype bfloat16] [--out FILE.json] [--shares 0,0.3]
+    python -m benchmarks.linger [--quick] [--dtype bfloat16] [--out FILE.json] [--shares 0,0.3]
 
 Each share has an engine of its own, in turns; see engine.linger. Clients ask again as soon as they are answered.
 """
@@ -27,7 +27,7 @@ CLIENTS = (1, 2, 8, 32)
 def engine(share: float, folder: Path, weights: Path, dtype: str) -> Iterator[str]:
     """An engine that waits for so long; gives its address."""
     address = f"ipc://{folder}/engine.sock"
-    command = [sys.executable, "-m", "engine", "--address", address, "--patience", str(share)]
+    command = [sys.executable, "-m", "engine", "--address", address, "--linger", str(share)]
     command += ["--weights-dir", str(weights), "--text-cache-items", "0", "--log-level", "WARNING"]
     command += ["--dtype", dtype]
     with subprocess.Popen(command, cwd=inputs.ROOT, env=os.environ) as process:
@@ -72,7 +72,7 @@ def main() -> None:
             rows.append({"clients": clients, "share": share, "texts_per_s": rate, "p50_ms": p50_ms})
             line += f"{rate:12.1f}/s{p50_ms:7.0f} ms"
         print(line)
-    write_results("patience", {"machine": machine_facts(), "dtype": options.dtype, "rows": rows}, options.out)
+    write_results("linger", {"machine": machine_facts(), "dtype": options.dtype, "rows": rows}, options.out)
 
 
 if __name__ == "__main__":

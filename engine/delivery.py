@@ -17,7 +17,7 @@ def wait_for(
     submit: Callable[[Deliver], Any],
     cancel: Callable[[Any], None],
     deadline: float | None,
-    is_gone: Callable[[], bool] | None = None,
+    is_disconnected: Callable[[], bool] | None = None,
 ) -> EmbedResult:
     """Turn submit-and-deliver into a call that waits.
 
@@ -25,7 +25,7 @@ def wait_for(
         submit: takes `deliver`, returns a ticket.
         cancel: takes that ticket, when the deadline passes first or nobody waits any more.
         deadline: in seconds of time.monotonic().
-        is_gone: asked now and then whether whoever wanted the answer has left.
+        is_disconnected: asked now and then whether whoever wanted the answer has left.
     Raises:
         CancelledError: they have.
         ProcessError: whatever was delivered instead of an answer.
@@ -40,13 +40,13 @@ def wait_for(
     ticket = submit(deliver)
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        patience = left if is_gone is None else min(_GONE_S, left if left is not None else _GONE_S)
+        patience = left if is_disconnected is None else min(_GONE_S, left if left is not None else _GONE_S)
         if answered.wait(patience):
             break
         if left is not None and left <= (patience or 0.0):
             cancel(ticket)
             raise DeadlineExceededError("the deadline passed before the request was answered")
-        if is_gone is not None and is_gone():
+        if is_disconnected is not None and is_disconnected():
             cancel(ticket)
             raise CancelledError("whoever asked has gone")
     answer = answers[0]

@@ -17,7 +17,7 @@ from processes.settings import SettingsError
 
 try:
     settings = load_settings()
-    check_names(settings, load_catalog(weights=settings.weights_dir))
+    check_names(settings, load_catalog(weights=settings.engine.weights_dir))
 except (SettingsError, CatalogError) as error:
     sys.exit(str(error))
 

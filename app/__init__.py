@@ -20,7 +20,7 @@ from app.routes import (
     similarity,
 )
 from app.services import EXTENSION, Services
-from app.settings import Settings, load_settings
+from app.settings import ServiceSettings, load_settings
 from engine.interface import Engine
 from processes.logs import configure_logging
 from video.interface import Estimators
@@ -50,7 +50,7 @@ _EXPOSED_HEADERS = (
 
 
 def create_app(
-    settings: Settings | None = None, engine: Engine | None = None, estimators: Estimators | None = None
+    settings: ServiceSettings | None = None, engine: Engine | None = None, estimators: Estimators | None = None
 ) -> Flask:
     """Build the application.
 

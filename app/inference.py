@@ -11,10 +11,10 @@ from flask import request
 from app.errors import ClientDisconnectedError, InputError, Problem, TooManyItemsError
 from app.intake.connection import get_client_socket, is_disconnected
 from app.intake.items import ItemArray, PreparedItems
-from app.settings import Settings
 from app.telemetry import get_record
 from engine.errors import ItemFailedError
 from engine.interface import EmbedRequest, Engine
+from engine.settings import EngineSettings
 from processes.errors import DeadlineExceededError
 
 TIMEOUT_HEADER = "X-Timeout-Ms"
@@ -59,12 +59,12 @@ def set_deadline(timeout_s: float) -> float:
 
 
 def embed(
-    engine: Engine, prepared: PreparedItems, *, settings: Settings, deadline: float, skip: bool = False
+    engine: Engine, prepared: PreparedItems, *, settings: EngineSettings, deadline: float, skip: bool = False
 ) -> RequestVectors:
     """Have the engine embed prepared items.
 
     Args:
-        settings: say how much the engine's queue holds.
+        settings: the engine's; they say how much its queue holds.
         deadline: in seconds of time.monotonic().
         skip: leave out items that fail; False: the first item that fails ends the request.
     Raises:
@@ -101,7 +101,7 @@ def embed(
     return RequestVectors(values, failures | failed, result.digest, result.dtype)
 
 
-def _check_queueable(prepared: PreparedItems, settings: Settings, *, deadline: float) -> None:
+def _check_queueable(prepared: PreparedItems, settings: EngineSettings, *, deadline: float) -> None:
     """Refuse a request that could never be queued, or whose answer would come too late or reach nobody."""
     if prepared.tokens > settings.max_queue_tokens or len(prepared.items) > settings.max_queue_items:
         raise TooManyItemsError(

@@ -11,8 +11,8 @@ import signal
 import tempfile
 
 from app.counters import DIRECTORY, share_between_workers
-from app.services import engine_settings, estimator_settings
-from app.settings import PREFIX, Settings
+from app.settings import PREFIX, ServiceSettings
+from engine.settings import EngineSettings
 from engine.supervisor import EngineSupervisor
 from processes.supervisor import ProcessSupervisor
 from processes.version import VERSION
@@ -28,7 +28,7 @@ _failures: list[str] = []
 _for_workers: dict[str, str] = {}
 
 
-def start(settings: Settings, *, memory_dir: str | None = None) -> None:
+def start(settings: ServiceSettings, *, memory_dir: str | None = None) -> None:
     """Start what the settings do not name an address of, before any worker: four workers share one copy of each model.
 
     Args:
@@ -39,18 +39,18 @@ def start(settings: Settings, *, memory_dir: str | None = None) -> None:
     atexit.register(_stop_at_exit, os.getpid())
     _for_workers[DIRECTORY] = tempfile.mkdtemp(prefix=f"signclip-metrics-{os.getpid()}-", dir=memory_dir)
     if not settings.engine_address:
-        addresses = [_start_engine(settings, device) for device in settings.device.split(",")]
+        addresses = [_start_engine(engine) for engine in settings.list_engines()]
         _for_workers[f"{PREFIX}ENGINE_ADDRESS"] = ",".join(addresses)
     if not settings.estimator_address:
-        estimators = EstimatorSupervisor(estimator_settings(settings), drain_s=STOP_S)
+        estimators = EstimatorSupervisor(settings.estimators, drain_s=STOP_S)
         _supervisors.append(estimators)
         estimators.start()
         _for_workers[f"{PREFIX}ESTIMATOR_ADDRESS"] = estimators.address
 
 
-def _start_engine(settings: Settings, device: str) -> str:
+def _start_engine(settings: EngineSettings) -> str:
     name = f"engine{len(_supervisors)}"
-    supervisor = EngineSupervisor(engine_settings(settings, device), name=name, drain_s=STOP_S, on_failure=_end_start)
+    supervisor = EngineSupervisor(settings, name=name, drain_s=STOP_S, on_failure=_end_start)
     _supervisors.append(supervisor)
     supervisor.start()
     return supervisor.address

@@ -10,11 +10,10 @@ from flask import current_app
 from prometheus_client import CollectorRegistry
 
 from app.counters import RequestMetrics
-from app.settings import Settings
+from app.settings import ServiceSettings
 from engine.client import EngineClient
 from engine.interface import Engine
 from engine.replicas import ReplicatedEngine
-from engine.settings import EngineSettings
 from models.catalog import Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.errors import ModelsError, UnknownModelError
@@ -26,37 +25,8 @@ from processes.settings import SettingsError
 from video.client import EstimatorClient
 from video.interface import Estimators
 from video.local import LocalEstimators
-from video.settings import EstimatorSettings
 
 EXTENSION = "signclip"
-
-
-def engine_settings(settings: Settings, device: str | None = None) -> EngineSettings:
-    """Take the engine's settings out of the service's.
-
-    Args:
-        device: one of the devices of the settings; None: the first.
-    """
-    return EngineSettings(
-        weights_dir=settings.weights_dir,
-        default_model=settings.default_model,
-        preload=settings.preload,
-        max_loaded=settings.max_loaded,
-        device=device or settings.device.split(",")[0],
-        dtype=settings.dtype,
-        backend=settings.backend,
-        batch_ms=settings.batch_ms,
-        max_queue_items=settings.max_queue_items,
-        max_queue_tokens=settings.max_queue_tokens,
-        batch_tokens=settings.batch_tokens,
-        text_cache_items=settings.text_cache_items,
-        threads=settings.threads,
-    )
-
-
-def estimator_settings(settings: Settings) -> EstimatorSettings:
-    """Take the estimators' settings out of the service's."""
-    return EstimatorSettings(workers=settings.video_workers, max_waiting=settings.max_queue_videos)
 
 
 class _Closable(Protocol):
@@ -106,10 +76,12 @@ class Services:
         SettingsError: the settings name a model that is not in the catalog.
     """
 
-    def __init__(self, settings: Settings, engine: Engine | None = None, estimators: Estimators | None = None) -> None:
+    def __init__(
+        self, settings: ServiceSettings, engine: Engine | None = None, estimators: Estimators | None = None
+    ) -> None:
         self.settings = settings
-        self.weights = WeightsFolder(settings.weights_dir)
-        self.catalog = load_catalog(weights=settings.weights_dir)
+        self.weights = WeightsFolder(settings.engine.weights_dir)
+        self.catalog = load_catalog(weights=settings.engine.weights_dir)
         check_names(settings, self.catalog)
         # Kept, because every request would otherwise ask the file system, or compute, the same again.
         self._complete: set[str] = set()
@@ -163,7 +135,7 @@ class Services:
 
     def prepare(self) -> None:
         """Load the default model's tokenizer. The first text would wait for it for a tenth of a second."""
-        config = self.catalog[default_model(self.catalog, self.weights, wanted=self.settings.default_model)]
+        config = self.catalog[default_model(self.catalog, self.weights, wanted=self.settings.engine.default_model)]
         if self.weights.missing(config) is None:
             self.find_tokenizer(config).pieces([""])
 
@@ -202,7 +174,7 @@ class Services:
         return signature(config, digest=digest, dtype=dtype, features_version=version, options=dict(options))
 
 
-def check_names(settings: Settings, catalog: Catalog) -> None:
+def check_names(settings: ServiceSettings, catalog: Catalog) -> None:
     """Check that the models which the settings name are in the catalog.
 
     Raises:
@@ -210,8 +182,8 @@ def check_names(settings: Settings, catalog: Catalog) -> None:
     """
     problems = []
     for setting, names in (
-        ("SIGNCLIP_DEFAULT_MODEL", [settings.default_model]),
-        ("SIGNCLIP_PRELOAD", settings.preload),
+        ("SIGNCLIP_DEFAULT_MODEL", [settings.engine.default_model]),
+        ("SIGNCLIP_PRELOAD", settings.engine.preload),
     ):
         for name in filter(None, names):
             try:
@@ -222,7 +194,7 @@ def check_names(settings: Settings, catalog: Catalog) -> None:
         raise SettingsError("\n".join(problems))
 
 
-def _build_engine(settings: Settings) -> Engine:
+def _build_engine(settings: ServiceSettings) -> Engine:
     """Build a client of the engines that run beside this process, or engines in this process, one for each device."""
     if settings.engine_address:
         return ReplicatedEngine([EngineClient(address) for address in settings.engine_address])
@@ -230,8 +202,8 @@ def _build_engine(settings: Settings) -> Engine:
 
     engines: list[Engine] = []
     try:
-        for device in settings.device.split(","):
-            engines.append(LocalEngine(engine_settings(settings, device)))
+        for own in settings.list_engines():
+            engines.append(LocalEngine(own))
     except ModelsError:
         for engine in engines:  # the next request builds all of them again
             engine.close()
@@ -239,11 +211,11 @@ def _build_engine(settings: Settings) -> Engine:
     return ReplicatedEngine(engines) if len(engines) > 1 else engines[0]
 
 
-def _build_estimators(settings: Settings) -> Estimators:
+def _build_estimators(settings: ServiceSettings) -> Estimators:
     """Build a client of the estimators that run beside this process, or estimators that belong to it."""
     if settings.estimator_address:
         return EstimatorClient(settings.estimator_address)
-    return LocalEstimators(estimator_settings(settings))
+    return LocalEstimators(settings.estimators)
 
 
 def get_services() -> Services:

@@ -27,13 +27,13 @@ CLIP = ROOT / "tests" / "golden" / "poses" / "ase_A.pose"
 def url(tiny_weights) -> Iterator[str]:
     """A service with the tiny model."""
     from app import create_app
-    from app.services import engine_settings
-    from app.settings import Settings
+    from app.settings import ServiceSettings
     from engine.local import LocalEngine
+    from engine.settings import EngineSettings
 
-    settings = Settings(weights_dir=tiny_weights, default_model="tiny", device="cpu", backend="torch", threads=1)
-    engine = LocalEngine(engine_settings(settings))
-    server = make_server("127.0.0.1", 0, create_app(settings, engine), threaded=True)
+    settings = EngineSettings(weights_dir=tiny_weights, default_model="tiny", device="cpu", backend="torch", threads=1)
+    engine = LocalEngine(settings)
+    server = make_server("127.0.0.1", 0, create_app(ServiceSettings(engine=settings), engine), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

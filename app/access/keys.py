@@ -6,13 +6,13 @@ import hmac
 from flask import Flask, request
 
 from app.errors import KeyRefusedError
-from app.settings import Settings
+from app.settings import ServiceSettings
 
 # Health checks and the pages that describe the service need no key.
 OPEN_BLUEPRINTS = ("health", "documentation")
 
 
-def install(app: Flask, settings: Settings) -> None:
+def install(app: Flask, settings: ServiceSettings) -> None:
     """Refuse requests without a right API key on every route but the open ones, when keys are configured."""
     digests = [hashlib.sha256(key.get_secret_value().encode()).digest() for key in settings.api_keys]
     if not digests:

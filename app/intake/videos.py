@@ -13,7 +13,7 @@ from app.errors import Base64Error, FramesOverLimitError, TooLargeError
 from app.intake.clips import Options, read_clips
 from app.intake.connection import get_client_socket, is_disconnected
 from app.intake.items import ItemRules, decode_base64, locate_error
-from app.settings import Settings
+from app.settings import ServiceSettings
 from app.telemetry import get_record
 from models.catalog import ModelConfig
 from poses.quality import share_with_body
@@ -45,7 +45,7 @@ class Videos:
 
 
 def read_videos(
-    request: Request, settings: Settings, *, whole: type[Options], options: type[Options]
+    request: Request, settings: ServiceSettings, *, whole: type[Options], options: type[Options]
 ) -> tuple[Options, Videos]:
     """Read a request with videos, whatever form its body has.
 
@@ -62,12 +62,12 @@ def read_videos(
     return clips.options, decode_videos(clips.items, clips.pointers, settings=settings)
 
 
-def limit_body(settings: Settings, *, in_json: bool) -> int:
+def limit_body(settings: ServiceSettings, *, in_json: bool) -> int:
     """Compute the largest size of a body with videos, in bytes. Base64 takes four bytes for three."""
     return settings.max_video_bytes * 4 // (3 if in_json else 4) + _FORM_BYTES
 
 
-def decode_videos(items: Sequence[str | bytes], pointers: Sequence[str], *, settings: Settings) -> Videos:
+def decode_videos(items: Sequence[str | bytes], pointers: Sequence[str], *, settings: ServiceSettings) -> Videos:
     """Decode the base64 of videos that came in JSON; files are used as they are.
 
     Args:

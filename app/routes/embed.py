@@ -172,7 +172,7 @@ def _answer(
     """
     config = prepared.config
     vectors = embed(
-        shared.engine, prepared, settings=shared.settings, deadline=deadline, skip=wanted.on_error == "skip"
+        shared.engine, prepared, settings=shared.settings.engine, deadline=deadline, skip=wanted.on_error == "skip"
     )
     options = prepared.options | ({} if wanted.normalize else {"normalize": False})
     signature = shared.sign(config, options, digest=vectors.digest, dtype=vectors.dtype)

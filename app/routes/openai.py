@@ -50,7 +50,7 @@ def embed_openai(shared: Services) -> Response:
         rules=ItemRules(pointers, wanted.truncate),
         max_chars=settings.max_text_chars,
     )
-    vectors = embed(shared.engine, prepared, settings=settings, deadline=deadline)
+    vectors = embed(shared.engine, prepared, settings=settings.engine, deadline=deadline)
     rows = encode_rows(unit_length(vectors.values), wanted.encoding_format)
     return answer_json(
         {

@@ -126,7 +126,7 @@ def _embed_alike(shared: Services, prepared: dict[str, PreparedItems], *, deadli
     """
     for _ in range(_TRIES):
         vectors = {
-            kind: embed(shared.engine, items, settings=shared.settings, deadline=deadline)
+            kind: embed(shared.engine, items, settings=shared.settings.engine, deadline=deadline)
             for kind, items in prepared.items()
         }
         if len({(found.digest, found.dtype) for found in vectors.values()}) == 1:

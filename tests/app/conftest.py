@@ -18,9 +18,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.settings import Settings
+from app.settings import ServiceSettings
 from engine.errors import EngineError
 from engine.interface import EmbedRequest, EmbedResult, Readiness
+from engine.settings import EngineSettings
 from models.catalog import load_catalog
 from models.status import ModelStatus
 from processes.errors import CancelledError, DeadlineExceededError
@@ -92,8 +93,9 @@ class FakeEngine:
 
 
 @pytest.fixture
-def app_settings(tiny_weights: Path) -> Settings:
-    return Settings(weights_dir=tiny_weights, default_model="tiny", max_items=8, max_body_bytes=4_000_000)
+def app_settings(tiny_weights: Path) -> ServiceSettings:
+    engine = EngineSettings(weights_dir=tiny_weights, default_model="tiny")
+    return ServiceSettings(engine=engine, max_items=8, max_body_bytes=4_000_000)
 
 
 @pytest.fixture
@@ -104,7 +106,7 @@ def engine(tiny_weights: Path) -> FakeEngine:
 
 
 @pytest.fixture
-def make_client(app_settings: Settings, engine: FakeEngine) -> Callable[..., FlaskClient]:
+def make_client(app_settings: ServiceSettings, engine: FakeEngine) -> Callable[..., FlaskClient]:
     """Build a client of an app over the fake engine, with some settings changed."""
 
     def make(**changes: object) -> FlaskClient:
@@ -121,12 +123,11 @@ def client(make_client: Callable[..., FlaskClient]) -> FlaskClient:
 @pytest.fixture(scope="session")
 def real_app(tiny_weights: Path) -> Iterator[Flask]:
     """The app over the real engine, with the tiny model."""
-    from app.services import engine_settings
     from engine.local import LocalEngine
 
-    settings = Settings(weights_dir=tiny_weights, default_model="tiny", device="cpu", threads=1, max_items=8)
-    engine = LocalEngine(engine_settings(settings))
-    yield create_app(settings, engine)
+    settings = EngineSettings(weights_dir=tiny_weights, default_model="tiny", device="cpu", threads=1)
+    engine = LocalEngine(settings)
+    yield create_app(ServiceSettings(engine=settings, max_items=8), engine)
     engine.close()
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 import pytest
 from pydantic import ValidationError
 
 from app import create_app
-from app.services import engine_settings
-from app.settings import PREFIX, Settings, load_settings, render_settings_table
+from app.settings import PREFIX, SETTINGS, ServiceSettings, load_settings, render_settings_table
+from engine.settings import EngineSettings
 from processes.settings import SettingsError
+from video.settings import EstimatorSettings
 
 
 def test_without_an_environment_the_defaults_hold():
@@ -18,14 +20,16 @@ def test_without_an_environment_the_defaults_hold():
     assert (settings.port, settings.max_items, settings.max_body_bytes) == (3030, 256, 64 * 1024 * 1024)
     assert settings.api_keys == ()
     assert settings.cors_origins == ("*",)
+    assert settings.list_engines() == [EngineSettings()]
+    assert settings.estimators == EstimatorSettings()
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "field", "expected"),
+    ("name", "value", "path", "expected"),
     [
         ("PORT", "8080", "port", 8080),
         ("port", "8080", "port", 8080),
-        ("PRELOAD", "tiny, asl_citizen,", "preload", ("tiny", "asl_citizen")),
+        ("PRELOAD", "tiny, asl_citizen,", "engine.preload", ("tiny", "asl_citizen")),
         ("CORS_ORIGINS", "none", "cors_origins", ()),
         (
             "CORS_ORIGINS",
@@ -33,29 +37,47 @@ def test_without_an_environment_the_defaults_hold():
             "cors_origins",
             ("https://a.example", "https://b.example"),
         ),
-        ("THREADS", "2", "threads", 2),
-        ("THREADS", "", "threads", None),
+        ("THREADS", "2", "engine.threads", 2),
+        ("THREADS", "", "engine.threads", None),
+        ("BATCH_MS", "12.5", "engine.batch_ms", 12.5),
         ("TIMEOUT_S", "1.5", "timeout_s", 1.5),
-        ("DEVICE", "cuda:1", "device", "cuda:1"),
+        ("DEVICE", "cuda:1", "devices", ("cuda:1",)),
+        ("DEVICE", "cuda:0,cuda:1", "devices", ("cuda:0", "cuda:1")),
+        ("VIDEO_WORKERS", "3", "estimators.workers", 3),
+        ("MAX_QUEUE_VIDEOS", "0", "estimators.max_waiting", 0),
     ],
 )
-def test_values_are_read_from_strings(monkeypatch, name, value, field, expected):
+def test_values_are_read_from_strings(monkeypatch, name, value, path, expected):
     monkeypatch.setenv(PREFIX + name, value)
-    assert getattr(load_settings(), field) == expected
+    found = load_settings()
+    for step in path.split("."):
+        found = getattr(found, step)
+    assert found == expected
 
 
-def test_every_problem_is_in_one_message(monkeypatch):
-    for name, value in {
-        "PORTT": "1", "MAX_ITEMS": "many", "TIMEOUT_S": "-1", "DTYPE": "float8", "API_KEYS": "hunter2", "DEVICE": "tpu",
-    }.items():  # fmt: skip
+def test_every_problem_is_in_one_message_with_its_value_but_no_key(monkeypatch):
+    wrong = {
+        "MAX_ITEMS": "many", "TIMEOUT_S": "-1", "DTYPE": "float8", "DEVICE": "tpu", "BACKEND": "tensorrt",
+        "VIDEO_WORKERS": "0", "MAX_QUEUE_TOKENS": "8191", "LOG_LEVEL": "LOUD",
+    }  # fmt: skip
+    for name, value in {"PORTT": "1", "API_KEYS": "hunter2", **wrong}.items():
         monkeypatch.setenv(PREFIX + name, value)
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    message = str(caught.value)
-    assert "SIGNCLIP_PORTT is no setting; did you mean SIGNCLIP_PORT?" in message
-    for name in ("MAX_ITEMS", "TIMEOUT_S", "DTYPE", "API_KEYS", "DEVICE"):
-        assert f"  - SIGNCLIP_{name}: " in message
-    assert "hunter2" not in message
+    lines = str(caught.value).splitlines()
+    assert "  - there is no setting SIGNCLIP_PORTT; did you mean SIGNCLIP_PORT?" in lines
+    for name, value in wrong.items():
+        assert any(line.startswith(f"  - SIGNCLIP_{name} is {value!r}, but ") for line in lines), name
+    assert "  - SIGNCLIP_API_KEYS is wrong: a key has fewer than 8 characters" in lines
+    assert "hunter2" not in str(caught.value)
+    assert len(lines) == 1 + len(wrong) + 2
+
+
+@pytest.mark.parametrize("devices", ["cpu,cuda:0", "cuda:0,auto", "cuda:0,cuda:x"])
+def test_only_gpus_can_be_named_together(monkeypatch, devices):
+    monkeypatch.setenv("SIGNCLIP_DEVICE", devices)
+    with pytest.raises(SettingsError, match="SIGNCLIP_DEVICE is"):
+        load_settings()
 
 
 def test_an_unknown_name_alone_is_refused(monkeypatch):
@@ -65,7 +87,7 @@ def test_an_unknown_name_alone_is_refused(monkeypatch):
 
 
 def test_settings_cannot_be_changed_and_keys_are_not_shown():
-    settings = Settings(api_keys="right-key, other-key")
+    settings = ServiceSettings(api_keys="right-key, other-key")
     assert [key.get_secret_value() for key in settings.api_keys] == ["right-key", "other-key"]
     assert "right-key" not in repr(settings)
     with pytest.raises(ValidationError):
@@ -73,22 +95,33 @@ def test_settings_cannot_be_changed_and_keys_are_not_shown():
 
 
 def test_models_that_are_in_no_catalog_are_refused_at_the_start(tiny_weights):
+    engine = EngineSettings(weights_dir=tiny_weights, default_model="tinny", preload=("fingerspeling",))
     with pytest.raises(SettingsError, match=r"SIGNCLIP_DEFAULT_MODEL: .*'tinny'") as caught:
-        create_app(Settings(weights_dir=tiny_weights, default_model="tinny", preload=("fingerspeling",)))
+        create_app(ServiceSettings(engine=engine))
     assert "SIGNCLIP_PRELOAD: " in str(caught.value)
 
 
-def test_the_engine_gets_its_share(tmp_path):
-    settings = Settings(weights_dir=tmp_path, preload=("tiny",), threads=2, batch_tokens=512, dtype="bfloat16")
-    share = engine_settings(settings)
-    for name in vars(share):
-        if name not in ("configs_dir", "linger"):  # nothing that a service is asked
-            assert getattr(share, name) == getattr(settings, name), name
+def test_each_engine_has_its_own_device_and_the_same_settings(tmp_path):
+    settings = ServiceSettings(engine=EngineSettings(weights_dir=tmp_path, threads=2), devices="cuda:0,cuda:1")
+    engines = settings.list_engines()
+    assert [engine.device for engine in engines] == ["cuda:0", "cuda:1"]
+    assert {(engine.weights_dir, engine.threads) for engine in engines} == {(tmp_path, 2)}
+
+
+def test_every_field_of_the_service_the_engine_and_the_estimators_is_one_setting_or_none_by_intent():
+    paths = [setting.path for setting in SETTINGS]
+    assert len(set(paths)) == len(paths)
+    internal = {"engine.configs_dir", "engine.device", "engine.linger", "estimators.max_bytes", "estimators.health"}
+    expected = {name for name in ServiceSettings.model_fields if name not in ("engine", "estimators")}
+    expected |= {f"engine.{field.name}" for field in fields(EngineSettings)}
+    expected |= {f"estimators.{field.name}" for field in fields(EstimatorSettings)}
+    assert {".".join(path) for path in paths} == expected - internal
 
 
 def test_the_table_has_a_line_for_each_setting():
     lines = render_settings_table().splitlines()[2:]
-    assert [re.match(r"\| `SIGNCLIP_(\w+)` \| .+ \| .+ \|$", line)[1].lower() for line in lines] == list(
-        Settings.model_fields
-    )
-    assert "| `SIGNCLIP_WEIGHTS_DIR` | `weights` |" in render_settings_table()
+    assert [re.match(r"\| `(SIGNCLIP_\w+)` \| .+ \| .+ \|$", line)[1] for line in lines] == [
+        setting.variable for setting in SETTINGS
+    ]
+    for line in ("| `SIGNCLIP_WEIGHTS_DIR` | `weights` |", "| `SIGNCLIP_DEVICE` | `auto` |"):
+        assert line in render_settings_table()

@@ -8,6 +8,8 @@ import pytest
 
 from app import create_app
 from app.services import Services
+from app.settings import ServiceSettings
+from engine.settings import EngineSettings
 from models.errors import BackendError
 
 # No machine has so many GPUs.
@@ -16,7 +18,7 @@ DEVICE = "cuda:99"
 
 @pytest.fixture
 def client(app_settings):
-    return create_app(app_settings.model_copy(update={"device": DEVICE})).test_client()
+    return create_app(app_settings.model_copy(update={"devices": (DEVICE,)})).test_client()
 
 
 def bodies(pose: bytes) -> dict[str, dict[str, object]]:
@@ -47,7 +49,8 @@ def test_every_route_answers_what_it_can_and_says_what_is_missing(client, pose_b
 
 
 def test_a_video_for_the_default_model_is_refused_before_it_is_estimated(app_settings):
-    settings = app_settings.model_copy(update={"device": DEVICE, "default_model": None})
+    engine = EngineSettings(weights_dir=app_settings.engine.weights_dir, device=DEVICE)
+    settings = ServiceSettings(engine=engine)
     client = create_app(settings, estimators=object()).test_client()  # type: ignore[arg-type]
     answer = client.post("/api/embed/video", data=b"no video", content_type="video/mp4")
     assert (answer.status_code, answer.json["code"]) == (503, "backend_unavailable")
@@ -73,7 +76,7 @@ def test_engines_of_the_other_devices_are_not_left_running(app_settings, monkeyp
             self.closed = True
 
     monkeypatch.setattr("engine.local.LocalEngine", Engine)
-    shared = Services(app_settings.model_copy(update={"device": f"cuda:0,{DEVICE}"}))
+    shared = Services(app_settings.model_copy(update={"devices": ("cuda:0", DEVICE)}))
     with pytest.raises(BackendError):
         _ = shared.engine
     assert [engine.closed for engine in built] == [True]

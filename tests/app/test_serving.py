@@ -54,8 +54,8 @@ def test_wrong_settings_end_gunicorn_with_a_readable_message():
         env={**os.environ, "SIGNCLIP_PROT": "1", "SIGNCLIP_MAX_ITEMS": "many"},
     )  # fmt: skip
     assert done.returncode != 0
-    assert "SIGNCLIP_PROT is no setting; did you mean SIGNCLIP_PORT?" in done.stderr
-    assert "SIGNCLIP_MAX_ITEMS: " in done.stderr
+    assert "there is no setting SIGNCLIP_PROT; did you mean SIGNCLIP_PORT?" in done.stderr
+    assert "SIGNCLIP_MAX_ITEMS is 'many', but " in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -78,9 +78,9 @@ def test_a_wrong_model_file_ends_gunicorn_with_its_name(tmp_path):
 def test_gunicorn_has_more_threads_than_it_admits_requests():
     program = """
 import runpy
-from app.settings import Settings
+from app.settings import ServiceSettings
 found = runpy.run_path("gunicorn.conf.py")
-print(found["threads"] > Settings().max_requests, found["worker_connections"] > found["threads"])
+print(found["threads"] > ServiceSettings().max_requests, found["worker_connections"] > found["threads"])
 print(found["worker_class"], found["timeout"], found["bind"])
 """
     done = run(program)

@@ -7,6 +7,7 @@ import io
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import zstandard
@@ -146,9 +147,13 @@ def test_413_the_item_count(client, path, body):
     assert refused(client.post(path, json=body), 413, "9 items; one request may hold 8")["code"] == "too_many_items"
 
 
-def test_413_more_than_the_queue_could_ever_hold(make_client, engine, pose_bytes):
-    refused(make_client(max_queue_tokens=20).post(POSE, data=pose_bytes, headers=RAW), 413, "the queue holds")
+def test_413_more_than_the_queue_could_ever_hold(make_client, app_settings, engine):
+    small = replace(app_settings.engine, max_queue_items=280, max_queue_tokens=8192)
+    client = make_client(engine=small, max_items=1000)
+    for texts, asked in (["sun"] * 281, "281 items of 843"), (["sun " * 29] * 280, "280 items of 8680"):
+        refused(client.post(TEXT, json={"text": texts}), 413, f"{asked} tokens or frames together; the queue holds 280")
     assert not engine.requests
+    assert client.post(TEXT, json={"text": ["sun"] * 280}).status_code == 200
 
 
 def test_413_files_of_a_form(client):

@@ -16,8 +16,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from app import create_app
-from app.services import engine_settings
-from app.settings import Settings
+from app.settings import load_settings
 from engine.local import LocalEngine
 from evaluation import __main__ as evaluation
 from evaluation import report
@@ -226,8 +225,10 @@ def test_the_guide_to_ones_own_data(place, monkeypatch):
     (variable, model), target = served[0].split("="), served[1:]
     assert target == ["make", "serve"]
     monkeypatch.setenv(variable, model)
-    settings = Settings(device="cpu", backend="torch", threads=1)
-    engine = LocalEngine(engine_settings(settings))
+    for name, value in {"DEVICE": "cpu", "BACKEND": "torch", "THREADS": "1"}.items():
+        monkeypatch.setenv(f"SIGNCLIP_{name}", value)
+    settings = load_settings()
+    engine = LocalEngine(settings.list_engines()[0])
     try:
         client = create_app(settings, engine).test_client()
         answer = client.post("/api/embed/text", json={"text": ["house"], "sign_language": "ase"}).json

@@ -13,6 +13,7 @@ import pytest
 import yaml
 import zstandard
 
+from engine.settings import EngineSettings
 from models.signature import signature
 
 RAW = {"Content-Type": "application/octet-stream"}
@@ -297,7 +298,7 @@ def test_a_model_of_a_video_encoders_features_takes_texts_and_refuses_poses(
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     (folder / "config.yaml").write_text(yaml.safe_dump({**config, "features": "s3d"}), encoding="utf-8")
     engine.models = {"s3d": replace(engine.models["tiny"], name="s3d")}
-    client = make_client(weights_dir=tmp_path, default_model="s3d")
+    client = make_client(engine=EngineSettings(weights_dir=tmp_path, default_model="s3d"))
     answer = client.post("/api/embed/text", json={"text": "house", "model_name": "s3d"})
     assert vectors(answer).shape == (1, 32)
     assert answer.json["signature"].startswith("s3d-")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from app import create_app
-from app.services import engine_settings
-from app.settings import Settings
+from app.settings import ServiceSettings
+from engine.settings import EngineSettings
 
 pytestmark = pytest.mark.slow
 
@@ -33,9 +33,9 @@ def served(tmp_path_factory):
     torch.save(make_checkpoint.build("signclip"), weights / "default" / "checkpoint_best.pt")
     shutil.copytree(GOLDEN / "tokenizer", weights / "tokenizers" / "bert-base-cased")
     # Without SIGNCLIP_DEFAULT_MODEL: `default` is the default where its weights are there.
-    settings = Settings(weights_dir=weights, device="cpu", backend="torch")
-    engine = LocalEngine(engine_settings(settings))
-    yield create_app(settings, engine).test_client()
+    settings = EngineSettings(weights_dir=weights, device="cpu", backend="torch")
+    engine = LocalEngine(settings)
+    yield create_app(ServiceSettings(engine=settings), engine).test_client()
     engine.close()
     shutil.rmtree(weights)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from app import create_app
-from app.services import engine_settings
-from app.settings import Settings
+from app.settings import ServiceSettings
+from engine.settings import EngineSettings
 from models.checkpoints.folders import ROOT
 
 
@@ -20,9 +20,9 @@ def shipped():
         pytest.fail("weights/fingerspelling/model.safetensors is part of the project and is not there")
     from engine.local import LocalEngine
 
-    settings = Settings(device="cpu", backend="torch", threads=1, default_model="fingerspelling")
-    engine = LocalEngine(engine_settings(settings))
-    yield create_app(settings, engine).test_client()
+    settings = EngineSettings(device="cpu", backend="torch", threads=1, default_model="fingerspelling")
+    engine = LocalEngine(settings)
+    yield create_app(ServiceSettings(engine=settings), engine).test_client()
     engine.close()
 
 

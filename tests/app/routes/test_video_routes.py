@@ -16,7 +16,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.settings import Settings
+from app.settings import ServiceSettings
 from processes.errors import DeadlineExceededError, QueueFullError, VideoStoppedError
 from video.client import EstimatorClient
 from video.errors import (
@@ -32,6 +32,7 @@ from video.interface import (
     Finished,
     Progress,
 )
+from video.settings import EstimatorSettings
 
 POSES = Path(__file__).parents[2] / "golden" / "poses"
 FACTS = VideoFacts(640, 480, 25.0, 21, 0.84, 90, "h264", "fake")
@@ -119,7 +120,9 @@ def estimators() -> FakeEstimators:
 
 
 @pytest.fixture
-def make_video_client(app_settings: Settings, engine: object, estimators: FakeEstimators) -> Callable[..., FlaskClient]:
+def make_video_client(
+    app_settings: ServiceSettings, engine: object, estimators: FakeEstimators
+) -> Callable[..., FlaskClient]:
     def make(**changes: object) -> FlaskClient:
         settings = app_settings.model_copy(update={"max_videos": 4, **changes})
         return create_app(settings, engine, estimators).test_client()  # type: ignore[arg-type]
@@ -440,7 +443,7 @@ def test_a_real_video_becomes_its_vector(app_settings, engine):
     """Without gunicorn, the estimators run under this very process."""
     from tests.video.make_videos import clip, corner, encode, recorded
 
-    application = create_app(app_settings.model_copy(update={"video_workers": 1}), engine)
+    application = create_app(app_settings.model_copy(update={"estimators": EstimatorSettings(workers=1)}), engine)
     try:
         client = application.test_client()
         video = clip(8)

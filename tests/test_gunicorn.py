@@ -4,107 +4,39 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 
 from models.embedding import EmbeddingModel
 from tests.engine.fakes import in_thread, until
-
-ROOT = Path(__file__).resolve().parent.parent
-GUNICORN = [str(Path(sys.executable).parent / "gunicorn")]
-MEMORY = Path("/dev/shm")
-
-
-@dataclass
-class Service:
-    """A server with two workers and the tiny model."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-    temporary: Path
-
-    def ask(self, path: str, body: object = None, *, timeout_s: float = 60) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of an answer, whatever the status."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", data, {"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-                return answer.status, dict(answer.headers), answer.read()
-        except urllib.error.HTTPError as answer:
-            with answer:
-                return answer.code, dict(answer.headers), answer.read()
-
-    def ready(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            return self.ask("/readyz")[0] == 200
-        except OSError:
-            return False
-
-    def children(self, module: str | None = None) -> list[psutil.Process]:
-        """The processes of a module, as `engine`; None: the web workers."""
-        commands = {}
-        for child in psutil.Process(self.process.pid).children():
-            with suppress(psutil.NoSuchProcess):  # a zombie's too
-                commands[child] = child.cmdline()
-        if module is None:
-            return [child for child, command in commands.items() if "-m" not in command]
-        return [child for child, command in commands.items() if command[1:3] == ["-m", module]]
-
-    def left_behind(self) -> list[Path]:
-        counters = f"signclip-metrics-{self.process.pid}-*"
-        return [*self.temporary.iterdir(), *(MEMORY.glob(counters) if MEMORY.is_dir() else ())]
+from tests.running import Service, running
 
 
 @pytest.fixture
 def serve(tiny_weights: Path, tmp_path: Path) -> Callable[..., object]:
     @contextmanager
     def start(*options: str, port: int | None = None) -> Iterator[Service]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = port or int(probe.getsockname()[1])
-        temporary, log = tmp_path / "tmp", tmp_path / "log"
-        temporary.mkdir(exist_ok=True)
-        environment = {
-            **os.environ,
-            "TMPDIR": str(temporary),
+        settings = {
             "SIGNCLIP_WEIGHTS_DIR": str(tiny_weights),
             "SIGNCLIP_DEFAULT_MODEL": "tiny",
             "SIGNCLIP_BACKEND": "torch",
             "SIGNCLIP_THREADS": "1",
-            "SIGNCLIP_HOST": "127.0.0.1",
-            "SIGNCLIP_PORT": str(port),
             "SIGNCLIP_TEXT_CACHE_ITEMS": "0",
         }
-        with log.open("wb") as output:
-            command = [*GUNICORN, "-w", "2", *options, "app:app"]
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-        service = Service(process, port, log, temporary)
-        try:
+        with running(tmp_path, settings, options=("-w", "2", *options), port=port) as service:
             yield service
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            assert process.wait(60) is not None
-        assert not service.left_behind()
+            if service.process.poll() is None:
+                service.process.send_signal(signal.SIGTERM)
+            service.process.wait(60)
+            assert not service.left_behind()
 
     return start
 
@@ -197,6 +129,20 @@ def test_a_body_that_trickles_takes_no_longer_than_its_request(serve: Callable[.
                     answer += slow.recv(65536)
         assert answer.startswith(b"HTTP/1.1 504 ")
         assert time.monotonic() - started >= 1
+
+
+def test_clients_that_do_not_close_their_connections_hold_up_nobody(serve: Callable[..., object]) -> None:
+    with serve("-w", "1") as service, ExitStack() as stack:
+        until(lambda: service.answers("/healthz"))
+        for _ in range(5):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=30))
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        started = time.monotonic()
+        assert service.ask("/healthz")[0] == 200
+        assert time.monotonic() - started < 2  # which is how long the service waits for one of them
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(10) == 0
 
 
 def test_what_cannot_work_is_refused_at_the_start_and_leaves_nothing(serve: Callable[..., object]) -> None:

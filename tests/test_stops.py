@@ -1,0 +1,231 @@
+"""Stops by every signal, from a terminal and as systemd sends them, with busy cores; and starts that cannot succeed."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.engine.fakes import in_thread, until
+from tests.running import Service, busy_cores, running, seconds_until
+from tests.video.make_videos import encode, moving
+
+# What is promised of a stop that does not wait for answers.
+STOP_S = 10.0
+CTRL_C, CTRL_BACKSLASH = b"\x03", b"\x1c"
+Start = Callable[..., AbstractContextManager[Service]]
+
+
+@pytest.fixture
+def settings(tiny_weights: Path) -> dict[str, str]:
+    return {
+        "SIGNCLIP_WEIGHTS_DIR": str(tiny_weights),
+        "SIGNCLIP_DEFAULT_MODEL": "tiny",
+        "SIGNCLIP_BACKEND": "torch",
+        "SIGNCLIP_THREADS": "1",
+        "SIGNCLIP_TEXT_CACHE_ITEMS": "0",
+        "SIGNCLIP_VIDEO_WORKERS": "1",
+    }
+
+
+@pytest.fixture
+def serve(settings: dict[str, str], tmp_path: Path) -> Start:
+    """Start the whole service."""
+    return lambda **options: running(tmp_path, settings, **options)
+
+
+@pytest.fixture
+def serve_web(settings: dict[str, str], tmp_path: Path) -> Start:
+    """Start gunicorn alone, which takes a second: engine and videos are said to be elsewhere."""
+    elsewhere = {
+        "SIGNCLIP_ENGINE_ADDRESS": f"ipc://{tmp_path}/no-engine",
+        "SIGNCLIP_ESTIMATOR_ADDRESS": f"{tmp_path}/no-videos",
+    }
+    return lambda **options: running(tmp_path, {**settings, **elsewhere}, **options)
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    with busy_cores():
+        yield
+
+
+@contextmanager
+def unfinished_request(service: Service) -> Iterator[socket.socket]:
+    """A request that a worker has taken and waits for the body of: it keeps a thread of its pool at work."""
+    before = sum(len(worker.net_connections("tcp")) for worker in service.children())
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(
+            b"POST /api/embed/text HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        )
+        until(lambda: sum(len(worker.net_connections("tcp")) for worker in service.children()) > before)
+        yield client
+
+
+def assert_ends_clean(service: Service, started: float, *, limit_s: float = STOP_S) -> None:
+    """It ends within the limit, with status 0, and leaves neither processes nor files."""
+    assert seconds_until(service.process, started, limit_s=2 * limit_s) <= limit_s
+    assert service.process.returncode == 0, service.log.read_text()
+    assert not service.left_behind()
+    assert "Traceback" not in service.log.read_text()
+
+
+class TestInATerminal:
+    @pytest.mark.parametrize(
+        "keys", [CTRL_C, CTRL_BACKSLASH, CTRL_C * 3 + CTRL_BACKSLASH], ids=["ctrl-c", "ctrl-\\", "all of them"]
+    )
+    def test_keys_end_it_though_a_request_is_under_way(self, serve_web: Start, busy: None, keys: bytes) -> None:
+        with serve_web(terminal=True) as service:
+            until(lambda: service.answers("/healthz"))
+            with unfinished_request(service):
+                started = time.monotonic()
+                for key in keys:
+                    service.press(bytes([key]))
+                assert_ends_clean(service, started)
+
+    def test_ctrl_c_while_everything_starts(self, serve: Start, busy: None) -> None:
+        with serve(terminal=True, options=("-w", "4")) as service:
+            until(lambda: "Booting worker" in service.log.read_text())
+            started = time.monotonic()
+            service.press(CTRL_C)
+            assert_ends_clean(service, started)
+
+
+class TestToTheMaster:
+    def test_a_reload_that_waits_for_a_request_does_not_keep_it_from_ending(self, serve_web: Start) -> None:
+        with serve_web() as service:
+            until(lambda: service.answers("/healthz"))
+            old = service.children()
+            with unfinished_request(service):
+                service.process.send_signal(signal.SIGHUP)
+                until(lambda: len(service.children()) > len(old) and service.answers("/healthz"))
+                started = time.monotonic()
+                service.process.send_signal(signal.SIGINT)
+                assert_ends_clean(service, started)
+
+    def test_term_answers_requests_whose_connections_nobody_has_accepted_yet(self, serve_web: Start) -> None:
+        with serve_web(options=("-w", "1")) as service, ExitStack() as stack:
+            until(lambda: service.answers("/healthz"))
+            (worker,) = service.children()
+            worker.suspend()
+            clients = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=30)) for _ in range(5)
+            ]
+            for client in clients:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            started = time.monotonic()
+            service.process.send_signal(signal.SIGTERM)
+            worker.send_signal(signal.SIGTERM)
+            worker.resume()
+            for client in clients:
+                answer = client.makefile("rb").read()  # to its end: a worker that stops closes the connection
+                assert answer.startswith(b"HTTP/1.1 200 ")
+                client.close()
+            assert_ends_clean(service, started)
+
+
+class TestToAWorker:
+    def test_a_storm_of_signals_ends_it_and_another_takes_its_place(self, serve_web: Start, busy: None) -> None:
+        with serve_web(options=("-w", "1")) as service:
+            until(lambda: service.answers("/healthz"))
+            (worker,) = service.children()
+            with unfinished_request(service):
+                for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM) * 20:
+                    worker.send_signal(number)
+                until(lambda: worker not in service.children(), STOP_S)
+            until(lambda: service.answers("/healthz"))
+            started = time.monotonic()
+            service.process.send_signal(signal.SIGQUIT)
+            assert_ends_clean(service, started)
+
+    def test_term_lets_it_answer_what_it_admitted(self, serve_web: Start) -> None:
+        with serve_web(options=("-w", "1")) as service:
+            until(lambda: service.answers("/healthz"))
+            (worker,) = service.children()
+            with unfinished_request(service) as client:
+                worker.send_signal(signal.SIGTERM)
+                worker.send_signal(signal.SIGTERM)
+                until(lambda: not _listens(worker, service))
+                client.sendall(b" " * 8)
+                client.settimeout(30)
+                assert client.recv(4096).startswith(b"HTTP/1.1 400 ")  # "{        " is no JSON
+            psutil.wait_procs([worker], STOP_S)
+            until(lambda: worker not in service.children())
+
+
+def _listens(worker: psutil.Process, service: Service) -> bool:
+    return any(
+        connection.status == psutil.CONN_LISTEN and connection.laddr.port == service.port
+        for connection in worker.net_connections("tcp")
+    )
+
+
+def test_term_to_every_process_loses_no_admitted_request(serve: Start, busy: None) -> None:
+    with serve() as service:
+        until(service.ready)
+        texts = {"text": [f"house {number}" for number in range(256)]}
+        video = encode(moving(40))
+        answers = [
+            in_thread(lambda: service.ask("/api/embed/video", video)),
+            *(in_thread(lambda: service.ask("/api/embed/text", texts)) for _ in range(4)),
+        ]
+        # The video's process is at work, or still starting: either must not end by a signal.
+        until(lambda: any("video.worker" in process.cmdline() for process in service.everyone()))
+        until(lambda: "signclip_engine_batch_items_count" in service.ask("/metrics")[2].decode())
+        service.signal_everyone(signal.SIGTERM)
+        service.signal_everyone(signal.SIGHUP)
+        service.signal_everyone(signal.SIGTERM)
+        assert [answer()[0] for answer in answers] == [200] * 5
+        assert_ends_clean(service, time.monotonic())
+
+
+class TestAStartThatCannotSucceed:
+    def end(self, service: Service) -> str:
+        """The last line that it writes; all that it says of the reason stands there or in one line of the log."""
+        assert service.process.wait(60) == 1, service.log.read_text()
+        assert not service.left_behind()
+        return service.log.read_text().splitlines()[-1]
+
+    def test_without_the_device(self, serve: Start, settings: dict[str, str]) -> None:
+        settings["SIGNCLIP_DEVICE"] = "cuda:99"
+        with serve() as service:
+            assert self.end(service).startswith("The service cannot start: 'cuda:99' is not there; torch sees ")
+            assert "started again" not in service.log.read_text()
+
+    def test_with_broken_weights(
+        self, serve: Start, settings: dict[str, str], tiny_weights: Path, tmp_path: Path
+    ) -> None:
+        weights = tmp_path / "weights"
+        shutil.copytree(tiny_weights, weights)
+        file = weights / "tiny" / "model.safetensors"
+        file.write_bytes(file.read_bytes()[:10_000])
+        settings["SIGNCLIP_WEIGHTS_DIR"] = str(weights)
+        with serve() as service:
+            assert self.end(service).startswith(f"The service cannot start: {file} cannot be read: ")
+
+    def test_weights_that_are_not_there_yet_are_waited_for(
+        self, serve: Start, settings: dict[str, str], tiny_weights: Path, tmp_path: Path
+    ) -> None:
+        weights = tmp_path / "weights"
+        shutil.copytree(tiny_weights, weights)
+        file = weights / "tiny" / "model.safetensors"
+        whole, part = file.read_bytes(), file.with_suffix(".part")
+        file.unlink()
+        settings["SIGNCLIP_WEIGHTS_DIR"] = str(weights)
+        with serve() as service:
+            until(lambda: b"has no weights" in service.ask("/readyz")[2] if service.answers("/healthz") else False)
+            part.write_bytes(whole[:10_000])  # a copy that another program makes in place, and that looks broken
+            part.rename(file)
+            until(lambda: b"cannot be read" in service.ask("/readyz")[2])
+            part.write_bytes(whole)
+            part.rename(file)
+            until(service.ready)
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(STOP_S) == 0

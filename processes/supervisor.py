@@ -94,6 +94,10 @@ class ProcessSupervisor:
         # It counts for itself: counters in the web workers' directory would stand on their page twice, and its gauges
         # as the zeros they were made with.
         environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+        # What it leaves there is removed with the directory of its socket. Importing torch is enough to leave a folder.
+        environment["TMPDIR"] = str(self._directory)
+        # A session of its own, and shielded: signals to the web server, as by Ctrl-C in a terminal or by systemd, make
+        # the server stop this process when nobody needs it any more.
         with self._lock, shielded():
             if not self._stopping.is_set():
                 self._process = subprocess.Popen(

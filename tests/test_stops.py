@@ -7,14 +7,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.engine.fakes import in_thread, until
-from tests.running import Service, busy_cores, running, seconds_until
+from tests.running import ROOT, Service, busy_cores, running, seconds_until
 from tests.video.make_videos import encode, moving
 
 # What is promised of a stop that does not wait for answers.
@@ -130,6 +130,25 @@ class TestToTheMaster:
                 client.close()
             assert_ends_clean(service, started)
 
+    def test_term_reaches_a_worker_that_has_only_been_forked(self, serve_web: Start, tmp_path: Path) -> None:
+        (tmp_path / "conf.py").write_text(
+            f"import pathlib, runpy, threading\n"
+            f"globals().update(runpy.run_path({str(ROOT / 'gunicorn.conf.py')!r}))\n"
+            f"real, folder = post_fork, pathlib.Path({str(tmp_path)!r})\n"
+            "def post_fork(server, worker):\n"
+            "    (folder / 'forked').touch()\n"
+            "    while not (folder / 'go').exists():\n"
+            "        threading.Event().wait(0.01)\n"
+            "    real(server, worker)\n"
+        )
+        with serve_web(options=("-w", "1", "-c", str(tmp_path / "conf.py"))) as service:
+            until((tmp_path / "forked").exists)
+            started = time.monotonic()
+            service.process.send_signal(signal.SIGTERM)
+            until(lambda: "Handling signal: term" in service.log.read_text())
+            (tmp_path / "go").touch()
+            assert_ends_clean(service, started)
+
 
 class TestToAWorker:
     def test_a_storm_of_signals_ends_it_and_another_takes_its_place(self, serve_web: Start, busy: None) -> None:
@@ -137,8 +156,9 @@ class TestToAWorker:
             until(lambda: service.answers("/healthz"))
             (worker,) = service.children()
             with unfinished_request(service):
-                for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM) * 20:
-                    worker.send_signal(number)
+                with suppress(psutil.NoSuchProcess):  # it may end before the last of them
+                    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM) * 20:
+                        worker.send_signal(number)
                 until(lambda: worker not in service.children(), STOP_S)
             until(lambda: service.answers("/healthz"))
             started = time.monotonic()

@@ -49,6 +49,7 @@ class Master(Arbiter):  # type: ignore[misc]
         super().stop(graceful)
 
     def reload(self) -> None:
+        """Start workers with the settings as they are now, and end the old ones when they have answered."""
         self.is_reloading = True
         super().reload()
         self.is_reloading = False

@@ -23,6 +23,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """
 
     def init_signals(self) -> None:
+        """Take the handlers of this class, and from then on the signals that have come since the fork."""
         super().init_signals()
         # Of a terminal that closes. The master reloads then, and asks this worker to stop in order.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -46,6 +47,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         os._exit(0)
 
     def run(self) -> None:
+        """Serve until a signal or the end of the master, then answer what was admitted."""
         # Python writes a byte into this pipe at each signal. Gunicorn's loop does not look at it.
         self.poller.register(self.PIPE[0], selectors.EVENT_READ, lambda pipe: os.read(pipe, 4096))
         super().run()
@@ -88,7 +90,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return kept
 
     def is_parent_alive(self) -> bool:
+        """Whether the master lives; once it does not, this worker stops as after TERM."""
         if super().is_parent_alive():
             return True
-        self.alive = False  # so that connections which are kept alive end as well
+        self.alive = False  # so that connections which are kept alive end, too
         return False

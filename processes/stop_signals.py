@@ -15,10 +15,10 @@ STOP_SIGNAL = signal.SIGRTMIN
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Block the signals that stop a service, so that a process started meanwhile never sees them.
+    """Block the signals that stop a service in this thread, so that a process which it starts never sees them.
 
-    A blocked signal stays blocked in a child process, in its children and over exec (signal(7)). Nothing is lost here:
-    what arrives meanwhile is delivered at the end of the block.
+    A blocked signal stays blocked in a child process, in its children and over exec (signal(7)). This process loses
+    none: another thread takes a signal that arrives meanwhile, or this one at the end of the block.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SHIELDED_SIGNALS)
     try:

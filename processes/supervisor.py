@@ -49,6 +49,7 @@ class ProcessSupervisor:
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
+        """Start the process and watch it from now on."""
         self._spawn()
         self._watcher.start()
 

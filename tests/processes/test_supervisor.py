@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,7 +149,7 @@ def test_signals_that_come_while_others_are_shielded_are_delivered_afterwards() 
     try:
         call_at_stop(lambda: came.append(1))
         with shielded():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
             assert not came
         assert came == [1]
     finally:

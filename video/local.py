@@ -111,7 +111,7 @@ class LocalEstimators:
 
     def _watch(self) -> None:
         watch = self._metrics.watch
-        watch("queue_clips", "Videos that wait for a process", lambda: self.waiting)
+        watch("queue_videos", "Videos that wait for a process", lambda: self.waiting)
         watch("held_bytes", "Videos that wait or run", self._held_bytes)
         watch("processes", "Processes with a tracker", lambda: len(self.pids))
         watch("processes_resident_bytes", "Memory of them together", lambda: sum(map(_resident_bytes, self.pids)))

@@ -9,8 +9,8 @@ from prometheus_client.registry import Collector
 
 _PREFIX = "signclip_estimator_"
 _WAIT_S = (0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
-# From a clip of one second on an idle core to two minutes at 60 frames per second on a busy one.
-_CLIP_S = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 300.0)
+# From a video of one second on an idle core to two minutes at 60 frames per second on a busy one.
+_VIDEO_S = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 300.0)
 DONE = "done"
 
 
@@ -20,7 +20,7 @@ class EstimatorMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(namespace="signclip_estimator", registry=self.registry)
-        self._clips = Counter(_PREFIX + "clips", "Videos that came to an end", ("code",), registry=self.registry)
+        self._videos = Counter(_PREFIX + "videos", "Videos that came to an end", ("code",), registry=self.registry)
         self._frames = Counter(_PREFIX + "frames", "Frames that were looked at", registry=self.registry)
         self._wait = Histogram(
             _PREFIX + "queue_wait_seconds",
@@ -29,7 +29,7 @@ class EstimatorMetrics:
             registry=self.registry,
         )
         self._seconds = Histogram(
-            _PREFIX + "clip_seconds", "Seconds a process had a video", buckets=_CLIP_S, registry=self.registry
+            _PREFIX + "video_seconds", "Seconds a process had a video", buckets=_VIDEO_S, registry=self.registry
         )
 
     def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
@@ -49,7 +49,7 @@ class EstimatorMetrics:
 
     def ended(self, code: str, seconds: float) -> None:
         """Count a video: DONE, or the code of what was wrong with it or with the process."""
-        self._clips.labels(code).inc()
+        self._videos.labels(code).inc()
         self._seconds.observe(seconds)
 
     def exposition(self) -> str:

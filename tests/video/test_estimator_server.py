@@ -135,8 +135,8 @@ def test_noise_on_the_socket_harms_nobody(client: EstimatorClient) -> None:
 def test_counters_cross_the_socket(client: EstimatorClient) -> None:
     list(client.begin(request(b"a", b"bad")).follow())
     page = client.export_metrics()
-    assert 'signclip_estimator_clips_total{code="done"} 1.0' in page
-    assert 'signclip_estimator_clips_total{code="video_unreadable"} 1.0' in page
+    assert 'signclip_estimator_videos_total{code="done"} 1.0' in page
+    assert 'signclip_estimator_videos_total{code="video_unreadable"} 1.0' in page
     assert "signclip_estimator_process_resident_memory_bytes" in page
 
 

@@ -168,20 +168,20 @@ def test_what_happens_is_counted(make_estimators: Make) -> None:
     work = estimators.begin(videos("a", "bad", "b", "lost", "bug"))
     FakeProcess.wait_for_runs(1)
     found = counted(estimators)
-    assert found["signclip_estimator_queue_clips"] == 4
+    assert found["signclip_estimator_queue_videos"] == 4
     assert found["signclip_estimator_held_bytes"] == len("abadblostbug")
     assert found["signclip_estimator_processes"] == 1
     FakeProcess.gate.set()
     outcomes(work)
     found = counted(estimators)
-    assert found["signclip_estimator_clips_totaldone"] == 2
-    assert found["signclip_estimator_clips_totalvideo_unreadable"] == 1
-    assert found["signclip_estimator_clips_totalestimator_lost"] == 2
+    assert found["signclip_estimator_videos_totaldone"] == 2
+    assert found["signclip_estimator_videos_totalvideo_unreadable"] == 1
+    assert found["signclip_estimator_videos_totalestimator_lost"] == 2
     assert found["signclip_estimator_frames_total"] == 7
-    assert found["signclip_estimator_clip_seconds_count"] == found["signclip_estimator_queue_wait_seconds_count"] == 5
+    assert found["signclip_estimator_video_seconds_count"] == found["signclip_estimator_queue_wait_seconds_count"] == 5
     assert found["signclip_estimator_restarts_totallost"] == 2
     assert found["signclip_estimator_restarts_totalworn"] == 0
-    assert found["signclip_estimator_queue_clips"] == found["signclip_estimator_held_bytes"] == 0
+    assert found["signclip_estimator_queue_videos"] == found["signclip_estimator_held_bytes"] == 0
 
 
 def test_memory_is_that_of_the_processes(make_estimators: Make, monkeypatch: pytest.MonkeyPatch) -> None:

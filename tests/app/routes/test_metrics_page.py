@@ -46,7 +46,7 @@ def test_the_engines_counters_stand_beside(client: FlaskClient) -> None:
 
 
 def test_the_estimators_counters_stand_beside(client: FlaskClient) -> None:
-    assert samples(client)["signclip_estimator_queue_clips", ()] == 0
+    assert samples(client)["signclip_estimator_queue_videos", ()] == 0
 
 
 def test_every_name_is_documented(client: FlaskClient) -> None:

@@ -17,8 +17,8 @@ from engine.replicas import ReplicatedEngine
 from models.catalog import Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.errors import ModelsError, UnknownModelError
-from models.registry import default_model
-from models.signature import signature
+from models.registry import choose_default_model
+from models.signature import compute_signature
 from models.tokenization import Tokenizer, load_tokenizer
 from poses.features import FEATURE_KINDS
 from processes.settings import SettingsError
@@ -127,7 +127,7 @@ class Services:
         config = self.catalog.resolve(name if name is not None else self.engine.get_default_model())
         # Once the files were found they are not checked again. If they disappear later, the engine reports it.
         if config.name not in self._complete:
-            missing = self.weights.missing(config)
+            missing = self.weights.find_missing(config)
             if missing is not None:
                 raise missing
             self._complete.add(config.name)
@@ -135,9 +135,11 @@ class Services:
 
     def prepare(self) -> None:
         """Load the default model's tokenizer. The first text would wait for it for a tenth of a second."""
-        config = self.catalog[default_model(self.catalog, self.weights, wanted=self.settings.engine.default_model)]
-        if self.weights.missing(config) is None:
-            self.find_tokenizer(config).pieces([""])
+        config = self.catalog[
+            choose_default_model(self.catalog, self.weights, wanted=self.settings.engine.default_model)
+        ]
+        if self.weights.find_missing(config) is None:
+            self.find_tokenizer(config).split([""])
 
     def find_tokenizer(self, config: ModelConfig) -> Tokenizer:
         """Return the tokenizer of a model; the first call for a model loads it.
@@ -147,7 +149,9 @@ class Services:
         """
         known = self._tokenizers.get(config.name)
         if known is None:
-            known = self._tokenizers[config.name] = load_tokenizer(self.weights.tokenizer(config), config.lowercase)
+            known = self._tokenizers[config.name] = load_tokenizer(
+                self.weights.locate_tokenizer(config), config.lowercase
+            )
         return known
 
     def sign(
@@ -171,7 +175,7 @@ class Services:
         # A model whose features are not computed here, such as those of a video encoder, still embeds texts.
         kind = FEATURE_KINDS.get(config.features)
         version = 0 if kind is None else kind.version
-        return signature(config, digest=digest, dtype=dtype, features_version=version, options=dict(options))
+        return compute_signature(config, digest=digest, dtype=dtype, features_version=version, options=dict(options))
 
 
 def check_names(settings: ServiceSettings, catalog: Catalog) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.backends.choice import choose_device, make_backend
 from models.catalog import load_catalog
-from models.checkpoints.folders import WeightsFolder, recorded_digest
+from models.checkpoints.folders import WeightsFolder, read_digest
 from models.embedding import EmbeddingModel
 from models.tokenization import load_tokenizer
 
@@ -38,9 +38,9 @@ def main() -> None:
     """Measure as the command line says, print the figures and write them."""
     weights, dtype = WeightsFolder(Path(sys.argv[1])), sys.argv[2]
     config = load_catalog()["default"]
-    path = weights.converted(config)
+    path = weights.locate_converted(config)
     backend = make_backend(path, config, backend="auto", device=choose_device("auto"), dtype=dtype, threads=None)
-    model = EmbeddingModel(config, load_tokenizer(weights.tokenizer(config)), backend, recorded_digest(path))
+    model = EmbeddingModel(config, load_tokenizer(weights.locate_tokenizer(config)), backend, read_digest(path))
     result = {
         "one_text_ms": 1000 * seconds(model, "text", 1, 60),
         "texts_per_s": max(count / seconds(model, "text", count, 8) for count in TEXT_BATCHES),

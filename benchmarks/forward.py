@@ -20,11 +20,12 @@ import numpy.typing as npt
 from benchmarks import products
 from benchmarks.inputs import full_size_weights
 from benchmarks.measuring import machine_facts, take_turns, write_results
+from models.backends import Vectors
 from models.backends.choice import choose_device, make_backend
 from models.batching import pad
 from models.catalog import ModelConfig, Tower, TowerConfig, load_catalog
-from models.checkpoints.folders import WeightsFolder, recorded_digest
-from models.embedding import EmbeddingModel, Vectors, unit_length
+from models.checkpoints.folders import WeightsFolder, read_digest
+from models.embedding import EmbeddingModel, normalize_vectors
 from models.tokenization import load_tokenizer
 
 BATCHES = (1, 8, 32)
@@ -77,9 +78,9 @@ def backends(device: str) -> list[str]:
 
 def load(config: ModelConfig, weights: WeightsFolder, *, backend: str, device: str, dtype: str) -> EmbeddingModel:
     """Load a model as the engine does, on one backend and in one number format."""
-    path = weights.converted(config)
+    path = weights.locate_converted(config)
     built = make_backend(path, config, backend=backend, device=device, dtype=dtype, threads=None)
-    return EmbeddingModel(config, load_tokenizer(weights.tokenizer(config)), built, recorded_digest(path))
+    return EmbeddingModel(config, load_tokenizer(weights.locate_tokenizer(config)), built, read_digest(path))
 
 
 def original_way(model: EmbeddingModel) -> Callable[[], object]:
@@ -100,7 +101,7 @@ def agreement(vectors: Vectors, reference: Vectors) -> float:
 
     It shows whether the backends computed the same thing.
     """
-    return float((unit_length(vectors) * unit_length(reference)).sum(axis=1).min())
+    return float((normalize_vectors(vectors) * normalize_vectors(reference)).sum(axis=1).min())
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:

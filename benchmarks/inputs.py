@@ -30,7 +30,7 @@ def full_size_weights() -> WeightsFolder:
     tokenizer = WEIGHTS / "tokenizers" / config.tokenizer
     if not tokenizer.is_dir():
         shutil.copytree(GOLDEN / "tokenizer", tokenizer)
-    if not weights.converted(config).is_file():
+    if not weights.locate_converted(config).is_file():
         checkpoint = WEIGHTS / config.folder / CHECKPOINT
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         recipe = [sys.executable, str(ROOT / "tests" / "make_checkpoint.py"), "signclip", str(checkpoint)]
@@ -49,7 +49,7 @@ def short_texts(count: int) -> list[str]:
     texts: list[str] = []
     while len(texts) < count:
         candidates = [" ".join(generator.choice(words, TEXT_PIECES)) for _ in range(count)]
-        fitting = [len(pieces) == TEXT_PIECES for pieces in tokenizer.pieces(candidates)]
+        fitting = [len(pieces) == TEXT_PIECES for pieces in tokenizer.split(candidates)]
         texts += itertools.compress(candidates, fitting)
     return texts[:count]
 

@@ -31,7 +31,7 @@ WEIGHTS = WeightsFolder(Path(os.environ["BENCHMARK_WEIGHTS"]))
 def model() -> SignClip:
     """Load the model once a process."""
     # A copy of its own, as the original's workers hold: the file's pages would be shared.
-    module = load_model(WEIGHTS.converted(CONFIG), CONFIG)
+    module = load_model(WEIGHTS.locate_converted(CONFIG), CONFIG)
     for parameter in module.parameters():
         parameter.data = parameter.data.clone()
     return module
@@ -46,8 +46,8 @@ def both_towers(features: npt.NDArray[np.float32] | None, text: str) -> tuple[to
     Returns:
         The text's vector and the clip's, (1, embed_dim) each.
     """
-    tokenizer = load_tokenizer(WEIGHTS.tokenizer(CONFIG))
-    ids = tokenizer.input_ids(tokenizer.pieces([text])[0], max_pieces=CONFIG.max_pieces)
+    tokenizer = load_tokenizer(WEIGHTS.locate_tokenizer(CONFIG))
+    ids = tokenizer.build_input_ids(tokenizer.split([text])[0], max_pieces=CONFIG.max_pieces)
     clip = np.zeros((1, CONFIG.feature_dim)) if features is None else features
     input_ids, attention_mask = pad([ids], dtype=np.int64, longest=CONFIG.max_tokens - 1)
     pose_features, frame_mask = pad([clip], dtype=np.float32, longest=CONFIG.max_frames)

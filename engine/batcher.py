@@ -10,11 +10,12 @@ from engine.budget import BatchBudget
 from engine.cache import TextCache, text_key
 from engine.delivery import Deliver
 from engine.errors import EngineError, ModelFailedError
-from engine.forward import LoadedModel, Vectors, attempt
+from engine.forward import LoadedModel, attempt
 from engine.interface import EmbedRequest, EmbedResult
 from engine.linger import Linger
 from engine.metrics import EngineMetrics
 from engine.queue import Item, Ticket, WaitingItems
+from models.backends import Vectors
 from processes.errors import DeadlineExceededError, EngineStoppedError, ProcessError
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ _SWEEP_S = 0.25
 class Models(Protocol):
     """Where the batcher finds its models; neither method may block."""
 
-    def loaded(self, name: str) -> LoadedModel | None:
+    def get_loaded(self, name: str) -> LoadedModel | None:
         """The model, if it could run at once."""
         ...
 
@@ -132,7 +133,7 @@ class Batcher:
     def _fill_from_cache(self, ticket: Ticket) -> list[int]:
         """Give a ticket what is known already; returns the indexes of the items that must run."""
         request = ticket.request
-        model = self._models.loaded(request.model) if request.tower == "text" else None
+        model = self._models.get_loaded(request.model) if request.tower == "text" else None
         pending = []
         for index, array in enumerate(request.items):
             vector = self._cache.get((request.model, model.digest, text_key(array))) if model is not None else None
@@ -174,7 +175,7 @@ class Batcher:
                 return True
             expired = self._expire()
             # Held to the end of the batch: a model let go meanwhile neither vanishes nor loads on this thread.
-            models = {name: self._models.loaded(name) for name in {name for name, _ in self._waiting.groups()}}
+            models = {name: self._models.get_loaded(name) for name in {name for name, _ in self._waiting.groups()}}
             batch = self._waiting.next_batch(self._budget.tokens, lambda name: models[name] is not None)
             absent = {name for name, model in models.items() if model is None} - self._loading
             self._loading |= absent

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError, ItemFailedError
+from models.backends import Vectors
 from models.catalog import Tower
 
 log = logging.getLogger(__name__)
-Vectors = npt.NDArray[np.float32]
 
 
 class LoadedModel(Protocol):

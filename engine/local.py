@@ -21,7 +21,7 @@ from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
-from models.registry import Registry, default_model
+from models.registry import Registry, choose_default_model
 from models.status import ModelStatus
 from processes.cores import limit_threads
 
@@ -35,8 +35,8 @@ class _ServedModels:
         self._registry = registry
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine-loader")
 
-    def loaded(self, name: str) -> EmbeddingModel | None:
-        return self._registry.loaded(name)
+    def get_loaded(self, name: str) -> EmbeddingModel | None:
+        return self._registry.get_loaded(name)
 
     def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
         def load() -> None:
@@ -66,7 +66,7 @@ class LocalEngine:
         threads = settings.threads or limit_threads()
         catalog = load_catalog(settings.configs_dir, settings.weights_dir)
         weights = WeightsFolder(settings.weights_dir)
-        self._default = default_model(catalog, weights, wanted=settings.default_model)
+        self._default = choose_default_model(catalog, weights, wanted=settings.default_model)
         wanted = dict.fromkeys(catalog.resolve(name).name for name in settings.preload)
         others = [name for name in wanted if name != self._default]
         self.registry = Registry(
@@ -106,7 +106,7 @@ class LocalEngine:
         watch("queue_items", "Items that wait", lambda: self._batcher.waiting_items)
         watch("queue_tokens", "Positions that wait", lambda: self._batcher.waiting_tokens)
         watch("text_cache_items", "Vectors of texts kept", lambda: len(self._cache))
-        watch("models_loaded", "Models in memory", lambda: len(self.registry.loaded_names()))
+        watch("models_loaded", "Models in memory", lambda: len(self.registry.list_loaded()))
         watch("ready", "1 once the golden probe came back right", lambda: float(self.get_readiness().ready))
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
@@ -116,8 +116,8 @@ class LocalEngine:
             UnknownModelError, WeightsMissingError: of models.errors; nothing was queued.
         """
         config = self.registry.catalog[self.registry.catalog.resolve(request.model).name]
-        if self.registry.loaded(config.name) is None:
-            missing = self.registry.weights.missing(config)
+        if self.registry.get_loaded(config.name) is None:
+            missing = self.registry.weights.find_missing(config)
             if missing is not None:
                 raise missing
         return self._batcher.submit(replace(request, model=config.name), deliver)

@@ -19,7 +19,7 @@ from engine.settings import BATCH_TOKENS
 from models.catalog import ModelConfig, Tower
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError, WeightsMissingError
-from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
+from models.probe import TOLERANCE, find_expected_vectors, make_probe_items, measure_error
 from models.registry import Registry
 from processes.errors import ProcessError
 
@@ -180,15 +180,15 @@ class EngineHealth:
             ProcessError: the probe was not answered.
         """
         config = model.config
-        path = self._registry.weights.converted(config)
-        expected = expected_vectors(path, config, model.tokenizer, digest=model.digest)
+        path = self._registry.weights.locate_converted(config)
+        expected = find_expected_vectors(path, config, model.tokenizer, digest=model.digest)
         tolerance = TOLERANCE[model.backend.dtype]
-        for tower, item in probe_items(config, model.tokenizer).items():
+        for tower, item in make_probe_items(config, model.tokenizer).items():
             started = time.monotonic()
             result = self._embed(config.name, cast(Tower, tower), [item])
             if result.failures:
                 raise result.failures[0]
-            error = probe_error(result.embeddings[0], expected[tower])
+            error = measure_error(result.embeddings[0], expected[tower])
             log.info("probed", extra={"model": config.name, "tower": tower, "seconds": time.monotonic() - started})
             if not error <= tolerance:
                 raise ModelFailedError(

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from engine.linger import RETURN_CORE_S, SHARE
 from models.backends.choice import BACKENDS, DTYPES
 from models.catalog import CONFIGS
-from models.checkpoints.folders import default_weights_dir
+from models.checkpoints.folders import find_weights_dir
 from processes.cores import count_cores
 from processes.settings import CONFIG, ProcessSettings, one_of
 
@@ -52,7 +52,7 @@ class EngineSettings(ProcessSettings):
             engine.linger.
     """
 
-    weights_dir: Path = Field(default_factory=default_weights_dir)
+    weights_dir: Path = Field(default_factory=find_weights_dir)
     configs_dir: Path = CONFIGS
     default_model: str | None = None
     preload: tuple[str, ...] = ()

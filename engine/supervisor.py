@@ -7,7 +7,7 @@ from engine.settings import EngineSettings
 from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.errors import ModelsError
-from models.registry import default_model
+from models.registry import choose_default_model
 from processes.supervisor import ProcessSupervisor
 
 
@@ -72,6 +72,6 @@ def _decided_default(settings: EngineSettings) -> str | None:
     """The default model as the first start finds it: weights that come later must not change it at a crash."""
     try:
         catalog = load_catalog(settings.configs_dir, settings.weights_dir)
-        return default_model(catalog, WeightsFolder(settings.weights_dir), wanted=settings.default_model)
+        return choose_default_model(catalog, WeightsFolder(settings.weights_dir), wanted=settings.default_model)
     except ModelsError:
         return settings.default_model  # the engine says what is wrong

@@ -39,7 +39,7 @@ from evaluation.vocabulary import (
 )
 from models.backends.choice import DTYPES, choose_device, choose_dtype, make_backend
 from models.catalog import load_catalog
-from models.checkpoints.folders import WeightsFolder, default_weights_dir
+from models.checkpoints.folders import WeightsFolder, find_weights_dir
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.registry import Registry
@@ -143,7 +143,7 @@ def load_model(name: str, weights_dir: Path | None, *, device: str, dtype: str) 
     folder = Path(name)
     if (folder / "config.yaml").is_file():
         name, weights_dir = folder.resolve().name, folder.resolve().parent
-    weights = WeightsFolder(weights_dir or default_weights_dir())
+    weights = WeightsFolder(weights_dir or find_weights_dir())
     device = choose_device(device)
     dtype = choose_dtype(dtype, device)
     factory = partial(make_backend, backend="auto", device=device, dtype=dtype, threads=None)

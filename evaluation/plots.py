@@ -13,8 +13,8 @@ from sklearn.manifold import TSNE
 
 from corpora.arrays import Float32Array, Float64Array, FloatArray
 from evaluation.results import Run
-from models.embedding import unit_length
-from models.languages import language_table
+from models.embedding import normalize_vectors
+from models.languages import read_languages
 
 # Clips in the projection; of more clips as many are drawn at random. For these t-SNE takes half a minute.
 POINTS_SHOWN = 3000
@@ -91,7 +91,7 @@ def plot_languages(run: Run, path: Path) -> None:
     """Draw clips in two dimensions, with a colour and a marker for each sign language."""
     rng = np.random.default_rng(0)
     shown = np.sort(rng.permutation(len(run.vectors.ids))[:POINTS_SHOWN])
-    places, method = project(unit_length(run.vectors.pose[shown]))
+    places, method = project(normalize_vectors(run.vectors.pose[shown]))
     languages = run.vectors.sign_languages[shown]
     common = [tag for tag, _ in Counter(languages.tolist()).most_common(LANGUAGES_SHOWN)]
     figure, axes = _make_figure(10, 7)
@@ -145,11 +145,11 @@ def plot_concept(run: Run, path: Path, *, concept: str | None = None) -> bool:
     if len(tags) < 2:
         return False
     of_tags = [of_concept & (vectors.sign_languages == tag) for tag in tags]
-    pose = unit_length(np.stack([unit_length(vectors.pose[rows]).mean(axis=0) for rows in of_tags]))
+    pose = normalize_vectors(np.stack([normalize_vectors(vectors.pose[rows]).mean(axis=0) for rows in of_tags]))
     prompts = np.stack([vectors.prompt_of[rows][0] for rows in of_tags])
     panels = [("clips and clips", pose @ pose.T)]
     if len(set(prompts.tolist())) == len(tags):
-        panels.append(("clips and prompts", pose @ unit_length(vectors.text[prompts]).T))
+        panels.append(("clips and prompts", pose @ normalize_vectors(vectors.text[prompts]).T))
     side = 2.2 + 0.36 * len(tags)
     figure, axes = _make_figure(side * 1.15 * len(panels), side, columns=len(panels))
     for axis, (title, cosines) in zip(axes, panels, strict=True):
@@ -171,7 +171,7 @@ def _find_most_shared(run: Run) -> str:
 
 
 def _find_language_name(tag: str) -> str:
-    known = language_table().get(tag)
+    known = read_languages().get(tag)
     return f"{tag}  {known.name}" if known else tag or "not stated"
 
 

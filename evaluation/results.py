@@ -13,7 +13,7 @@ from corpora.arrays import Int64Array
 from evaluation.errors import EvaluationError, RunFolderError
 from evaluation.retrieval import summarize_clips, summarize_texts
 from evaluation.vectors import EmbeddedCorpus
-from models.embedding import unit_length
+from models.embedding import normalize_vectors
 from search.ranking import Ranking, rank
 from search.scoring import DotProducts
 
@@ -83,7 +83,9 @@ def search_corpus(vectors: EmbeddedCorpus, *, score: ScoreKind = "dot") -> Searc
     Raises:
         EvaluationError: a vector holds NaN or infinity.
     """
-    pose, text = (vectors.pose, vectors.text) if score == "dot" else map(unit_length, (vectors.pose, vectors.text))
+    pose, text = (
+        (vectors.pose, vectors.text) if score == "dot" else map(normalize_vectors, (vectors.pose, vectors.text))
+    )
     prompts = np.arange(len(text))
     try:
         return SearchResults(

@@ -13,7 +13,7 @@ from models.checkpoints.folders import (
     CHECKPOINT,
     CONVERTED,
     WeightsFolder,
-    default_weights_dir,
+    find_weights_dir,
 )
 from models.errors import CatalogError, ModelsError
 from processes.version import PRODUCT
@@ -24,7 +24,7 @@ from processes.version import PRODUCT
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status: 0 done, 1 refused, 2 misspelt, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    weights = WeightsFolder(options.weights_dir or default_weights_dir())
+    weights = WeightsFolder(options.weights_dir or find_weights_dir())
     try:
         status: int = options.run(load_catalog(weights=weights.path), weights, options)
     except BrokenPipeError:  # `… list | head` is no fault; a flush at exit must not report it either
@@ -91,8 +91,8 @@ def list_models(catalog: Catalog, weights: WeightsFolder, options: argparse.Name
 
 
 def _row(config: ModelConfig, weights: WeightsFolder) -> ListedModel:
-    missing = weights.missing(config)
-    folder = weights.model(config)
+    missing = weights.find_missing(config)
+    folder = weights.locate_folder(config)
     return ListedModel(
         name=config.name,
         aliases=config.aliases,
@@ -121,7 +121,7 @@ def convert_model(catalog: Catalog, weights: WeightsFolder, options: argparse.Na
 
     if options.target in catalog or not options.target.endswith(".pt"):
         config = catalog.resolve(options.target)
-        checkpoint = weights.checkpoint(config)
+        checkpoint = weights.locate_checkpoint(config)
     else:
         checkpoint = Path(options.target)
         name = options.model or checkpoint.absolute().parent.name

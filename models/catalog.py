@@ -16,7 +16,7 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # SignCLIP's prompt, in all experiments of the paper but the preliminary ones (FingerCLIP and ISLR).
 TAGGED_PROMPT = "<{spoken}> <{sign}> {text}"
 
-_MOVING = {
+_VECTOR_FIELDS = {
     *("features", "feature_dim", "embed_dim", "max_frames", "max_tokens", "pose_tower", "text_tower", "pose_frontend"),
     *("convolutions", "projection", "logit_scale", "tokenizer", "lowercase"),
 }
@@ -108,12 +108,14 @@ class ModelConfig(_Strict):
             raise ValueError(f"max_tokens {self.max_tokens} needs more than {self.text_tower.positions} positions")
         return self
 
-    def moving_parts(self) -> dict[str, Any]:
-        """What of this configuration moves a vector; two may share their weights and differ in any of it."""
-        return self.model_dump(mode="json", include=_MOVING)
+    @property
+    def vector_fields(self) -> dict[str, Any]:
+        """The fields that change a vector, by name. Models may share their weights and differ in these."""
+        return self.model_dump(mode="json", include=_VECTOR_FIELDS)
 
     @property
     def folder(self) -> str:
+        """Name of the folder that holds its weights."""
         return self.weights or self.name
 
     @property

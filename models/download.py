@@ -24,8 +24,9 @@ from models.checkpoints.folders import (
     CONVERTED,
     TOKENIZER_FILES,
     WeightsFolder,
-    file_digest,
-    recorded_digest,
+    compute_digest,
+    holds_tokenizer,
+    read_digest,
 )
 from models.checkpoints.pickled import open_checkpoint
 from models.errors import CheckpointFormatError, DigestMismatchError, DownloadError, TokenizerError
@@ -71,9 +72,9 @@ class DownloadRecord(BaseModel):
             path = folder / name
             if name == CHECKPOINT and not path.is_file() and (folder / CONVERTED).is_file():
                 path = folder / CONVERTED
-                digest = recorded_digest(path)
+                digest = read_digest(path)
             else:
-                digest = file_digest(path) if path.is_file() else "nothing"
+                digest = compute_digest(path) if path.is_file() else "nothing"
             if digest != recorded.sha256:
                 raise DigestMismatchError(
                     f"{path} is not what was fetched on {self.downloaded:%Y-%m-%d} (SHA-256 {recorded.sha256[:12]}…, "
@@ -107,7 +108,7 @@ def _write_record(folder: Path, names: list[str], *, source: str, experiment: st
     files = {}
     for name in names:
         path = folder / f"{name}{PART}" if (folder / f"{name}{PART}").is_file() else folder / name
-        files[name] = FileRecord(sha256=file_digest(path), size_bytes=path.stat().st_size)
+        files[name] = FileRecord(sha256=compute_digest(path), size_bytes=path.stat().st_size)
     now = datetime.now(UTC).replace(microsecond=0)
     record = DownloadRecord(source=source, experiment=experiment, downloaded=now, files=files)
     write_file(folder / RECORD, record.model_dump_json(indent=2, exclude_none=True) + "\n")
@@ -135,10 +136,10 @@ def fetch(config: ModelConfig, weights: WeightsFolder, *, force: bool = False) -
     if config.download is None:
         raise DownloadError(
             f"model {config.name!r} has no `download:` in its configuration; its files belong into "
-            f"{weights.model(config)}"
+            f"{weights.locate_folder(config)}"
         )
-    tokenizer = fetch_tokenizer(config, weights.tokenizer(config), force=force)
-    checkpoint = fetch_checkpoint(config.download, weights.model(config), force=force, label=config.folder)
+    tokenizer = fetch_tokenizer(config, weights.locate_tokenizer(config), force=force)
+    checkpoint = fetch_checkpoint(config.download, weights.locate_folder(config), force=force, label=config.folder)
     return Fetched(checkpoint, tokenizer, ensure_converted(config, weights))
 
 
@@ -234,7 +235,7 @@ def fetch_tokenizer(config: ModelConfig, folder: Path, *, force: bool) -> bool:
     with _reported(f"the tokenizer {config.tokenizer!r}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with hold_lock(folder.with_name(f".{folder.name}.lock")):
-            if not force and any((folder / name).is_file() for name in TOKENIZER_FILES[:2]):
+            if not force and holds_tokenizer(folder):
                 _check_record(folder)
                 return False
             # The folder appears whole: with vocab.txt alone, a cased tokenizer would be read as lower-casing.

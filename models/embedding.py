@@ -3,18 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from models.backends import Backend, PackingBackend, Pending
+from models.backends import Array, Backend, PackingBackend, Pending, Vectors
 from models.batching import cut_into_items, pad, split_by_length
 from models.catalog import ModelConfig, Tower
 from models.errors import ShapeError
 from models.tokenization import Tokenizer
 
-Vectors = npt.NDArray[np.float32]
 # Padded frames of a batch: enough to keep one CPU core or a small GPU busy, 20 MB of features.
 FRAMES_AT_ONCE = 8192
 # Clips held to find some of like lengths: 600 MB if all have 256 frames.
@@ -40,7 +38,7 @@ class EmbeddingModel:
         """Number format of its forward pass."""
         return self.backend.dtype
 
-    def encode(self, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> Vectors:
+    def encode(self, tower: Tower, items: Sequence[Array]) -> Vectors:
         """Run one tower once over all items.
 
         Args:
@@ -52,9 +50,7 @@ class EmbeddingModel:
         """
         return self.begin(tower, items).wait()
 
-    def begin(
-        self, tower: Tower, arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[Any] | None = None
-    ) -> Pending:
+    def begin(self, tower: Tower, arrays: Sequence[Array], lengths: Array | None = None) -> Pending:
         """Start one tower over items; the next batch may be begun before this one is waited for.
 
         On a GPU it returns while the device computes; elsewhere once the vectors are there. Batches run in the order
@@ -90,8 +86,8 @@ class EmbeddingModel:
 
         Pieces past config.max_pieces are cut, as in training.
         """
-        pieces = self.tokenizer.pieces(texts)
-        items = [self.tokenizer.input_ids(piece, max_pieces=self.config.max_pieces) for piece in pieces]
+        pieces = self.tokenizer.split(texts)
+        items = [self.tokenizer.build_input_ids(piece, max_pieces=self.config.max_pieces) for piece in pieces]
         return self._embed("text", items, normalize=normalize)
 
     def embed_pose(self, pose_features: Sequence[npt.NDArray[np.float32]], *, normalize: bool = True) -> Vectors:
@@ -101,11 +97,11 @@ class EmbeddingModel:
         """
         return self._embed("pose", [clip[: self.config.max_frames] for clip in pose_features], normalize=normalize)
 
-    def _embed(self, tower: Tower, items: Sequence[npt.NDArray[Any]], *, normalize: bool) -> Vectors:
+    def _embed(self, tower: Tower, items: Sequence[Array], *, normalize: bool) -> Vectors:
         if not items:
             return np.zeros((0, self.config.embed_dim), dtype=np.float32)
         raw = self.encode(tower, items)
-        return unit_length(raw) if normalize else raw
+        return normalize_vectors(raw) if normalize else raw
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ class _Done:
         return self.vectors
 
 
-def unit_length(vectors: Vectors) -> Vectors:
+def normalize_vectors(vectors: Vectors) -> Vectors:
     """Scale each row to length 1; a row of zeros stays. float32 (rows, dim)."""
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
     scaled: Vectors = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)

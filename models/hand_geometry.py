@@ -99,7 +99,7 @@ def mirror_left_handed(points: Tensor, seen: Tensor, frame_mask: Tensor) -> tupl
     return points, torch.where(mirrored[:, None, None], seen.flip(2), seen)
 
 
-def crop_moments(frame_counts: Tensor, start: Tensor, end: Tensor, steps: int) -> Tensor:
+def choose_sampled_frames(frame_counts: Tensor, start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Spread `steps` moments evenly over the part of each clip between two shares of its length.
 
     Args:
@@ -114,7 +114,9 @@ def crop_moments(frame_counts: Tensor, start: Tensor, end: Tensor, steps: int) -
     return moments.minimum(last[:, None])
 
 
-def read_moments(points: Tensor, seen: Tensor, moments: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def read_sampled_frames(
+    points: Tensor, seen: Tensor, moments: Tensor, rows: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Read clips at fractional frames, each hand between the neighbouring frames that show it.
 
     Args:
@@ -205,8 +207,8 @@ def describe_readings(points: Tensor, seen: Tensor, frame_counts: Tensor, steps:
     readings = []
     for start, end in CROPS:
         share = points.new_ones(len(points))
-        moments = crop_moments(frame_counts, share * start, share * end, steps)
-        readings.append(describe_hands(*read_moments(points, seen, moments)))
+        moments = choose_sampled_frames(frame_counts, share * start, share * end, steps)
+        readings.append(describe_hands(*read_sampled_frames(points, seen, moments)))
     return torch.stack(readings, dim=1)
 
 

@@ -62,7 +62,7 @@ class LanguageTable(Mapping[str, SignLanguage]):
 
 
 @lru_cache(maxsize=1)
-def language_table() -> LanguageTable:
+def read_languages() -> LanguageTable:
     with TABLE.open(encoding="utf-8", newline="") as file:
         return LanguageTable(
             [
@@ -101,7 +101,7 @@ def build_prompt(
         return Prompt(text)
     if sign_language is None:
         raise UnknownLanguageError("spoken_language needs a sign_language beside it: prompts name both")
-    language = language_table().resolve(sign_language)
+    language = read_languages().resolve(sign_language)
     spoken = DEFAULT_SPOKEN if spoken_language is None else spoken_language.strip().lower()
     if not _TAG.match(spoken):
         raise UnknownLanguageError(f"spoken_language {spoken_language!r} is no language tag such as 'en'")
@@ -127,7 +127,7 @@ def fill_prompt(pattern: str, text: str, *, sign_language: str, spoken_language:
         spoken_language: tag of the text's own language; None or empty: "en".
     """
     try:
-        language = language_table().resolve(sign_language)
+        language = read_languages().resolve(sign_language)
         sign, name = language.tag, language.name
     except UnknownLanguageError:
         sign = name = sign_language

@@ -25,16 +25,16 @@ FRAMES = 24
 TOLERANCE = {"float32": 1e-3, "tf32": 2e-2, "float16": 2e-2, "bfloat16": 1e-1}
 
 
-def probe_items(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, npt.NDArray[Any]]:
+def make_probe_items(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, npt.NDArray[Any]]:
     """One item for each tower: a word, and smooth made-up motion of FRAMES frames that a hand could follow."""
-    text = tokenizer.input_ids(tokenizer.pieces([TEXT])[0], max_pieces=config.max_pieces)
+    text = tokenizer.build_input_ids(tokenizer.split([TEXT])[0], max_pieces=config.max_pieces)
     frames = min(FRAMES, config.max_frames)
     time = np.arange(frames)[:, None] / 12
     phase = np.arange(config.feature_dim)[None, :] * 0.7
     return {"text": text, "pose": np.sin(time + phase).astype(np.float32)}
 
 
-def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, digest: str) -> dict[str, Any]:
+def find_expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, digest: str) -> dict[str, Any]:
     """What the reference backend computes for the probe, kept beside the weights from the first time on.
 
     Args:
@@ -44,9 +44,9 @@ def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, d
         float32 (embed_dim,) for "text" and "pose".
     """
     record = path.with_name(f"{config.name}.{FILE}")
-    items = probe_items(config, tokenizer)
+    items = make_probe_items(config, tokenizer)
     # The vectors depend on the configuration and the tokenizer too, which users edit without touching the weights.
-    facts = f"{digest} {config.moving_parts()} {items['text'].tolist()}"
+    facts = f"{digest} {config.vector_fields} {items['text'].tolist()}"
     key = hashlib.sha256(facts.encode()).hexdigest()
     try:
         known = load_file(record)
@@ -66,7 +66,7 @@ def expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, d
     return vectors
 
 
-def probe_error(got: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+def measure_error(got: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
     """Largest difference as a share of the largest expected value; infinite when a value is not finite."""
     if not np.isfinite(got).all():
         return float("inf")

@@ -11,10 +11,10 @@ from models.catalog import Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import (
     TEXT_WORDS,
     WeightsFolder,
-    default_weights_dir,
-    header_digest,
+    find_weights_dir,
+    read_digest,
+    read_recorded_digest,
     read_safetensors_header,
-    recorded_digest,
 )
 from models.embedding import EmbeddingModel
 from models.errors import CheckpointFormatError, ModelsError, TensorMismatchError
@@ -29,7 +29,7 @@ _TRIES = 3
 SHIPPED = "fingerspelling"
 
 
-def default_model(catalog: Catalog, weights: WeightsFolder, *, wanted: str | None = None) -> str:
+def choose_default_model(catalog: Catalog, weights: WeightsFolder, *, wanted: str | None = None) -> str:
     """Name the model that answers when none is asked for: `wanted`, else "default" if fetched, else the shipped one.
 
     Raises:
@@ -37,7 +37,7 @@ def default_model(catalog: Catalog, weights: WeightsFolder, *, wanted: str | Non
     """
     if wanted is not None:
         return catalog.resolve(wanted).name
-    if "default" in catalog and weights.missing(catalog["default"]) is None:
+    if "default" in catalog and weights.find_missing(catalog["default"]) is None:
         return "default"
     return SHIPPED
 
@@ -49,10 +49,10 @@ def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
         WeightsMissingError: neither file is there.
         CheckpointError: the checkpoint does not fit, or the folder cannot be written to.
     """
-    missing = weights.missing(config)
+    missing = weights.find_missing(config)
     if missing is not None:
         raise missing
-    source, target = weights.checkpoint(config), weights.converted(config)
+    source, target = weights.locate_checkpoint(config), weights.locate_converted(config)
     if not _is_stale(source, target):
         return target
     from models.checkpoints.authors import convert  # brings torch, which a served OpenVINO model can do without
@@ -113,7 +113,7 @@ class Registry:
                 model = self._touch(config.name)
             return model or self._load(config)
 
-    def loaded(self, name: str) -> EmbeddingModel | None:
+    def get_loaded(self, name: str) -> EmbeddingModel | None:
         """The model if it is loaded now; counts as a use."""
         with self._lock:
             return self._touch(name)
@@ -127,7 +127,7 @@ class Registry:
     def _load(self, config: ModelConfig) -> EmbeddingModel:
         try:
             path = ensure_converted(config, self.weights)
-            tokenizer = load_tokenizer(self.weights.tokenizer(config), config.lowercase)
+            tokenizer = load_tokenizer(self.weights.locate_tokenizer(config), config.lowercase)
             check_vocabulary(path, tokenizer.vocab_size)
             model = EmbeddingModel(config, tokenizer, *self._build(path, config))
         except ModelsError as error:
@@ -147,13 +147,13 @@ class Registry:
         """The forward pass and the digest of the weights in it, of one and the same file."""
         for _ in range(_TRIES):
             before = path.stat()
-            backend, digest = self._make_backend(path, config), recorded_digest(path)
+            backend, digest = self._make_backend(path, config), read_digest(path)
             after = path.stat()
             if (before.st_ino, before.st_mtime_ns, before.st_size) == (after.st_ino, after.st_mtime_ns, after.st_size):
                 return backend, digest
         raise CheckpointFormatError(f"{path} changes whenever it is read")
 
-    def loaded_names(self) -> list[str]:
+    def list_loaded(self) -> list[str]:
         """Names of the models in memory, least recently used first."""
         with self._lock:
             return list(self._loaded)
@@ -179,7 +179,7 @@ class Registry:
             )
         if lock is not None and lock.locked():
             return ModelStatus(name, "loading")
-        missing = self.weights.missing(config)
+        missing = self.weights.find_missing(config)
         if missing is not None:
             return ModelStatus(name, "missing", reason=str(missing))
         if failed is not None:
@@ -188,11 +188,11 @@ class Registry:
 
     def _known_digest(self, config: ModelConfig) -> str | None:
         """The digest of a model that is not loaded, if its file tells: whoever asks must not wait for a gigabyte."""
-        path = self.weights.converted(config)
+        path = self.weights.locate_converted(config)
         try:
             key = (path, path.stat().st_mtime)
             if key not in self._digests:
-                self._digests[key] = header_digest(path)
+                self._digests[key] = read_recorded_digest(path)
         except (OSError, CheckpointFormatError):
             return None
         return self._digests[key]
@@ -224,5 +224,5 @@ def find_model(name: str) -> tuple[ModelConfig, WeightsFolder]:
     if (folder / "config.yaml").is_file():
         name, weights = folder.resolve().name, folder.resolve().parent
     else:
-        weights = default_weights_dir()
+        weights = find_weights_dir()
     return load_catalog(weights=weights).resolve(name), WeightsFolder(weights)

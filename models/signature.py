@@ -10,7 +10,7 @@ from models.catalog import ModelConfig
 ARCHITECTURE_VERSION = 1
 
 
-def signature(
+def compute_signature(
     config: ModelConfig, *, digest: str, dtype: str, features_version: int, options: Mapping[str, str | bool]
 ) -> str:
     """Name a vector's origin, `fingerspelling-9f2c41d07a3b`.
@@ -26,7 +26,7 @@ def signature(
         "digest": digest,
         "dtype": dtype,
         "features_version": features_version,
-        "model": config.moving_parts(),
+        "model": config.vector_fields,
         "options": dict(sorted(options.items())),
     }
     packed = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()

@@ -28,12 +28,12 @@ class Tokenizer:
         self.sep_id = self._special("[SEP]")
         self.unk_id = self._special("[UNK]")  # without it, a text with an unknown word cannot be encoded at all
 
-    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+    def split(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text's word pieces, of any length, without [CLS] and [SEP]."""
         encodings = self._fast.encode_batch([_valid_unicode(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
-    def input_ids(self, pieces: Sequence[int], *, max_pieces: int) -> npt.NDArray[np.int32]:
+    def build_input_ids(self, pieces: Sequence[int], *, max_pieces: int) -> npt.NDArray[np.int32]:
         """Put [CLS] and [SEP] around the first max_pieces pieces: int32 (tokens,).
 
         Source: MMPT's TextGenerationProcessor cuts to max_len - 3 and its text tower drops one of two [SEP].

@@ -7,11 +7,11 @@ import numpy as np
 
 from models.backends.pytorch import TorchBackend
 from models.catalog import ModelConfig
-from models.checkpoints.folders import WeightsFolder, file_digest, recorded_digest
+from models.checkpoints.folders import WeightsFolder, compute_digest, read_digest
 from models.download import read_record
 from models.embedding import EmbeddingModel
 from models.errors import DigestMismatchError, ModelsError
-from models.probe import TOLERANCE, expected_vectors, probe_error, probe_items
+from models.probe import TOLERANCE, find_expected_vectors, make_probe_items, measure_error
 from models.registry import check_vocabulary, ensure_converted
 from models.tokenization import load_tokenizer
 
@@ -31,7 +31,7 @@ def verify(config: ModelConfig, weights: WeightsFolder) -> Iterator[Finding]:
     Raises:
         WeightsMissingError: there is nothing to check.
     """
-    missing = weights.missing(config)
+    missing = weights.find_missing(config)
     if missing is not None:
         raise missing
     checks: dict[str, Callable[[ModelConfig, WeightsFolder], str]] = {
@@ -48,20 +48,20 @@ def verify(config: ModelConfig, weights: WeightsFolder) -> Iterator[Finding]:
 
 
 def _check_download(config: ModelConfig, weights: WeightsFolder) -> str:
-    record = read_record(weights.model(config))
+    record = read_record(weights.locate_folder(config))
     if record is None:
         return "not fetched by this project: no record to compare with"
-    record.check(weights.model(config))
+    record.check(weights.locate_folder(config))
     digests = ", ".join(f"{name} {recorded.sha256[:12]}" for name, recorded in record.files.items())
     return f"as fetched on {record.downloaded:%Y-%m-%d} from {record.source}: {digests}"
 
 
 def _check_conversion(config: ModelConfig, weights: WeightsFolder) -> str:
-    path, checkpoint = ensure_converted(config, weights), weights.checkpoint(config)
-    origin = recorded_digest(path)
+    path, checkpoint = ensure_converted(config, weights), weights.locate_checkpoint(config)
+    origin = read_digest(path)
     if not checkpoint.is_file():
         return f"{path.name} is of {origin[:12]}; no {checkpoint.name} beside it to compare with"
-    digest = file_digest(checkpoint)
+    digest = compute_digest(checkpoint)
     if digest != origin:
         raise DigestMismatchError(
             f"{path} was made from {origin[:12]}…, {checkpoint.name} is {digest[:12]}…; "
@@ -71,7 +71,7 @@ def _check_conversion(config: ModelConfig, weights: WeightsFolder) -> str:
 
 
 def _check_tokenizer(config: ModelConfig, weights: WeightsFolder) -> str:
-    folder = weights.tokenizer(config)
+    folder = weights.locate_tokenizer(config)
     tokenizer = load_tokenizer(folder, config.lowercase)
     check_vocabulary(ensure_converted(config, weights), tokenizer.vocab_size)
     record = read_record(folder)
@@ -84,14 +84,14 @@ def _check_tokenizer(config: ModelConfig, weights: WeightsFolder) -> str:
 def _check_probe(config: ModelConfig, weights: WeightsFolder) -> str:
     """Load every tensor strictly, then run the probe beside a shorter companion, which must not change it."""
     path = ensure_converted(config, weights)
-    tokenizer = load_tokenizer(weights.tokenizer(config), config.lowercase)
-    digest = recorded_digest(path)
+    tokenizer = load_tokenizer(weights.locate_tokenizer(config), config.lowercase)
+    digest = read_digest(path)
     model = EmbeddingModel(config, tokenizer, TorchBackend(path, config, device="cpu", dtype="float32"), digest)
-    expected = expected_vectors(path, config, tokenizer, digest=digest)
+    expected = find_expected_vectors(path, config, tokenizer, digest=digest)
     errors = {}
-    for tower, item in probe_items(config, tokenizer).items():
+    for tower, item in make_probe_items(config, tokenizer).items():
         got = model.encode(tower, [item, item[:2]])[0]  # type: ignore[arg-type]
-        errors[tower] = probe_error(got, expected[tower])
+        errors[tower] = measure_error(got, expected[tower])
     text = ", ".join(f"{tower} off by {error:.1e}" for tower, error in errors.items())
     if not np.all(np.array(list(errors.values())) <= TOLERANCE["float32"]):
         raise DigestMismatchError(f"{path} gives other vectors than recorded: {text} of the largest value")

@@ -64,7 +64,7 @@ def rank(scores: Scores, query_labels: Ints, candidate_labels: Ints, *, size: Ti
     for rows in _slices(len(query_labels), size.rows):
         found, found_scores = np.zeros((len(best[rows]), 0), dtype=np.int64), np.zeros((len(best[rows]), 0))
         for columns in _slices(len(candidate_labels), size.columns):
-            tile = scores.tile(rows, columns)
+            tile = scores.compute_tile(rows, columns)
             ranks[rows] += _ahead(tile, columns.start, best_scores[rows, None], best[rows, None])
             here, here_scores = _top_of_tile(tile)
             found, found_scores = _merge(found, found_scores, here + columns.start, here_scores)
@@ -93,7 +93,7 @@ def _best_right(
         starts = np.cumsum(counts) - counts
         places = np.arange(counts.sum()) - np.repeat(starts - begins[rows], counts)
         columns = by_label[places]
-        values = scores.pairs(np.repeat(np.arange(rows.start, rows.stop), counts), columns)
+        values = scores.compute_pairs(np.repeat(np.arange(rows.start, rows.stop), counts), columns)
         best_scores[rows] = np.maximum.reduceat(values, starts)
         is_best = values == np.repeat(best_scores[rows], counts)
         best[rows] = np.minimum.reduceat(np.where(is_best, columns, len(candidate_labels)), starts)

@@ -15,11 +15,11 @@ class Scores(Protocol):
 
     shape: tuple[int, int]
 
-    def tile(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
+    def compute_tile(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
         """Part of the matrix, (rows, columns)."""
         ...
 
-    def pairs(self, rows: Ints, columns: Ints) -> npt.NDArray[Any]:
+    def compute_pairs(self, rows: Ints, columns: Ints) -> npt.NDArray[Any]:
         """Single entries, (pairs,); equal to what a tile holds at those places."""
         ...
 
@@ -31,10 +31,10 @@ class Matrix:
         self._scores = scores
         self.shape = (scores.shape[0], scores.shape[1])
 
-    def tile(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
+    def compute_tile(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
         return self._scores[rows, columns]
 
-    def pairs(self, rows: Ints, columns: Ints) -> npt.NDArray[Any]:
+    def compute_pairs(self, rows: Ints, columns: Ints) -> npt.NDArray[Any]:
         return self._scores[rows, columns]
 
 
@@ -53,18 +53,18 @@ class DotProducts:
     def __init__(self, queries: npt.NDArray[Any], candidates: npt.NDArray[Any]) -> None:
         if queries.ndim != 2 or candidates.ndim != 2 or queries.shape[1] != candidates.shape[1]:
             raise ValueError(f"vectors are {queries.shape} and {candidates.shape}; (rows, dim) of one dim are needed")
-        self._queries, query_unit = fixed_point(queries)
-        self._candidates, candidate_unit = fixed_point(candidates)
+        self._queries, query_unit = round_to_fixed_point(queries)
+        self._candidates, candidate_unit = round_to_fixed_point(candidates)
         self._unit = query_unit * candidate_unit
         self.shape = (len(queries), len(candidates))
 
-    def tile(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
+    def compute_tile(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
         queries = self._queries[rows].astype(np.float64)
         # The unit is a power of two, so this too is exact.
         queries *= self._unit
         return queries @ self._candidates[columns].astype(np.float64).T
 
-    def pairs(self, rows: Ints, columns: Ints) -> npt.NDArray[Any]:
+    def compute_pairs(self, rows: Ints, columns: Ints) -> npt.NDArray[Any]:
         scores = np.empty(len(rows))
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
@@ -73,7 +73,7 @@ class DotProducts:
         return scores * self._unit
 
 
-def fixed_point(vectors: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], float]:
+def round_to_fixed_point(vectors: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], float]:
     """Round components to integers whose dot products float64 holds exactly.
 
     Args:

@@ -11,7 +11,7 @@ from transformers.utils import logging
 
 from models.architecture import POSE_CLS, POSE_SEP, SignClip
 from models.catalog import ModelConfig
-from models.checkpoints.folders import TOKENIZER_FILES, WeightsFolder, default_weights_dir
+from models.checkpoints.folders import WeightsFolder, find_weights_dir, holds_tokenizer
 from models.checkpoints.loading import load_model
 from models.download import fetch_tokenizer
 from models.registry import ensure_converted, find_model
@@ -42,22 +42,18 @@ def find_tokenizer(run: Experiment) -> tuple[Tokenizer, Path]:
 def _tokenizer_folder(run: Experiment) -> Path:
     if run.start.model is not None:
         config, weights = find_model(run.start.model)
-        own = weights.tokenizer(config)
-        if _holds_tokenizer(own):
+        own = weights.locate_tokenizer(config)
+        if holds_tokenizer(own):
             return own
     start, named = Path(run.start.text), run.model
-    if _holds_tokenizer(start):
+    if holds_tokenizer(start):
         return start
     if run.start.text != SCRATCH and not start.is_dir():  # a name on the hub, whose words go with its tokenizer
         named = run.model.model_copy(update={"tokenizer": run.start.text})
-    shared = WeightsFolder(default_weights_dir()).path / "tokenizers" / named.tokenizer
-    if not _holds_tokenizer(shared):
+    shared = WeightsFolder(find_weights_dir()).path / "tokenizers" / named.tokenizer
+    if not holds_tokenizer(shared):
         fetch_tokenizer(named, shared, force=False)
     return shared
-
-
-def _holds_tokenizer(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in TOKENIZER_FILES[:2])
 
 
 def build_model(run: Experiment, *, vocab_size: int, cls_id: int, sep_id: int) -> SignClip:

@@ -94,7 +94,7 @@ def prepare_texts(
     warnings: list[str] = []
     written = [_write_prompt(config, text, prompts, warnings=warnings) for text in texts]
     short = [prompt if len(text) <= max_chars else "" for text, prompt in zip(texts, written, strict=True)]
-    pieces = tokenizer.pieces(short)
+    pieces = tokenizer.split(short)
 
     def prepare(index: int) -> ItemArray:
         if len(texts[index]) > max_chars:
@@ -111,7 +111,7 @@ def prepare_texts(
             warnings.append(
                 f"{rules.pointers[index]}: {unknown} of {count} word pieces are unknown to model {config.name!r}"
             )
-        return tokenizer.input_ids(pieces[index], max_pieces=config.max_pieces)
+        return tokenizer.build_input_ids(pieces[index], max_pieces=config.max_pieces)
 
     items, failures = _prepare_each(prepare, rules)
     return PreparedItems(

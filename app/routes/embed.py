@@ -36,7 +36,7 @@ from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
 from models.catalog import ModelConfig
-from models.embedding import unit_length
+from models.embedding import normalize_vectors
 
 blueprint = Blueprint("embed", __name__, url_prefix="/api/embed")
 
@@ -176,7 +176,7 @@ def _answer(
     )
     options = prepared.options | ({} if wanted.normalize else {"normalize": False})
     signature = shared.sign(config, options, digest=vectors.digest, dtype=vectors.dtype)
-    values = unit_length(vectors.values) if wanted.normalize else vectors.values
+    values = normalize_vectors(vectors.values) if wanted.normalize else vectors.values
     if request.accept_mimetypes.best_match(["application/json", NPY]) == NPY:
         headers = {"X-SignCLIP-Model": config.name, "X-SignCLIP-Signature": signature or ""}
         return answer_npy(values, left_out=vectors.failures, headers=headers)

@@ -9,7 +9,7 @@ from app.answers.vectors import answer_json
 from app.reference.operations import Operation, describe
 from app.services import get_services
 from models.catalog import ModelConfig
-from models.languages import language_table
+from models.languages import read_languages
 from models.status import ModelStatus
 
 blueprint = Blueprint("models", __name__, url_prefix="/api")
@@ -40,7 +40,7 @@ def list_models() -> Response:
 def list_languages() -> Response:
     languages = [
         {"tag": tag, "name": language.name, "aliases": language.aliases, "clips": language.pretraining_clips}
-        for tag, language in language_table().items()
+        for tag, language in read_languages().items()
     ]
     return answer_json({"languages": languages})
 

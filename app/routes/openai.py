@@ -14,7 +14,7 @@ from app.intake.validation import validate
 from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
-from models.embedding import unit_length
+from models.embedding import normalize_vectors
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
@@ -51,7 +51,7 @@ def embed_openai(shared: Services) -> Response:
         max_chars=settings.max_text_chars,
     )
     vectors = embed(shared.engine, prepared, settings=settings.engine, deadline=deadline)
-    rows = encode_rows(unit_length(vectors.values), wanted.encoding_format)
+    rows = encode_rows(normalize_vectors(vectors.values), wanted.encoding_format)
     return answer_json(
         {
             "object": "list",

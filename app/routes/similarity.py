@@ -29,8 +29,9 @@ from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
 from engine.errors import ModelFailedError
+from models.backends import Vectors
 from models.catalog import ModelConfig
-from models.embedding import Vectors, unit_length
+from models.embedding import normalize_vectors
 
 # Texts and clips are embedded one after the other. When the model is replaced in between, they are embedded again, up
 # to this often.
@@ -146,7 +147,10 @@ def compare(rows: Vectors, columns: Vectors, *, probabilities: bool) -> dict[str
         float32 (rows, columns) each: cosine, dot, and probabilities if wanted.
     """
     dot = rows.astype(np.float64) @ columns.astype(np.float64).T
-    scores = {"cosine": np.clip(unit_length(rows) @ unit_length(columns).T, -1, 1), "dot": dot.astype(np.float32)}
+    scores = {
+        "cosine": np.clip(normalize_vectors(rows) @ normalize_vectors(columns).T, -1, 1),
+        "dot": dot.astype(np.float32),
+    }
     if probabilities:
         powers = np.exp(dot - dot.max(axis=1, keepdims=True))
         scores["probabilities"] = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -28,7 +28,7 @@ from corpora.readers.tables import (
 )
 from models.catalog import TAGGED_PROMPT
 from models.errors import UnknownLanguageError
-from models.languages import language_table
+from models.languages import read_languages
 
 NAMES = ("manifest.csv", "manifest.jsonl", "manifest.parquet")
 COLUMNS = ("path", "text")
@@ -117,6 +117,6 @@ def _resolve_sign_language(row: Row) -> str | None:
     if word is None:
         return None
     try:
-        return language_table().resolve(word).tag
+        return read_languages().resolve(word).tag
     except UnknownLanguageError:
         return word  # Users may have a sign language, and a tag, that our table does not have.

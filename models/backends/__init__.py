@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Vectors = npt.NDArray[np.float32]  # (items, embed_dim)
 
 
 class Backend(Protocol):
@@ -15,11 +16,11 @@ class Backend(Protocol):
     device: str
     dtype: str
 
-    def encode_text(self, input_ids: Array, attention_mask: Array) -> npt.NDArray[np.float32]:
+    def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
         """int64 and bool (batch, tokens) → float32 (batch, embed_dim), raw."""
         ...
 
-    def encode_pose(self, pose_features: Array, frame_mask: Array) -> npt.NDArray[np.float32]:
+    def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
         """float32 (batch, frames, features) and bool (batch, frames) → float32 (batch, embed_dim), raw."""
         ...
 
@@ -27,7 +28,7 @@ class Backend(Protocol):
 class Pending(Protocol):
     """A batch that was started."""
 
-    def wait(self) -> npt.NDArray[np.float32]:
+    def wait(self) -> Vectors:
         """Wait until it is done: float32 (items, embed_dim), raw. May be called once."""
         ...
 

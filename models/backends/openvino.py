@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from models.backends import Array
+from models.backends import Array, Vectors
 from models.backends.openvino_conversion import import_openvino, load_graphs, separate_gelu
 from models.catalog import ModelConfig
 
@@ -49,14 +48,14 @@ class OpenVinoBackend:
                 tower: model.create_infer_request() for tower, model in zip(graphs, compiled, strict=True)
             }
 
-    def encode_text(self, input_ids: Array, attention_mask: Array) -> npt.NDArray[np.float32]:
+    def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
         return self._infer("text", input_ids, attention_mask)
 
-    def encode_pose(self, pose_features: Array, frame_mask: Array) -> npt.NDArray[np.float32]:
+    def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
         return self._infer("pose", pose_features, frame_mask)
 
-    def _infer(self, tower: str, items: Array, mask: Array) -> npt.NDArray[np.float32]:
+    def _infer(self, tower: str, items: Array, mask: Array) -> Vectors:
         # share_inputs: the padded batch is ours until the call returns, so OpenVINO need not copy it.
         outputs = self._requests[tower].infer({0: items, 1: mask}, share_inputs=True)
-        vectors: npt.NDArray[np.float32] = np.array(outputs[0], dtype=np.float32)
+        vectors: Vectors = np.array(outputs[0], dtype=np.float32)
         return vectors

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from models.catalog import ModelConfig
-from models.checkpoints.folders import recorded_digest
+from models.checkpoints.folders import read_digest
 from processes.files import hold_lock, replace_folder
 
 log = logging.getLogger(__name__)
@@ -30,19 +30,19 @@ def import_openvino() -> ModuleType:
     return module
 
 
-def graph_folder(path: Path, config: ModelConfig) -> Path:
+def locate_graphs(path: Path, config: ModelConfig) -> Path:
     """Where a model's converted towers are kept, by checkpoint and configuration."""
-    facts = f"{GRAPH_VERSION} {recorded_digest(path)} {config.moving_parts()}"
+    facts = f"{GRAPH_VERSION} {read_digest(path)} {config.vector_fields}"
     return path.parent / "openvino" / f"{config.name}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
 
 
 def is_converted(path: Path, config: ModelConfig) -> bool:
-    return all((graph_folder(path, config) / f"{tower}.xml").is_file() for tower in TOWERS)
+    return all((locate_graphs(path, config) / f"{tower}.xml").is_file() for tower in TOWERS)
 
 
 def load_graphs(core: Any, path: Path, config: ModelConfig) -> dict[str, Any]:
     """Both towers, read from beside the weights; converted first where they are not there or damaged."""
-    folder = graph_folder(path, config)
+    folder = locate_graphs(path, config)
     if is_converted(path, config):
         try:
             return _read_graphs(core, folder)

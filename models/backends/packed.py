@@ -15,11 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.backends import Array, Backend
+from models.backends import Array, Backend, Vectors
 from models.backends.attention import attentions
 from models.backends.cuda_graphs import CapturedForwards
 from models.backends.packed_towers import PackedTowers
-from models.backends.pytorch import TorchBackend, Vectors, multiplying
+from models.backends.pytorch import TorchBackend, multiplying
 from models.backends.shapes import Layout, Size, lay_out_clips, lay_out_texts
 from models.backends.staging import Staging
 from models.batching import cut_into_items, pad

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from models.architecture import SignClip
-from models.backends import Array
+from models.backends import Array, Vectors
 from models.catalog import ModelConfig
 from models.checkpoints.loading import load_model
 
 log = logging.getLogger(__name__)
-Vectors = npt.NDArray[np.float32]
 FORMATS = {
     "float32": torch.float32,
     "tf32": torch.float32,

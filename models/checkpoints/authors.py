@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from models.catalog import ModelConfig
-from models.checkpoints.folders import TEXT_WORDS, file_digest
+from models.checkpoints.folders import TEXT_WORDS, compute_digest
 from models.checkpoints.loading import (
     POSE_WORDS,
     compare_shapes,
-    expected_shapes,
+    list_shapes,
     write_safetensors,
 )
 from models.checkpoints.pickled import StoredTensor, open_checkpoint
@@ -83,7 +83,7 @@ def read_checkpoint(path: Path, config: ModelConfig) -> dict[str, Tensor]:
         if not isinstance(stored, Mapping):
             raise CheckpointFormatError(f"{path} has no 'model'; the authors' checkpoints keep their tensors there")
         named, problems = _name_tensors(stored)
-        expected = expected_shapes(config, vocab_size=_count_rows(named, TEXT_WORDS))
+        expected = list_shapes(config, vocab_size=_count_rows(named, TEXT_WORDS))
         problems += _compare(named, expected)
         if problems:
             raise TensorMismatchError(str(path), problems)
@@ -142,7 +142,7 @@ def convert(checkpoint: Path, target: Path, config: ModelConfig) -> str:
         CheckpointError: as read_checkpoint; also when a tensor holds NaN or infinity.
         OSError: the file cannot be written.
     """
-    digest = file_digest(checkpoint)
+    digest = compute_digest(checkpoint)
     tensors = read_checkpoint(checkpoint, config)
     broken = [f"{name} holds NaN or infinity" for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if broken:

@@ -12,19 +12,25 @@ from models.errors import CheckpointFormatError, WeightsMissingError
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT_VARIABLE = "SIGNCLIP_WEIGHTS_DIR"
-# Row count of this tensor is a model's vocabulary.
+# The row count of this tensor is the size of a model's vocabulary.
 TEXT_WORDS = "text_tower.bert.embeddings.word_embeddings.weight"
 CHECKPOINT, CONVERTED, TOKENIZER = "checkpoint_best.pt", "model.safetensors", "tokenizer"
-# Any of these makes a folder a tokenizer that transformers' AutoTokenizer reads.
+# The files of a tokenizer that transformers' AutoTokenizer reads. A folder with one of the first two holds a tokenizer.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
-# safetensors puts its header's length in the first 8 bytes; its own readers refuse more than 100 MB.
+# safetensors stores the length of its header in the first 8 bytes; its own readers refuse more than 100 MB.
 _HEADER_LIMIT_BYTES = 100_000_000
 # The largest tensor, a word list, has some 10^5 rows; with up to 4096 columns of 4 bytes, 2^48 still fit into 64 bits.
 _SIZE_LIMIT = 2**48
 
 
-def default_weights_dir() -> Path:
+def find_weights_dir() -> Path:
+    """Return the weights directory: $SIGNCLIP_WEIGHTS_DIR, else weights/ of the project."""
     return Path(os.environ.get(ENVIRONMENT_VARIABLE) or ROOT / "weights")
+
+
+def holds_tokenizer(folder: Path) -> bool:
+    """Check whether a folder holds a tokenizer's vocabulary."""
+    return any((folder / name).is_file() for name in TOKENIZER_FILES[:2])
 
 
 @dataclass(frozen=True)
@@ -33,44 +39,50 @@ class WeightsFolder:
 
     path: Path
 
-    def model(self, config: ModelConfig) -> Path:
+    def locate_folder(self, config: ModelConfig) -> Path:
+        """Return the folder of a model's weights, whether or not it exists."""
         return self.path / config.folder
 
-    def checkpoint(self, config: ModelConfig) -> Path:
-        """The authors' file, whether or not it is there."""
-        return self.model(config) / CHECKPOINT
+    def locate_checkpoint(self, config: ModelConfig) -> Path:
+        """Return the path of the authors' file, whether or not it exists."""
+        return self.locate_folder(config) / CHECKPOINT
 
-    def converted(self, config: ModelConfig) -> Path:
-        """The safetensors file that is served, whether or not it is there."""
-        return self.model(config) / CONVERTED
+    def locate_converted(self, config: ModelConfig) -> Path:
+        """Return the path of the safetensors file that is served, whether or not it exists."""
+        return self.locate_folder(config) / CONVERTED
 
-    def tokenizer(self, config: ModelConfig) -> Path:
-        """The model's own tokenizer folder if it has one, else the shared one of its BERT."""
-        own = self.model(config) / TOKENIZER
+    def locate_tokenizer(self, config: ModelConfig) -> Path:
+        """Return the model's own tokenizer folder if it has one, else the shared folder of its BERT."""
+        own = self.locate_folder(config) / TOKENIZER
         return own if own.is_dir() else self.path / "tokenizers" / config.tokenizer
 
     def fingerprint(self, config: ModelConfig) -> tuple[tuple[int, int, int] | None, ...]:
-        """What the file system says of a model's files, without opening them: equal as long as they are the same."""
-        folder = self.tokenizer(config)
-        paths = [self.checkpoint(config), self.converted(config), *(folder / file for file in TOKENIZER_FILES)]
-        return tuple(map(_facts, paths))
+        """Identify a model's files without opening them.
 
-    def missing(self, config: ModelConfig) -> WeightsMissingError | None:
-        """What keeps a model from being served from this folder, or None."""
+        Returns:
+            Inode, time of change in nanoseconds and size in bytes of each file, None for a file that does not exist.
+            Two results are equal as long as no file was replaced.
+        """
+        folder = self.locate_tokenizer(config)
+        weights = (self.locate_checkpoint(config), self.locate_converted(config))
+        return tuple(map(_identify, (*weights, *(folder / name for name in TOKENIZER_FILES))))
+
+    def find_missing(self, config: ModelConfig) -> WeightsMissingError | None:
+        """Return the error that says which files a model lacks here, or None if it can be served."""
         fetch = f"python -m models download {config.folder}"
-        if not (self.converted(config).is_file() or self.checkpoint(config).is_file()):
+        if not (self.locate_converted(config).is_file() or self.locate_checkpoint(config).is_file()):
             if config.download is None:
-                fetch = f"put {CONVERTED} or {CHECKPOINT} into {self.model(config)}"
+                fetch = f"put {CONVERTED} or {CHECKPOINT} into {self.locate_folder(config)}"
             return WeightsMissingError(config.name, "weights", fetch)
-        folder = self.tokenizer(config)
-        if not any((folder / file).is_file() for file in TOKENIZER_FILES[:2]):
+        folder = self.locate_tokenizer(config)
+        if not holds_tokenizer(folder):
             if config.download is None:
                 fetch = f"put {TOKENIZER_FILES[0]} or {TOKENIZER_FILES[1]} into {folder}"
             return WeightsMissingError(config.name, f"tokenizer ({config.tokenizer})", fetch)
         return None
 
 
-def _facts(path: Path) -> tuple[int, int, int] | None:
+def _identify(path: Path) -> tuple[int, int, int] | None:
     try:
         found = path.stat()
     except OSError:
@@ -78,17 +90,21 @@ def _facts(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hex."""
+def compute_digest(path: Path) -> str:
+    """Compute the SHA-256 of a file, hex.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_safetensors_header(path: Path) -> dict[str, Any]:
-    """Names, types and shapes of a safetensors file's tensors, and its `__metadata__`, without its data.
+    """Read the names, types and shapes of a safetensors file's tensors, and its `__metadata__`, without the data.
 
     Raises:
-        CheckpointFormatError: the file is no safetensors file.
+        CheckpointFormatError: the file cannot be read, or it is no safetensors file.
     """
     try:
         with path.open("rb") as file:
@@ -111,13 +127,26 @@ def _has_shape(entry: object) -> bool:
     return isinstance(shape, list) and all(type(size) is int and 0 <= size < _SIZE_LIMIT for size in shape)
 
 
-def recorded_digest(path: Path) -> str:
-    """SHA-256 of what a safetensors file was made from, as recorded in it; of the file itself when it records none."""
-    return header_digest(path) or file_digest(path)
+def read_digest(path: Path) -> str:
+    """Return the SHA-256 of the checkpoint that a safetensors file was made from, hex.
+
+    A file that does not record its checkpoint stands for itself: the SHA-256 is that of the file.
+
+    Raises:
+        CheckpointFormatError: the file is no safetensors file.
+        OSError: the file cannot be read.
+    """
+    return read_recorded_digest(path) or compute_digest(path)
 
 
-def header_digest(path: Path) -> str | None:
-    """SHA-256 of what a safetensors file was made from, if it records one: known without reading the tensors."""
+def read_recorded_digest(path: Path) -> str | None:
+    """Return the SHA-256 that a safetensors file records of its checkpoint, without reading the tensors.
+
+    Returns:
+        The digest, hex; None if the file records none.
+    Raises:
+        CheckpointFormatError: the file is no safetensors file.
+    """
     metadata = read_safetensors_header(path).get("__metadata__") or {}
     digest = metadata.get("digest") if isinstance(metadata, dict) else None
     return digest if isinstance(digest, str) else None

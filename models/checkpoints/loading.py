@@ -18,7 +18,7 @@ POSE_WORDS = "pose_tower.bert.embeddings.word_embeddings.weight"
 POSE_POSITIONS = "pose_tower.bert.embeddings.position_embeddings.weight"
 
 
-def expected_shapes(config: ModelConfig, *, vocab_size: int | None) -> dict[str, tuple[int, ...]]:
+def list_shapes(config: ModelConfig, *, vocab_size: int | None) -> dict[str, tuple[int, ...]]:
     """Shapes of a model's tensors in a file, by name; allocates nothing.
 
     Args:
@@ -62,7 +62,7 @@ def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.fl
     """
     shapes = {name: tuple(entry["shape"]) for name, entry in _tensor_entries(path)}
     vocab_size = next(iter(shapes.get(TEXT_WORDS, ())), None)
-    expected = expected_shapes(config, vocab_size=vocab_size)
+    expected = list_shapes(config, vocab_size=vocab_size)
     if problems := compare_shapes(shapes, expected):
         raise TensorMismatchError(str(path), problems)
     try:

@@ -99,7 +99,7 @@ class FakeModels:
         self.requested: deque[tuple[str, Callable[[ModelFailedError | None], None]]] = deque()
         self._asked = threading.Semaphore(0)
 
-    def loaded(self, name: str) -> FakeModel | None:
+    def get_loaded(self, name: str) -> FakeModel | None:
         return self.here.get(name)
 
     def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:

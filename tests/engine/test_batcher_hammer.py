@@ -27,7 +27,7 @@ class RestlessModels(FakeModels):
         self.random = random.Random(0)
         self.let_go = self.failed = 0
 
-    def loaded(self, name: str) -> FakeModel | None:
+    def get_loaded(self, name: str) -> FakeModel | None:
         if self.random.random() < 0.05:
             self.let_go += self.here.pop(name, None) is not None
         return self.here.get(name)

@@ -122,7 +122,7 @@ class TestReadiness:
         def fail(*args: object, **kwargs: object) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(readiness, "expected_vectors", fail)
+        monkeypatch.setattr(readiness, "find_expected_vectors", fail)
         assert "MemoryError" in not_ready(make_engine())
 
 

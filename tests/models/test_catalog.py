@@ -8,7 +8,7 @@ import pytest
 
 from models.catalog import CONFIGS, Catalog, load_catalog
 from models.errors import CatalogError, UnknownModelError
-from models.languages import language_table
+from models.languages import read_languages
 
 ROOT = Path(__file__).parents[2]
 COMPLETE = "description: d\nlicence: l\nsource: s\n"
@@ -51,7 +51,7 @@ def test_long_clips_share_the_weights_of_default():
 
 def test_languages_of_every_model_are_in_the_table():
     for config in load_catalog().values():
-        assert set(config.sign_languages or ()) <= set(language_table()), config.name
+        assert set(config.sign_languages or ()) <= set(read_languages()), config.name
 
 
 def test_pieces_leave_room_for_what_the_stored_layout_holds():

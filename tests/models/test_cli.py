@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import models.download
 from models.__main__ import main
 from models.catalog import load_catalog
-from models.checkpoints.folders import ENVIRONMENT_VARIABLE, file_digest, recorded_digest
+from models.checkpoints.folders import ENVIRONMENT_VARIABLE, compute_digest, read_digest
 from tests.models.conftest import SMALL
 
 ROOT = Path(__file__).parents[2]
@@ -101,7 +101,7 @@ def test_download_shows_progress_where_someone_looks(origins, weights, monkeypat
 
     monkeypatch.setattr(models.download, "tqdm", Bar)
     assert main(["--weights-dir", str(weights.path), "download", "small"]) == 0
-    size = weights.checkpoint(load_catalog(weights=weights.path)["small"]).stat().st_size
+    size = weights.locate_checkpoint(load_catalog(weights=weights.path)["small"]).stat().st_size
     assert ("small", size, size) in shown
 
 
@@ -113,8 +113,8 @@ def test_force_is_passed_on(origins, run):
 def test_convert_takes_a_models_name(run, checkpoint):
     status, said, _ = run("convert", "small")
     assert status == 0
-    digest = file_digest(checkpoint)
-    assert recorded_digest(checkpoint.with_name("model.safetensors")) == digest
+    digest = compute_digest(checkpoint)
+    assert read_digest(checkpoint.with_name("model.safetensors")) == digest
     assert digest in said
 
 

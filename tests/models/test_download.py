@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 import models.download
 from models.backends.pytorch import TorchBackend
 from models.catalog import ModelConfig, load_catalog
-from models.checkpoints.folders import file_digest, recorded_digest
+from models.checkpoints.folders import compute_digest, read_digest
 from models.download import Fetched, fetch, read_record
 from models.errors import DigestMismatchError, DownloadError, TensorMismatchError
 from models.registry import Registry
@@ -34,25 +34,25 @@ WHOLE = {"config.yaml", "checkpoint_best.pt", "model.safetensors", "download.jso
 
 def test_a_model_is_fetched_recorded_and_converted(origins, weights, config):
     fetched = fetch(config, weights)
-    folder = weights.model(config)
+    folder = weights.locate_folder(config)
     assert fetched == Fetched(checkpoint=True, tokenizer=True, path=folder / "model.safetensors")
-    assert weights.missing(config) is None
+    assert weights.find_missing(config) is None
     assert (folder / "checkpoint_best.pt").read_bytes() == origins.files[FILE_ID]
     assert left_in(folder) == WHOLE
-    assert recorded_digest(fetched.path) == file_digest(folder / "checkpoint_best.pt")
+    assert read_digest(fetched.path) == compute_digest(folder / "checkpoint_best.pt")
 
     record = read_record(folder)
     assert record is not None
     assert record.source == f"drive:{FILE_ID}"
     assert record.experiment == "runs/small"
     assert abs((datetime.now(UTC) - record.downloaded).total_seconds()) < 3600
-    assert record.files["checkpoint_best.pt"].sha256 == file_digest(folder / "checkpoint_best.pt")
+    assert record.files["checkpoint_best.pt"].sha256 == compute_digest(folder / "checkpoint_best.pt")
     assert record.files["checkpoint_best.pt"].size_bytes == len(origins.files[FILE_ID])
 
 
 def test_the_tokenizers_own_files_are_fetched_and_no_others(origins, weights, config):
     fetch(config, weights)
-    folder = weights.tokenizer(config)
+    folder = weights.locate_tokenizer(config)
     assert left_in(folder) == {"vocab.txt", "tokenizer_config.json", "config.json", "download.json"}
     assert not [line for line in origins.requests if "model.safetensors" in line]
     record = read_record(folder)
@@ -71,7 +71,7 @@ def test_everything_is_offline_afterwards(origins, weights, config):
         make_backend=lambda path, config: TorchBackend(path, config, device="cpu", dtype="float32"),
     )
     assert registry.get("small").embed_text(["house"]).shape == (1, 32)
-    assert fetch(config, weights) == Fetched(checkpoint=False, tokenizer=False, path=weights.converted(config))
+    assert fetch(config, weights) == Fetched(checkpoint=False, tokenizer=False, path=weights.locate_converted(config))
     assert origins.requests == []
 
 
@@ -79,23 +79,23 @@ def test_a_broken_transfer_resumes_where_it_broke(origins, weights, config):
     origins.cut_after = 1_700_000
     with pytest.raises(DownloadError, match=r"^the checkpoint of 'small' could not be fetched: .*resume"):
         fetch(config, weights)
-    assert not weights.checkpoint(config).exists()
-    assert weights.missing(config) is not None
-    (part,) = weights.model(config).glob("*.part")
+    assert not weights.locate_checkpoint(config).exists()
+    assert weights.find_missing(config) is not None
+    (part,) = weights.locate_folder(config).glob("*.part")
     received = part.stat().st_size
     assert 500_000 < received <= 1_700_000
 
     origins.cut_after = None
     fetch(config, weights)
     assert origins.drive_requests()[-1].endswith(f"bytes={received}-")
-    assert weights.checkpoint(config).read_bytes() == origins.files[FILE_ID]
-    assert left_in(weights.model(config)) == WHOLE
+    assert weights.locate_checkpoint(config).read_bytes() == origins.files[FILE_ID]
+    assert left_in(weights.locate_folder(config)) == WHOLE
 
 
 def test_a_transfer_that_ended_before_it_was_checked_is_checked_now(origins, weights, config):
-    (weights.model(config) / "checkpoint_best.pt.part").write_bytes(origins.files[FILE_ID])
+    (weights.locate_folder(config) / "checkpoint_best.pt.part").write_bytes(origins.files[FILE_ID])
     assert fetch(config, weights).checkpoint
-    assert left_in(weights.model(config)) == WHOLE
+    assert left_in(weights.locate_folder(config)) == WHOLE
 
 
 def test_force_starts_over(origins, weights, config):
@@ -106,12 +106,12 @@ def test_force_starts_over(origins, weights, config):
     origins.requests.clear()
     assert fetch(config, weights, force=True).checkpoint
     assert not [line for line in origins.requests if "bytes=" in line]
-    assert left_in(weights.model(config)) == WHOLE
+    assert left_in(weights.locate_folder(config)) == WHOLE
 
 
 def test_force_fetches_and_converts_what_is_here(origins, weights, config, make_tensors, tmp_path):
     """However old the file is on Drive: it is newer here than what was converted before."""
-    before = recorded_digest(fetch(config, weights).path)
+    before = read_digest(fetch(config, weights).path)
     tensors = make_tensors(config, vocab_size=12_000)
     tensors["mmmodel.video_encoder.videomlp.linear1.bias"] += 1
     torch.save({"model": tensors}, tmp_path / "newer.pt")
@@ -120,7 +120,7 @@ def test_force_fetches_and_converts_what_is_here(origins, weights, config, make_
     assert not fetch(config, weights).checkpoint
     fetched = fetch(config, weights, force=True)
     assert fetched == Fetched(checkpoint=True, tokenizer=True, path=fetched.path)
-    assert recorded_digest(fetched.path) == file_digest(tmp_path / "newer.pt") != before
+    assert read_digest(fetched.path) == compute_digest(tmp_path / "newer.pt") != before
 
 
 @pytest.mark.parametrize("name", ["small/checkpoint_best.pt", "tokenizers/bert-small/vocab.txt"])
@@ -137,17 +137,17 @@ def test_a_changed_file_is_found_and_replaced_on_request(origins, weights, confi
 
 def test_a_checkpoint_deleted_after_conversion_is_not_fetched_again(origins, weights, config):
     fetch(config, weights)
-    weights.checkpoint(config).unlink()
+    weights.locate_checkpoint(config).unlink()
     origins.requests.clear()
     assert not fetch(config, weights).checkpoint
     assert origins.requests == []
 
 
 def test_files_that_came_another_way_are_left_alone(origins, weights, config, tmp_path):
-    weights.checkpoint(config).write_bytes(origins.files[FILE_ID])
+    weights.locate_checkpoint(config).write_bytes(origins.files[FILE_ID])
     fetched = fetch(config, weights)
     assert (fetched.checkpoint, fetched.tokenizer) == (False, True)
-    assert read_record(weights.model(config)) is None
+    assert read_record(weights.locate_folder(config)) is None
     assert origins.drive_requests() == []
 
 
@@ -164,7 +164,7 @@ def test_a_quota_page_is_no_checkpoint(origins, weights, config, as_attachment):
     with pytest.raises(DownloadError, match=r"Too many users|web page instead of 'runs/small'") as caught:
         fetch(config, weights)
     assert "\n" not in str(caught.value)
-    assert left_in(weights.model(config)) == {"config.yaml"}
+    assert left_in(weights.locate_folder(config)) == {"config.yaml"}
     origins.page, origins.as_attachment = None, True
     assert fetch(config, weights).checkpoint
 
@@ -174,7 +174,7 @@ def test_what_is_no_checkpoint_is_not_kept(origins, weights, config, content):
     good, origins.files[FILE_ID] = origins.files[FILE_ID], content
     with pytest.raises(DownloadError, match="what Google Drive sent as 'runs/small' is no checkpoint"):
         fetch(config, weights)
-    assert left_in(weights.model(config)) == {"config.yaml"}
+    assert left_in(weights.locate_folder(config)) == {"config.yaml"}
     origins.files[FILE_ID] = good
     assert fetch(config, weights).checkpoint
 
@@ -183,8 +183,8 @@ def test_a_checkpoint_of_another_model_is_kept_and_named(origins, weights, confi
     other = config.model_copy(update={"feature_dim": 64})
     with pytest.raises(TensorMismatchError, match=r"linear1.weight is \(32, 63\), not \(32, 64\)"):
         fetch(other, weights)
-    assert weights.checkpoint(config).is_file()
-    assert fetch(config, weights) == Fetched(checkpoint=False, tokenizer=False, path=weights.converted(config))
+    assert weights.locate_checkpoint(config).is_file()
+    assert fetch(config, weights) == Fetched(checkpoint=False, tokenizer=False, path=weights.locate_converted(config))
 
 
 def test_a_file_drive_does_not_give_is_an_error(origins, weights, config):
@@ -240,7 +240,7 @@ def test_an_experiment_is_found_in_its_folder(origins, weights, in_folder):
         "x" * 33: ("smaller", [(OTHER_ID, "checkpoint_best.pt")]),
     }
     assert fetch(in_folder, weights).checkpoint
-    record = read_record(weights.model(in_folder))
+    record = read_record(weights.locate_folder(in_folder))
     assert record is not None
     assert record.source == f"drive:{FILE_ID}"
 
@@ -281,7 +281,7 @@ def test_a_tokenizer_that_breaks_off_leaves_none(origins, weights, config):
     origins.refused.add("tokenizer_config.json")
     with pytest.raises(DownloadError, match="the tokenizer 'bert-small' could not be fetched"):
         fetch(config, weights)
-    assert not weights.tokenizer(config).exists()
+    assert not weights.locate_tokenizer(config).exists()
     origins.refused.clear()
     fetch(config, weights)
     assert left_in(weights.path / "tokenizers") == {"bert-small"}
@@ -292,7 +292,7 @@ def test_a_repository_without_a_tokenizer_is_an_error(origins, weights, config, 
     origins.repository = repository
     with pytest.raises(DownloadError, match="on the hub is no tokenizer we can read"):
         fetch(config, weights)
-    assert not weights.tokenizer(config).exists()
+    assert not weights.locate_tokenizer(config).exists()
 
 
 def test_an_unknown_repository_and_a_machine_offline_are_errors(origins, weights, config, monkeypatch):
@@ -306,8 +306,8 @@ def test_an_unknown_repository_and_a_machine_offline_are_errors(origins, weights
 
 def test_a_damaged_record_is_an_error(origins, weights, config):
     fetch(config, weights)
-    (weights.model(config) / "download.json").write_text("{}")
+    (weights.locate_folder(config) / "download.json").write_text("{}")
     with pytest.raises(DownloadError, match="no record of a download"):
         fetch(config, weights)
-    os.unlink(weights.model(config) / "download.json")
+    os.unlink(weights.locate_folder(config) / "download.json")
     assert not fetch(config, weights).checkpoint

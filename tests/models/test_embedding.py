@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.embedding import EmbeddingModel, embed_clips, embed_prompts, unit_length
+from models.embedding import EmbeddingModel, embed_clips, embed_prompts, normalize_vectors
 from models.errors import ShapeError
 
 
@@ -22,7 +22,7 @@ def test_texts_and_clips_come_back_in_order_at_unit_length(tiny_model: Embedding
 
 def test_raw_vectors_keep_their_length(tiny_model: EmbeddingModel) -> None:
     raw = tiny_model.embed_text(["house"], normalize=False)
-    np.testing.assert_allclose(unit_length(raw), tiny_model.embed_text(["house"]), rtol=1e-6)
+    np.testing.assert_allclose(normalize_vectors(raw), tiny_model.embed_text(["house"]), rtol=1e-6)
     assert abs(np.linalg.norm(raw) - 1) > 1e-3
 
 
@@ -53,7 +53,7 @@ def test_clips_of_another_kind_of_features_are_refused(tiny_model: EmbeddingMode
 
 
 def test_a_vector_of_zeros_stays_one() -> None:
-    np.testing.assert_array_equal(unit_length(np.zeros((1, 3), np.float32)), np.zeros((1, 3)))
+    np.testing.assert_array_equal(normalize_vectors(np.zeros((1, 3), np.float32)), np.zeros((1, 3)))
 
 
 @pytest.mark.parametrize("frames_at_once", [1, 50, 10_000])

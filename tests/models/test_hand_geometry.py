@@ -12,11 +12,11 @@ from models.hand_geometry import (
     IDLE_BELOW,
     LEFT_HAND_START,
     HandGeometry,
-    crop_moments,
+    choose_sampled_frames,
     describe_hands,
     drop_idle_hand,
     mirror_left_handed,
-    read_moments,
+    read_sampled_frames,
     split_hands,
 )
 from poses import extract, read
@@ -150,7 +150,7 @@ def test_hand_size_and_camera_turn():
 def test_moments_between_frames_skip_missing_hands():
     points = torch.ones(1, 3, 2, 21, 3) * torch.tensor([0.0, 1.0, 2.0])[None, :, None, None, None]
     seen = torch.tensor([[[True, True], [True, False], [True, True]]])
-    read_points, read_seen = read_moments(points, seen, torch.tensor([[0.0, 0.25, 0.75, 2.0]]))
+    read_points, read_seen = read_sampled_frames(points, seen, torch.tensor([[0.0, 0.25, 0.75, 2.0]]))
     assert read_points[0, :, 0, 0, 0].tolist() == [0.0, 0.25, 0.75, 2.0]
     assert read_seen[0, :, 1].tolist() == [True, True, False, True]
     assert read_points[0, 1, 1, 0, 0] == 0.0
@@ -158,7 +158,7 @@ def test_moments_between_frames_skip_missing_hands():
 
 def test_moments_stay_inside():
     counts = torch.tensor([1, 2, 33])
-    moments = crop_moments(counts, torch.tensor([0.0, 0.25, 0.0]), torch.tensor([1.0, 0.95, 1.0]), 12)
+    moments = choose_sampled_frames(counts, torch.tensor([0.0, 0.25, 0.0]), torch.tensor([1.0, 0.95, 1.0]), 12)
     assert moments.shape == (3, 12)
     assert (moments <= (counts - 1)[:, None]).all()
     assert moments[2].tolist() == pytest.approx(np.linspace(0, 32, 12), abs=1e-4)

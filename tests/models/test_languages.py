@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from models.catalog import load_catalog
 from models.errors import UnknownLanguageError
-from models.languages import build_prompt, language_table
+from models.languages import build_prompt, read_languages
 
 CATALOG = load_catalog()
 
 
 def test_the_table_holds_the_pretraining_languages():
-    table = language_table()
+    table = read_languages()
     assert table["ase"].name == "American Sign Language"
     assert set(CATALOG["default"].sign_languages or ()) <= set(table)
     assert all(language.tag == tag for tag, language in table.items())
@@ -21,15 +21,15 @@ def test_the_table_holds_the_pretraining_languages():
 
 def test_tags_names_and_aliases_name_one_language_each():
     words: dict[str, str] = {}
-    for language in language_table().values():
+    for language in read_languages().values():
         for word in (language.tag, language.name, *language.aliases):
             assert words.setdefault(word.casefold(), language.tag) == language.tag, word
-            assert language_table().resolve(word) is language
+            assert read_languages().resolve(word) is language
 
 
 @pytest.mark.parametrize("word", ["ase", "ASL", " asl ", "american sign language", "AMERICAN SIGN LANGUAGE"])
 def test_case_and_space_do_not_matter(word):
-    assert language_table().resolve(word).tag == "ase"
+    assert read_languages().resolve(word).tag == "ase"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_case_and_space_do_not_matter(word):
 )
 def test_other_words_are_refused_with_the_nearest(word, message):
     with pytest.raises(UnknownLanguageError, match=message):
-        language_table().resolve(word)
+        read_languages().resolve(word)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from models.backends import pytorch
 from models.catalog import ModelConfig, load_catalog
-from models.checkpoints.folders import recorded_digest
-from models.probe import FRAMES, expected_vectors, probe_error, probe_items
+from models.checkpoints.folders import read_digest
+from models.probe import FRAMES, find_expected_vectors, make_probe_items, measure_error
 from models.tokenization import load_tokenizer
 
 
@@ -28,7 +28,7 @@ def expect(folder: Path) -> Callable[..., dict[str, np.ndarray]]:
     def ask(config: ModelConfig = config, digest: str | None = None) -> dict[str, np.ndarray]:
         path = folder / "model.safetensors"
         tokenizer = load_tokenizer(folder / "tokenizer", config.lowercase)
-        return expected_vectors(path, config, tokenizer, digest=digest or recorded_digest(path))
+        return find_expected_vectors(path, config, tokenizer, digest=digest or read_digest(path))
 
     return ask
 
@@ -48,10 +48,10 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_probe_is_a_word_and_a_moving_clip(tiny_model):
-    items = probe_items(tiny_model.config, tiny_model.tokenizer)
+    items = make_probe_items(tiny_model.config, tiny_model.tokenizer)
     assert (
         items["text"].tolist()
-        == tiny_model.tokenizer.input_ids(tiny_model.tokenizer.pieces(["house"])[0], max_pieces=29).tolist()
+        == tiny_model.tokenizer.build_input_ids(tiny_model.tokenizer.split(["house"])[0], max_pieces=29).tolist()
     )
     assert items["pose"].shape == (FRAMES, 609)
     assert items["pose"].dtype == np.float32
@@ -59,14 +59,14 @@ def test_the_probe_is_a_word_and_a_moving_clip(tiny_model):
 
 
 def test_the_probe_fits_models_of_few_frames(tiny_model, make_config):
-    assert probe_items(make_config(max_frames=7), tiny_model.tokenizer)["pose"].shape == (7, 63)
+    assert make_probe_items(make_config(max_frames=7), tiny_model.tokenizer)["pose"].shape == (7, 63)
 
 
 def test_the_expected_vectors_are_the_models(tiny_model, expect):
-    items = probe_items(tiny_model.config, tiny_model.tokenizer)
+    items = make_probe_items(tiny_model.config, tiny_model.tokenizer)
     expected = expect()
     for tower in ("text", "pose"):
-        assert probe_error(tiny_model.encode(tower, [items[tower]])[0], expected[tower]) < 1e-6
+        assert measure_error(tiny_model.encode(tower, [items[tower]])[0], expected[tower]) < 1e-6
 
 
 def test_they_are_computed_once_and_kept(folder, expect, built):
@@ -110,4 +110,4 @@ def test_a_folder_that_cannot_be_written_to_costs_time_only(folder, expect, buil
     [([1.0, -4.0], 0.0), ([1.0, -3.0], 0.25), ([5.0, -4.0], 1.0), ([np.nan, -4.0], np.inf), ([np.inf, -4.0], np.inf)],
 )
 def test_the_error_is_a_share_of_the_largest_value(got, error):
-    assert probe_error(np.array(got, np.float32), np.array([1.0, -4.0], np.float32)) == error
+    assert measure_error(np.array(got, np.float32), np.array([1.0, -4.0], np.float32)) == error

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
 from models.checkpoints.authors import convert
-from models.checkpoints.folders import WeightsFolder, file_digest, recorded_digest
+from models.checkpoints.folders import WeightsFolder, compute_digest, read_digest
 from models.errors import (
     CheckpointFormatError,
     TensorMismatchError,
@@ -24,7 +24,7 @@ from models.errors import (
     UnknownModelError,
     WeightsMissingError,
 )
-from models.registry import Registry, default_model, ensure_converted
+from models.registry import Registry, choose_default_model, ensure_converted
 
 WAIT_S = 60
 
@@ -85,9 +85,9 @@ def test_a_slow_load_keeps_nobody_else_waiting(make_registry):
         assert started.wait(WAIT_S)
         assert registry.get("b").config.name == "b"
         assert registry.list_statuses()["a"].state == "loading"
-        assert registry.loaded("a") is None
+        assert registry.get_loaded("a") is None
         go_on.set()
-        assert slow.result(WAIT_S) is registry.loaded("a")
+        assert slow.result(WAIT_S) is registry.get_loaded("a")
 
 
 def test_the_least_recently_used_is_let_go(make_registry):
@@ -96,7 +96,7 @@ def test_the_least_recently_used_is_let_go(make_registry):
     registry.get("b")
     assert registry.get("a") is first
     registry.get("c")
-    assert registry.loaded_names() == ["a", "c"]
+    assert registry.list_loaded() == ["a", "c"]
     assert registry.list_statuses()["b"].state == "available"
     assert first.embed_text(["house"]).shape == (1, 32)
 
@@ -105,9 +105,9 @@ def test_a_look_at_a_loaded_model_counts_as_a_use(make_registry):
     registry = make_registry(max_loaded=2)
     registry.get("a")
     registry.get("b")
-    assert registry.loaded("a") is not None
+    assert registry.get_loaded("a") is not None
     registry.get("c")
-    assert registry.loaded_names() == ["a", "c"]
+    assert registry.list_loaded() == ["a", "c"]
 
 
 def test_a_model_can_be_unloaded_and_loaded_again(make_registry):
@@ -125,7 +125,7 @@ def test_names_nobody_knows_are_refused(make_registry):
     for ask in (registry.get, registry.unload):
         with pytest.raises(UnknownModelError):
             ask("nothing")
-    assert registry.loaded("nothing") is None
+    assert registry.get_loaded("nothing") is None
 
 
 def test_a_failure_is_kept_as_state_and_tried_again(make_registry, weights):
@@ -166,7 +166,7 @@ def test_states_say_what_is_known(make_registry, weights):
     shutil.rmtree(weights.path / "c" / "tokenizer")
     states = registry.list_statuses()
     assert (states["a"].state, states["a"].device, states["a"].dtype) == ("loaded", "cpu", "float32")
-    assert states["a"].digest == file_digest(weights.path / "a" / "model.safetensors")
+    assert states["a"].digest == compute_digest(weights.path / "a" / "model.safetensors")
     assert states["b"].state == "available"
     # Not loaded, and its file does not tell: nobody reads it through for a list of models.
     assert states["b"].digest is None
@@ -217,7 +217,7 @@ def test_a_checkpoint_is_converted_once(weights, checkpointed):
     written = path.stat().st_mtime_ns
     assert ensure_converted(checkpointed, weights) == path
     assert path.stat().st_mtime_ns == written
-    assert recorded_digest(path) == file_digest(weights.checkpoint(checkpointed))
+    assert read_digest(path) == compute_digest(weights.locate_checkpoint(checkpointed))
 
 
 def test_of_many_who_find_a_checkpoint_one_converts(weights, checkpointed, monkeypatch):
@@ -230,18 +230,18 @@ def test_of_many_who_find_a_checkpoint_one_converts(weights, checkpointed, monke
 
 def test_a_newer_checkpoint_is_converted_anew(weights, checkpointed, make_tensors, save_checkpoint):
     path = ensure_converted(checkpointed, weights)
-    before = recorded_digest(path)
+    before = read_digest(path)
     tensors = make_tensors(checkpointed)
     tensors["mmmodel.video_encoder.videomlp.linear1.weight"] += 1
     newer = save_checkpoint(tensors, weights.path / "small")
     os.utime(newer, (time.time() + 60,) * 2)
     ensure_converted(checkpointed, weights)
-    assert recorded_digest(path) == file_digest(newer) != before
+    assert read_digest(path) == compute_digest(newer) != before
 
 
 def test_a_checkpoint_that_went_after_its_conversion_is_not_missed(weights, checkpointed):
     path = ensure_converted(checkpointed, weights)
-    weights.checkpoint(checkpointed).unlink()
+    weights.locate_checkpoint(checkpointed).unlink()
     assert ensure_converted(checkpointed, weights) == path
 
 
@@ -256,16 +256,16 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_of_the_checkpoint(weight
 
 def test_the_default_model_is_the_wanted_one_else_default_else_the_shipped(weights, tiny_weights):
     catalog = load_catalog(weights=weights.path)
-    assert default_model(catalog, weights) == "fingerspelling"
-    assert default_model(catalog, weights, wanted="a") == "a"
-    assert default_model(catalog, weights, wanted="multilingual") == "default"
+    assert choose_default_model(catalog, weights) == "fingerspelling"
+    assert choose_default_model(catalog, weights, wanted="a") == "a"
+    assert choose_default_model(catalog, weights, wanted="multilingual") == "default"
     with pytest.raises(UnknownModelError):
-        default_model(catalog, weights, wanted="nothing")
+        choose_default_model(catalog, weights, wanted="nothing")
 
     shutil.copytree(tiny_weights / "tiny", weights.path / "default", ignore=shutil.ignore_patterns("tokenizer"))
-    assert default_model(catalog, weights) == "fingerspelling", "without a tokenizer it cannot answer"
+    assert choose_default_model(catalog, weights) == "fingerspelling", "without a tokenizer it cannot answer"
     shutil.copytree(tiny_weights / "tiny" / "tokenizer", weights.path / "tokenizers" / "bert-base-cased")
-    assert default_model(catalog, weights) == "default"
+    assert choose_default_model(catalog, weights) == "default"
 
 
 @pytest.mark.parametrize("changes", [1, 9])

@@ -5,24 +5,24 @@ import re
 import pytest
 
 from models.catalog import ModelConfig
-from models.signature import signature
+from models.signature import compute_signature
 
 FACTS = {"digest": "ab" * 32, "dtype": "float32", "features_version": 1, "options": {"normalize": True}}
 
 
 def test_a_signature_is_the_models_name_and_twelve_digits(tiny_model):
-    assert re.fullmatch(r"tiny-[0-9a-f]{12}", signature(tiny_model.config, **FACTS))
+    assert re.fullmatch(r"tiny-[0-9a-f]{12}", compute_signature(tiny_model.config, **FACTS))
 
 
 def test_equal_facts_give_equal_signatures(tiny_model):
     """Across processes and versions: vectors kept in a database are compared by it."""
     config = ModelConfig(name="tiny", description="d", licence="l", source="s")
-    assert signature(config, **FACTS) == "tiny-ed8b96533903"
-    assert signature(config.model_copy(update={"description": "other", "aliases": ("x",)}), **FACTS) == signature(
-        config, **FACTS
-    )
-    one = signature(config, **{**FACTS, "options": {"flip": "auto", "anonymize": True}})
-    assert one == signature(config, **{**FACTS, "options": {"anonymize": True, "flip": "auto"}})
+    assert compute_signature(config, **FACTS) == "tiny-ed8b96533903"
+    assert compute_signature(
+        config.model_copy(update={"description": "other", "aliases": ("x",)}), **FACTS
+    ) == compute_signature(config, **FACTS)
+    one = compute_signature(config, **{**FACTS, "options": {"flip": "auto", "anonymize": True}})
+    assert one == compute_signature(config, **{**FACTS, "options": {"anonymize": True, "flip": "auto"}})
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_equal_facts_give_equal_signatures(tiny_model):
     ],
 )
 def test_whatever_moves_a_vector_changes_the_signature(tiny_model, change):
-    assert signature(tiny_model.config, **{**FACTS, **change}) != signature(tiny_model.config, **FACTS)
+    assert compute_signature(tiny_model.config, **{**FACTS, **change}) != compute_signature(tiny_model.config, **FACTS)
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_whatever_moves_a_vector_changes_the_signature(tiny_model, change):
 )
 def test_whatever_makes_another_model_changes_the_signature(tiny_model, change):
     other = tiny_model.config.model_copy(update=change)
-    assert signature(other, **FACTS) != signature(tiny_model.config, **FACTS)
+    assert compute_signature(other, **FACTS) != compute_signature(tiny_model.config, **FACTS)

@@ -82,7 +82,7 @@ LAYOUTS = ["cased", "uncased", "accents kept", "one word in Chinese", "whole"]
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_pieces_equal_those_of_transformers(folders, layout):
     wanted = reference(folders[layout])(TEXTS, add_special_tokens=False)["input_ids"]
-    assert load_tokenizer(folders[layout]).pieces(TEXTS) == wanted
+    assert load_tokenizer(folders[layout]).split(TEXTS) == wanted
 
 
 @pytest.mark.parametrize("layout", ["cased", "uncased", "whole"])
@@ -90,49 +90,49 @@ def test_pieces_equal_those_of_transformers(folders, layout):
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4))
 def test_pieces_of_any_text_equal_those_of_transformers(folders, layout, texts):
     assert (
-        load_tokenizer(folders[layout]).pieces(texts)
+        load_tokenizer(folders[layout]).split(texts)
         == reference(folders[layout])(texts, add_special_tokens=False)["input_ids"]
     )
 
 
 def test_a_word_list_alone_is_lower_cased_as_in_bert_base_uncased(folders):
     alone, uncased = load_tokenizer(folders["words only"]), load_tokenizer(folders["uncased"])
-    assert alone.pieces(TEXTS) == uncased.pieces(TEXTS)
+    assert alone.split(TEXTS) == uncased.split(TEXTS)
 
 
 def test_lower_casing_can_be_overruled(folders):
     cased, uncased = load_tokenizer(folders["cased"]), load_tokenizer(folders["uncased"])
-    assert cased.pieces(["HOUSE"]) != uncased.pieces(["HOUSE"])
-    assert load_tokenizer(folders["cased"], True).pieces(TEXTS) == uncased.pieces(TEXTS)
-    assert load_tokenizer(folders["uncased"], False).pieces(TEXTS) == cased.pieces(TEXTS)
+    assert cased.split(["HOUSE"]) != uncased.split(["HOUSE"])
+    assert load_tokenizer(folders["cased"], True).split(TEXTS) == uncased.split(TEXTS)
+    assert load_tokenizer(folders["uncased"], False).split(TEXTS) == cased.split(TEXTS)
 
 
 @pytest.mark.parametrize("text", ["\ud83d", "a\udc00b", "\udc00\ud83d", "\ud83d\ud83d\ude00"])
 def test_lone_surrogates_are_read_as_the_replacement_mark(text):
     tokenizer = load_tokenizer(GOLDEN)
     repaired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    assert tokenizer.pieces([text, "house"]) == tokenizer.pieces([repaired, "house"])
+    assert tokenizer.split([text, "house"]) == tokenizer.split([repaired, "house"])
 
 
 def test_long_texts_are_not_cut_and_short_ones_not_padded():
-    pieces = load_tokenizer(GOLDEN).pieces(["house " * 1000, "house"])
+    pieces = load_tokenizer(GOLDEN).split(["house " * 1000, "house"])
     assert [len(ids) for ids in pieces] == [1000, 1]
 
 
 def test_input_ids_are_cls_pieces_sep():
     tokenizer = load_tokenizer(GOLDEN)
     assert (tokenizer.cls_id, tokenizer.sep_id) == (101, 102)
-    assert tokenizer.input_ids([7, 8, 9], max_pieces=61).tolist() == [101, 7, 8, 9, 102]
-    assert tokenizer.input_ids([7, 8, 9], max_pieces=2).tolist() == [101, 7, 8, 102]
-    assert tokenizer.input_ids([], max_pieces=2).tolist() == [101, 102]
+    assert tokenizer.build_input_ids([7, 8, 9], max_pieces=61).tolist() == [101, 7, 8, 9, 102]
+    assert tokenizer.build_input_ids([7, 8, 9], max_pieces=2).tolist() == [101, 7, 8, 102]
+    assert tokenizer.build_input_ids([], max_pieces=2).tolist() == [101, 102]
     assert tokenizer.vocab_size == 30522
 
 
 def test_threads_may_share_a_tokenizer():
     tokenizer = load_tokenizer(GOLDEN)
-    alone = tokenizer.pieces(TEXTS)
+    alone = tokenizer.split(TEXTS)
     with ThreadPoolExecutor(8) as pool:
-        assert all(pieces == alone for pieces in pool.map(lambda _: tokenizer.pieces(TEXTS), range(64)))
+        assert all(pieces == alone for pieces in pool.map(lambda _: tokenizer.split(TEXTS), range(64)))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_the_vocabulary_reaches_to_the_largest_id(tmp_path):
     """A word that stands twice leaves a gap; an id past the model's word list would be an index error later."""
     (tmp_path / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\nsun\nsun\nhouse\n")
     tokenizer = load_tokenizer(tmp_path)
-    assert tokenizer.pieces(["house"]) == [[5]]
+    assert tokenizer.split(["house"]) == [[5]]
     assert tokenizer.vocab_size == 6
 
 
@@ -173,7 +173,7 @@ def test_tokenizing_needs_neither_torch_nor_transformers():
     """Web workers tokenize, and stay light."""
     program = (
         "import sys; from pathlib import Path; from models.tokenization import load_tokenizer; "
-        f"load_tokenizer(Path({str(GOLDEN)!r})).pieces(['house']); "
+        f"load_tokenizer(Path({str(GOLDEN)!r})).split(['house']); "
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
-from models.checkpoints.folders import WeightsFolder, file_digest
+from models.checkpoints.folders import WeightsFolder, compute_digest
 from models.download import DownloadRecord, FileRecord
 from models.errors import WeightsMissingError
 from models.verification import verify
@@ -29,7 +29,7 @@ def folder(tiny_weights, make_config, make_tensors, save_checkpoint, tmp_path) -
     (folder / "config.yaml").write_text(yaml.safe_dump(SMALL))
     save_checkpoint(make_tensors(make_config(), vocab_size=200), folder)
     for where, names in ((folder, ["checkpoint_best.pt"]), (folder / "tokenizer", ["vocab.txt"])):
-        files = {n: FileRecord(sha256=file_digest(where / n), size_bytes=(where / n).stat().st_size) for n in names}
+        files = {n: FileRecord(sha256=compute_digest(where / n), size_bytes=(where / n).stat().st_size) for n in names}
         record = DownloadRecord(source="drive:id", downloaded=datetime(2024, 5, 6, tzinfo=UTC), files=files)
         (where / "download.json").write_text(record.model_dump_json())
     return folder
@@ -43,7 +43,7 @@ def check(folder: Path) -> dict[str, str]:
 
 def test_a_whole_model_passes(folder):
     found = check(folder)
-    digest = file_digest(folder / "checkpoint_best.pt")[:12]
+    digest = compute_digest(folder / "checkpoint_best.pt")[:12]
     assert found["download"] == f"as fetched on 2024-05-06 from drive:id: checkpoint_best.pt {digest}"
     assert found["conversion"] == f"model.safetensors was made from checkpoint_best.pt {digest}"
     assert found["tokenizer"].endswith("pieces, as fetched from drive:id")
@@ -95,7 +95,7 @@ def test_a_changed_tokenizer_is_found(folder):
 def test_changed_weights_give_other_vectors_than_recorded(folder, tensor):
     check(folder)
     path = folder / "model.safetensors"
-    tensors, metadata = load_file(path), {"digest": file_digest(folder / "checkpoint_best.pt")}
+    tensors, metadata = load_file(path), {"digest": compute_digest(folder / "checkpoint_best.pt")}
     tensors[tensor] = torch.flip(tensors[tensor], [0])
     save_file(tensors, path, metadata)
     found = check(folder)

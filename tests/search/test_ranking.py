@@ -17,7 +17,7 @@ from evaluation.retrieval import (
     summarize_texts,
 )
 from search.ranking import TOP, TileSize, rank
-from search.scoring import DotProducts, Matrix, fixed_point
+from search.scoring import DotProducts, Matrix, round_to_fixed_point
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "metrics.json").read_text())
 
@@ -94,24 +94,26 @@ def test_vectors_give_what_their_products_give():
 def test_fixed_point_is_as_fine_as_float32():
     chance = np.random.default_rng(5)
     queries, candidates = chance.normal(size=(40, 768)), chance.normal(size=(50, 768))
-    scores = DotProducts(queries, candidates).tile(slice(0, 40), slice(0, 50))
+    scores = DotProducts(queries, candidates).compute_tile(slice(0, 40), slice(0, 50))
     exact = queries @ candidates.T
     assert np.abs(scores - exact).max() < 2e-6 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("dim", [1, 2, 128, 768, 4096])
 def test_sums_of_the_largest_components_stay_exact(dim):
-    numbers, unit = fixed_point(np.full((1, dim), 0.7))
+    numbers, unit = round_to_fixed_point(np.full((1, dim), 0.7))
     whole = sum(int(number) ** 2 for number in numbers[0])
     assert whole <= 2**53
-    assert DotProducts(np.full((1, dim), 0.7), np.full((1, dim), 0.7)).pairs(np.array([0]), np.array([0])) == (
+    assert DotProducts(np.full((1, dim), 0.7), np.full((1, dim), 0.7)).compute_pairs(np.array([0]), np.array([0])) == (
         whole * unit**2
     )
 
 
 def test_small_integers_are_kept_as_they_are():
     vectors = np.array([[3.0, -7.0], [0.0, 5.0]])
-    np.testing.assert_array_equal(DotProducts(vectors, vectors).tile(slice(0, 2), slice(0, 2)), vectors @ vectors.T)
+    np.testing.assert_array_equal(
+        DotProducts(vectors, vectors).compute_tile(slice(0, 2), slice(0, 2)), vectors @ vectors.T
+    )
 
 
 def test_vectors_of_zeros_tie():

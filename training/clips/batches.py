@@ -227,8 +227,8 @@ def _tokenize(
     texts = np.array([numbers.setdefault(prompt, len(numbers)) for prompt in prompts], dtype=np.int64)
     different = list(numbers)
     pieces = [
-        tokenizer.input_ids(ids, max_pieces=model.max_pieces)
+        tokenizer.build_input_ids(ids, max_pieces=model.max_pieces)
         for start in range(0, len(different), PROMPTS_AT_ONCE)
-        for ids in tokenizer.pieces(different[start : start + PROMPTS_AT_ONCE])
+        for ids in tokenizer.split(different[start : start + PROMPTS_AT_ONCE])
     ]
     return texts, pieces

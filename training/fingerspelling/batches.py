@@ -15,7 +15,7 @@ from models.hand_geometry import (
     describe_readings,
     drop_idle_hand,
     mirror_left_handed,
-    read_moments,
+    read_sampled_frames,
     split_hands,
 )
 from training.batches import Batch
@@ -67,7 +67,7 @@ def draw_geometry(
     """Read and describe clips as if each had been filmed anew; float32 (rows, steps, features)."""
     moments = draw_moments(data.frame_counts[rows], steps, strength, chance)
     # Only the moments' neighbours are gathered: the longest clip is ten times the typical one.
-    points, seen = read_moments(data.points, data.seen, moments, rows)
+    points, seen = read_sampled_frames(data.points, data.seen, moments, rows)
     points, seen = augment(points, seen, data.depth[rows], strength, chance)
     return describe_hands(points, seen)
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from evaluation.retrieval import measure_pose_to_text, measure_text_to_pose
 from models.architecture import SignClip
 from models.catalog import load_catalog
-from models.checkpoints.folders import WeightsFolder, default_weights_dir
+from models.checkpoints.folders import WeightsFolder, find_weights_dir
 from models.checkpoints.loading import load_model
 from training.fingerspelling.figures import record
 from training.fingerspelling.lexicon import Clip, read_lexicon
@@ -59,9 +59,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config = load_catalog()[arguments.model]
-    weights = WeightsFolder(default_weights_dir())
-    model = load_model(weights.converted(config), config)
-    tokenizer = Tokenizer.from_file(str(weights.tokenizer(config) / "tokenizer.json"))
+    weights = WeightsFolder(find_weights_dir())
+    model = load_model(weights.locate_converted(config), config)
+    tokenizer = Tokenizer.from_file(str(weights.locate_tokenizer(config) / "tokenizer.json"))
     figures = score_dictionary(model, tokenizer, read_lexicon())
     print_dictionary(figures)
     if arguments.json is not None:

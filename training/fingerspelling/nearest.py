@@ -10,9 +10,9 @@ from models.hand_geometry import (
     BONE_ENDS,
     BONE_STARTS,
     SMALLEST_HAND,
-    crop_moments,
+    choose_sampled_frames,
     mirror_left_handed,
-    read_moments,
+    read_sampled_frames,
     split_hands,
 )
 
@@ -32,7 +32,8 @@ def bone_directions(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndar
     pose_features, frame_mask = map(torch.from_numpy, pad(features, dtype=np.float32))
     points, seen = mirror_left_handed(*split_hands(pose_features), frame_mask)
     shares = torch.tensor(MIDDLE).expand(len(features), 2)
-    points, seen = read_moments(points, seen, crop_moments(frame_mask.sum(dim=1), shares[:, 0], shares[:, 1], STEPS))
+    sampled = choose_sampled_frames(frame_mask.sum(dim=1), shares[:, 0], shares[:, 1], STEPS)
+    points, seen = read_sampled_frames(points, seen, sampled)
     bones = points[..., BONE_ENDS, :] - points[..., BONE_STARTS, :]
     bones = bones / bones.norm(dim=-1, keepdim=True).clamp_min(SMALLEST_HAND)
     return (bones.flatten(-2) / len(BONE_ENDS) ** 0.5).numpy(), seen.numpy()

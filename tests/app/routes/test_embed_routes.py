@@ -14,7 +14,7 @@ import yaml
 import zstandard
 
 from engine.settings import EngineSettings
-from models.signature import signature
+from models.signature import compute_signature
 
 RAW = {"Content-Type": "application/octet-stream"}
 
@@ -231,7 +231,7 @@ def test_signatures_name_the_options_that_count(client, pose_base64, tiny_weight
     config = load_catalog(weights=tiny_weights)["tiny"]
     status = engine.models["tiny"]
     version = FEATURE_KINDS["signclip"].version
-    assert answer["signature"] == signature(
+    assert answer["signature"] == compute_signature(
         config, digest=status.digest, dtype="float32", features_version=version, options=counted
     )
 

@@ -17,10 +17,10 @@ import torch
 from models.backends import Backend
 from models.backends.choice import choose_backend, choose_device, choose_dtype, make_backend
 from models.backends.openvino_conversion import (
-    graph_folder,
     import_openvino,
     is_converted,
     load_graphs,
+    locate_graphs,
     separate_gelu,
 )
 from models.backends.packed import PackedBackend
@@ -139,9 +139,9 @@ def test_graphs_are_kept_and_renewed(tiny_weights: Path, tmp_path: Path) -> None
     assert not is_converted(path, config)
     make_backend(path, config, backend="openvino", device="cpu", dtype="float32", threads=1)
     assert is_converted(path, config)
-    written = (graph_folder(path, config) / "pose.xml").stat().st_mtime_ns
+    written = (locate_graphs(path, config) / "pose.xml").stat().st_mtime_ns
     make_backend(path, config, backend="openvino", device="cpu", dtype="float32", threads=1)
-    assert (graph_folder(path, config) / "pose.xml").stat().st_mtime_ns == written
+    assert (locate_graphs(path, config) / "pose.xml").stat().st_mtime_ns == written
     assert not list(folder.glob("openvino/*.part"))
     edited = config.model_copy(update={"logit_scale": 4.0})
     assert not is_converted(path, edited)
@@ -179,9 +179,9 @@ def test_damaged_graphs_are_made_anew(tiny_weights: Path, tmp_path: Path, damage
         return backend.encode_text(ids, mask)
 
     first = encoded()
-    damage(graph_folder(path, config) / "text.bin")
+    damage(locate_graphs(path, config) / "text.bin")
     np.testing.assert_array_equal(encoded(), first)
-    assert (graph_folder(path, config) / "text.bin").stat().st_size > 99
+    assert (locate_graphs(path, config) / "text.bin").stat().st_size > 99
 
 
 def test_a_disk_that_is_full_costs_the_copy_not_the_model(
@@ -204,7 +204,7 @@ def test_a_disk_that_is_full_costs_the_copy_not_the_model(
 def test_serving_converted_towers_loads_no_torch_and_no_telemetry(tiny_weights: Path) -> None:
     """Importing torch costs seconds of every start; OpenVINO's own telemetry would report the import."""
     config, weights = load_catalog(weights=tiny_weights)["tiny"], WeightsFolder(tiny_weights)
-    make_backend(weights.converted(config), config, backend="openvino", device="cpu", dtype="float32", threads=1)
+    make_backend(weights.locate_converted(config), config, backend="openvino", device="cpu", dtype="float32", threads=1)
     program = f"""
 import sys
 from pathlib import Path
@@ -215,7 +215,7 @@ from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
 weights = WeightsFolder(Path({str(tiny_weights)!r}))
 config = load_catalog(weights=weights.path)["tiny"]
-path = weights.converted(config)
+path = weights.locate_converted(config)
 backend = make_backend(path, config, backend="openvino", device="cpu", dtype="float32", threads=1)
 backend.encode_text(np.ones((1, 4), dtype=np.int64), np.ones((1, 4), dtype=bool))
 assert "torch" not in sys.modules
@@ -240,7 +240,7 @@ def test_torch_uses_the_threads_it_is_given(tiny_weights: Path) -> None:
     config, weights = load_catalog(weights=tiny_weights)["tiny"], WeightsFolder(tiny_weights)
     before = torch.get_num_threads()
     try:
-        TorchBackend(weights.converted(config), config, device="cpu", dtype="float32", threads=1)
+        TorchBackend(weights.locate_converted(config), config, device="cpu", dtype="float32", threads=1)
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

@@ -215,7 +215,7 @@ def test_the_next_attention_serves_where_the_first_is_missing(backends, monkeypa
 def test_hand_geometry_stays_padded_and_is_read_in_float32() -> None:
     """Its coordinates lie close together: read as halves they would give other bones, not a rounded vector."""
     config = load_catalog()["fingerspelling"]
-    path = WeightsFolder(Path(__file__).parents[3] / "weights").converted(config)
+    path = WeightsFolder(Path(__file__).parents[3] / "weights").locate_converted(config)
     exact = TorchBackend(path, config, device="cpu", dtype="float32")
     halves = TorchBackend(path, config, device="cpu", dtype="float16")
     assert pack(halves) is halves

@@ -18,7 +18,7 @@ from models.checkpoints.authors import (
     rename_to_theirs,
     write_checkpoint,
 )
-from models.checkpoints.folders import TEXT_WORDS, file_digest, read_safetensors_header, recorded_digest
+from models.checkpoints.folders import TEXT_WORDS, compute_digest, read_digest, read_safetensors_header
 from models.checkpoints.loading import POSE_WORDS, load_model
 from models.errors import CheckpointFormatError, TensorMismatchError
 from tests.models.conftest import small_config
@@ -239,6 +239,6 @@ def test_a_file_without_a_model_is_refused(make_config, tmp_path, content):
 def test_the_conversion_records_what_it_was_made_from(make_config, make_tensors, save_checkpoint, tmp_path):
     source, target = save_checkpoint(make_tensors(make_config())), tmp_path / "model.safetensors"
     digest = convert(source, target, make_config())
-    assert digest == file_digest(source) == recorded_digest(target)
+    assert digest == compute_digest(source) == read_digest(target)
     assert read_safetensors_header(target)["__metadata__"]["source"] == "checkpoint_best.pt"
     assert load_file(target)[TEXT_WORDS].dtype == torch.float32

@@ -11,10 +11,10 @@ from models.checkpoints.folders import (
     ENVIRONMENT_VARIABLE,
     ROOT,
     WeightsFolder,
-    default_weights_dir,
-    file_digest,
+    compute_digest,
+    find_weights_dir,
+    read_digest,
     read_safetensors_header,
-    recorded_digest,
 )
 from models.errors import CheckpointFormatError
 
@@ -29,64 +29,64 @@ def write_header(path: Path, header: object) -> Path:
 
 def test_the_weights_folder_is_the_projects_unless_it_is_moved(monkeypatch):
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
-    assert default_weights_dir() == ROOT / "weights"
+    assert find_weights_dir() == ROOT / "weights"
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "")
-    assert default_weights_dir() == ROOT / "weights"
+    assert find_weights_dir() == ROOT / "weights"
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "/data/weights")
-    assert default_weights_dir() == Path("/data/weights")
+    assert find_weights_dir() == Path("/data/weights")
 
 
 def test_files_lie_where_the_readme_says():
     folder = WeightsFolder(Path("w"))
     default = CATALOG["default"]
-    assert folder.checkpoint(default) == Path("w/default/checkpoint_best.pt")
-    assert folder.converted(default) == Path("w/default/model.safetensors")
-    assert folder.tokenizer(default) == Path("w/tokenizers/bert-base-cased")
-    assert folder.checkpoint(CATALOG["default_long"]) == folder.checkpoint(default)
+    assert folder.locate_checkpoint(default) == Path("w/default/checkpoint_best.pt")
+    assert folder.locate_converted(default) == Path("w/default/model.safetensors")
+    assert folder.locate_tokenizer(default) == Path("w/tokenizers/bert-base-cased")
+    assert folder.locate_checkpoint(CATALOG["default_long"]) == folder.locate_checkpoint(default)
 
 
 def test_a_models_own_tokenizer_comes_first(tmp_path):
     (tmp_path / "default" / "tokenizer").mkdir(parents=True)
-    assert WeightsFolder(tmp_path).tokenizer(CATALOG["default"]) == tmp_path / "default" / "tokenizer"
+    assert WeightsFolder(tmp_path).locate_tokenizer(CATALOG["default"]) == tmp_path / "default" / "tokenizer"
 
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "checkpoint_best.pt"])
 @pytest.mark.parametrize("tokenizer", ["vocab.txt", "tokenizer.json"])
 def test_weights_and_tokenizer_are_missed_in_turn(tmp_path, weights, tokenizer):
     folder, config = WeightsFolder(tmp_path), CATALOG["default"]
-    missing = folder.missing(config)
+    missing = folder.find_missing(config)
     assert missing is not None
     assert "has no weights" in str(missing)
     assert missing.command == "python -m models download default"
 
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / weights).touch()
-    missing = folder.missing(config)
+    missing = folder.find_missing(config)
     assert missing is not None
     assert "has no tokenizer (bert-base-cased)" in str(missing)
 
     (tmp_path / "tokenizers" / "bert-base-cased").mkdir(parents=True)
     (tmp_path / "tokenizers" / "bert-base-cased" / tokenizer).touch()
-    assert folder.missing(config) is None
+    assert folder.find_missing(config) is None
 
 
 def test_what_is_on_its_way_is_still_missing(tmp_path):
     (tmp_path / "default").mkdir()
     for name in ("checkpoint_best.pt.part", "checkpoint_best.pt.partabcdefgh.part", ".model.safetensors.x.part"):
         (tmp_path / "default" / name).touch()
-    assert WeightsFolder(tmp_path).missing(CATALOG["default"]) is not None
+    assert WeightsFolder(tmp_path).find_missing(CATALOG["default"]) is not None
 
 
 def test_digests_are_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"abc" * 1_000_000)
-    assert file_digest(tmp_path / "file") == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
+    assert compute_digest(tmp_path / "file") == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
 
 
 def test_the_recorded_digest_is_that_of_the_source_else_of_the_file(tmp_path):
-    assert recorded_digest(write_header(tmp_path / "a", {"__metadata__": {"digest": "ab"}})) == "ab"
+    assert read_digest(write_header(tmp_path / "a", {"__metadata__": {"digest": "ab"}})) == "ab"
     for metadata in ({}, {"__metadata__": {}}, {"__metadata__": {"digest": 3}}, {"__metadata__": "text"}):
         path = write_header(tmp_path / "b", metadata)
-        assert recorded_digest(path) == file_digest(path)
+        assert read_digest(path) == compute_digest(path)
 
 
 def test_headers_are_read_without_the_data(tmp_path):

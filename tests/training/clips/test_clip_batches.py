@@ -87,7 +87,7 @@ def test_a_row_is_a_clip_and_its_prompt(make, data_folder):
     expected = {}
     for example in source.examples:
         prompt = f"<en> <{example.sign_language}> {example.text}"
-        ids = tuple(make.tokenizer.input_ids(make.tokenizer.pieces([prompt])[0], max_pieces=29).tolist())
+        ids = tuple(make.tokenizer.build_input_ids(make.tokenizer.split([prompt])[0], max_pieces=29).tolist())
         expected.setdefault(ids, []).append(extract(read(example.path.read_bytes()), "signclip"))
     assert (batch.pose_features.dtype, batch.input_ids.dtype) == (torch.float32, torch.int64)
     assert (batch.frame_mask.dtype, batch.attention_mask.dtype) == (torch.bool, torch.bool)
@@ -215,7 +215,7 @@ def test_prompts_are_the_models(make):
     source = make(model={"prompt": "Fingerspell the letter {text} in {language}."}, batch_size=2)
     languages = {"ase": "American Sign Language", "gsg": "German Sign Language"}
     prompts = [f"Fingerspell the letter {e.text} in {languages[e.sign_language]}." for e in source.examples]
-    expected = {tuple(make.tokenizer.input_ids(p, max_pieces=29).tolist()) for p in make.tokenizer.pieces(prompts)}
+    expected = {tuple(make.tokenizer.build_input_ids(p, max_pieces=29).tolist()) for p in make.tokenizer.split(prompts)}
     assert set(texts_of(source[0])) <= expected
 
 

@@ -88,7 +88,7 @@ def read_modules(root: Path = ROOT) -> list[Module]:
     paths = [*root.glob("*.py"), *(root / "tests").rglob("*.py")]
     for folder in folders:
         paths += folder.rglob("*.py")
-    return [_parse(path, root) for path in sorted(set(paths)) if path.relative_to(root).as_posix() not in COPIED]
+    return [_parse(path, root) for path in sorted(set(paths)) if _is_own(path.relative_to(root))]
 
 
 def functions(module: Module) -> Iterator[Function]:
@@ -110,6 +110,12 @@ def names_of(expression: ast.expr | None) -> Iterator[str]:
             except SyntaxError:
                 continue
             yield from names_of(quoted)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether the project wrote a file; environments and packages that a script installs are not its own."""
+    installed = any(part.startswith(".") or part == "node_modules" for part in path.parts)
+    return not installed and path.as_posix() not in COPIED
 
 
 def _parse(path: Path, root: Path) -> Module:

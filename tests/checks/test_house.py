@@ -114,6 +114,14 @@ def test_functions_are_found_wherever_they_stand(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_script_installs_is_not_counted(tmp_path: Path) -> None:
+    place_room(tmp_path, "x = 1\n")
+    for folder in (".venv/lib", "clients/node_modules/package"):
+        (tmp_path / "hall" / folder).mkdir(parents=True)
+        (tmp_path / "hall" / folder / "far.py").write_text("no Python")
+    assert [module.path for module in read_modules(tmp_path)] == ["hall/__init__.py", "hall/things.py"]
+
+
 def test_the_table_has_a_line_for_each_room(tmp_path: Path) -> None:
     rooms = survey(read_modules(place_room(tmp_path, 'def open():\n    """Open."""\n')))
     _, line = table(rooms).splitlines()

@@ -7,6 +7,7 @@ survive the restart of a worker, and files do not pile up.
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.metrics_core import InfoMetricFamily, Metric
@@ -17,6 +18,27 @@ from processes.version import VERSION
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+
+
+@dataclass(frozen=True)
+class AnsweredRequest:
+    """What is counted of a request. Words are the service's own: routes, codes and names of models, never a user's words.
+
+    Attributes:
+        route: as it is declared; "none" for an unknown path.
+        seconds: from the request's arrival to its answer.
+        code: code of the problem that was answered; None when there was no problem.
+        model: name of the model; None when the request was refused before it was known.
+        items: texts and clips.
+    """
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+    code: str | None
+    model: str | None
+    items: int
 
 
 class RequestMetrics:
@@ -33,16 +55,14 @@ class RequestMetrics:
             "signclip_request_seconds", "Seconds to an answer", ("route",), buckets=_SECONDS, registry=registry
         )
 
-    def count(
-        self, *, method: str, route: str, status: int, code: str | None, seconds: float, items: int, model: str | None
-    ) -> None:
-        """Count one answer. Labels are the service's own routes, codes and model names, never words of a user."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
-        if code is not None:
-            self._failures.labels(route, code).inc()
-        if model is not None and items:
-            self._items.labels(model, route).inc(items)
+    def count(self, request: AnsweredRequest) -> None:
+        """Count one answer."""
+        self._requests.labels(request.method, request.route, str(request.status)).inc()
+        self._seconds.labels(request.route).observe(request.seconds)
+        if request.code is not None:
+            self._failures.labels(request.route, request.code).inc()
+        if request.model is not None and request.items:
+            self._items.labels(request.model, request.route).inc(request.items)
 
 
 def share_between_workers(place: int) -> None:

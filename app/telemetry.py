@@ -10,7 +10,7 @@ from functools import partial
 
 from flask import Flask, Response, g, request
 
-from app.counters import RequestMetrics
+from app.counters import AnsweredRequest, RequestMetrics
 
 log = logging.getLogger("signclip.access")
 failures_log = logging.getLogger("signclip.failures")
@@ -121,13 +121,15 @@ def _report(
     """Count an answer, and write its line into the log."""
     total_ms = record.elapsed_ms
     metrics.count(
-        method=method,
-        route=route or "none",
-        status=response.status_code,
-        code=record.code,
-        seconds=total_ms / 1000,
-        items=record.items or 0,
-        model=record.model,
+        AnsweredRequest(
+            method,
+            route or "none",
+            response.status_code,
+            seconds=total_ms / 1000,
+            code=record.code,
+            model=record.model,
+            items=record.items or 0,
+        )
     )
     if log.isEnabledFor(logging.INFO):
         log.info(

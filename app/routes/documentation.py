@@ -16,16 +16,19 @@ blueprint = Blueprint("documentation", __name__, template_folder="../reference/t
 
 @blueprint.get("/")
 def redirect_home() -> AnyResponse:
+    """Redirect to the page that describes the API."""
     return redirect("docs")
 
 
 @blueprint.get("/openapi.json")
 def show_document() -> Response:
+    """Answer the OpenAPI document."""
     return answer_json(_build_document())
 
 
 @blueprint.get("/docs")
 def show_page() -> Response:
+    """Answer the page that describes the API to people."""
     nonce = secrets.token_urlsafe(16)
     document = _build_document()
     html = render_template(

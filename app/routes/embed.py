@@ -57,6 +57,11 @@ _STATUSES = (400, 401, 404, 413, 415, 422, 429, 499, 503, 504)
 )
 @admit
 def embed_text(shared: Services) -> Response:
+    """Embed the texts of a request.
+
+    Raises:
+        RequestError, ModelsError, ProcessError: the request is refused, or the engine cannot answer it.
+    """
     settings = shared.settings
     deadline = set_deadline(settings.timeout_s)
     document = read_json(request, max_bytes=settings.max_body_bytes)
@@ -90,6 +95,11 @@ def embed_text(shared: Services) -> Response:
 )
 @admit
 def embed_pose(shared: Services) -> Response:
+    """Embed the poses of a request.
+
+    Raises:
+        RequestError, ModelsError, ProcessError: the request is refused, or the engine cannot answer it.
+    """
     settings = shared.settings
     deadline = set_deadline(settings.timeout_s)
     clips = read_clips(
@@ -130,6 +140,12 @@ def embed_pose(shared: Services) -> Response:
 )
 @admit_with_videos
 def embed_video(shared: Services) -> Response:
+    """Estimate the poses in the videos of a request, and embed them.
+
+    Raises:
+        RequestError, ModelsError, ProcessError: the request is refused, or the engine cannot answer it.
+        EstimatorError: the estimation of a video failed.
+    """
     settings = shared.settings
     deadline = set_deadline(settings.video_timeout_s)
     wanted, videos = read_videos(request, settings, whole=VideoRequest, options=VideoOptions)

@@ -15,6 +15,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/healthz")
 @describe(Operation(summary="Whether the process answers", answer=HealthAnswer))
 def check_health() -> Response:
+    """Answer that the process is alive."""
     return answer_json({"status": "ok", "version": VERSION})
 
 
@@ -27,6 +28,12 @@ def check_health() -> Response:
     )
 )
 def check_readiness() -> Response:
+    """Answer which model is ready.
+
+    Raises:
+        NotReadyError: the default model has not passed its probe yet.
+        ModelsError: no engine can be built on this machine.
+    """
     engine = get_services().engine
     readiness = engine.get_readiness()
     if not readiness.ready:

@@ -13,6 +13,7 @@ blueprint = Blueprint("metrics", __name__)
 @blueprint.get("/metrics")
 @describe(Operation(summary="Counters in Prometheus' text format", answer=None, text=True, statuses=(401,)))
 def show_metrics() -> Response:
+    """Answer all counters. Those of an engine or of estimators that are away are left out."""
     shared = get_services()
     try:
         of_engine = shared.engine.export_metrics()

@@ -18,6 +18,11 @@ blueprint = Blueprint("models", __name__, url_prefix="/api")
 @blueprint.get("/models")
 @describe(Operation(summary="List the models", answer=ModelsAnswer, statuses=(401, 503)))
 def list_models() -> Response:
+    """List every model of the catalog with its state.
+
+    Raises:
+        ProcessError, ModelsError: the engine is away, or cannot be built on this machine.
+    """
     shared = get_services()
     statuses = shared.engine.list_statuses()
     models = []
@@ -38,6 +43,7 @@ def list_models() -> Response:
     )
 )
 def list_languages() -> Response:
+    """List the sign languages of the pretraining data."""
     languages = [
         {"tag": tag, "name": language.name, "aliases": language.aliases, "clips": language.pretraining_clips}
         for tag, language in read_languages().items()

@@ -31,6 +31,12 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 )
 @admit
 def embed_openai(shared: Services) -> Response:
+    """Embed the texts of a request from a client of OpenAI's API.
+
+    Raises:
+        InputError: the client wants another number of dimensions than the model has.
+        RequestError, ModelsError, ProcessError: the request is refused, or the engine cannot answer it.
+    """
     settings = shared.settings
     deadline = set_deadline(settings.timeout_s)
     document = read_json(request, max_bytes=settings.max_body_bytes)

@@ -62,6 +62,12 @@ _LINE_S = 0.25
 )
 @admit_with_videos
 def estimate_pose(shared: Services) -> Response:
+    """Estimate the poses in the videos of a request.
+
+    Raises:
+        RequestError: the request is refused, or a video of it.
+        ProcessError, EstimatorError: the estimators are full or stopped, or the estimation of a video failed.
+    """
     deadline = set_deadline(shared.settings.video_timeout_s)
     wanted, videos = read_videos(request, shared.settings, whole=EstimateRequest, options=EstimateOptions)
     kind = _choose_kind(len(videos.files))
@@ -95,6 +101,13 @@ def estimate_pose(shared: Services) -> Response:
 )
 @admit
 def inspect_pose(shared: Services) -> Response:
+    """Report on the quality of one pose.
+
+    Raises:
+        InputError: the request has several files.
+        ItemError: the pose cannot be used.
+        RequestError: the request is refused.
+    """
     settings = shared.settings
     clips = read_clips(
         request,

@@ -53,6 +53,13 @@ blueprint = Blueprint("similarity", __name__, url_prefix="/api")
 )
 @admit
 def compare_items(shared: Services) -> Response:
+    """Compare the clips of a request with its texts, or the items of one kind with each other.
+
+    Raises:
+        TooLargeError: texts and poses are larger than a body without videos may be.
+        RequestError, ModelsError, ProcessError: the request is refused, or the engine cannot answer it.
+        EstimatorError: the estimation of a video failed.
+    """
     settings = shared.settings
     request.max_content_length = max_bytes = max(settings.max_body_bytes, limit_body(settings, in_json=True))
     document = read_json(request, max_bytes=max_bytes)

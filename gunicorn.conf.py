@@ -73,13 +73,13 @@ def pre_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    launcher.hand_over(worker.place)
+    launcher.configure_worker(worker.place)
 
 
 def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Stop engines and estimators when the last worker has ended; say why, if they could not start."""
     launcher.stop()
-    failure = launcher.failure()
+    failure = launcher.get_failure()
     if failure is not None:
         sys.exit(failure)
 

@@ -22,7 +22,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 
 @dataclass(frozen=True)
 class AnsweredRequest:
-    """What is counted of a request. Words are the service's own: routes, codes and names of models, never a user's words.
+    """What is counted of a request: the service's own routes, codes and names of models, never words of a user.
 
     Attributes:
         route: as it is declared; "none" for an unknown path.

@@ -1,6 +1,6 @@
-"""What runs beside the web workers: one engine a device, and the estimators; started, handed to workers, stopped.
+"""Starts and stops what runs beside the web workers: one engine for each device, and the estimators of videos.
 
-A module and no part of gunicorn.conf.py, which a reload executes again: what runs must not be forgotten.
+This is not a part of gunicorn.conf.py, because a reload executes that file again and would forget what runs.
 """
 
 import atexit
@@ -19,23 +19,27 @@ from processes.version import VERSION
 from video.supervisor import EstimatorSupervisor
 
 log = logging.getLogger(__name__)
-# When they are told to stop, the web workers have ended, and with them everybody who waited for an answer. What they
-# still need is time to put away what they hold. Together with a quick stop of the workers it is less than 10 s.
+# Engines and estimators are stopped after the web workers, when no client waits for an answer any more. They need this
+# time only to free what they hold. Together with a quick stop of the workers it is less than 10 s.
 STOP_S = 4.0
 _supervisors: list[ProcessSupervisor] = []
 _failures: list[str] = []
-# What workers find in their environment. Not in the master's: one that takes over from it starts its own.
+# What workers find in their environment. The master's environment stays as it is, because a master that takes over from
+# it starts its own engines.
 _for_workers: dict[str, str] = {}
 
 
 def start(settings: ServiceSettings, *, memory_dir: str | None = None) -> None:
-    """Start what the settings do not name an address of, before any worker: four workers share one copy of each model.
+    """Start the engines and the estimators, unless the settings name the addresses of others.
+
+    They are started before any worker, so that all workers share one copy of each model.
 
     Args:
-        memory_dir: where the workers' counters are kept; on a disk that is full, writing them would kill a worker.
+        memory_dir: folder in memory for the workers' counters, because writing them to a full disk would kill a worker;
+            None: the system's folder for temporary files.
     """
     log.info("starting", extra={"version": VERSION})
-    # Also where the server ends before it served, as on a port that is taken.
+    # Also when the server ends before it has served, for example because its port is taken.
     atexit.register(_stop_at_exit, os.getpid())
     _for_workers[DIRECTORY] = tempfile.mkdtemp(prefix=f"signclip-metrics-{os.getpid()}-", dir=memory_dir)
     if not settings.engine_address:
@@ -56,14 +60,14 @@ def _start_engine(settings: EngineSettings) -> str:
     return supervisor.address
 
 
-def hand_over(place: int) -> None:
-    """Tell a worker that was just forked where everything is, and let it count under its place."""
+def configure_worker(place: int) -> None:
+    """Give a worker that was just forked the addresses of engines and estimators, and the place of its counters."""
     os.environ.update(_for_workers)
     share_between_workers(place)
 
 
 def stop() -> None:
-    """Stop engines and estimators, all at the same time. May be called twice."""
+    """Stop the engines and the estimators, all at the same time. May be called twice."""
     for supervisor in _supervisors:
         supervisor.ask_to_stop()
     while _supervisors:
@@ -72,8 +76,8 @@ def stop() -> None:
         shutil.rmtree(_for_workers[DIRECTORY], ignore_errors=True)
 
 
-def failure() -> str | None:
-    """Why an engine cannot start, which ends the service; None: nothing keeps it from serving."""
+def get_failure() -> str | None:
+    """Return why an engine cannot start, which ends the service; None when nothing is wrong."""
     return f"The service cannot start: {_failures[0]}" if _failures else None
 
 
@@ -83,6 +87,6 @@ def _end_start(reason: str) -> None:
 
 
 def _stop_at_exit(owner_pid: int) -> None:
-    # Workers inherit this with the fork; what runs beside them is not theirs.
+    # Workers inherit this handler with the fork, but must not stop what runs beside them.
     if os.getpid() == owner_pid:
         stop()

@@ -1,4 +1,4 @@
-"""Gunicorn's master, with a stop that no signal is lost to and no worker can hold up."""
+"""Gunicorn's master, with a stop that loses no signal and that no worker can delay."""
 
 import signal
 from types import FrameType
@@ -7,20 +7,23 @@ from gunicorn.arbiter import Arbiter
 
 from processes.stop_signals import SHIELDED_SIGNALS, shielded
 
-# How long workers may take to end after INT or QUIT. They end at once, unless a library keeps Python's lock.
+# How long workers may take to end after INT or QUIT. They end at once, unless a library holds Python's lock.
 QUICK_STOP_S = 4
 _QUICK, _GRACEFUL = {signal.SIGINT, signal.SIGQUIT}, {signal.SIGTERM}
 
 
 class Master(Arbiter):  # type: ignore[misc]
-    """Gunicorn's Arbiter, which has no setting for its class; `take_over` makes one of it."""
+    """Gunicorn's Arbiter with another way to stop.
+
+    Gunicorn has no setting for the class of its master, so `take_over` changes the class of the one that runs.
+    """
 
     stops_asked: frozenset[int] = frozenset()
     is_reloading = False
 
     @classmethod
     def take_over(cls, arbiter: Arbiter) -> None:
-        """Turn a starting arbiter into this class and queue signals from now on: what starts next must be stopped."""
+        """Turn a starting arbiter into this class, and queue signals from now on: they must stop what starts next."""
         arbiter.__class__ = cls
         arbiter.init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SHIELDED_SIGNALS)
@@ -31,19 +34,19 @@ class Master(Arbiter):  # type: ignore[misc]
         super().signal(sig, frame)
 
     def spawn_worker(self) -> int:
-        """Fork with stop signals blocked: without handlers of its own, a worker would put them into a dead queue."""
+        """Fork with stop signals blocked. A worker without its own handlers would put them where nothing reads them."""
         with shielded():
             pid: int = super().spawn_worker()
         return pid
 
     def handle_term(self) -> None:
-        """Stop, at once if INT or QUIT came together with TERM."""
+        """Stop; at once when INT or QUIT came together with TERM."""
         if self.stops_asked & _QUICK:
             self.stop(graceful=False)
         super().handle_term()
 
     def stop(self, graceful: bool = True) -> None:
-        """Gunicorn waits as long for workers that are to end at once as for those that answer what they admitted."""
+        """Stop the workers. Gunicorn itself would wait as long for a quick stop as for a graceful one."""
         if not graceful:
             self.cfg.set("graceful_timeout", QUICK_STOP_S)
         super().stop(graceful)
@@ -55,7 +58,7 @@ class Master(Arbiter):  # type: ignore[misc]
         self.is_reloading = False
 
     def reap_workers(self) -> None:
-        """Also leave a reload when a stop is asked for: it waits for the old workers without a look at the signals."""
+        """Also end a reload when a stop is requested: a reload waits for the old workers and reads no signals."""
         super().reap_workers()
         if self.is_reloading and self.stops_asked:
             self.is_reloading = False

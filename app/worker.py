@@ -1,4 +1,4 @@
-"""The web worker: gunicorn's threads, with signal handlers that cannot deadlock, and a stop that loses no request."""
+"""The web worker: gunicorn's threads, with signal handlers that cannot deadlock and a stop that loses no request."""
 
 import os
 import selectors
@@ -15,35 +15,35 @@ from processes.stop_signals import SHIELDED_SIGNALS
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Gunicorn's ThreadWorker, stopped in another way.
+    """Gunicorn's ThreadWorker with another way to stop.
 
-    TERM: stop accepting, answer what was admitted, end. INT and QUIT: end at once.
+    After TERM it stops accepting, answers what was admitted and ends. After INT or QUIT it ends at once.
     Gunicorn's own handlers take locks of the thread pool, and so do the exits that they begin. A second signal then
-    waits for a lock that its own thread holds. Ctrl-C brings two: INT from the terminal, QUIT from the master.
+    waits for a lock that its own thread holds. Ctrl-C sends two signals: INT from the terminal, QUIT from the master.
     """
 
     def init_signals(self) -> None:
-        """Take the handlers of this class, and from then on the signals that have come since the fork."""
+        """Install the handlers of this class, then let the signals through that have come since the fork."""
         super().init_signals()
-        # Of a terminal that closes. The master reloads then, and asks this worker to stop in order.
+        # A terminal that closes sends HUP. The master then reloads, and stops this worker in order.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SHIELDED_SIGNALS)  # blocked by the master, over the fork
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """TERM: end when what was admitted is answered; the signal has also woken the loop, through its pipe."""
+        """Handle TERM: end once what was admitted is answered. The signal has also woken the loop, through its pipe."""
         if not self.booted:
-            os._exit(0)  # it has accepted nothing
+            os._exit(0)  # this worker has accepted nothing yet
         self.alive = False
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """INT and QUIT: end at once; there is nothing to put in order, and an orderly exit waits for all threads."""
+        """Handle INT and QUIT: end at once. An orderly exit would wait for all threads, and nothing needs one."""
         os._exit(0)
 
     def init_process(self) -> None:
         """Serve until stopped, then end the process."""
         super().init_process()
         self.log.info("Worker exiting (pid: %s)", self.pid)
-        # Threads may still be at work after the graceful time; an orderly exit would wait for them.
+        # Threads may still work when the graceful time is over, and an orderly exit would wait for them.
         os._exit(0)
 
     def run(self) -> None:
@@ -53,7 +53,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().run()
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Also close the listening sockets when the worker stops: who connects later is refused, not left waiting."""
+        """Also close the listening sockets when the worker stops, so that later clients are refused and do not wait."""
         super().set_accept_enabled(enabled)
         if not enabled and not self.alive:
             for listener in self.sockets:
@@ -61,26 +61,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 listener.close()
 
     def _accept_waiting(self, listener: BaseSocket) -> None:
-        """Accept clients that connected before the stop: closing the socket resets those the kernel still holds."""
+        """Accept clients that connected before the stop. Closing the socket would reset those still in its queue."""
         listener.setblocking(False)
         accepted = -1
         while self.nr_conns != accepted:
             accepted = self.nr_conns
             try:
                 self.accept(listener)
-            except OSError as error:  # no descriptor is left: the connections that there are must still be answered
+            except OSError as error:  # no descriptor is left; the connections that exist must still be answered
                 self.log.warning("not all connections could be accepted: %s", error)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Keep connections on which no request has come as short as those between two requests, not for 15 s more."""
+        """Close connections without a request as early as those that are between two requests, not 15 s later."""
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
 
     def handle(self, conn: TConn) -> object:
-        """Answer a request, and wait in this thread until the client has closed a connection that ends with it.
+        """Answer a request. When its connection ends, wait in this thread until the client has closed it, too.
 
-        Gunicorn waits in the loop, up to 2 s a connection: five clients that do not close stopped everything for 8 s.
+        Gunicorn waits in its loop, up to 2 s for each connection. Five clients that did not close stopped it for 8 s.
         """
         kept = super().handle(conn)
         if kept is False:
@@ -90,8 +90,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return kept
 
     def is_parent_alive(self) -> bool:
-        """Whether the master lives; once it does not, this worker stops as after TERM."""
+        """Check whether the master lives. When it does not, this worker stops as after TERM."""
         if super().is_parent_alive():
             return True
-        self.alive = False  # so that connections which are kept alive end, too
+        self.alive = False  # so that idle connections end, too
         return False

@@ -110,6 +110,14 @@ class TestToTheMaster:
                 service.process.send_signal(signal.SIGINT)
                 assert_ends_clean(service, started)
 
+    def test_a_worker_that_cannot_run_does_not_keep_it_from_ending(self, serve_web: Start) -> None:
+        with serve_web() as service:
+            until(lambda: service.answers("/healthz"))
+            service.children()[0].suspend()
+            started = time.monotonic()
+            service.process.send_signal(signal.SIGINT)
+            assert_ends_clean(service, started)
+
     def test_term_answers_requests_whose_connections_nobody_has_accepted_yet(self, serve_web: Start) -> None:
         with serve_web(options=("-w", "1")) as service, ExitStack() as stack:
             until(lambda: service.answers("/healthz"))

@@ -17,21 +17,14 @@ import torch
 
 from models.embedding import EmbeddingModel
 from tests.engine.fakes import in_thread, until
-from tests.running import Service, running
+from tests.running import Service, running, tiny_settings
 
 
 @pytest.fixture
 def serve(tiny_weights: Path, tmp_path: Path) -> Callable[..., object]:
     @contextmanager
     def start(*options: str, port: int | None = None) -> Iterator[Service]:
-        settings = {
-            "SIGNCLIP_WEIGHTS_DIR": str(tiny_weights),
-            "SIGNCLIP_DEFAULT_MODEL": "tiny",
-            "SIGNCLIP_BACKEND": "torch",
-            "SIGNCLIP_THREADS": "1",
-            "SIGNCLIP_TEXT_CACHE_ITEMS": "0",
-        }
-        with running(tmp_path, settings, options=("-w", "2", *options), port=port) as service:
+        with running(tmp_path, tiny_settings(tiny_weights), options=("-w", "2", *options), port=port) as service:
             yield service
             if service.process.poll() is None:
                 service.process.send_signal(signal.SIGTERM)

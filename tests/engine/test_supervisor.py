@@ -70,6 +70,14 @@ def _default_model(command: list[str]) -> str | None:
     return EngineSettings.from_json(command[command.index("--settings") + 1]).default_model
 
 
+def test_only_an_engine_of_which_none_was_ever_ready_ends_the_service_when_it_fails(settings: EngineSettings) -> None:
+    supervisor = EngineSupervisor(settings)
+    assert "--failure" in supervisor._command()
+    supervisor._record.write_text("tiny")
+    assert "--failure" not in supervisor._command()
+    supervisor.stop()
+
+
 class _Short(EngineSupervisor):
     """Starts processes that end at once, after they were ready or before."""
 

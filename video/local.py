@@ -129,7 +129,7 @@ class LocalEstimators:
             return self._waiting()
 
     def export_metrics(self) -> str:
-        return self._metrics.exposition()
+        return self._metrics.export()
 
     def begin(self, request: EstimateRequest) -> LocalWork:
         work = LocalWork(request, self._forget)

@@ -52,8 +52,8 @@ class EstimatorMetrics:
         self._videos.labels(code).inc()
         self._seconds.observe(seconds)
 
-    def exposition(self) -> str:
-        """Everything, in Prometheus' text format."""
+    def export(self) -> str:
+        """Write all counters in Prometheus' text format."""
         return generate_latest(self.registry).decode()
 
 

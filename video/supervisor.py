@@ -12,5 +12,5 @@ class EstimatorSupervisor(ProcessSupervisor):
         self._settings = settings
         self.address = self.socket_path
 
-    def _command(self) -> list[str]:
+    def _build_command(self) -> list[str]:
         return ["-m", "video", "serve", "--address", self.address, "--settings", self._settings.to_json()]

@@ -20,6 +20,7 @@ from app.errors import (
     find_code,
 )
 
+# Longer messages quote input or lists of names; a client reads the beginning.
 _DETAIL_CHARS = 1000
 
 

@@ -24,7 +24,7 @@ from video.interface import EstimateRequest, Estimators, Progress
 
 # Room in a body for what is not video: options, boundaries and names.
 _FORM_BYTES = 1024 * 1024
-# Cameras record more only for slow motion, and nobody records minutes of it.
+# Cameras record more only for slow motion, which does not last for minutes.
 _MAX_FRAMES_PER_SECOND = 60
 Outcome = Estimate | VideoError | EstimatorError | Base64Error | FramesOverLimitError
 

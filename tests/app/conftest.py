@@ -69,7 +69,7 @@ class FakeEngine:
             if not self.hold.wait(left):
                 raise DeadlineExceededError("the deadline passed while the request waited")
             if is_disconnected is not None and is_disconnected():
-                raise CancelledError("whoever asked has gone")
+                raise CancelledError("the client disconnected")
         rows = [self.vector_of(request.tower, item) for item in request.items]
         for index in self.failures:
             rows[index] = np.zeros(32, np.float32)

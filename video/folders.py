@@ -134,7 +134,7 @@ class Batch:
 
         video = task.video.read_bytes()
         process = self._process()
-        done = process.estimate(video, limits=self._limits, on_frame=on_frame, unwanted=self._stopped.is_set)
+        done = process.estimate(video, limits=self._limits, on_frame=on_frame, is_unwanted=self._stopped.is_set)
         write_file(task.pose, done.pose)  # whole, so that an interrupted run leaves nothing that looks done
 
     def _process(self) -> EstimatorProcess:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from models.backends import Pending
 from models.backends.choice import make_backend
 from models.batching import pad
-from models.catalog import ModelConfig, TowerConfig
+from models.catalog import ModelConfig, Tower, TowerConfig
 from models.checkpoints.folders import WeightsFolder, recorded_digest
-from models.embedding import EmbeddingModel, Tower
+from models.embedding import EmbeddingModel
 from models.tokenization import load_tokenizer
 
 TEXT_TOKENS, CLIP_FRAMES = 8, 73
@@ -129,12 +129,12 @@ class Overlapped:
     """A call that begins a batch and waits for the one before: in a row they take what a batch takes by itself."""
 
     def __init__(self, model: EmbeddingModel, tower: Tower, items: list[npt.NDArray[Any]]) -> None:
-        self._begin = lambda: model.begin(tower, items)
+        self._model, self._tower, self._items = model, tower, items
         self._before: Pending | None = None
 
     def __call__(self) -> object:
         """Begin the next batch, and wait for the last."""
-        running = self._begin()
+        running = self._model.begin(self._tower, self._items)
         before, self._before = self._before, running
         return None if before is None else before.wait()
 

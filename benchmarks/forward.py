@@ -30,9 +30,10 @@ from benchmarks.forward_cases import (
 )
 from benchmarks.inputs import full_size_weights
 from benchmarks.measuring import machine_facts, take_turns, write_results
+from models.backends import Vectors
 from models.backends.choice import choose_device
 from models.catalog import ModelConfig, load_catalog
-from models.embedding import EmbeddingModel, Vectors, unit_length
+from models.embedding import EmbeddingModel, normalize_vectors
 
 BATCHES = {"cpu": (1, 8, 32), "cuda": (1, 32, 128, 512, 1024)}
 # Smaller batches run as captured forwards, whose copies are short.
@@ -47,7 +48,7 @@ def agreement(vectors: Vectors, reference: Vectors) -> float:
 
     It shows whether the backends computed the same thing.
     """
-    return float((unit_length(vectors) * unit_length(reference)).sum(axis=1).min())
+    return float((normalize_vectors(vectors) * normalize_vectors(reference)).sum(axis=1).min())
 
 
 def load_models(config: ModelConfig, device: str, *, compiled: bool) -> dict[tuple[str, str], EmbeddingModel]:

@@ -13,7 +13,7 @@ from models.backends import Pending
 from models.backends.choice import make_backend
 from models.batching import pad
 from models.catalog import ModelConfig, Tower, TowerConfig
-from models.checkpoints.folders import WeightsFolder, recorded_digest
+from models.checkpoints.folders import WeightsFolder, read_digest
 from models.embedding import EmbeddingModel
 from models.tokenization import load_tokenizer
 
@@ -60,7 +60,7 @@ def formats(device: str) -> tuple[str, ...]:
 
 def load(config: ModelConfig, weights: WeightsFolder, *, backend: str, device: str, dtype: str) -> EmbeddingModel:
     """Load a model as the engine does, on one backend and in one number format."""
-    path = weights.converted(config)
+    path = weights.locate_converted(config)
     if backend == COMPILED:
         from models.backends.packed import PackedBackend
         from models.backends.pytorch import TorchBackend
@@ -68,7 +68,7 @@ def load(config: ModelConfig, weights: WeightsFolder, *, backend: str, device: s
         built: Any = PackedBackend(TorchBackend(path, config, device=device, dtype=dtype), compiled=True)
     else:
         built = make_backend(path, config, backend=backend, device=device, dtype=dtype, threads=None)
-    return EmbeddingModel(config, load_tokenizer(weights.tokenizer(config)), built, recorded_digest(path))
+    return EmbeddingModel(config, load_tokenizer(weights.locate_tokenizer(config)), built, read_digest(path))
 
 
 @lru_cache(maxsize=4)

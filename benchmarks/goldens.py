@@ -17,9 +17,10 @@ from benchmarks.forward import device_facts
 from benchmarks.forward_cases import COMPILED, backends, formats, load
 from benchmarks.inputs import GOLDEN, full_size_weights
 from benchmarks.measuring import machine_facts, write_results
+from models.backends import Vectors
 from models.backends.choice import choose_device
 from models.catalog import load_catalog
-from models.embedding import EmbeddingModel, Vectors, unit_length
+from models.embedding import EmbeddingModel, normalize_vectors
 
 # Largest difference as a share of a vector's largest value: TF32 and float16 keep 11 bits of a number, bfloat16 8.
 BOUNDS = {"float32": 1e-4, "tf32": 5e-3, "float16": 5e-3, "bfloat16": 5e-2}
@@ -32,7 +33,7 @@ def compare(model: EmbeddingModel, wanted: dict[str, Vectors], items: dict[str, 
         embed = model.embed_text if name == "texts" else model.embed_pose
         got = embed(items[name], normalize=False)
         difference = np.abs(got - golden).max(axis=1) / np.abs(golden).max(axis=1)
-        cosine = (unit_length(got) * unit_length(golden)).sum(axis=1)
+        cosine = (normalize_vectors(got) * normalize_vectors(golden)).sum(axis=1)
         rows.append({"what": name, "error": float(difference.max()), "cosine": float(cosine.min())})
     return rows
 

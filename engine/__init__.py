@@ -1,1 +1,1 @@
-"""Makes few forward passes of many requests: the queue, the thread that owns the models, and the way to reach it."""
+"""Many requests into few forward passes: the queue, the thread that owns the models, and the way to reach it."""

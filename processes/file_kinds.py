@@ -19,7 +19,7 @@ Family = Literal[
 # Suffixes under which videos are looked for in folders and data sets.
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
-    | {".mpg", ".mpeg", ".vob", ".flv", ".wmv", ".asf", ".ogv", ".ogg"}
+    | {".mpg", ".mpeg", ".vob", ".flv", ".wmv", ".asf", ".ogv"}
 )
 
 _CLUSTER, _BLOCK = b"\x1f\x43\xb6\x75", b"\xa3"  # of Matroska and WebM (RFC 9559)

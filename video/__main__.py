@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from processes.stop_signals import call_at_stop
 from processes.version import PRODUCT
 from video.commands import estimate_videos, view_pose
 from video.errors import VideoError
+from video.estimates import LEAST_SEEN
 from video.folders import BatchError
 from video.local import LocalEstimators
 from video.server import EstimatorServer
@@ -50,6 +52,16 @@ def _parser() -> argparse.ArgumentParser:
     estimating.add_argument(
         "--jobs", type=int, default=cores, metavar="N", help="videos at a time (default: the cores)"
     )
+    estimating.add_argument(
+        "--keep-suffixes", action="store_true", help="name the pose of clip.mp4 clip.mp4.pose, not clip.pose"
+    )
+    estimating.add_argument(
+        "--min-seen",
+        type=_share,
+        default=LEAST_SEEN,
+        metavar="SHARE",
+        help="least share of frames in which somebody is seen; a video with less fails (default: %(default)s)",
+    )
     estimating.add_argument("--force", action="store_true", help="estimate again what is there")
     estimating.set_defaults(run=estimate_videos)
 
@@ -69,6 +81,17 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--log-level", type=str.upper, choices=LOG_LEVELS, default=level)
     serving.set_defaults(run=serve)
     return parser
+
+
+def _share(text: str) -> float:
+    """A share of frames, from the command line."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; 0 to 1 is needed")
+    return share
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -7,36 +7,36 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from poses.headers import ReadLimits
 from poses.reading import read
-from video.folders import OWN_FILES, Batch, Failure, Rate, Task, plan, write_failures
-
-# A user's own files may be longer than what a service takes.
-OWN_POSES = ReadLimits(max_bytes=8 * 1024**3, max_frames=1_000_000)
+from video.folders import OWN_FILES, OWN_POSES, Batch, Failure, Rate, Task, plan, write_failures
 
 
 def estimate_videos(options: argparse.Namespace) -> int:
     """Estimate what is not there yet; prints a summary and, where some failed, where they are listed."""
-    tasks = plan(options.videos, options.out)
+    planned = plan(options.videos, options.out, keep_suffixes=options.keep_suffixes)
+    tasks = planned.tasks
+    for failure in planned.failures:
+        print(f"{failure.video}: {failure.detail}", file=sys.stderr)
     wanted = [task for task in tasks if options.force or not task.pose.exists()]
     if len(wanted) < len(tasks):
         print(f"{len(tasks) - len(wanted)} of {len(tasks)} are there already")
     options.out.mkdir(parents=True, exist_ok=True)
     progress = _Progress(wanted)
-    batch = Batch(jobs=options.jobs, on_frame=progress.frame, on_end=progress.end)
+    batch = Batch(jobs=options.jobs, min_seen=options.min_seen, on_frame=progress.frame, on_end=progress.end)
     rate = Rate()
     try:
         failures = batch.run(wanted)
     except KeyboardInterrupt:
-        write_failures(progress.failures, options.out)
+        write_failures([*planned.failures, *progress.failures], options.out)
         raise
     finally:
         progress.close()
-    listed = write_failures(failures, options.out)
+    all_failures = [*planned.failures, *failures]
+    listed = write_failures(all_failures, options.out)
     print(f"{len(wanted) - len(failures)} poses, {batch.frames} frames, {rate.of(batch.frames):.1f} frames/s")
     if listed:
-        print(f"{len(failures)} failed; see {listed}", file=sys.stderr)
-    return 1 if failures else 0
+        print(f"{len(all_failures)} failed; see {listed}", file=sys.stderr)
+    return 1 if all_failures else 0
 
 
 class _Progress:

@@ -7,25 +7,27 @@ and may open no protocol.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from contextlib import contextmanager
-from fractions import Fraction
-from typing import Any
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 from av.error import FFmpegError
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 
+from video.containers import (
+    FEWEST_FRAMES_FOR_A_RATE,
+    RATE_SLACK,
+    check_rate,
+    choose_stream,
+    open_container,
+    read_timeline,
+    translated,
+)
+from video.display import Turn, find_square_size, find_turn
 from video.errors import (
     TooManyFramesError,
-    VideoCodecError,
     VideoEmptyError,
     VideoSizeChangeError,
     VideoTooLargeError,
@@ -37,20 +39,15 @@ from video.estimates import VideoFacts, VideoLimits
 
 Frame = npt.NDArray[np.uint8]
 
-# Containers of clips. Playlists (m3u8, ffconcat) would open what they name; pictures (png_pipe) are no videos.
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts"
-# What phones, browsers, cameras and archives write.
-_CODECS = {"h264", "hevc", "vp8", "vp9", "av1", "gif", "mjpeg", "mpeg4", "mpeg1video", "mpeg2video", "h263", "prores"}
-# "none" is no protocol: nothing can be opened beside the bytes at hand.
-_OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
-_READ_BYTES = 1024 * 1024
-_ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-# Beyond this, a pixel's shape is a damaged number: anamorphic film has 2.
-_MOST_PIXEL_ASPECT = 4
 # simple-video-utils' calibration: converting smaller pictures in two threads costs more than it saves.
 _ONE_THREAD_PIXELS = 300_000
 # A video may lack this share of what it declares, or so much: headers round, and count what never shows.
 _MISSING_SHARE, _MISSING_FRAMES, _MISSING_S = 0.1, 2, 0.5
+# A declared rate that is farther off than this factor from the time stamps is wrong: 1000 for a clock of thousandths.
+_FAR_OFF = 1.25
+# Streams for broadcast declare nothing: what the library calls their length is what it finds at their end.
+_WITHOUT_LENGTH = ("mpeg", "mpegts")
+_USUAL_RATE = 25.0  # of a single frame, which has none
 _DEFAULT_LIMITS = VideoLimits()
 
 
@@ -69,15 +66,13 @@ class VideoReader:
         if len(data) > limits.max_bytes:
             raise VideoTooLargeError(f"{len(data)} bytes; at most {limits.max_bytes} are read")
         _check_gif(data, limits)
-        with _translated("the bytes are no video that is read here"):
-            self._container = av.open(
-                io.BytesIO(data), "r", options=_OPEN_OPTIONS, metadata_errors="replace", buffer_size=_READ_BYTES
-            )
+        self._container = open_container(data)
         try:
-            self._stream = _pictures(self._container)
+            self._stream = choose_stream(self._container)
+            self._timeline = read_timeline(data, self._stream.index, limits)
             self._seconds = self._declared_seconds()
             self.declared_frames = self._declared_frames()
-            self._check_declared()
+            self._check_before_decoding()
             context = self._stream.codec_context
             context.options = {"max_pixels": str(limits.max_pixels)}  # what av.open is given does not reach the decoder
             # Slices, not whole frames: a thread a frame would hold so many more pictures.
@@ -87,6 +82,7 @@ class VideoReader:
             raise
         self._reformatter = VideoReformatter()
         self._first: VideoFrame | None = None
+        self._turn = Turn()
         self._last_time = 0.0
         self._count = 0
         self._size = (0, 0)
@@ -125,44 +121,49 @@ class VideoReader:
             fps=fps,
             frames=self._count,
             duration_s=self._count / fps,
-            rotation=_rotation(self._first) if self._first is not None else 0,
+            rotation=self._turn.rotation,
             codec=self._stream.codec_context.codec.canonical_name,
         )
 
     def _declared_seconds(self) -> float | None:
         """How long the pictures last by the header. A container's own length may be that of its sound."""
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        noted = _seconds(self._stream.metadata.get("DURATION", ""))  # of a track in Matroska and WebM
-        if noted:
-            return noted
-        if self._container.duration and len(self._container.streams) == 1:
-            return self._container.duration / av.time_base
-        return None
+        stream = self._stream
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        noted = _seconds(stream.metadata.get("DURATION", ""))  # of a track in Matroska and WebM
+        if not noted and self._container.duration and len(self._container.streams) == 1:
+            noted = self._container.duration / av.time_base
+        if not noted:
+            return None
+        # In these containers it is the time of the end, which is the length only of what starts at 0.
+        start = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
+        return noted - start if 0 < start < noted else noted
 
     def _declared_frames(self) -> int | None:
+        if self._container.format.name in _WITHOUT_LENGTH:
+            return self._timeline.pieces
         rate = self._stream.average_rate
-        by_length = round(self._seconds * float(rate)) if self._seconds and rate else 0
+        by_length = round(self._seconds * _find_rate(float(rate), self._timeline.rate)) if self._seconds and rate else 0
         # An index also counts what an edit list hides: a clip that was trimmed without being coded anew holds more.
         known = [frames for frames in (self._stream.frames, by_length) if frames > 0]
         return min(known, default=None)
 
-    def _check_declared(self) -> None:
-        limits, stream = self._limits, self._stream
-        codec = stream.codec_context.codec.canonical_name
-        if codec not in _CODECS:
-            raise VideoCodecError(f"pictures coded as {codec}; there are read: {', '.join(sorted(_CODECS))}")
-        _check_size(stream.width, stream.height, limits)
-        if self._seconds is not None and self._seconds > limits.max_seconds:
-            raise VideoTooLongError(f"{self._seconds:.1f} seconds; at most {limits.max_seconds:g} are read")
-        if stream.average_rate and float(stream.average_rate) > limits.max_rate:
-            rate = float(stream.average_rate)
-            raise VideoTooLargeError(f"{rate:g} frames per second; at most {limits.max_rate:g} are read")
-        if stream.frames and self.declared_frames is not None and self.declared_frames > limits.max_frames:
-            raise TooManyFramesError(f"{self.declared_frames} frames; at most {limits.max_frames} are taken")
+    def _check_before_decoding(self) -> None:
+        limits, timeline = self._limits, self._timeline
+        _check_size(self._stream.width, self._stream.height, limits)
+        if timeline.span_s > limits.max_seconds:
+            raise VideoTooLongError(
+                f"{timeline.span_s:.1f} seconds from the first frame to the last; "
+                f"at most {limits.max_seconds:g} are read"
+            )
+        if timeline.rate is not None:
+            check_rate(timeline.rate, limits)
+        # Without an index, pieces that never show cannot be told from frames.
+        if self._stream.frames and timeline.pieces > limits.max_frames:
+            raise TooManyFramesError(f"{timeline.pieces} frames; at most {limits.max_frames} are taken")
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        with _translated("the video is damaged"):
+        with translated(lambda: f"the video is damaged: nothing more decodes after {self._count} frames"):
             for packet in self._container.demux(self._stream):
                 try:
                     frames = packet.decode()
@@ -181,7 +182,7 @@ class VideoReader:
     def _check(self, frame: VideoFrame) -> None:
         if self._first is None:
             _check_size(frame.width, frame.height, self._limits)
-            self._first = frame
+            self._first, self._turn = frame, find_turn(frame)
         first = self._first
         if (frame.width, frame.height) != (first.width, first.height):
             raise VideoSizeChangeError(
@@ -195,41 +196,43 @@ class VideoReader:
                 raise VideoTooLongError(f"more than {self._limits.max_seconds:g} seconds; no more are read")
 
     def _upright(self, frame: VideoFrame) -> Frame:
-        width, height = _square(frame.width, frame.height, self._stream.sample_aspect_ratio)
+        width, height = find_square_size(frame.width, frame.height, self._stream.sample_aspect_ratio)
         _check_size(width, height, self._limits)
         threads = 1 if width * height < _ONE_THREAD_PIXELS else 2
-        picture = self._reformatter.reformat(frame, width, height, "rgb24", threads=threads).to_ndarray()
-        turn = _ROTATIONS.get(_rotation(frame))
-        if turn is not None:
-            picture = cv2.rotate(picture, turn)
+        converted = self._reformatter.reformat(frame, width, height, "rgb24", threads=threads)
+        picture = np.asarray(converted.to_ndarray(), dtype=np.uint8)
         # Rows may be padded, and MediaPipe wants them one after the other.
-        return np.ascontiguousarray(picture, dtype=np.uint8)
+        return np.ascontiguousarray(self._turn.apply(picture), dtype=np.uint8)
 
     def _rate(self) -> float:
-        """Frames per second of the stream, or, where it names none, of the frames that were seen."""
-        if self._stream.average_rate:
-            return float(self._stream.average_rate)
-        if self._count < 2 or not self._last_time:
+        """Frames per second as the stream declares them, or as the time stamps say where the two are far apart."""
+        declared = float(self._stream.average_rate) if self._stream.average_rate else None
+        measured = (self._count - 1) / self._last_time if self._count > 1 and self._last_time else None
+        if declared is not None and declared <= self._limits.max_rate * RATE_SLACK:
+            return _find_rate(declared, measured if self._count >= FEWEST_FRAMES_FOR_A_RATE else None)
+        if measured is None and self._count > 1:
             raise VideoUnreadableError(f"nothing says how fast {self._count} frames follow each other")
-        rate = (self._count - 1) / self._last_time
-        if rate > self._limits.max_rate:
-            raise VideoTooLargeError(f"{rate:g} frames per second; at most {self._limits.max_rate:g} are read")
-        return rate
+        return measured or _USUAL_RATE
 
     def _check_end(self) -> None:
         """Tell a video that was cut off: it decodes without a fault up to there."""
         if not self._count:
-            raise VideoEmptyError("not one frame decodes")
+            raise VideoEmptyError("not one frame decodes: the video is damaged or cut off. Record or download it again")
         declared = self.declared_frames if self._stream.frames and self.declared_frames else 0
         missing = declared - self._count
         if missing > max(_MISSING_FRAMES, _MISSING_SHARE * declared):
             raise VideoTruncatedError(f"{self._count} frames of {declared} that the file declares")
         if declared or not self._seconds:
             return
-        missing_s = self._seconds - self._last_time - 1 / self._rate()
+        missing_s = self._seconds - self._last_time - max(1 / self._rate(), self._timeline.last_s)
         if missing_s > max(_MISSING_S, _MISSING_SHARE * self._seconds):
             covered = self._seconds - missing_s
             raise VideoTruncatedError(f"{covered:.2f} seconds of {self._seconds:.2f} that the file declares")
+
+
+def _find_rate(declared: float, measured: float | None) -> float:
+    """The declared rate, unless time stamps were measured and are far from it."""
+    return declared if measured is None or 1 / _FAR_OFF <= declared / measured <= _FAR_OFF else measured
 
 
 def _seconds(noted: str) -> float | None:
@@ -247,17 +250,6 @@ def _check_gif(data: bytes, limits: VideoLimits) -> None:
         _check_size(int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"), limits)
 
 
-def _pictures(container: Any) -> VideoStream:
-    """The first stream of pictures that is no cover."""
-    for stream in container.streams.video:
-        if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image):
-            found: VideoStream = stream
-            if found.codec_context is None:
-                raise VideoCodecError("pictures coded in a way that is unknown here")
-            return found
-    raise VideoEmptyError(f"{len(container.streams)} streams, and none of moving pictures")
-
-
 def _check_size(width: int, height: int, limits: VideoLimits) -> None:
     if width < 1 or height < 1:
         raise VideoUnreadableError(f"pictures of {width} × {height} pixels")
@@ -265,29 +257,3 @@ def _check_size(width: int, height: int, limits: VideoLimits) -> None:
         raise VideoTooLargeError(
             f"{width} × {height} pixels; at most {limits.max_side} a side and {limits.max_pixels} in all are read"
         )
-
-
-def _square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """The size at which pixels are square; the picture only ever grows."""
-    if not aspect or aspect == 1:
-        return width, height
-    if not 1 / _MOST_PIXEL_ASPECT <= aspect <= _MOST_PIXEL_ASPECT:
-        raise VideoUnreadableError(f"pixels {float(aspect):g} times as wide as high; at most {_MOST_PIXEL_ASPECT} are")
-    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
-
-
-def _rotation(frame: VideoFrame) -> int:
-    """Degrees counterclockwise to upright; what is no quarter turn is left alone, as pose-format does."""
-    turn = int(frame.rotation) % 360
-    return turn if turn in _ROTATIONS else 0
-
-
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn the library's errors into ours; its own messages may quote what a file says."""
-    try:
-        yield
-    except MemoryError as error:
-        raise VideoTooLargeError("the video needs more memory than one may have") from error
-    except (FFmpegError, OSError, ValueError, OverflowError) as error:
-        raise VideoUnreadableError(f"{what} ({type(error).__name__})") from error

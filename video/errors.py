@@ -2,6 +2,9 @@
 
 VideoError
 ├── VideoUnreadableError    the bytes are no video that is read here, or are damaged
+│   ├── NotAVideoError      they are of another kind: text, a page, a picture, a pose, …
+│   ├── VideoFormatError    a kind of video that is not read here
+│   ├── VideoHeadMissingError  a later chunk of a recording, without the head that describes it
 │   ├── VideoCodecError     its pictures are coded in a way that is not read here
 │   ├── VideoTruncatedError it ends before what it declares
 │   └── VideoSizeChangeError  its pictures change size on the way
@@ -14,7 +17,7 @@ VideoError
 
 EstimatorError              the video may be good, its estimation did not come to an end
 ├── EstimatorLostError      the process died on it
-└── EstimationStoppedError  nobody wants the result any more
+└── EstimationStoppedError  the result is no longer wanted
 
 Every class has a stable ``code``; every message says what was wrong, the value and the limit.
 """
@@ -23,7 +26,7 @@ from __future__ import annotations
 
 
 class VideoError(Exception):
-    """Anything that makes a video unusable; the message may be shown to whoever sent it."""
+    """Anything that makes a video unusable. The message may be shown to the sender of the video."""
 
     code = "video_invalid"
 
@@ -32,6 +35,24 @@ class VideoUnreadableError(VideoError):
     """The bytes are no video that is read here, or are damaged."""
 
     code = "video_unreadable"
+
+
+class NotAVideoError(VideoUnreadableError):
+    """The bytes are of another kind: text, a page, a picture, a sound, a pose, or nothing at all."""
+
+    code = "not_a_video"
+
+
+class VideoFormatError(VideoUnreadableError):
+    """The bytes are a kind of video that is not read here."""
+
+    code = "video_format_unsupported"
+
+
+class VideoHeadMissingError(VideoUnreadableError):
+    """The bytes are a later chunk of a recording, without the head that describes it."""
+
+    code = "video_head_missing"
 
 
 class VideoCodecError(VideoUnreadableError):
@@ -105,6 +126,6 @@ class EstimatorLostError(EstimatorError):
 
 
 class EstimationStoppedError(EstimatorError):
-    """Nobody wants the result any more."""
+    """The result is no longer wanted."""
 
     code = "estimation_stopped"

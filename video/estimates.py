@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pose_format import Pose
+
+from poses.quality import share_with_body
+from video.errors import NobodyInViewError
+
+# Least share of a video's frames in which somebody must be seen: in fewer, most of what a model would see is nothing.
+LEAST_SEEN = 0.5
 _MIB = 1024 * 1024
 
 
@@ -17,7 +24,7 @@ class VideoLimits:
         max_frames: 2 minutes at 60 frames per second.
         max_side: pixels of the width or the height, as stored and as displayed.
         max_pixels: of one picture.
-        max_rate: frames per second; slow-motion cameras have 240.
+        max_rate: frames per second by the time stamps; slow-motion cameras have 240.
         max_bad_packets: pieces that may fail to decode; one more and the video counts as damaged.
     """
 
@@ -37,10 +44,10 @@ class VideoFacts:
     Attributes:
         width: pixels, as displayed: upright and square.
         height: the same.
-        fps: frames per second, on average.
+        fps: frames per second, on average; what the file declares, unless its time stamps say otherwise.
         frames: that were read.
         duration_s: frames over fps.
-        rotation: degrees counterclockwise by which stored pictures were turned.
+        rotation: degrees counterclockwise by which stored pictures were turned; a mirror, if there is one, comes first.
         codec: how the pictures were coded.
         extractor: what estimated the pose, with version and settings; "" for a video that was only read.
     """
@@ -67,3 +74,17 @@ class Estimate:
     pose: bytes
     facts: VideoFacts
     warnings: tuple[str, ...] = field(default=())
+
+
+def check_seen(pose: Pose, *, min_seen: float = LEAST_SEEN) -> None:
+    """Refuse the pose of a video in which nobody is seen for the most part.
+
+    Raises:
+        NobodyInViewError: the share of frames in which somebody is seen is under min_seen.
+    """
+    share = share_with_body(pose)
+    if share < min_seen:
+        raise NobodyInViewError(
+            f"somebody is seen in {100 * share:.0f} % of {len(pose.body.data)} frames; "
+            f"at least {100 * min_seen:.0f} % are needed (min_seen)"
+        )

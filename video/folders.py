@@ -5,24 +5,28 @@ from __future__ import annotations
 import csv
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from poses.headers import ReadLimits
+from poses.reading import read
+from processes.file_kinds import VIDEO_SUFFIXES
 from processes.files import write_file
 from video.errors import EstimationStoppedError, EstimatorError, VideoError
-from video.estimates import VideoLimits
+from video.estimates import LEAST_SEEN, VideoLimits, check_seen
 from video.settings import EstimatorHealth
 from video.worker_process import EstimatorProcess
 
-# What is looked for in folders; a file that is named itself may be called anything.
-SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".ts", ".3gp", ".mts", ".m2ts"})
 FAILURES = "failures.csv"
 # Files of one's own are no threat: as large as fits into a process beside its tracker, and as long as two hours at 25
 # frames a second. A frame's points take 9 KB, and four times that where they become a file.
 OWN_FILES = VideoLimits(max_bytes=1024**3, max_seconds=4 * 3600, max_frames=200_000)
+OWN_POSES = ReadLimits(max_bytes=8 * 1024**3, max_frames=1_000_000)
 _OWN_HEALTH = EstimatorHealth(address_space_bytes=EstimatorHealth.address_space_bytes + 200_000 * 4 * 10_000)
+_SHOWN_SUFFIXES = 6
 
 
 class BatchError(Exception):
@@ -39,41 +43,94 @@ class Task:
 
 @dataclass(frozen=True)
 class Failure:
+    """A video without a pose, and why.
+
+    Attributes:
+        code: the error's stable name; "file" for what the system refuses, "same_pose" for what was not tried.
+    """
+
     video: Path
     code: str
     detail: str
 
 
-def plan(videos: Iterable[Path], out: Path) -> list[Task]:
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, and what cannot be."""
+
+    tasks: list[Task]
+    failures: list[Failure]
+
+
+def plan(videos: Iterable[Path], out: Path, *, keep_suffixes: bool = False) -> Plan:
     """Find the videos and name their poses; what is in folders keeps its place in them.
 
+    Videos that would have the same pose are left out. Hidden files are not looked for in folders: macOS leaves a "._"
+    file beside each video that it copies.
+
+    Args:
+        videos: files, which may be called anything, and folders.
+        out: where the poses go.
+        keep_suffixes: name the pose of clip.mp4 clip.mp4.pose, not clip.pose.
     Raises:
-        BatchError: a path is not there, there are no videos, or two would have the same pose.
+        BatchError: a path is not there, or there are no videos.
     """
-    tasks: dict[Path, Task] = {}
-    for given in videos:
+    found: dict[Path, list[Path]] = {}
+    places = list(videos)
+    for given in places:
         if not given.exists():
             raise BatchError(f"{given} is not there")
-        found = sorted(path for path in given.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
-        for video in found if given.is_dir() else [given]:
+        for video in _find_videos(given) if given.is_dir() else [given]:
             place = video.relative_to(given) if given.is_dir() else Path(video.name)
-            pose = out / place.with_suffix(".pose")
-            if pose in tasks and tasks[pose].video.resolve() != video.resolve():
-                raise BatchError(f"{tasks[pose].video} and {video} would both become {pose}")
-            tasks[pose] = Task(video, pose)
-    if not tasks:
-        raise BatchError(f"there are no videos; they are known by their suffixes: {', '.join(sorted(SUFFIXES))}")
-    return list(tasks.values())
+            pose = out / (place.with_name(f"{place.name}.pose") if keep_suffixes else place.with_suffix(".pose"))
+            same = found.setdefault(pose, [])
+            if all(other.resolve() != video.resolve() for other in same):
+                same.append(video)
+    if not found:
+        raise BatchError(_describe_nothing(places))
+    failures = [
+        Failure(
+            video,
+            "same_pose",
+            f"{' and '.join(str(other) for other in same)} would {'both' if len(same) == 2 else 'all'} become {pose}; "
+            "rename them, or give each a pose of its own with --keep-suffixes",
+        )
+        for pose, same in found.items()
+        if len(same) > 1
+        for video in same
+    ]
+    return Plan([Task(same[0], pose) for pose, same in found.items() if len(same) == 1], failures)
+
+
+def _find_videos(folder: Path) -> list[Path]:
+    return sorted(path for path in _visible_files(folder) if path.suffix.lower() in VIDEO_SUFFIXES)
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if not path.is_dir() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
+
+
+def _describe_nothing(given: Iterable[Path]) -> str:
+    """Say that there are no videos, and what is there instead."""
+    suffixes = Counter(path.suffix.lower() or path.name for folder in given for path in _visible_files(folder))
+    present = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(_SHOWN_SUFFIXES)) or "no files"
+    known = ", ".join(sorted(VIDEO_SUFFIXES))
+    return f"there are no videos, but {present}; videos are known by their suffixes: {known}"
 
 
 def _nothing(*_: object) -> None:
-    """Nobody wants to know."""
+    """Take no notice of progress."""
 
 
 class Batch:
     """Works through tasks.
 
     Args:
+        jobs: videos at a time.
+        limits: what each may be.
+        min_seen: least share of a video's frames in which somebody must be seen, as the service asks for.
         on_frame: called, from several threads, with a task, the frames done and their total if it is known.
         on_end: called with a task and what went wrong, if anything.
 
@@ -86,11 +143,13 @@ class Batch:
         *,
         jobs: int,
         limits: VideoLimits = OWN_FILES,
+        min_seen: float = LEAST_SEEN,
         on_frame: Callable[[Task, int, int | None], None] | None = None,
         on_end: Callable[[Task, Failure | None], None] | None = None,
     ) -> None:
         self._jobs = jobs
         self._limits = limits
+        self._min_seen = min_seen
         self._on_frame = on_frame or _nothing
         self._on_end = on_end or _nothing
         self._lock = threading.Lock()
@@ -134,7 +193,8 @@ class Batch:
 
         video = task.video.read_bytes()
         process = self._process()
-        done = process.estimate(video, limits=self._limits, on_frame=on_frame, is_unwanted=self._stopped.is_set)
+        done = process.estimate(video, limits=self._limits, on_frame=on_frame, unwanted=self._stopped.is_set)
+        check_seen(read(done.pose, limits=OWN_POSES), min_seen=self._min_seen)
         write_file(task.pose, done.pose)  # whole, so that an interrupted run leaves nothing that looks done
 
     def _process(self) -> EstimatorProcess:
@@ -167,4 +227,5 @@ class Rate:
         self._started = time.monotonic()
 
     def of(self, frames: int) -> float:
+        """How many of these frames were done in a second."""
         return frames / max(1e-9, time.monotonic() - self._started)

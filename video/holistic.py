@@ -47,7 +47,7 @@ def extractor() -> str:
 class Tracker:
     """One MediaPipe graph and the one thread that ever touches it: two threads would crash the process.
 
-    Build it in the process that uses it, never before a fork.
+    Build it in the process that uses it, never before a fork: its children would hang.
     """
 
     def __init__(self) -> None:
@@ -59,10 +59,11 @@ class Tracker:
         self._thread.submit(self._graph.reset).result()
 
     def start(self, frame: Frame) -> Future[Any]:
-        """Begin to look at the next frame; the one before must have come to its end."""
+        """Begin to look at the next frame, uint8 (height, width, 3), RGB; the one before must have come to its end."""
         return self._thread.submit(self._graph.process, frame)
 
     def close(self) -> None:
+        """End the graph and its thread."""
         self._thread.submit(self._graph.close)
         self._thread.shutdown()
 

@@ -1,4 +1,4 @@
-"""What a caller may ask of the estimators of poses, wherever they run."""
+"""What anyone who wants poses of videos may ask of the estimators, wherever they run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from video.estimates import Estimate, VideoLimits
 
 @dataclass(frozen=True)
 class EstimateRequest:
-    """Videos that are admitted or refused together, and estimated side by side.
+    """Videos, admitted or refused together, estimated side by side.
 
     Attributes:
-        videos: the bytes of each file.
-        limits: what each video may be.
-        deadline: in seconds of time.monotonic(); None: the request may take as long as it needs.
+        videos: bytes of a file each.
+        limits: what each may be.
+        deadline: in seconds of time.monotonic(); None waits as long as it takes.
     """
 
     videos: Sequence[bytes]
@@ -25,13 +25,7 @@ class EstimateRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """One more frame of a video was estimated.
-
-    Attributes:
-        index: of the video in its request.
-        done: frames so far.
-        total: frames of the video, if it declares them.
-    """
+    """One more frame of a video is done; `total` is None where the video does not say how many it has."""
 
     index: int
     done: int
@@ -40,12 +34,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """A video is finished; no event about it follows.
-
-    Attributes:
-        index: of the video in its request.
-        outcome: its pose, or why there is none.
-    """
+    """The last word about a video."""
 
     index: int
     outcome: Estimate | VideoError | EstimatorError
@@ -58,19 +47,19 @@ class Work(Protocol):
     """A request that was admitted. Its owner must close it."""
 
     def follow(self, is_disconnected: Callable[[], bool] | None = None) -> Iterator[Event]:
-        """Wait for events, until every video is finished.
+        """Wait for what happens, until every video is finished.
 
         Args:
-            is_disconnected: called now and then; reports whether the client has disconnected.
+            is_disconnected: asked now and then whether whoever wanted the poses has left.
         Raises:
-            CancelledError: the client has disconnected.
-            DeadlineExceededError: the request's deadline passed first.
-            VideoStoppedError: the estimators cannot be reached any more.
+            CancelledError: they have.
+            DeadlineExceededError: the deadline passed first.
+            VideoStoppedError: the estimators are gone.
         """
         ...
 
     def close(self) -> None:
-        """Stop at once what is not finished. May be called twice."""
+        """Give up what is not finished, at once. May be called twice."""
         ...
 
 
@@ -82,14 +71,14 @@ class Estimators(Protocol):
 
         Raises:
             QueueFullError: there is no place for all videos of the request.
-            VideoStoppedError: the estimators are shutting down, restarting, or cannot be reached.
+            VideoStoppedError: the estimators are draining or gone.
         """
         ...
 
     def export_metrics(self) -> str:
-        """Write the counters in Prometheus' text format; empty while the estimators cannot be reached."""
+        """Their counters in Prometheus' text format; empty while they are away."""
         ...
 
     def close(self) -> None:
-        """Finish what was admitted, if the estimators run in this process, and end them. May be called twice."""
+        """Let go; estimators of this process finish what was admitted first. May be called twice."""
         ...

@@ -10,7 +10,7 @@ BASE_URL = "http://localhost:3030"
 
 
 @dataclass(frozen=True)
-class KeyRow:
+class Row:
     """One key of a body.
 
     Attributes:
@@ -27,7 +27,7 @@ class KeyRow:
 
 
 @dataclass(frozen=True)
-class RouteSection:
+class Section:
     """One route.
 
     Attributes:
@@ -46,8 +46,8 @@ class RouteSection:
     path: str
     summary: str
     description: str
-    rows: list[KeyRow]
-    answers: list[KeyRow]
+    rows: list[Row]
+    answers: list[Row]
     example: str
     takes_files: bool
     clips: str
@@ -55,7 +55,7 @@ class RouteSection:
     statuses: list[str]
 
 
-def lay_out_sections(document: Mapping[str, Any]) -> list[RouteSection]:
+def lay_out_sections(document: Mapping[str, Any]) -> list[Section]:
     """Lay out every route of an OpenAPI document, in the document's order."""
     schemas = document["components"]["schemas"]
     return [
@@ -65,14 +65,14 @@ def lay_out_sections(document: Mapping[str, Any]) -> list[RouteSection]:
     ]
 
 
-def _lay_out(path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> RouteSection:
+def _lay_out(path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Section:
     bodies = operation.get("requestBody", {}).get("content", {})
     request = _find_schema(bodies.get("application/json", {}), schemas)
     answer = _find_schema(operation["responses"]["200"]["content"].get("application/json", {}), schemas)
     example = next(iter(request.get("examples", [])), None)
     takes_files = "multipart/form-data" in bodies
     clips = next((key for key in ("pose", "video") if key in request.get("properties", {})), "")
-    return RouteSection(
+    return Section(
         anchor=operation["operationId"],
         method=method.upper(),
         path=path,
@@ -110,10 +110,10 @@ def _find_schema(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapp
     return found
 
 
-def _list_rows(schema: Mapping[str, Any]) -> list[KeyRow]:
+def _list_rows(schema: Mapping[str, Any]) -> list[Row]:
     needed = schema.get("required", [])
     rows = [
-        KeyRow(
+        Row(
             name=name,
             kind=_describe_type(field),
             default="" if field.get("default") is None else orjson.dumps(field["default"]).decode(),

@@ -38,7 +38,7 @@ def test_a_folder_becomes_a_folder(estimated: Path, capsys: pytest.CaptureFixtur
     with (out / "failures.csv").open(encoding="utf-8") as file:
         (failure,) = csv.DictReader(file)
     assert failure["video"].endswith("bad.mp4")
-    assert failure["code"] == "video_unreadable"
+    assert failure["code"] == "not_a_video"
 
 
 def test_what_is_done_is_skipped_and_what_failed_is_tried_again(
@@ -65,7 +65,7 @@ def test_an_interrupted_run_leaves_nothing_half_done(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Batch(jobs=1, on_frame=interrupt).run(plan([video], tmp_path / "out"))
+        Batch(jobs=1, on_frame=interrupt).run(plan([video], tmp_path / "out").tasks)
     assert not (tmp_path / "out").exists()
 
 

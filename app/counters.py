@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from processes.version import VERSION
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+# From a cached text to the default SIGNCLIP_TIMEOUT_S.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
 
 

@@ -180,7 +180,7 @@ class NotReadyError(RequestError):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ErrorAnswer:
     """How a class of errors is answered.
 
     Attributes:
@@ -195,45 +195,45 @@ class Answer:
 
 
 # An error is answered as its nearest ancestor in this table, so that a whole subtree needs one line.
-ANSWERS: dict[type[Exception], Answer] = {
-    MalformedRequestError: Answer(400, "The request is malformed"),
-    BodyError: Answer(400, "The body cannot be read"),
-    KeyRefusedError: Answer(401, "An API key is needed"),
-    RouteUnknownError: Answer(404, "There is no such route"),
-    models_errors.UnknownModelError: Answer(404, "There is no such model"),
-    MethodNotAllowedError: Answer(405, "The route does not accept this method"),
-    TooLargeError: Answer(413, "The body is too large"),
-    TooManyItemsError: Answer(413, "There are too many items in one request"),
-    MediaTypeError: Answer(415, "This type of content is not accepted"),
-    InputError: Answer(422, "The input is refused"),
-    ItemError: Answer(422, "An item is refused"),
-    poses_errors.PoseError: Answer(422, "A pose is refused"),
-    video_errors.VideoError: Answer(422, "A video is refused"),
-    models_errors.UnknownLanguageError: Answer(422, "There is no such language"),
-    process_errors.QueueFullError: Answer(429, "The queue is full"),
-    TooManyRequestsError: Answer(429, "There are too many requests at once"),
-    ClientDisconnectedError: Answer(499, "The client closed the connection"),
-    process_errors.CancelledError: Answer(499, "The request was cancelled"),
-    ItemFailedError: Answer(500, "The model failed on an item", public=False),
-    NotReadyError: Answer(503, "The service is not ready"),
-    process_errors.EngineStoppedError: Answer(503, "The engine is not running"),
-    process_errors.VideoStoppedError: Answer(503, "The estimation of videos is not running"),
-    process_errors.ProcessError: Answer(503, "A process of the service failed"),
-    video_errors.EstimatorError: Answer(503, "The estimation of a video failed"),
-    ModelFailedError: Answer(503, "The model does not load"),
-    models_errors.BackendError: Answer(503, "The configured device or backend is not available"),
-    models_errors.CatalogError: Answer(503, "The configuration of a model is wrong"),
-    models_errors.WeightsMissingError: Answer(503, "The model's files are not on this machine"),
-    models_errors.TokenizerError: Answer(503, "The model's tokenizer does not load"),
-    models_errors.CheckpointError: Answer(503, "The model's weights do not load"),
-    models_errors.DigestMismatchError: Answer(503, "The model's weights are not the recorded ones"),
-    process_errors.DeadlineExceededError: Answer(504, "The deadline passed"),
+ANSWERS: dict[type[Exception], ErrorAnswer] = {
+    MalformedRequestError: ErrorAnswer(400, "The request is malformed"),
+    BodyError: ErrorAnswer(400, "The body cannot be read"),
+    KeyRefusedError: ErrorAnswer(401, "An API key is needed"),
+    RouteUnknownError: ErrorAnswer(404, "There is no such route"),
+    models_errors.UnknownModelError: ErrorAnswer(404, "There is no such model"),
+    MethodNotAllowedError: ErrorAnswer(405, "The route does not accept this method"),
+    TooLargeError: ErrorAnswer(413, "The body is too large"),
+    TooManyItemsError: ErrorAnswer(413, "There are too many items in one request"),
+    MediaTypeError: ErrorAnswer(415, "This type of content is not accepted"),
+    InputError: ErrorAnswer(422, "The input is refused"),
+    ItemError: ErrorAnswer(422, "An item is refused"),
+    poses_errors.PoseError: ErrorAnswer(422, "A pose is refused"),
+    video_errors.VideoError: ErrorAnswer(422, "A video is refused"),
+    models_errors.UnknownLanguageError: ErrorAnswer(422, "There is no such language"),
+    process_errors.QueueFullError: ErrorAnswer(429, "The queue is full"),
+    TooManyRequestsError: ErrorAnswer(429, "There are too many requests at once"),
+    ClientDisconnectedError: ErrorAnswer(499, "The client closed the connection"),
+    process_errors.CancelledError: ErrorAnswer(499, "The request was cancelled"),
+    ItemFailedError: ErrorAnswer(500, "The model failed on an item", public=False),
+    NotReadyError: ErrorAnswer(503, "The service is not ready"),
+    process_errors.EngineStoppedError: ErrorAnswer(503, "The engine is not running"),
+    process_errors.VideoStoppedError: ErrorAnswer(503, "The estimation of videos is not running"),
+    process_errors.ProcessError: ErrorAnswer(503, "A process of the service failed"),
+    video_errors.EstimatorError: ErrorAnswer(503, "The estimation of a video failed"),
+    ModelFailedError: ErrorAnswer(503, "The model does not load"),
+    models_errors.BackendError: ErrorAnswer(503, "The configured device or backend is not available"),
+    models_errors.CatalogError: ErrorAnswer(503, "The configuration of a model is wrong"),
+    models_errors.WeightsMissingError: ErrorAnswer(503, "The model's files are not on this machine"),
+    models_errors.TokenizerError: ErrorAnswer(503, "The model's tokenizer does not load"),
+    models_errors.CheckpointError: ErrorAnswer(503, "The model's weights do not load"),
+    models_errors.DigestMismatchError: ErrorAnswer(503, "The model's weights are not the recorded ones"),
+    process_errors.DeadlineExceededError: ErrorAnswer(504, "The deadline passed"),
 }
-UNFORESEEN = Answer(500, "The service has a bug", public=False)
+UNFORESEEN = ErrorAnswer(500, "The service has a bug", public=False)
 UNFORESEEN_CODE = "internal"
 
 
-def find_answer(error: BaseException) -> Answer:
+def find_answer(error: BaseException) -> ErrorAnswer:
     """Find how an error is answered. An error that is not in the table is a bug of the service."""
     for ancestor in type(error).__mro__:
         if ancestor in ANSWERS:

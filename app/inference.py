@@ -102,7 +102,7 @@ def embed(
 
 
 def _check_queueable(prepared: PreparedItems, settings: EngineSettings, *, deadline: float) -> None:
-    """Refuse a request that could never be queued, or whose answer would come too late or reach nobody."""
+    """Refuse a request that could never be queued, that is late already, or whose client has disconnected."""
     if prepared.tokens > settings.max_queue_tokens or len(prepared.items) > settings.max_queue_items:
         raise TooManyItemsError(
             f"{len(prepared.items)} items of {prepared.tokens} tokens or frames together; the queue holds "

@@ -5,7 +5,7 @@ from types import FrameType
 
 from gunicorn.arbiter import Arbiter
 
-from processes.stop_signals import SHIELDED_SIGNALS, shielded
+from processes.stop_signals import SHIELDED_SIGNALS, shield
 
 # How long workers may take to end after INT or QUIT. They end at once, unless a library holds Python's lock.
 QUICK_STOP_S = 4
@@ -35,7 +35,7 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def spawn_worker(self) -> int:
         """Fork with stop signals blocked. A worker without its own handlers would put them where nothing reads them."""
-        with shielded():
+        with shield():
             pid: int = super().spawn_worker()
         return pid
 

@@ -30,6 +30,7 @@ from video.settings import EstimatorSettings
 
 PREFIX = "SIGNCLIP_"
 _MIB = 1024 * 1024
+# Of a wrong value; a longer one would fill the terminal.
 _VALUE_CHARS = 100
 
 

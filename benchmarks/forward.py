@@ -1,99 +1,46 @@
 """The forward of the full-size model, by backend, number format and batch: against the machine and the original's way.
 
-    python -m benchmarks.forward [--quick] [--out DIR] [--device cuda] [--batches 1,8,32]
+    python -m benchmarks.forward [--quick] [--out DIR] [--device cuda] [--batches 1,8,32] [--compiled]
 
-Short texts (8 positions) and clips of 73 frames (75 positions), through the same code that serves them. A share is of
-the fastest matrix product of that number format in this run. A ratio is to what the original does for each request:
-both towers, text and clip padded to the full length, one request at a time, in float32.
+Short texts (8 positions), clips of 73 frames (75 positions) and clips of mixed lengths (20 to 256 frames), through the
+same code that serves them, from NumPy arrays to NumPy arrays. A share is of the fastest matrix product of that number
+format in this run. A ratio is to what the original does for each request: both towers, text and clip padded to the full
+length, one request at a time, in float32.
 """
 
 import argparse
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from benchmarks import products
+from benchmarks.forward_cases import (
+    COMPILED,
+    LOADS,
+    Forward,
+    backends,
+    formats,
+    items_for,
+    load,
+    make_cases,
+    operations,
+    original_way,
+)
 from benchmarks.inputs import full_size_weights
 from benchmarks.measuring import machine_facts, take_turns, write_results
 from models.backends import Vectors
-from models.backends.choice import choose_device, make_backend
-from models.batching import pad
-from models.catalog import ModelConfig, Tower, TowerConfig, load_catalog
-from models.checkpoints.folders import WeightsFolder, read_digest
+from models.backends.choice import choose_device
+from models.catalog import ModelConfig, load_catalog
 from models.embedding import EmbeddingModel, normalize_vectors
-from models.tokenization import load_tokenizer
 
-BATCHES = (1, 8, 32)
-DTYPES = ("float32", "bfloat16")
-TEXT_TOKENS, CLIP_FRAMES = 8, 73
+BATCHES = {"cpu": (1, 8, 32), "cuda": (1, 32, 128, 512, 1024)}
+# Smaller batches run as captured forwards, whose copies are short.
+OVERLAPPED_FROM = 128
 # 12 layers of bert-base: what every forward reads, however little it computes.
 LAYERS_BYTES = 4 * 12 * (4 * 768**2 + 2 * 768 * 3072)
 ORIGINAL, COPY = "the original's way", "copying memory"
-
-
-@dataclass(frozen=True)
-class Forward:
-    """One measured case: `batch` items of a tower through a model."""
-
-    backend: str
-    dtype: str
-    tower: Tower
-    batch: int
-
-    @property
-    def key(self) -> str:
-        """Its name among the timed cases."""
-        return f"{self.backend} {self.dtype} {self.tower} {self.batch}"
-
-
-def tower_operations(tower: TowerConfig, positions: int) -> int:
-    """Multiplications and additions of one item: what each layer's weights and its attention take."""
-    weights = 4 * tower.width**2 + 2 * tower.width * tower.inner
-    return tower.layers * (2 * positions * weights + 4 * positions**2 * tower.width)
-
-
-def items_for(config: ModelConfig, tower: Tower, count: int, length: int | None = None) -> list[npt.NDArray[Any]]:
-    """Make up texts, int32 (tokens,), or clips, float32 (frames, features); a tower takes as long as on real ones.
-
-    Args:
-        count: how many.
-        length: tokens or frames of each; None takes TEXT_TOKENS or CLIP_FRAMES.
-    """
-    generator = np.random.default_rng(0)
-    if tower == "text":
-        return [generator.integers(1000, 20_000, length or TEXT_TOKENS).astype(np.int32) for _ in range(count)]
-    shape = (length or CLIP_FRAMES, config.feature_dim)
-    return [generator.standard_normal(shape, dtype=np.float32) for _ in range(count)]
-
-
-def backends(device: str) -> list[str]:
-    """Those that run on this machine."""
-    return ["torch", "openvino"] if device == "cpu" and find_spec("openvino") is not None else ["torch"]
-
-
-def load(config: ModelConfig, weights: WeightsFolder, *, backend: str, device: str, dtype: str) -> EmbeddingModel:
-    """Load a model as the engine does, on one backend and in one number format."""
-    path = weights.locate_converted(config)
-    built = make_backend(path, config, backend=backend, device=device, dtype=dtype, threads=None)
-    return EmbeddingModel(config, load_tokenizer(weights.locate_tokenizer(config)), built, read_digest(path))
-
-
-def original_way(model: EmbeddingModel) -> Callable[[], object]:
-    """One request of the original service, whether it holds a text or a clip."""
-    config = model.config
-    input_ids, attention_mask = pad(items_for(config, "text", 1), dtype=np.int64, longest=config.max_tokens - 1)
-    pose_features, frame_mask = pad(items_for(config, "pose", 1), dtype=np.float32, longest=config.max_frames)
-
-    def run() -> object:
-        text = model.backend.encode_text(input_ids, attention_mask)
-        return text, model.backend.encode_pose(pose_features, frame_mask)
-
-    return run
 
 
 def agreement(vectors: Vectors, reference: Vectors) -> float:
@@ -104,46 +51,67 @@ def agreement(vectors: Vectors, reference: Vectors) -> float:
     return float((normalize_vectors(vectors) * normalize_vectors(reference)).sum(axis=1).min())
 
 
+def load_models(config: ModelConfig, device: str, *, compiled: bool) -> dict[tuple[str, str], EmbeddingModel]:
+    """The full-size model on every backend in every number format, by both; prints how long each takes to load."""
+    weights = full_size_weights()
+    wanted = [(backend, dtype) for backend in backends(device) for dtype in formats(device)]
+    wanted += [(COMPILED, "float16" if device != "cpu" else "float32")] * compiled
+    models = {}
+    for backend, dtype in wanted:
+        began = time.perf_counter()
+        model = load(config, weights, backend=backend, device=device, dtype=dtype)
+        model.encode("text", items_for(config, "texts", 2))
+        models[backend, dtype] = model
+        kind = type(model.backend).__name__
+        print(f"loaded {backend} {dtype} as {kind} in {time.perf_counter() - began:.1f} s", flush=True)
+    return models
+
+
+def list_forwards(
+    models: dict[tuple[str, str], EmbeddingModel], batches: tuple[int, ...], device: str
+) -> list[Forward]:
+    """All cases: on a GPU, large batches also overlapped, as the engine runs them."""
+    forwards = []
+    for backend, dtype in models:
+        for name in LOADS:
+            for batch in batches:
+                # Lengths mix in batches alone.
+                if name == "mixed clips" and batch == 1:
+                    continue
+                forwards.append(Forward(backend, dtype, name, batch))
+                if device != "cpu" and batch >= OVERLAPPED_FROM:
+                    forwards.append(Forward(backend, dtype, name, batch, overlapped=True))
+    return forwards
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Time all cases in turns, and compare the vectors of the backends."""
     device = choose_device(options.device)
-    config, weights = load_catalog()["default"], full_size_weights()
-    models = {
-        (backend, dtype): load(config, weights, backend=backend, device=device, dtype=dtype)
-        for backend in backends(device)
-        for dtype in DTYPES
-    }
+    batches = options.batches or BATCHES["cpu" if device == "cpu" else "cuda"]
+    config = load_catalog()["default"]
+    models = load_models(config, device, compiled=options.compiled)
     reference = models["torch", "float32"]
-    forwards = [
-        Forward(backend, dtype, tower, batch)
-        for backend, dtype in models
-        for tower in ("text", "pose")
-        for batch in options.batches
-    ]
-    cases: dict[str, Callable[[], object]] = {ORIGINAL: original_way(reference)}
-    for forward in forwards:
-        items = items_for(config, forward.tower, forward.batch)
-        model = models[forward.backend, forward.dtype]
-        cases[forward.key] = lambda model=model, tower=forward.tower, items=items: model.encode(tower, items)  # type: ignore[misc]
-    for dtype in DTYPES:
+    forwards = list_forwards(models, batches, device)
+    cases: dict[str, Callable[[], object]] = {ORIGINAL: original_way(reference), **make_cases(models, forwards)}
+    for dtype in formats(device):
         for (library, positions), case in products.product_cases(dtype, device).items():
             cases[_product_key(library, dtype, positions)] = case
     cases[COPY] = products.copy_case(device)
     rounds, limit_s = (2, 10.0) if options.quick else (15, 150.0)
     seconds = take_turns(cases, rounds=rounds, limit_s=limit_s)
-    sample = {tower: items_for(config, tower, 4) for tower in ("text", "pose")}
+    sample = {name: items_for(config, name, 4) for name in LOADS}
     agreements = {
-        f"{backend} {dtype} {tower}": agreement(model.encode(tower, items), reference.encode(tower, items))  # type: ignore[arg-type]
+        f"{backend} {dtype} {name}": agreement(model.encode(LOADS[name], items), reference.encode(LOADS[name], items))
         for (backend, dtype), model in models.items()
-        for tower, items in sample.items()
+        for name, items in sample.items()
     }
-    rates = {dtype: product_rates(seconds, dtype) for dtype in DTYPES}
+    rates = {dtype: product_rates(seconds, dtype, device) for dtype in formats(device)}
     return {
         "machine": {**machine_facts(), **device_facts(device)},
         "quick": options.quick,
         "original_seconds": seconds[ORIGINAL],
         "product_operations_per_s": rates,
-        "copied_bytes_per_s": 2 * products.COPIED_BYTES / seconds[COPY],
+        "copied_bytes_per_s": 2 * products.copied_bytes(device) / seconds[COPY],
         "forwards": [row(forward, config, seconds, rates[forward.dtype]) for forward in forwards],
         "smallest_cosine_to_torch_float32": agreements,
     }
@@ -161,11 +129,11 @@ def _product_key(library: str, dtype: str, positions: int) -> str:
     return f"product {library} {dtype} {positions}"
 
 
-def product_rates(seconds: dict[str, float], dtype: str) -> dict[str, float]:
+def product_rates(seconds: dict[str, float], dtype: str, device: str) -> dict[str, float]:
     """Operations a second of each library and size that was measured."""
     found = {}
     for library in ("torch", "openvino"):
-        for positions in products.POSITIONS:
+        for positions in products.positions(device):
             key = _product_key(library, dtype, positions)
             if key in seconds:
                 found[f"{library} {positions}"] = products.operations(positions) / seconds[key]
@@ -174,17 +142,14 @@ def product_rates(seconds: dict[str, float], dtype: str) -> dict[str, float]:
 
 def row(forward: Forward, config: ModelConfig, seconds: dict[str, float], rates: dict[str, float]) -> dict[str, Any]:
     """What one case comes to: items a second, its share of the machine's rate, its ratio to the original."""
-    if forward.tower == "text":
-        operations = tower_operations(config.text_tower, TEXT_TOKENS)
-    else:
-        operations = tower_operations(config.pose_tower, CLIP_FRAMES + 2)
+    rate = operations(config, forward) / seconds[forward.key]
     per_item = seconds[forward.key] / forward.batch
     return {
         **asdict(forward),
         "seconds": seconds[forward.key],
         "items_per_s": 1 / per_item,
-        "operations_per_s": operations / per_item,
-        "share_of_product_rate": operations / per_item / max(rates.values()),
+        "operations_per_s": rate,
+        "share_of_product_rate": rate / max(rates.values()),
         "times_original": seconds[ORIGINAL] / per_item,
     }
 
@@ -207,12 +172,12 @@ def render(results: dict[str, Any]) -> str:
         f"memory: {copied / 1e9:.1f} GB/s read and written; at that rate a tower's layers, "
         f"{LAYERS_BYTES / 1e6:.0f} MB in float32, are read in {1000 * LAYERS_BYTES / copied:.1f} ms"
     )
-    lines += ["", f"{'':40}{'ms':>9}{'items/s':>10}{'GFLOP/s':>10}{'share':>8}{'× original':>12}"]
+    lines += ["", f"{'':50}{'ms':>9}{'items/s':>10}{'GFLOP/s':>10}{'share':>8}{'× original':>12}"]
     for case in results["forwards"]:
-        noun = {"text": "text", "pose": "clip"}[case["tower"]] + ("s" if case["batch"] > 1 else "")
-        name = f"{case['backend']} {case['dtype']}, {case['batch']} {noun}"
+        name = f"{case['backend']} {case['dtype']}, {case['batch']} {case['load']}"
+        name += ", overlapped" * case["overlapped"]
         lines.append(
-            f"{name:40}{1000 * case['seconds']:9.1f}{case['items_per_s']:10.1f}{case['operations_per_s'] / 1e9:10.0f}"
+            f"{name:50}{1000 * case['seconds']:9.1f}{case['items_per_s']:10.1f}{case['operations_per_s'] / 1e9:10.0f}"
             f"{case['share_of_product_rate']:8.0%}{case['times_original']:12.1f}"
         )
     lines += ["", "smallest cosine to torch float32:"]
@@ -229,9 +194,9 @@ def main() -> None:
     parser.add_argument(
         "--batches",
         type=lambda value: tuple(int(count) for count in value.split(",")),
-        default=BATCHES,
-        help="batch sizes, comma-separated (default: 1,8,32)",
+        help="batch sizes, comma-separated (default: 1,8,32 on a CPU; 1,32,128,512,1024 on a GPU)",
     )
+    parser.add_argument("--compiled", action="store_true", help="also compile what follows attention, in one format")
     options = parser.parse_args()
     results = measure(options)
     print(render(results))

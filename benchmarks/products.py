@@ -9,37 +9,45 @@ import numpy.typing as npt
 
 # bert-base: what its feed-forward layers multiply, seven tenths of a tower's operations.
 WIDTH, INNER = 768, 3072
-# Positions in 32 short texts and in 32 clips of 73 frames.
-POSITIONS = (32 * 8, 32 * 75)
+# Positions in 32 short texts and in 32 clips of 73 frames; in 8, 32, 128 and 512 such clips on a GPU.
+POSITIONS = {"cpu": (32 * 8, 32 * 75), "cuda": (8 * 75, 32 * 75, 128 * 75, 512 * 75)}
 # Products in one call, up and down in turn, so that handing over the first and last matrix does not count for much.
 CHAIN = 8
 
 
-def operations(positions: int) -> int:
+def positions(device: str) -> tuple[int, ...]:
+    """Rows of the matrices that are multiplied on a device."""
+    return POSITIONS["cpu" if device == "cpu" else "cuda"]
+
+
+def operations(rows: int) -> int:
     """Multiplications and additions of one call."""
-    return CHAIN * 2 * positions * WIDTH * INNER
+    return CHAIN * 2 * rows * WIDTH * INNER
 
 
 def product_cases(dtype: str, device: str) -> dict[tuple[str, int], Callable[[], object]]:
     """Calls to time, by library and positions."""
     cases: dict[tuple[str, int], Callable[[], object]] = {}
-    for positions in POSITIONS:
-        cases["torch", positions] = _in_torch(positions, dtype, device)
+    for rows in positions(device):
+        cases["torch", rows] = _in_torch(rows, dtype, device)
         if device == "cpu" and find_spec("openvino") is not None:
-            cases["openvino", positions] = _in_openvino(positions, dtype)
+            cases["openvino", rows] = _in_openvino(rows, dtype)
     return cases
 
 
 Floats = npt.NDArray[np.float32]
-COPIED_BYTES = 2**28
-"""More than any cache holds."""
+
+
+def copied_bytes(device: str) -> int:
+    """Bytes that `copy_case` reads: more than any cache holds, and on a GPU enough for a launch not to count."""
+    return 2**28 if device == "cpu" else 2**31
 
 
 def copy_case(device: str) -> Callable[[], object]:
-    """A call to time that reads and writes COPIED_BYTES each: what a forward of one short text is held against."""
+    """A call to time that reads and writes `copied_bytes` each: what a forward of one short text is held against."""
     import torch
 
-    source = torch.ones(COPIED_BYTES // 4, device=device)
+    source = torch.ones(copied_bytes(device) // 4, device=device)
     target = torch.empty_like(source)
 
     def run() -> object:
@@ -60,10 +68,12 @@ def _matrices(positions: int) -> tuple[Floats, Floats, Floats]:
 def _in_torch(positions: int, dtype: str, device: str) -> Callable[[], object]:
     import torch
 
-    start, up, down = (torch.from_numpy(m).to(device, getattr(torch, dtype)) for m in _matrices(positions))
+    from models.backends.pytorch import FORMATS, multiplying
+
+    start, up, down = (torch.from_numpy(m).to(device, FORMATS[dtype]) for m in _matrices(positions))
 
     def run() -> object:
-        with torch.inference_mode():
+        with torch.inference_mode(), multiplying(tf32=dtype == "tf32"):
             hidden = start
             for _ in range(CHAIN // 2):
                 hidden = torch.nn.functional.linear(torch.nn.functional.linear(hidden, up), down)

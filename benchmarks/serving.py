@@ -55,7 +55,7 @@ def serving(application: str, *, workers: int, **settings: str) -> Iterator[Serv
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     environment = {**os.environ, **settings, "SIGNCLIP_PORT": str(port)}
-    command = [str(Path(sys.executable).parent / "gunicorn"), "-w", str(workers), application]
+    command = [sys.executable, "-m", "gunicorn", "-w", str(workers), application]
     if application != "app:app":
         command += ["-c", "/dev/null", "-b", f"127.0.0.1:{port}", "-t", "300"]
     started = time.monotonic()

@@ -17,7 +17,7 @@ _PROGRAM = "python -m engine"
 
 
 def parse_arguments(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.Namespace]:
-    """Read the command line: where to listen, and the settings.
+    """Parse the command line: where to listen, and the settings.
 
     The settings come as one JSON object (--settings), as from a supervisor, or from an option for each, as from a
     person. An option that is not given is taken from the service's setting of that name, SIGNCLIP_DTYPE for --dtype.
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return 2
     configure_logging(options.log_level)
-    # Late, because torch comes with them: a usage error need not wait for it.
+    # Late, because torch comes with them, and a usage error need not wait for it.
     from engine.local import LocalEngine
     from engine.server import EngineServer
 
@@ -104,5 +104,5 @@ def _report(failure: str, file: Path | None) -> int:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
-    # An orderly exit takes a second of a core, to take torch apart, and has nothing to put away.
+    # An orderly exit takes a second of a core, because it takes torch apart, and there is nothing left to do.
     os._exit(status)

@@ -1,21 +1,19 @@
-"""One thread owns the models: it takes what gathered while the last batch ran, and nothing a request does stops it."""
+"""One thread owns the models: it runs what gathered while the last batch ran, and no request can stop it."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Iterable
 
 from engine.budget import BatchBudget
-from engine.cache import TextCache, text_key
+from engine.cache import TextCache, make_text_key
 from engine.delivery import Deliver
 from engine.errors import EngineError, ModelFailedError
-from engine.forward import LoadedModel, attempt
+from engine.forward import LoadedModel, Models, Outcome, attempt
 from engine.interface import EmbedRequest, EmbedResult
 from engine.linger import Linger
 from engine.metrics import EngineMetrics
 from engine.queue import Item, Ticket, WaitingItems
-from models.backends import Vectors
 from processes.errors import DeadlineExceededError, EngineStoppedError, ProcessError
 
 log = logging.getLogger(__name__)
@@ -23,26 +21,17 @@ log = logging.getLogger(__name__)
 _SWEEP_S = 0.25
 
 
-class Models(Protocol):
-    """Where the batcher finds its models; neither method may block."""
-
-    def get_loaded(self, name: str) -> LoadedModel | None:
-        """The model, if it could run at once."""
-        ...
-
-    def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
-        """Start loading a model that is not loaded; on_change is called once, from any thread."""
-        ...
-
-
 class Batcher:
-    """Queue, owner thread and the way back to whoever asked.
+    """The queue, the owner thread, and the way back to each client.
 
     Args:
-        cache: vectors of texts seen before.
+        cache: vectors of texts that were embedded before.
+        waiting: the queue, which nothing else may use.
         budget: padded positions in one forward pass.
-        max_items, max_tokens: what may wait; see engine.queue.
-        linger: see engine.linger.
+        linger: how long a batch waits for the clients that the last batch answered.
+
+    Attributes:
+        failed_batches: consecutive batches in which every item failed, until now.
     """
 
     def __init__(
@@ -50,53 +39,55 @@ class Batcher:
         models: Models,
         cache: TextCache,
         *,
+        waiting: WaitingItems,
         budget: BatchBudget,
-        max_items: int,
-        max_tokens: int,
         metrics: EngineMetrics | None = None,
         linger: Linger | None = None,
     ) -> None:
         self._models = models
         self._cache = cache
+        self._waiting = waiting
         self._budget = budget
         self._metrics = metrics or EngineMetrics()
-        self._waiting = WaitingItems(max_items=max_items, max_tokens=max_tokens)
+        self._linger = linger or Linger()
         self._condition = threading.Condition()
         self._draining = False
         self._loading: set[str] = set()
         self._open: set[Ticket] = set()
         self._running_since: float | None = None
-        self._linger = linger or Linger()
-        self.failed_in_a_row = 0
-        """Batches since the last one of which anything came out."""
-        self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)
+        self.failed_batches = 0
+        self._thread = threading.Thread(target=self._run_owner, name="engine-owner", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
+        """Whether the owner thread runs."""
         return self._thread.is_alive()
 
     @property
     def waiting_items(self) -> int:
+        """Items that wait now."""
         return self._waiting.items
 
     @property
     def waiting_tokens(self) -> int:
+        """Positions that wait now."""
         return self._waiting.tokens
 
+    @property
     def running_s(self) -> float:
-        """How long the forward pass that runs now has run, in seconds; 0 when none does."""
+        """How long the forward pass that runs now has run, in seconds; 0 when no forward pass runs."""
         since = self._running_since
         return 0.0 if since is None else time.monotonic() - since
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
         """Admit a request and return at once; `deliver` is called exactly once, unless the ticket is cancelled.
 
-        It may be called before this returns, from the owner thread or, if the cache has everything, from this one.
+        It may be called before this returns: from the owner thread or, if the cache has every item, from this thread.
 
         Raises:
-            QueueFullError: it does not fit.
-            EngineStoppedError: the engine is draining.
+            QueueFullError: the queue has no place for all items of the request.
+            EngineStoppedError: the engine is shutting down.
         """
         ticket = Ticket(request, deliver, admitted=time.monotonic())
         pending = self._fill_from_cache(ticket)
@@ -105,21 +96,25 @@ class Batcher:
                 raise EngineStoppedError("the engine is shutting down")
             if pending:
                 self._waiting.admit(ticket, pending)
-                self._linger.arrived(ticket.group)
+                self._linger.note_arrival(ticket.group)
                 self._open.add(ticket)
                 self._condition.notify()
         if not pending:
             ticket.over = True
-            deliver(ticket.result())
+            deliver(ticket.build_result())
         return ticket
 
     def cancel(self, ticket: Ticket) -> None:
-        """Forget a request whose asker is gone; what already runs is not delivered."""
+        """Drop a request whose client has disconnected. If it runs already, its result is not delivered."""
         with self._condition:
             self._close([ticket])
 
     def stop(self, *, drain: bool = True) -> None:
-        """Refuse what comes, answer what was admitted (or refuse that too), end the thread. May be called twice."""
+        """Refuse new requests, finish the admitted ones, end the thread. May be called twice.
+
+        Args:
+            drain: whether to answer the admitted requests; False: refuse those too.
+        """
         with self._condition:
             self._draining = True
             dropped = [] if drain else list(self._open)
@@ -131,12 +126,12 @@ class Batcher:
             self._thread.join()
 
     def _fill_from_cache(self, ticket: Ticket) -> list[int]:
-        """Give a ticket what is known already; returns the indexes of the items that must run."""
+        """Fill in the vectors that the cache has; returns the indexes of the items that must run."""
         request = ticket.request
         model = self._models.get_loaded(request.model) if request.tower == "text" else None
         pending = []
         for index, array in enumerate(request.items):
-            vector = self._cache.get((request.model, model.digest, text_key(array))) if model is not None else None
+            vector = self._cache.get((request.model, model.digest, make_text_key(array))) if model is not None else None
             if vector is None:
                 pending.append(index)
             else:
@@ -144,7 +139,7 @@ class Batcher:
                 ticket.cached += 1
         if model is not None:
             ticket.digest, ticket.dtype = model.digest, model.dtype
-            self._metrics.looked_up(hits=ticket.cached, misses=len(pending))
+            self._metrics.count_lookups(hits=ticket.cached, misses=len(pending))
         return pending
 
     def _close(self, tickets: Iterable[Ticket]) -> None:
@@ -154,13 +149,13 @@ class Batcher:
         self._waiting.remove(closed)
         self._open -= closed
 
-    def _own(self) -> None:
+    def _run_owner(self) -> None:
         while True:
             try:
                 if not self._step():
                     return
-            except Exception:  # the last resort: an owner thread that dies leaves every request waiting forever
-                log.exception("the owner thread stumbled")
+            except Exception:  # the last resort: if the owner thread ended, every request would wait for ever
+                log.exception("the owner thread failed")
                 with self._condition:
                     failed = list(self._open)
                     self._close(failed)
@@ -169,14 +164,16 @@ class Batcher:
                     _deliver(ticket, EngineError("the engine failed; the request may be sent again"))
 
     def _step(self) -> bool:
-        """Do what there is to do, or wait for it; False when all is done and the engine is draining."""
+        """Do what there is to do, or wait for it; returns False when all is done and the engine is shutting down."""
         with self._condition:
-            if self._waits_on():
+            if self._wait_to_linger():
                 return True
             expired = self._expire()
-            # Held to the end of the batch: a model let go meanwhile neither vanishes nor loads on this thread.
-            models = {name: self._models.get_loaded(name) for name in {name for name, _ in self._waiting.groups()}}
-            batch = self._waiting.next_batch(self._budget.tokens, lambda name: models[name] is not None)
+            # Referred to until the batch ends, so that a model that is unloaded in the meantime neither vanishes nor
+            # loads on this thread.
+            names = {name for name, _ in self._waiting.list_groups()}
+            models = {name: self._models.get_loaded(name) for name in names}
+            batch = self._waiting.take_batch(self._budget.get_tokens, lambda name: models[name] is not None)
             absent = {name for name, model in models.items() if model is None} - self._loading
             self._loading |= absent
             for item in batch:
@@ -190,16 +187,16 @@ class Batcher:
         for ticket in expired:
             _deliver(ticket, DeadlineExceededError("the deadline passed before the request was answered"))
         for name in absent:
-            self._models.request(name, lambda error, name=name: self._loaded(name, error))  # type: ignore[misc]
+            self._models.start_loading(name, lambda error, name=name: self._end_loading(name, error))  # type: ignore[misc]
         model = models[batch[0].ticket.request.model] if batch else None
         if model is not None:
             self._run(model, batch)
         return True
 
-    def _waits_on(self) -> bool:
-        """Wait for those who were just answered, if that may fill the next batch; False when it should run."""
+    def _wait_to_linger(self) -> bool:
+        """Wait for the clients that were just answered, if that may fill the next batch; False: run the batch now."""
         waiting = self._waiting
-        left_s = self._linger.left_s(waiting.groups(), waiting.tokens, time.monotonic())
+        left_s = self._linger.compute_left_s(waiting.list_groups(), waiting.tokens, time.monotonic())
         if not left_s or self._draining:
             return False
         if not self._condition.wait(left_s):
@@ -208,14 +205,15 @@ class Batcher:
 
     def _expire(self) -> list[Ticket]:
         now = time.monotonic()
-        late = [t for t in self._waiting.tickets() if t.request.deadline is not None and t.request.deadline <= now]
+        late = [t for t in self._waiting.list_tickets() if t.request.deadline is not None and t.request.deadline <= now]
         self._close(late)
         return late
 
-    def _loaded(self, name: str, error: ModelFailedError | None) -> None:
+    def _end_loading(self, name: str, error: ModelFailedError | None) -> None:
         with self._condition:
             self._loading.discard(name)
-            failed = [t for t in self._waiting.tickets() if t.request.model == name] if error is not None else []
+            tickets = self._waiting.list_tickets() if error is not None else ()
+            failed = [ticket for ticket in tickets if ticket.request.model == name]
             self._close(failed)
             self._condition.notify()
         for ticket in failed:
@@ -227,61 +225,65 @@ class Batcher:
         self._running_since = None
         seconds = time.monotonic() - started
         failed = all(isinstance(outcome, EngineError) for outcome in outcomes)
-        self.failed_in_a_row = self.failed_in_a_row + 1 if failed else 0
+        self.failed_batches = self.failed_batches + 1 if failed else 0
         self._count(batch, outcomes, seconds)
         with self._condition:
             for item, outcome in zip(batch, outcomes, strict=True):
-                ticket = item.ticket
-                ticket.running -= 1
-                if ticket.digest not in (None, model.digest) and not ticket.over:
-                    self._start_over(ticket)
-                ticket.digest, ticket.dtype = model.digest, model.dtype
-                if ticket.started is None:
-                    ticket.started = started
-                    self._metrics.waited(started - ticket.admitted)
-                if isinstance(outcome, EngineError):
-                    ticket.failures[item.index] = outcome
-                else:
-                    ticket.embeddings[item.index] = outcome
+                self._note_outcome(item, outcome, model=model, started=started)
             tickets = {item.ticket for item in batch}
             for ticket in tickets:
                 ticket.forward_s += seconds
             done = [t for t in tickets if not (t.over or t.waiting or t.running)]
             self._close(done)
             group = batch[0].ticket.group
-            full_tokens = self._budget.tokens(group)
-            self._linger.answered(
+            full_tokens = self._budget.get_tokens(group)
+            self._linger.note_batch(
                 len(done), group=group, full_tokens=full_tokens, seconds=seconds, now=time.monotonic()
             )
         for ticket in done:
-            _deliver(ticket, ticket.result())
+            _deliver(ticket, ticket.build_result())
+
+    def _note_outcome(self, item: Item, outcome: Outcome, *, model: LoadedModel, started: float) -> None:
+        ticket = item.ticket
+        ticket.running -= 1
+        if ticket.digest not in (None, model.digest) and not ticket.over:
+            self._start_over(ticket)
+        ticket.digest, ticket.dtype = model.digest, model.dtype
+        if ticket.started is None:
+            ticket.started = started
+            self._metrics.count_wait(started - ticket.admitted)
+        if isinstance(outcome, EngineError):
+            ticket.failures[item.index] = outcome
+        else:
+            ticket.embeddings[item.index] = outcome
 
     def _start_over(self, ticket: Ticket) -> None:
-        """Let everything wait again that other weights embedded: vectors of two do not belong into one answer."""
+        """Let the items wait again that other weights embedded: vectors of two models do not belong in one answer."""
         embedded = [*ticket.embeddings, *ticket.failures]
         ticket.embeddings.clear()
         ticket.failures.clear()
         ticket.cached = 0
         self._waiting.admit_again(ticket, embedded)
 
-    def _count(self, batch: list[Item], outcomes: list[Vectors | EngineError], seconds: float) -> None:
+    def _count(self, batch: list[Item], outcomes: list[Outcome], seconds: float) -> None:
         name, tower = group = batch[0].ticket.group
-        # Equal texts ran once: thirty askers of one word must not pass for a model thirty times as fast.
-        ran = list({text_key(i.array) if tower == "text" else id(i): i.length for i in batch}.values())
+        # Equal texts ran once. If they counted thirty times, the model would seem thirty times as fast.
+        lengths = {make_text_key(i.array) if tower == "text" else id(i): i.length for i in batch}
+        ran = list(lengths.values())
         padded = max(ran) * len(ran)
-        self._metrics.batch(name, tower, items=len(ran), tokens=sum(ran), padded=padded, seconds=seconds)
+        self._metrics.count_batch(name, tower, items=len(ran), tokens=sum(ran), padded=padded, seconds=seconds)
         failed = sum(isinstance(outcome, EngineError) for outcome in outcomes)
         if failed:
-            self._metrics.failed(name, tower, failed)
-        else:  # finding the items that fail takes forwards of its own
+            self._metrics.count_failures(name, tower, failed)
+        else:  # finding the items that fail takes forward passes of its own
             self._budget.observe(group, tokens=padded, seconds=seconds)
 
-    def _encode(self, model: LoadedModel, batch: list[Item]) -> list[Vectors | EngineError]:
-        """Run a batch, equal texts once, and remember the texts."""
+    def _encode(self, model: LoadedModel, batch: list[Item]) -> list[Outcome]:
+        """Run a batch, equal texts once, and keep the vectors of texts."""
         name, tower = batch[0].ticket.group
         if tower == "pose":
             return attempt(model, tower, [item.array for item in batch])
-        keys = [text_key(item.array) for item in batch]
+        keys = [make_text_key(item.array) for item in batch]
         unique = {key: item.array for key, item in zip(keys, batch, strict=True)}
         outcomes = dict(zip(unique, attempt(model, tower, list(unique.values())), strict=True))
         for key, outcome in outcomes.items():
@@ -293,5 +295,5 @@ class Batcher:
 def _deliver(ticket: Ticket, answer: EmbedResult | ProcessError) -> None:
     try:
         ticket.deliver(answer)
-    except Exception:  # a receiver that fails to receive is no reason to leave the others without their answers
+    except Exception:  # the other requests of the batch are answered, although this receiver failed
         log.exception("an answer could not be delivered")

@@ -1,8 +1,8 @@
-"""How much one forward pass may hold so that it takes about as long as a waiting request can bear."""
+"""How many positions one forward pass may have, so that it takes no longer than a waiting request can bear."""
 
 from engine.queue import Group
 
-# Batches smaller than this measure overhead, and a model's first ones how long its weights take from the disk.
+# The time of smaller batches is mostly overhead. A model's first batches also wait for its weights to come from disk.
 SMALLEST_TOKENS, _LARGEST_TOKENS = 128, 262_144
 # Weight of the newest batch in the running rate: noise of one batch moves the budget little, ten batches turn it.
 _NEWEST = 0.2
@@ -11,12 +11,12 @@ _NEWEST = 0.2
 class BatchBudget:
     """Padded positions for one forward pass, by model and tower.
 
-    A fixed count would mean seconds on one device and waste on another, so the rate of past batches sets it.
+    A fixed count would mean seconds on one device and waste on another. So the rate of past batches sets it.
 
     Args:
-        target_s: seconds one batch should take.
-        first: budget before anything was measured.
-        fixed: use this count always.
+        target_s: seconds that one batch should take.
+        first: budget before any batch was measured.
+        fixed: the budget of every batch, whatever is measured; None: measure.
     """
 
     def __init__(self, *, target_s: float, first: int, fixed: int | None = None) -> None:
@@ -25,7 +25,8 @@ class BatchBudget:
         self._fixed = fixed
         self._rates: dict[Group, float] = {}
 
-    def tokens(self, group: Group) -> int:
+    def get_tokens(self, group: Group) -> int:
+        """Get the padded positions that the next batch of a model and tower may have."""
         if self._fixed is not None:
             return self._fixed
         rate = self._rates.get(group)
@@ -34,16 +35,21 @@ class BatchBudget:
         return int(min(_LARGEST_TOKENS, max(SMALLEST_TOKENS, rate * self._target_s)))
 
     def observe(self, group: Group, *, tokens: int, seconds: float) -> None:
-        """Learn from a batch of `tokens` padded positions.
+        """Learn from a batch.
 
-        A small one can only be slower than the device is: it may raise the rate, and lowers it only where it took long.
+        A small batch may look slower than the device is, and never faster. So it may raise the rate, but it lowers the
+        rate only if it took long.
+
+        Args:
+            tokens: padded positions of the batch.
+            seconds: how long it took.
         """
         if seconds <= 0:
             return
         rate = tokens / seconds
         known = self._rates.get(group)
         if known is None or rate <= known:
-            quick = tokens < self.tokens(group) // 4 and seconds < self._target_s / 2
-            if tokens < SMALLEST_TOKENS or quick:
+            is_small_and_quick = tokens < self.get_tokens(group) // 4 and seconds < self._target_s / 2
+            if tokens < SMALLEST_TOKENS or is_small_and_quick:
                 return
         self._rates[group] = rate if known is None else known + _NEWEST * (rate - known)

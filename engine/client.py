@@ -1,4 +1,4 @@
-"""An engine in another process, as its clients see it. Needs neither torch nor any model file."""
+"""The client of an engine in another process; it needs neither torch nor a model's files."""
 
 import itertools
 import logging
@@ -22,13 +22,16 @@ from models.status import ModelStatus
 from processes.errors import EngineStoppedError, MessageError
 
 log = logging.getLogger(__name__)
+# How often a client greets its engine, in seconds.
 GREETING_S = 1.0
-# It answers each greeting; silent for this long, it is stuck. Converting a model may keep it busy for seconds.
+# An engine answers each greeting. If it sends nothing for this long, in seconds, it is stuck. The conversion of a model
+# may keep it busy for some seconds.
 SILENCE_S = 10.0
-# How long a refused client should wait: an engine with a converted model is back within a few seconds.
+# How long a refused client should wait, in seconds: an engine with a converted model is back within a few.
 RETRY_AFTER_S = 2.0
-# A worker that starts together with its engine waits this long for the first word from it.
+# How long a worker that starts together with its engine waits for the engine's first status, in seconds.
 FIRST_STATUS_S = 15.0
+# How long a client waits for the engine's counters, in seconds; Prometheus waits 10 by default.
 METRICS_S = 2.0
 _RESTARTING = "the engine is restarting"
 
@@ -40,13 +43,13 @@ class _Pending:
 
 
 class EngineClient:
-    """An Engine behind a socket. Build it after a fork, never before; every method may be called from any thread.
+    """An Engine behind a socket. Build it after a fork, never before. Every method may be called from any thread.
 
-    One thread owns the socket. Requests in flight when the engine goes away fail at once, and whatever an engine
-    says about a request that is no longer waited for is dropped.
+    One thread owns the socket. When the connection to the engine breaks, requests in flight fail at once. An answer to
+    a request that was cancelled is dropped.
 
     Args:
-        address: as the engine was started with.
+        address: the `ipc://` address that the engine listens on.
     """
 
     def __init__(self, address: str) -> None:
@@ -66,18 +69,23 @@ class EngineClient:
 
     @property
     def in_flight(self) -> int:
+        """Requests that wait for the engine's answer."""
         return len(self._pending)
 
     def embed(self, request: EmbedRequest, is_disconnected: Callable[[], bool] | None = None) -> EmbedResult:
+        """Send a request to the engine and wait for its answer; see Engine.embed."""
         return wait_for(lambda deliver: self._submit(request, deliver), self._cancel, request.deadline, is_disconnected)
 
     def get_default_model(self) -> str:
-        return self._known().default_model
+        """Get the name of the model that answers when a request names none; see Engine.get_default_model."""
+        return self._get_status().default_model
 
     def list_statuses(self) -> Mapping[str, ModelStatus]:
-        return self._known().models
+        """List the status of every model of the catalog, by name; see Engine.list_statuses."""
+        return self._get_status().models
 
     def export_metrics(self) -> str:
+        """Fetch the engine's counters in Prometheus' text format; empty while the engine cannot be reached."""
         answered = threading.Event()
         answers: list[object] = []
 
@@ -95,21 +103,22 @@ class EngineClient:
         return next((answer for answer in answers if isinstance(answer, str)), "")
 
     def get_readiness(self) -> Readiness:
+        """Get whether the engine can answer, by its last status, and why not."""
         if not self._connected or self._status is None:
             return Readiness(False, "the engine is starting or restarting")
         silence = time.monotonic() - self._heard
         if silence > SILENCE_S:
-            return Readiness(False, _silent(silence))
+            return Readiness(False, _describe_silence(silence))
         return self._status.readiness
 
     def close(self) -> None:
-        """Let go of the socket; the engine goes on. Requests in flight fail."""
+        """Close the socket; the engine goes on. Requests in flight fail."""
         self._closing.set()
         self._wakeup.ring()
         self._thread.join()
 
-    def _known(self) -> EngineStatus:
-        """What the engine last said of itself; its models do not change while it restarts."""
+    def _get_status(self) -> EngineStatus:
+        """Get the engine's last status, which is true while it restarts, too: its models do not change."""
         if self._status is None and not self._first_status.wait(FIRST_STATUS_S):
             raise EngineStoppedError("the engine has not started yet", retry_after_s=RETRY_AFTER_S)
         status = self._status
@@ -127,8 +136,8 @@ class EngineClient:
             if not self._connected or self._closing.is_set():
                 raise EngineStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S)
             silence = time.monotonic() - self._heard
-            if silence > SILENCE_S:  # it is stuck: whoever waited for it would wait in vain
-                raise EngineStoppedError(_silent(silence), retry_after_s=RETRY_AFTER_S)
+            if silence > SILENCE_S:  # the engine is stuck, so the request would wait in vain
+                raise EngineStoppedError(_describe_silence(silence), retry_after_s=RETRY_AFTER_S)
             self._pending[pending.number] = pending
             self._outbox.append(frames)
         self._wakeup.ring()
@@ -144,7 +153,7 @@ class EngineClient:
         context = zmq.Context()
         socket = context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
-        # Only to a living engine: what is sent while there is none must not reach the next one, late.
+        # Send to a connected engine only, because a message that waited would reach the next engine too late.
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
@@ -157,7 +166,8 @@ class EngineClient:
         greeted = 0.0
         while not self._closing.is_set():
             events = dict(poller.poll(int(GREETING_S * 1000 / 2)))
-            # Disconnections first: an answer that arrived before one is still good, a request after it is not sent.
+            # Receive before disconnections are followed, because an answer that came before is still good. Send after,
+            # because a request must not be sent to an engine that is not there.
             if socket in events:
                 self._receive(socket)
             if monitor in events:
@@ -189,7 +199,7 @@ class EngineClient:
                 with self._lock:
                     self._connected = False
                     self._outbox.clear()
-                if self._status is not None:  # the next engine has to say itself that it is ready
+                if self._status is not None:  # the next engine must report itself that it is ready
                     self._status = replace(self._status, readiness=Readiness(False, _RESTARTING))
                 self._fail_pending(_RESTARTING)
 
@@ -205,11 +215,11 @@ class EngineClient:
             try:
                 socket.send_multipart(self._outbox[0], zmq.NOBLOCK)
             except zmq.Again:
-                return  # no living engine; the monitor says so in a moment and clears this
+                return  # no engine is connected; the monitor reports that in a moment, and this is cleared
             self._outbox.popleft()
 
     def _receive(self, socket: zmq.Socket[bytes]) -> None:
-        """Take all that has come before anyone hears of it: whoever wakes up would fight this thread for the rest."""
+        """Receive every message that has come, then deliver them: threads that wake up would slow this thread down."""
         arrived: list[Frames] = []
         with suppress(zmq.Again):
             while True:
@@ -243,5 +253,5 @@ class EngineClient:
             pending.deliver(answer)
 
 
-def _silent(seconds: float) -> str:
-    return f"the engine has said nothing for {seconds:.0f} s"
+def _describe_silence(seconds: float) -> str:
+    return f"the engine has sent nothing for {seconds:.0f} s"

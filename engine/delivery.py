@@ -1,5 +1,6 @@
-"""Submit-and-deliver turned into a call that waits; light, for both sides of the engine's socket."""
+"""Turns "submit and be called back" into a call that waits; light, because web workers and the engine use it."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from engine.interface import EmbedResult
 from processes.errors import CancelledError, DeadlineExceededError, ProcessError
 
 Deliver = Callable[[EmbedResult | ProcessError], None]
-# How often a waiting call asks whether its client is still there, in seconds.
-_GONE_S = 0.25
+# How often a waiting call checks whether its client has disconnected, in seconds.
+_CHECK_S = 0.25
 
 
 def wait_for(
@@ -19,16 +20,17 @@ def wait_for(
     deadline: float | None,
     is_disconnected: Callable[[], bool] | None = None,
 ) -> EmbedResult:
-    """Turn submit-and-deliver into a call that waits.
+    """Submit a request and wait for its answer.
 
     Args:
-        submit: takes `deliver`, returns a ticket.
-        cancel: takes that ticket, when the deadline passes first or nobody waits any more.
-        deadline: in seconds of time.monotonic().
-        is_disconnected: asked now and then whether whoever wanted the answer has left.
+        submit: takes the function that receives the answer; returns a ticket.
+        cancel: takes that ticket when the deadline passes first, or when the client has disconnected.
+        deadline: in seconds of time.monotonic(); None: wait as long as it takes.
+        is_disconnected: called now and then; reports whether the client has disconnected.
     Raises:
-        CancelledError: they have.
-        ProcessError: whatever was delivered instead of an answer.
+        CancelledError: the client has disconnected.
+        DeadlineExceededError: the deadline passed first.
+        ProcessError: the error that was delivered instead of an answer, or that `submit` raised.
     """
     answered = threading.Event()
     answers: list[EmbedResult | ProcessError] = []
@@ -39,16 +41,17 @@ def wait_for(
 
     ticket = submit(deliver)
     while True:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        patience = left if is_disconnected is None else min(_GONE_S, left if left is not None else _GONE_S)
-        if answered.wait(patience):
+        left_s = math.inf if deadline is None else max(0.0, deadline - time.monotonic())
+        check_s = math.inf if is_disconnected is None else _CHECK_S
+        wait_s = min(left_s, check_s)
+        if answered.wait(None if wait_s == math.inf else wait_s):
             break
-        if left is not None and left <= (patience or 0.0):
+        if left_s <= check_s:
             cancel(ticket)
             raise DeadlineExceededError("the deadline passed before the request was answered")
         if is_disconnected is not None and is_disconnected():
             cancel(ticket)
-            raise CancelledError("whoever asked has gone")
+            raise CancelledError("the client disconnected before its request was answered")
     answer = answers[0]
     if isinstance(answer, Exception):
         raise answer

@@ -1,25 +1,25 @@
-"""What anyone who wants vectors may ask of an engine, wherever it runs."""
+"""What a caller may ask of an engine, wherever the engine runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
+from models.backends import Vectors
 from models.catalog import Tower
 from models.status import ModelStatus
 
 
 @dataclass(frozen=True)
 class EmbedRequest:
-    """Items for one tower of one model, admitted or refused together.
+    """Items for one tower of one model; they are admitted or refused together.
 
     Attributes:
-        model: a name of the catalog (no alias).
+        model: a name of the catalog, not an alias.
         items: text: int32 (tokens,), [CLS] pieces… [SEP]; pose: float32 (frames, features).
-        deadline: in seconds of time.monotonic(); None waits as long as it takes.
+        deadline: in seconds of time.monotonic(); None: the request may take as long as it needs.
     """
 
     model: str
@@ -30,19 +30,19 @@ class EmbedRequest:
 
 @dataclass(frozen=True)
 class EmbedResult:
-    """Answer to an EmbedRequest, in its order.
+    """Answer to an EmbedRequest, in the order of its items.
 
     Attributes:
-        embeddings: float32 (items, embed_dim), raw as the tower gives them; rows of failed items are 0.
-        failures: what went wrong, by index of the item; empty when all went well.
-        queue_s: from admission until the first of its batches began.
-        forward_s: spent in the batches that held its items.
+        embeddings: float32 (items, embed_dim), not normalized; rows of failed items are 0.
+        failures: what went wrong, by index of the item; empty when every item was embedded.
+        queue_s: seconds from admission until the first of its batches began.
+        forward_s: seconds that the batches with its items took.
         cached: how many items came from the text cache.
         digest: SHA-256 of the checkpoint behind the vectors, hex; None when every item failed.
-        dtype: number format of the forward pass.
+        dtype: number format of the forward pass; None when every item failed.
     """
 
-    embeddings: npt.NDArray[np.float32]
+    embeddings: Vectors
     failures: Mapping[int, EngineError] = field(default_factory=dict)
     queue_s: float = 0.0
     forward_s: float = 0.0
@@ -53,7 +53,11 @@ class EmbedResult:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether the default model's golden probe went through the queue and came back right."""
+    """Whether the default model's golden probe went through the queue and came back right.
+
+    Attributes:
+        reason: why it did not, or not yet; None when it did.
+    """
 
     ready: bool
     reason: str | None = None
@@ -66,29 +70,40 @@ class Engine(Protocol):
         """Queue a request and wait for its answer.
 
         Args:
-            is_disconnected: asked now and then whether whoever wanted the answer has left.
+            is_disconnected: called now and then; reports whether the client has disconnected.
         Raises:
-            CancelledError: they have; what still waited costs no forward.
+            CancelledError: the client has disconnected. Items that still waited cost no forward pass.
             QueueFullError: the queue has no place for all items of the request.
-            DeadlineExceededError: its deadline passed first.
-            EngineStoppedError: the engine is draining or gone.
+            DeadlineExceededError: the request's deadline passed first.
+            EngineStoppedError: the engine is shutting down, restarting, or cannot be reached.
             ModelFailedError: the model's weights do not load.
-            WeightsMissingError, UnknownModelError: of models.errors.
+            WeightsMissingError: the model's files are not on this machine.
+            UnknownModelError: no model has this name or alias.
         """
         ...
 
     def get_default_model(self) -> str:
-        """Name of the model that answers when a request names none."""
+        """Get the name of the model that answers when a request names none.
+
+        Raises:
+            EngineStoppedError: the engine runs elsewhere and has not started yet.
+        """
         ...
 
     def list_statuses(self) -> Mapping[str, ModelStatus]:
-        """Every model of the catalog, by name."""
+        """List the status of every model of the catalog, by name.
+
+        Raises:
+            EngineStoppedError: the engine runs elsewhere and has not started yet.
+        """
         ...
 
-    def get_readiness(self) -> Readiness: ...
+    def get_readiness(self) -> Readiness:
+        """Get whether the engine can answer, and why not."""
+        ...
 
     def export_metrics(self) -> str:
-        """Its counters in Prometheus' text format; empty while it is away."""
+        """Write the engine's counters in Prometheus' text format; empty while the engine cannot be reached."""
         ...
 
     def close(self) -> None:

@@ -1,25 +1,25 @@
-"""How long a batch waits for those whom the last one answered."""
+"""How long a batch lingers for the clients that the last batch answered, because they often ask again at once."""
 
 from engine.queue import Group
 
-# Of the last batch's time. On two cores and with 0.25 to 0.4, 8 clients that ask again at once get 1.4 times as much as
-# with 0, and 32 clients 1.2 times; with 0.1 they are not back in time (benchmarks.linger).
+# Share of the last batch's time. On two cores and with 0.25 to 0.4, 8 clients that ask again at once get 1.4 times as
+# much as with 0, and 32 clients 1.2 times; with 0.1 they are not back in time (benchmarks.linger).
 SHARE = 0.3
-# Of one core, for each request that was answered. Web workers on the forward's cores take 1.2 ms to send an answer and
-# to read the next request, the client its part; a fast forward (32 texts in 36 ms) is over before all are back. With
-# 0.002 to 0.004, 32 clients got about the same.
+# Seconds of one core for each request that was answered. Web workers on the forward pass's cores take 1.2 ms to send an
+# answer and to read the next request, and the client needs time too. A fast forward pass (32 texts in 36 ms) is over
+# before all clients are back. With 0.002 to 0.004, 32 clients got about the same.
 RETURN_CORE_S = 0.003
 
 
 class Linger:
-    """Waits a little for requests of those who were just answered, while some wait already and fill no batch.
+    """Decides whether a batch that is not full waits a little for the clients that were just answered.
 
-    Without it, clients that ask again at once split in two halves: while one half's batch runs, the other half's
-    requests are read and wait for the next. Batches are half as large, and web workers take the cores from the forward.
-    An owner that nobody waits for is idle and runs what comes at once.
+    Without it, clients that ask again at once split into two halves. While one half's batch runs, the other half's
+    requests are read, and wait for the next batch. Then batches are half as large, and web workers take the cores from
+    the forward pass. When no request waits, the owner thread is idle and runs the next request at once.
 
     Args:
-        share: of the last batch's time; 0: wait for nobody.
+        share: share of the last batch's time that the next one may linger; 0: it never does.
         return_s: seconds for each request that was answered, if that is longer; at most as long as the batch took.
     """
 
@@ -30,36 +30,36 @@ class Linger:
         self._group: Group | None = None
         self._until = 0.0
 
-    def answered(self, requests: int, *, group: Group, full_tokens: int, seconds: float, now: float) -> None:
+    def note_batch(self, answered: int, *, group: Group, full_tokens: int, seconds: float, now: float) -> None:
         """Note the end of a batch.
 
         Args:
-            requests: whose answers went out with it.
+            answered: requests that it answered.
             group: its model and tower.
             full_tokens: positions that fill the next batch.
-            seconds: it took.
-            now: of the clock that `left_s` is asked by.
+            seconds: how long it took.
+            now: seconds of the clock that `compute_left_s` is given.
         """
-        self._answered, self._arrived, self._full_tokens, self._group = requests, 0, full_tokens, group
-        return_s = min(seconds, requests * self._return_s) if self._share else 0.0
+        self._answered, self._arrived, self._full_tokens, self._group = answered, 0, full_tokens, group
+        return_s = min(seconds, answered * self._return_s) if self._share else 0.0
         self._until = now + max(seconds * self._share, return_s)
 
-    def arrived(self, group: Group) -> None:
-        """Note a request."""
+    def note_arrival(self, group: Group) -> None:
+        """Note that a request was admitted."""
         self._arrived += group == self._group
 
-    def left_s(self, waiting: list[Group], waiting_tokens: int, now: float) -> float:
-        """Seconds that the next batch may still wait; 0 when it should run, or there is none.
+    def compute_left_s(self, waiting: list[Group], waiting_tokens: int, now: float) -> float:
+        """Compute how long the next batch may still linger, in seconds; 0: it should run, or no request waits.
 
         Args:
-            waiting: groups that wait; where another than the last one does, it has its turn meanwhile.
+            waiting: groups with waiting items. If another group than the last batch's waits, it runs in the meantime.
             waiting_tokens: positions that wait.
-            now: of the clock that `answered` was told.
+            now: seconds of the clock that `note_batch` was given.
         """
         if self._arrived >= self._answered or waiting != [self._group] or waiting_tokens >= self._full_tokens:
             return 0.0
         return max(0.0, self._until - now)
 
     def end(self) -> None:
-        """Wait no more for anyone of the last batch."""
+        """Wait for no more clients of the last batch."""
         self._answered = 0

@@ -13,7 +13,7 @@ from engine.errors import ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, Readiness
 from engine.linger import Linger
 from engine.metrics import EngineMetrics
-from engine.queue import Ticket
+from engine.queue import Ticket, WaitingItems
 from engine.readiness import EngineHealth
 from engine.settings import BATCH_TOKENS, EngineSettings
 from models.backends.choice import choose_device, choose_dtype, make_backend
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class _ServedModels:
-    """The registry, as the batcher sees it."""
+    """The registry, as the owner thread uses it: models load in a thread of their own."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -38,26 +38,36 @@ class _ServedModels:
     def get_loaded(self, name: str) -> EmbeddingModel | None:
         return self._registry.get_loaded(name)
 
-    def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
-        def load() -> None:
-            error: ModelFailedError | None = None
-            try:
-                self._registry.get(name)
-            except ModelsError as cause:
-                error = ModelFailedError(f"model {name!r} does not load: {cause}")
-            except Exception as cause:  # a loader that dies in silence leaves its requests waiting
-                log.exception("a model failed to load", extra={"model": name})
-                error = ModelFailedError(f"model {name!r} does not load ({type(cause).__name__})")
-            on_change(error)
-
-        self._loader.submit(load)
+    def start_loading(self, name: str, on_end: Callable[[ModelFailedError | None], None]) -> None:
+        self._loader.submit(lambda: on_end(self._load(name)))
 
     def close(self) -> None:
         self._loader.shutdown(wait=True, cancel_futures=True)
 
+    def _load(self, name: str) -> ModelFailedError | None:
+        try:
+            self._registry.get(name)
+        except ModelsError as error:
+            return ModelFailedError(f"model {name!r} does not load: {error}")
+        except Exception as error:  # a loader that ended in silence would leave its requests waiting
+            log.exception("a model failed to load", extra={"model": name})
+            return ModelFailedError(f"model {name!r} does not load ({type(error).__name__})")
+        return None
+
 
 class LocalEngine:
-    """An Engine whose owner thread runs here. Build it after a fork, never before."""
+    """An Engine whose owner thread runs in this process. Build it after a fork, never before.
+
+    Args:
+        settings: None takes the defaults.
+    Raises:
+        BackendError: the device or the number format is not available here.
+        CatalogError: a model's configuration is wrong.
+        UnknownModelError: the settings name a model that is not in the catalog.
+
+    Attributes:
+        health: whether it is ready, and whether its device has failed.
+    """
 
     def __init__(self, settings: EngineSettings | None = None) -> None:
         self.settings = settings = settings or EngineSettings()
@@ -83,11 +93,10 @@ class LocalEngine:
         self._batcher = Batcher(
             self._models,
             self._cache,
+            waiting=WaitingItems(max_items=settings.max_queue_items, max_tokens=settings.max_queue_tokens),
             budget=BatchBudget(
                 target_s=settings.choose_batch_s(device), first=BATCH_TOKENS, fixed=settings.batch_tokens
             ),
-            max_items=settings.max_queue_items,
-            max_tokens=settings.max_queue_tokens,
             metrics=self._metrics,
             linger=Linger(settings.linger, return_s=settings.choose_return_s(device)),
         )
@@ -107,13 +116,16 @@ class LocalEngine:
         watch("queue_tokens", "Positions that wait", lambda: self._batcher.waiting_tokens)
         watch("text_cache_items", "Vectors of texts kept", lambda: len(self._cache))
         watch("models_loaded", "Models in memory", lambda: len(self.registry.list_loaded()))
-        watch("ready", "1 once the golden probe came back right", lambda: float(self.get_readiness().ready))
+        watch("ready", "1 once the golden probe came back right", lambda: float(self.health.readiness.ready))
 
     def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
         """Admit a request and return at once; see Batcher.submit.
 
         Raises:
-            UnknownModelError, WeightsMissingError: of models.errors; nothing was queued.
+            QueueFullError: the queue has no place for all items of the request.
+            EngineStoppedError: the engine is shutting down.
+            UnknownModelError: no model has this name or alias.
+            WeightsMissingError: the model's files are not on this machine.
         """
         config = self.registry.catalog[self.registry.catalog.resolve(request.model).name]
         if self.registry.get_loaded(config.name) is None:
@@ -123,24 +135,31 @@ class LocalEngine:
         return self._batcher.submit(replace(request, model=config.name), deliver)
 
     def cancel(self, ticket: Ticket) -> None:
+        """Drop a request whose client has disconnected; see Batcher.cancel."""
         self._batcher.cancel(ticket)
 
     def embed(self, request: EmbedRequest, is_disconnected: Callable[[], bool] | None = None) -> EmbedResult:
+        """Queue a request and wait for its answer; see Engine.embed."""
         return wait_for(lambda deliver: self.submit(request, deliver), self.cancel, request.deadline, is_disconnected)
 
     def get_default_model(self) -> str:
+        """Get the name of the model that answers when a request names none."""
         return self._default
 
     def list_statuses(self) -> Mapping[str, ModelStatus]:
+        """List the status of every model of the catalog, by name."""
         return self.registry.list_statuses()
 
     def get_readiness(self) -> Readiness:
+        """Get whether the default model serves, and why not."""
         return self.health.readiness
 
     def export_metrics(self) -> str:
-        return self._metrics.exposition()
+        """Write the engine's counters in Prometheus' text format."""
+        return self._metrics.export()
 
     def close(self) -> None:
+        """Answer what was admitted, refuse the rest, free the models. May be called twice."""
         self.health.stop()
         self._batcher.stop()
         self._models.close()

@@ -1,4 +1,4 @@
-"""The words engine and clients exchange: a kind, a JSON header, and arrays as raw bytes. Nothing is ever unpickled."""
+"""What engine and clients send each other: a kind, a JSON header, and arrays as raw bytes. Nothing is unpickled."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ from processes.json_messages import parse_object
 
 # Client to engine.
 EMBED, CANCEL, HELLO = b"E", b"C", b"H"
-# Both ways: a question for the engine's counters, and the answer.
+# Both ways: the request for the engine's counters, and the answer.
 METRICS = b"M"
 # Engine to client.
 RESULT, REFUSAL, STATUS = b"R", b"X", b"S"
@@ -33,7 +33,7 @@ _ERRORS = ErrorCodec[Exception](process_errors, engine_errors, model_errors, fal
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """What an engine tells every client, unasked, whenever it changes and at every greeting."""
+    """What an engine sends to every client whenever it changes, and after every greeting."""
 
     default_model: str
     readiness: Readiness
@@ -41,7 +41,11 @@ class EngineStatus:
 
 
 def pack_embed(number: int, request: EmbedRequest) -> Frames:
-    """A request as frames; `number` is the client's name for it."""
+    """Pack a request.
+
+    Args:
+        number: by which the client recognizes the answer.
+    """
     items = [np.ascontiguousarray(item, dtype=_ITEM_DTYPES[request.tower]) for item in request.items]
     header = {
         "number": number,
@@ -57,29 +61,33 @@ def pack_embed(number: int, request: EmbedRequest) -> Frames:
 def unpack_embed(frames: Sequence[bytes]) -> tuple[int, EmbedRequest]:
     """Read a request.
 
+    Returns:
+        the client's number for it, and the request; its items are int32 (tokens,) or float32 (frames, features).
     Raises:
         MessageError: the frames are not what pack_embed makes.
     """
     header = unpack_header(frames, 3)
     try:
+        items = _split_items(header["tower"], frames[2], lengths=header["lengths"], width=header["width"])
         number, model, tower, deadline = (header[key] for key in ("number", "model", "tower", "deadline"))
-        lengths, width = header["lengths"], header["width"]
-        flat = np.frombuffer(frames[2], dtype=_ITEM_DTYPES[tower])
-        ends = np.cumsum(lengths, dtype=np.int64) * width
-        if min(lengths) < 1 or width < 1 or ends[-1] != len(flat):
-            raise ValueError(f"{len(flat)} numbers for lengths {lengths[:8]}… of width {width}")
-        if not isinstance(number, int) or not isinstance(deadline, float | int | None):
-            raise ValueError(f"number {number!r}, deadline {deadline!r}")
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise MessageError(f"an embed message is malformed ({type(error).__name__}: {error})") from error
-    items = np.split(flat, ends[:-1])
-    if tower == "pose":
-        items = [item.reshape(-1, width) for item in items]  # (frames, features)
+    if not isinstance(number, int) or not isinstance(deadline, float | int | None):
+        raise MessageError(f"an embed message is malformed (number {number!r}, deadline {deadline!r})")
     return number, EmbedRequest(str(model), tower, items, deadline)
 
 
+def _split_items(tower: Tower, data: bytes, *, lengths: list[int], width: int) -> list[npt.NDArray[Any]]:
+    flat = np.frombuffer(data, dtype=_ITEM_DTYPES[tower])
+    ends = np.cumsum(lengths, dtype=np.int64) * width
+    if min(lengths) < 1 or width < 1 or ends[-1] != len(flat):
+        raise ValueError(f"{len(flat)} numbers for lengths {lengths[:8]}… of width {width}")
+    items = np.split(flat, ends[:-1])
+    return [item.reshape(-1, width) for item in items] if tower == "pose" else items  # (frames, features)
+
+
 def unpack_header(frames: Sequence[bytes], count: int) -> dict[str, Any]:
-    """The JSON header of a message of `count` frames.
+    """Read the JSON header of a message of `count` frames.
 
     Raises:
         MessageError: it has another number of frames, or no JSON object.
@@ -90,16 +98,25 @@ def unpack_header(frames: Sequence[bytes], count: int) -> dict[str, Any]:
 
 
 def pack_cancel(number: int) -> Frames:
+    """Pack that the client needs no answer to a request any more."""
     return [CANCEL, orjson.dumps({"number": number})]
 
 
 def pack_metrics(number: int, exposition: str = "") -> Frames:
+    """Pack the request for the engine's counters, or the answer.
+
+    Args:
+        number: by which the client recognizes the answer.
+        exposition: the counters in Prometheus' text format; empty in the request.
+    """
     return [METRICS, orjson.dumps({"number": number, "exposition": exposition})]
 
 
 def unpack_metrics(frames: Sequence[bytes]) -> tuple[int, str]:
-    """Read an engine's counters.
+    """Read the request for the engine's counters, or the answer.
 
+    Returns:
+        the client's number for it, and the counters in Prometheus' text format.
     Raises:
         MessageError: the frames are not what pack_metrics makes.
     """
@@ -111,10 +128,12 @@ def unpack_metrics(frames: Sequence[bytes]) -> tuple[int, str]:
 
 
 def pack_hello() -> Frames:
+    """Pack the greeting by which an engine knows that a client lives."""
     return [HELLO, b"{}"]
 
 
 def pack_result(number: int, result: EmbedResult) -> Frames:
+    """Pack an answer."""
     header = {
         "number": number,
         "shape": list(result.embeddings.shape),
@@ -131,6 +150,8 @@ def pack_result(number: int, result: EmbedResult) -> Frames:
 def unpack_result(frames: Sequence[bytes]) -> tuple[int, EmbedResult]:
     """Read an answer.
 
+    Returns:
+        the client's number for the request, and the answer.
     Raises:
         MessageError: the frames are not what pack_result makes.
     """
@@ -146,12 +167,15 @@ def unpack_result(frames: Sequence[bytes]) -> tuple[int, EmbedResult]:
 
 
 def pack_refusal(number: int, error: Exception) -> Frames:
+    """Pack why there is no answer."""
     return [REFUSAL, orjson.dumps({"number": number, "error": _ERRORS.pack(error)})]
 
 
 def unpack_refusal(frames: Sequence[bytes]) -> tuple[int, Exception]:
     """Read why there is no answer.
 
+    Returns:
+        the client's number for the request, and the error, of the class it had.
     Raises:
         MessageError: the frames are not what pack_refusal makes.
     """
@@ -163,11 +187,12 @@ def unpack_refusal(frames: Sequence[bytes]) -> tuple[int, Exception]:
 
 
 def pack_status(status: EngineStatus) -> Frames:
+    """Pack the engine's status."""
     return [STATUS, orjson.dumps(asdict(status))]
 
 
 def unpack_status(frames: Sequence[bytes]) -> EngineStatus:
-    """Read what an engine says of itself.
+    """Read an engine's status.
 
     Raises:
         MessageError: the frames are not what pack_status makes.

@@ -1,4 +1,4 @@
-"""What the engine counts, in Prometheus' words; README and docs/metrics.md list the names. Never any user's content."""
+"""What the engine counts, for Prometheus; docs/metrics.md lists the names. Never any user's content."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ _SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 class EngineMetrics:
-    """Counters and histograms of one engine, in a registry of their own."""
+    """Counters and histograms of one engine, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -34,25 +34,35 @@ class EngineMetrics:
         return Histogram(f"signclip_engine_{name}", documentation, labels, buckets=buckets, registry=self.registry)
 
     def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
-        """Have a gauge read at every scrape."""
+        """Register a gauge that is read at every scrape."""
         Gauge(f"signclip_engine_{name}", documentation, registry=self.registry).set_function(read)
 
-    def batch(self, model: str, tower: Tower, *, items: int, tokens: int, padded: int, seconds: float) -> None:
+    def count_batch(self, model: str, tower: Tower, *, items: int, tokens: int, padded: int, seconds: float) -> None:
+        """Count a forward pass.
+
+        Args:
+            tokens: positions of its items.
+            padded: positions with padding.
+            seconds: how long it took.
+        """
         self._forward.labels(model, tower).observe(seconds)
         self._items.labels(model, tower).observe(items)
         self._tokens.labels(model, tower).observe(padded)
         self._padding.labels(model, tower).observe(1 - tokens / padded)
 
-    def waited(self, seconds: float) -> None:
+    def count_wait(self, seconds: float) -> None:
+        """Count how long a request waited for its first batch."""
         self._wait.observe(seconds)
 
-    def failed(self, model: str, tower: Tower, count: int) -> None:
+    def count_failures(self, model: str, tower: Tower, count: int) -> None:
+        """Count items that failed."""
         self._failures.labels(model, tower).inc(count)
 
-    def looked_up(self, *, hits: int, misses: int) -> None:
+    def count_lookups(self, *, hits: int, misses: int) -> None:
+        """Count texts that the cache had, and those that it did not have."""
         self._cache.labels("hit").inc(hits)
         self._cache.labels("miss").inc(misses)
 
-    def exposition(self) -> str:
-        """Everything, in Prometheus' text format."""
+    def export(self) -> str:
+        """Write all counters in Prometheus' text format."""
         return generate_latest(self.registry).decode()

@@ -100,10 +100,10 @@ class EngineHealth:
         A device may fail for good, as CUDA does after an error in a kernel. Then every forward pass fails, or never
         ends. Call this now and then: when every item fails, it sends the probe of the default model, in a thread.
         """
-        running_s = self._batcher.running_s()
+        running_s = self._batcher.running_s
         if running_s > STUCK_S:
             return f"a forward pass has run for {running_s:.0f} s"
-        suspicious = self._readiness.ready and self._batcher.failed_in_a_row >= SUSPICIOUS_BATCHES
+        suspicious = self._readiness.ready and self._batcher.failed_batches >= SUSPICIOUS_BATCHES
         if suspicious and self._defect is None and self._checking.acquire(blocking=False):
             threading.Thread(target=self._check, name="engine-check", daemon=True).start()
         return self._defect

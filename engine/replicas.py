@@ -1,4 +1,4 @@
-"""Several engines, one a device, as one: each request goes to the one with the least in flight."""
+"""Several engines, one for each device, behind one interface: each request goes to the least busy of them."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -9,21 +9,27 @@ from processes.exposition import merge_expositions
 
 
 class ReplicatedEngine:
-    """An Engine over one or more; the first that is ready answers questions about models."""
+    """An Engine that spreads requests over one or more engines of the same models.
+
+    The first engine that is ready answers questions about the models.
+    """
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._engines = list(engines)
         self._lock = threading.Lock()
-        # Frames and word pieces that this process waits for, by engine.
+        # Frames and word pieces of the requests that this process waits for, by engine.
         self._in_flight = [0] * len(self._engines)
 
     def embed(self, request: EmbedRequest, is_disconnected: Callable[[], bool] | None = None) -> EmbedResult:
-        """Embed on the least busy engine that is ready; if none is, on any, which says why not."""
-        everyone = range(len(self._engines))
-        ready = [number for number in everyone if self._engines[number].get_readiness().ready]
+        """Embed on the least busy engine that is ready; see Engine.embed.
+
+        If no engine is ready, the least busy engine refuses the request with its reason.
+        """
+        numbers = range(len(self._engines))
+        ready = [number for number in numbers if self._engines[number].get_readiness().ready]
         size = sum(map(len, request.items))
         with self._lock:
-            number = min(ready or everyone, key=self._in_flight.__getitem__)
+            number = min(ready or numbers, key=self._in_flight.__getitem__)
             self._in_flight[number] += size
         try:
             return self._engines[number].embed(request, is_disconnected)
@@ -32,24 +38,27 @@ class ReplicatedEngine:
                 self._in_flight[number] -= size
 
     def get_default_model(self) -> str:
-        return self._first().get_default_model()
+        """Get the name of the model that answers when a request names none; see Engine.get_default_model."""
+        return self._find_ready().get_default_model()
 
     def list_statuses(self) -> Mapping[str, ModelStatus]:
-        return self._first().list_statuses()
+        """List the status of every model of the catalog, by name; see Engine.list_statuses."""
+        return self._find_ready().list_statuses()
 
     def export_metrics(self) -> str:
-        """The counters of all engines; several are told apart by the label `engine`, from 0 in the devices' order."""
+        """Write the counters of all engines; if there are several, the label `engine` has their numbers from 0."""
         pages = {str(number): engine.export_metrics() for number, engine in enumerate(self._engines)}
         return merge_expositions(pages, "engine") if len(pages) > 1 else pages["0"]
 
     def get_readiness(self) -> Readiness:
-        """Ready as long as one engine is."""
+        """Get whether one of the engines can answer; if no engine can, why the first one cannot."""
         states = [engine.get_readiness() for engine in self._engines]
         return next((state for state in states if state.ready), states[0])
 
     def close(self) -> None:
+        """Close every engine; see Engine.close."""
         for engine in self._engines:
             engine.close()
 
-    def _first(self) -> Engine:
+    def _find_ready(self) -> Engine:
         return next((engine for engine in self._engines if engine.get_readiness().ready), self._engines[0])

@@ -1,4 +1,4 @@
-"""An engine behind a socket: one loop moves messages between web workers and the owner thread."""
+"""The server of an engine: one loop moves messages between web workers and the owner thread."""
 
 import logging
 import os
@@ -21,21 +21,24 @@ from processes.errors import EngineStoppedError, MessageError, ProcessError
 from processes.files import write_file
 
 log = logging.getLogger(__name__)
-# Clients greet every second; one that has been silent for this long is gone and its requests are dropped.
+# Clients greet every second. The requests of a client that has sent nothing for this long, in seconds, are cancelled.
 CLIENT_SILENCE_S = 5.0
-# The loop looks up this often when no message comes, for changed states and gone clients.
+# How often the loop checks for changed states and silent clients when no message comes, in seconds.
 TICK_S = 0.1
-Key = tuple[bytes, int]
+# A client, and its number for a request.
+RequestKey = tuple[bytes, int]
 
 
 class EngineServer:
     """Serves a LocalEngine on a ZeroMQ ROUTER socket.
 
     Args:
-        address: `ipc://PATH` in a directory only this user may enter.
-        parent: process id whose end ends this one; None runs until stopped.
-        record: file that names the loaded models, for whoever restarts this engine.
+        address: `ipc://PATH` in a directory that only this user may enter.
+        parent: process id whose end ends this server; None: it runs until it is stopped.
+        record: file that names the loaded models, for the supervisor, which starts the next engine with them.
         ends_on_failure: whether `serve` ends when the engine finds that it cannot be made ready.
+    Raises:
+        OSError: the address cannot be listened on; ZeroMQ's errors are OSErrors.
     """
 
     def __init__(
@@ -53,14 +56,14 @@ class EngineServer:
         self._ends_on_failure = ends_on_failure
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
-        # Nothing is dropped in silence: a client takes what is sent, or is gone and its identity with it.
+        # No message is dropped in silence: a client receives it, or the client and its identity have vanished.
         self._socket.set_hwm(0)
         self._socket.setsockopt(zmq.LINGER, 2000)
         self._socket.bind(address)
         self._wakeup = Wakeup()
         self._outbox: deque[tuple[bytes, Frames]] = deque()
         self._lock = threading.Lock()
-        self._tickets: dict[Key, Ticket] = {}
+        self._tickets: dict[RequestKey, Ticket] = {}
         self._clients: dict[bytes, float] = {}
         self._status: EngineStatus | None = None
         self._stopping = threading.Event()
@@ -72,10 +75,10 @@ class EngineServer:
         self._stopping.set()
 
     def serve(self) -> str | None:
-        """Move messages until stopped; returns when everything admitted has been answered.
+        """Move messages until stopped; returns when every admitted request has been answered.
 
         Returns:
-            Why the engine could not be made ready, if that ended it.
+            why the engine could not be made ready, if that ended it; else None.
         """
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
@@ -96,9 +99,9 @@ class EngineServer:
                     self._drain(drained)
         self._context.destroy(linger=2000)
         self._wakeup.close()
-        return self._failure()
+        return self._find_failure()
 
-    def _failure(self) -> str | None:
+    def _find_failure(self) -> str | None:
         return self._engine.health.start_failure if self._ends_on_failure else None
 
     def _drain(self, drained: threading.Event) -> None:
@@ -112,7 +115,7 @@ class EngineServer:
         threading.Thread(target=close, name="engine-drain", daemon=True).start()
 
     def _receive(self) -> None:
-        """Take every message that has come, or the owner thread would see them one batch at a time."""
+        """Receive every message that has come; one by one they would reach the owner thread in small batches."""
         while True:
             try:
                 client, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -135,7 +138,7 @@ class EngineServer:
             if ticket is not None:
                 self._engine.cancel(ticket)
         elif kind == messages.HELLO:
-            self._post(client, messages.pack_status(self._current_status()))
+            self._post(client, messages.pack_status(self._build_status()))
         elif kind == messages.METRICS:
             number, _ = messages.unpack_metrics(frames)
             self._post(client, messages.pack_metrics(number, self._engine.export_metrics()))
@@ -146,16 +149,16 @@ class EngineServer:
         number, request = messages.unpack_embed(frames)
         key = (client, number)
         try:
-            ticket = self._engine.submit(request, self._deliverer(key))
+            ticket = self._engine.submit(request, self._make_deliver(key))
         except (ProcessError, ModelsError) as error:
             self._post(client, messages.pack_refusal(number, error))
             return
         with self._lock:
-            # Its answer may be out already; then there is nothing left to cancel.
+            # It may have been answered already; then there is nothing to cancel.
             if not ticket.over:
                 self._tickets[key] = ticket
 
-    def _deliverer(self, key: Key) -> Callable[[EmbedResult | ProcessError], None]:
+    def _make_deliver(self, key: RequestKey) -> Callable[[EmbedResult | ProcessError], None]:
         client, number = key
 
         def deliver(answer: EmbedResult | ProcessError) -> None:
@@ -178,15 +181,15 @@ class EngineServer:
             self._post(client, frames)
 
     def _tick(self) -> None:
-        broken = self._engine.health.find_defect()
-        if broken is not None:
-            # At once: the thread that owns the device may never return. Clients see the socket close, and whoever
-            # watches this process starts another.
-            log.critical("this engine gives up", extra={"reason": broken})
+        defect = self._engine.health.find_defect()
+        if defect is not None:
+            # At once, because the thread that owns the device may never return. Clients see the socket close, and the
+            # supervisor starts another engine.
+            log.critical("this engine gives up", extra={"reason": defect})
             self._give_up(1)
-        if self._failure() is not None:
+        if self._find_failure() is not None:
             self.stop()
-        status = self._current_status()
+        status = self._build_status()
         if self._status is None or (status.readiness, status.models) != (self._status.readiness, self._status.models):
             for client in self._clients:
                 self._post(client, messages.pack_status(status))
@@ -202,15 +205,15 @@ class EngineServer:
             self.stop()
 
     def _drop(self, client: bytes) -> None:
-        """Cancel a silent client's requests; should it live after all, it hears of it instead of waiting in vain."""
+        """Cancel a silent client's requests, and send it the refusals in case it still lives and waits."""
         with self._lock:
-            gone = {key: self._tickets.pop(key) for key in list(self._tickets) if key[0] == client}
-        for (_, number), ticket in gone.items():
+            dropped = {key: self._tickets.pop(key) for key in list(self._tickets) if key[0] == client}
+        for (_, number), ticket in dropped.items():
             self._engine.cancel(ticket)
-            refusal = EngineStoppedError(f"the engine heard nothing of this worker for {CLIENT_SILENCE_S:.0f} s")
+            refusal = EngineStoppedError(f"this worker sent the engine nothing for {CLIENT_SILENCE_S:.0f} s")
             self._post(client, messages.pack_refusal(number, refusal))
 
-    def _current_status(self) -> EngineStatus:
+    def _build_status(self) -> EngineStatus:
         engine = self._engine
         return EngineStatus(engine.get_default_model(), engine.get_readiness(), engine.list_statuses())
 
@@ -221,5 +224,5 @@ class EngineServer:
         names = dict.fromkeys([*loaded, *self._engine.health.preloading])
         try:
             write_file(self._record, "\n".join(names))
-        except OSError as error:  # a full disk is no reason to serve nobody
+        except OSError as error:  # a full disk must not end the service
             log.warning("the loaded models cannot be recorded", extra={"error": str(error)})

@@ -1,4 +1,4 @@
-"""What an engine is built from. The service's settings give these; a notebook may take the defaults."""
+"""The settings of one engine, each with its default and its limits."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from models.checkpoints.folders import find_weights_dir
 from processes.cores import count_cores
 from processes.settings import CONFIG, ProcessSettings, one_of
 
-# Long enough for matrix products to be efficient, short enough for a single text to wait behind one.
+# Long enough for efficient matrix products, short enough for a single text that waits behind such a batch.
 CPU_BATCH_MS, GPU_BATCH_MS = 250.0, 50.0
 # Padded positions of the first batches, before their rate is known: about CPU_BATCH_MS on two cores in float32.
 BATCH_TOKENS = 512
@@ -30,7 +30,7 @@ def _check_device(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class EngineSettings(ProcessSettings):
-    """Limits and places of one engine.
+    """Limits and folders of one engine. The service takes them from its own settings; a notebook may take the defaults.
 
     Attributes:
         weights_dir: folder with one folder of weights for each model.
@@ -48,7 +48,7 @@ class EngineSettings(ProcessSettings):
         batch_tokens: padded positions in one forward pass; None: as many as take batch_ms, by the measured rate.
         text_cache_items: vectors of texts kept; the least recently used one goes first, 0 keeps none.
         threads: cores that a forward pass may use; None: all that the process may use.
-        linger: share of a batch's time that the next one may wait for those whom it answered, 0 for no wait; see
+        linger: share of a batch's time that the next one may wait for the clients it answered; 0: it does not wait. See
             engine.linger.
     """
 
@@ -75,7 +75,6 @@ class EngineSettings(ProcessSettings):
     def choose_return_s(self, device: str) -> float:
         """Choose how long each answered request may take to be followed by the next, in seconds; see engine.linger.
 
-        0 beside a GPU, which could run half a batch while web workers, on cores of their own, bring the other half;
-        not measured.
+        0 on a GPU: it could run half a batch while web workers, on other cores, bring the other half. Not measured.
         """
         return RETURN_CORE_S / count_cores() if device == "cpu" else 0.0

@@ -12,14 +12,18 @@ from processes.supervisor import ProcessSupervisor
 
 
 class EngineSupervisor(ProcessSupervisor):
-    """One engine process; it is started again with the models it had.
+    """One engine process; when it ends, it is started again with the models it had.
 
-    An engine that finds at the very first start that it cannot serve, on this device or with these weights, says so
-    and is not started again. Once one was ready, whatever ends it may pass.
+    If the first engine finds that it cannot serve, on this device or with these weights, it reports why, and is not
+    started again. After an engine was ready, its end may have a passing cause, so it is always started again.
 
     Args:
         name: tells the sockets of several engines apart.
-        on_failure: called with the reason why no engine can start.
+        drain_s: how long the engine may take to answer what it admitted, after it was asked to stop.
+        on_failure: called with the reason, from another thread, when no engine can start.
+
+    Attributes:
+        address: `ipc://` address that clients connect to.
     """
 
     def __init__(
@@ -31,36 +35,36 @@ class EngineSupervisor(ProcessSupervisor):
         on_failure: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(name, drain_s=drain_s, on_failure=on_failure)
-        self._settings = replace(settings, default_model=_decided_default(settings))
+        self._settings = replace(settings, default_model=_decide_default(settings))
         self.address = f"ipc://{self.socket_path}"
         self._record = self._directory / "loaded"
         self._written_ns = 0
         self._failure_file = self._directory / "failure"
 
-    def _command(self) -> list[str]:
-        self._written_ns = self._record_written_ns()
-        settings = replace(self._settings, preload=self._models_it_had())
+    def _build_command(self) -> list[str]:
+        self._written_ns = self._read_record_time_ns()
+        settings = replace(self._settings, preload=self._list_models_it_had())
         command = ["-m", "engine", "--address", self.address, "--record", str(self._record)]
-        if not self._written_ns:  # none was ever ready
+        if not self._written_ns:  # no engine was ready yet
             command += ["--failure", str(self._failure_file)]
         return [*command, "--settings", settings.to_json()]
 
-    def _served(self) -> bool:
-        return self._record_written_ns() != self._written_ns  # an engine writes it once it is ready
+    def _has_served(self) -> bool:
+        return self._read_record_time_ns() != self._written_ns  # an engine writes it when it is ready
 
-    def _failure(self) -> str | None:
+    def _read_failure(self) -> str | None:
         try:
             return self._failure_file.read_text(encoding="utf-8")
         except OSError:
             return None
 
-    def _record_written_ns(self) -> int:
+    def _read_record_time_ns(self) -> int:
         try:
             return self._record.stat().st_mtime_ns
         except OSError:
             return 0
 
-    def _models_it_had(self) -> tuple[str, ...]:
+    def _list_models_it_had(self) -> tuple[str, ...]:
         try:
             had = self._record.read_text(encoding="utf-8").split()
         except OSError:
@@ -68,10 +72,10 @@ class EngineSupervisor(ProcessSupervisor):
         return tuple(dict.fromkeys([*self._settings.preload, *had]))
 
 
-def _decided_default(settings: EngineSettings) -> str | None:
-    """The default model as the first start finds it: weights that come later must not change it at a crash."""
+def _decide_default(settings: EngineSettings) -> str | None:
+    """Decide the default model at the first start, because weights that come later must not change it at a crash."""
     try:
         catalog = load_catalog(settings.configs_dir, settings.weights_dir)
         return choose_default_model(catalog, WeightsFolder(settings.weights_dir), wanted=settings.default_model)
     except ModelsError:
-        return settings.default_model  # the engine says what is wrong
+        return settings.default_model  # the engine reports what is wrong

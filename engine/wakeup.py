@@ -1,13 +1,16 @@
-"""A pipe that ends another thread's wait: ZeroMQ sockets belong to one thread, so the others ring."""
+"""A pipe that ends another thread's wait: a ZeroMQ socket belongs to one thread, so other threads must wake it."""
 
 import os
 from contextlib import suppress
 
 
 class Wakeup:
-    """Ring from any thread, once there is something to see; the owner polls `fd`, clears it, and then looks.
+    """Any thread rings once there is something to do; the owner polls `fd`, clears it, and then looks what there is.
 
-    In that order nothing is missed, though only the first of several rings costs a system call.
+    In that order the owner misses nothing, although only the first of several rings costs a system call.
+
+    Attributes:
+        fd: file descriptor that becomes readable when a thread rings.
     """
 
     def __init__(self) -> None:
@@ -17,18 +20,21 @@ class Wakeup:
         os.set_blocking(self._bell, False)
 
     def ring(self) -> None:
+        """Wake the owner. May be called from any thread, and after `close`."""
         if self._rung:
             return
         self._rung = True
-        # Full of rings already, or closed: either way nobody needs another.
+        # If the pipe is full, the owner will wake up anyway; if it is closed, there is no owner any more.
         with suppress(OSError):
             os.write(self._bell, b".")
 
     def clear(self) -> None:
+        """Forget the rings so far. The owner calls this before it looks what there is to do."""
         with suppress(BlockingIOError):
             os.read(self.fd, 65536)
         self._rung = False
 
     def close(self) -> None:
+        """Close both ends of the pipe."""
         os.close(self.fd)
         os.close(self._bell)

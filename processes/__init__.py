@@ -1,1 +1,1 @@
-"""What the engine and the estimation of videos both stand on: processes, their errors, cores and logs."""
+"""What every room may use and what uses no room: processes, their settings, errors and messages, cores, files, logs."""

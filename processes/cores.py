@@ -1,4 +1,4 @@
-"""How many cores this process may use: its affinity, and what a container's quota leaves of them."""
+"""How many cores this process may use: those of its affinity mask, or fewer if a container's quota is smaller."""
 
 import math
 import os
@@ -10,22 +10,26 @@ _OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def count_cores() -> int:
-    """Cores whose time this process can have, rounded up; at least 1."""
-    return max(1, min([len(os.sched_getaffinity(0)), *map(math.ceil, _quotas())]))
+    """Count the cores whose time this process can have, rounded up; at least 1."""
+    return max(1, min([len(os.sched_getaffinity(0)), *map(math.ceil, _read_quotas())]))
 
 
 def limit_threads() -> int | None:
-    """Threads for a library that counts cores itself: None where it counts right, for none counts quotas."""
+    """Choose the threads of a library that counts cores itself.
+
+    Returns:
+        None when the affinity mask already gives the right number. No library knows about the quotas of control groups.
+    """
     cores = count_cores()
     return cores if cores < len(os.sched_getaffinity(0)) else None
 
 
-def _quotas() -> Iterator[float]:
-    """Cores' worth of time that each control group above this process allows.
+def _read_quotas() -> Iterator[float]:
+    """Read how many cores' worth of time each control group above this process allows.
 
     Source: Documentation/admin-guide/cgroup-v2.rst (cpu.max) and scheduler/sched-bwc.rst (version 1) of Linux.
     """
-    for folder in _groups():
+    for folder in _list_groups():
         quota, _, period = _read(folder / "cpu.max").partition(" ")
         if not quota:
             quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
@@ -33,8 +37,8 @@ def _quotas() -> Iterator[float]:
             yield int(quota) / int(period)
 
 
-def _groups() -> Iterator[Path]:
-    # A container sees its own group as the root; outside of one, limits may be on any group above this process's.
+def _list_groups() -> Iterator[Path]:
+    # A container sees its own group as the root. Outside of a container, any group above this process may have limits.
     yield from (_CGROUPS, _CGROUPS / "cpu")
     for line in _read(_OWN_GROUP).splitlines():
         _, kinds, group = line.split(":", 2)

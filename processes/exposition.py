@@ -1,4 +1,4 @@
-"""Pages of counters of several processes as one page that Prometheus takes: each metric once, told apart by a label."""
+"""Merges the counters of several processes into one page for Prometheus, where a label tells the processes apart."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,10 +9,11 @@ from prometheus_client.registry import Collector
 
 
 def merge_expositions(pages: Mapping[str, str], label: str) -> str:
-    """Write pages in Prometheus' text format as one.
+    """Merge pages in Prometheus' text format into one, in which each metric stands once.
 
     Args:
-        pages: by the value of the label that tells their samples apart.
+        pages: by the value that the label has for the samples of the page.
+        label: name of the label.
     """
     families: dict[str, Metric] = {}
     for value, page in pages.items():

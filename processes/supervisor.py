@@ -1,4 +1,4 @@
-"""Starts a process behind a socket, watches it, and starts it again."""
+"""Starts a process behind a socket, watches it, and starts it again when it ends."""
 
 import logging
 import os
@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from processes.stop_signals import STOP_SIGNAL, shielded
+from processes.stop_signals import STOP_SIGNAL, shield
 
 log = logging.getLogger(__name__)
-# A process that ends within this many seconds of its start, before it served, is started again ever more slowly, up to
-# the longest pause.
+# If a process ends within this many seconds of its start, and before it served, the pause before the next start
+# doubles, up to the longest pause.
 HEALTHY_AFTER_S = 10.0
 LONGEST_PAUSE_S = 10.0
 
@@ -24,19 +24,22 @@ class ProcessSupervisor:
     """One process and the private directory of its socket.
 
     Args:
-        name: what the process is, in logs and in the name of its socket.
-        drain_s: how long it may take to answer what it admitted, once it is told to stop.
-        on_failure: called with the reason, from another thread, when starting the process again would not help.
+        name: what the process is; used in logs and in the name of its socket.
+        drain_s: how long the process may take to answer what it admitted, after it was asked to stop.
+        on_failure: called with the reason, from another thread, when another start would fail too.
+
+    Attributes:
+        socket_path: path of the socket that the process listens on.
     """
 
     def __init__(self, name: str, *, drain_s: float, on_failure: Callable[[str], None] | None = None) -> None:
         self._name = name
         self._drain_s = drain_s
         self._on_failure = on_failure
-        # mkdtemp makes it 0700: whoever can enter can ask for vectors, and nobody else can.
+        # mkdtemp makes it 0700, because every process that can reach the socket can send requests.
         self._directory = Path(tempfile.mkdtemp(prefix="signclip-"))
         self.socket_path = str(self._directory / name) + ".sock"
-        # Held while a process starts, so that none starts after the one that runs was told to stop.
+        # Held while a process starts, so that no process starts after `ask_to_stop`.
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._give_up = 0.0
@@ -45,16 +48,20 @@ class ProcessSupervisor:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the process that runs now."""
+        """Process id of the process that runs now; None before the first start."""
         return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
-        """Start the process and watch it from now on."""
+        """Start the process, and a thread that watches it.
+
+        Raises:
+            OSError: the process cannot be started.
+        """
         self._spawn()
         self._watcher.start()
 
     def ask_to_stop(self) -> None:
-        """Tell the process to answer what it admitted and to end; returns at once. May be called twice."""
+        """Ask the process to answer what it admitted and to end; returns at once. May be called twice."""
         with self._lock:
             if self._stopping.is_set():
                 return
@@ -78,28 +85,28 @@ class ProcessSupervisor:
             self._watcher.join()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _command(self) -> list[str]:
-        """Arguments of Python that start the process; asked anew at every start."""
+    def _build_command(self) -> list[str]:
+        """Build the arguments of Python that start the process; called before every start."""
         raise NotImplementedError
 
-    def _served(self) -> bool:
-        """Whether the process that has ended was of use, however short its life: the next one need not wait."""
+    def _has_served(self) -> bool:
+        """Whether the process that ended has served, however shortly; then the next start need not wait."""
         return False
 
-    def _failure(self) -> str | None:
-        """Why the process that has ended cannot start, where another start would not help either."""
+    def _read_failure(self) -> str | None:
+        """Read why the process that ended could not start; None: another start may succeed."""
         return None
 
     def _spawn(self) -> None:
-        command = [sys.executable, *self._command(), "--parent", str(os.getpid())]
-        # It counts for itself: counters in the web workers' directory would stand on their page twice, and its gauges
-        # as the zeros they were made with.
+        command = [sys.executable, *self._build_command(), "--parent", str(os.getpid())]
+        # It keeps its own counters. In the web workers' directory its counters would be counted twice, and its gauges
+        # would show the zeros that they were created with.
         environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-        # What it leaves there is removed with the directory of its socket. Importing torch is enough to leave a folder.
+        # Files that it leaves there are removed with the directory of its socket. The import of torch leaves a folder.
         environment["TMPDIR"] = str(self._directory)
-        # A session of its own, and shielded: signals to the web server, as by Ctrl-C in a terminal or by systemd, make
-        # the server stop this process when nobody needs it any more.
-        with self._lock, shielded():
+        # A session of its own, and shielded, because a signal to the whole service, as by Ctrl-C in a terminal or by
+        # systemd, must not end this process before the web server, which still needs it, stops it.
+        with self._lock, shield():
             if not self._stopping.is_set():
                 self._process = subprocess.Popen(
                     command, cwd=Path(__file__).parent.parent, env=environment, start_new_session=True
@@ -114,18 +121,18 @@ class ProcessSupervisor:
             code = process.wait()
             if self._stopping.is_set():
                 return
-            failure = self._failure()
+            failure = self._read_failure()
             if failure is not None:
                 log.critical("%s cannot start", self._name, extra={"reason": failure})
                 if self._on_failure is not None:
                     self._on_failure(failure)
                 return
-            short = time.monotonic() - started < HEALTHY_AFTER_S and not self._served()
+            short = time.monotonic() - started < HEALTHY_AFTER_S and not self._has_served()
             pause = min(LONGEST_PAUSE_S, max(0.5, 2 * pause)) if short and pause else (0.1 if short else 0.0)
             log.error("%s ended and is started again", self._name, extra={"exit_code": code, "pause_s": pause})
             if self._stopping.wait(pause):
                 return
             try:
                 self._spawn()
-            except OSError as error:  # no memory or no process to be had; the next round tries again, after a pause
+            except OSError as error:  # no memory, or too many processes; the next round tries again, after a pause
                 log.error("%s cannot be started", self._name, extra={"error": str(error)})

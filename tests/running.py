@@ -120,6 +120,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def tiny_settings(weights: Path) -> dict[str, str]:
+    """Settings of a service with the tests' small model, which needs little time and no more than one core.
+
+    Args:
+        weights: the fixture `tiny_weights`.
+    """
+    return {
+        "SIGNCLIP_WEIGHTS_DIR": str(weights),
+        "SIGNCLIP_DEFAULT_MODEL": "tiny",
+        "SIGNCLIP_BACKEND": "torch",
+        "SIGNCLIP_THREADS": "1",
+        "SIGNCLIP_TEXT_CACHE_ITEMS": "0",
+        "SIGNCLIP_VIDEO_WORKERS": "1",
+    }
+
+
 @contextmanager
 def running(
     folder: Path,

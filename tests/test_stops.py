@@ -1,7 +1,8 @@
-"""Stops by every signal, from a terminal and as systemd sends them, with busy cores; and starts that cannot succeed."""
+"""Stops by every signal, from a terminal and as systemd sends them, with busy cores."""
 
 from __future__ import annotations
 
+import http.client
 import shutil
 import signal
 import socket
@@ -14,25 +15,20 @@ import psutil
 import pytest
 
 from tests.engine.fakes import in_thread, until
-from tests.running import ROOT, Service, busy_cores, running, seconds_until
+from tests.running import MEMORY, ROOT, Service, busy_cores, running, seconds_until, tiny_settings
 from tests.video.make_videos import encode, moving
 
 # What is promised of a stop that does not wait for answers.
 STOP_S = 10.0
 CTRL_C, CTRL_BACKSLASH = b"\x03", b"\x1c"
+# Hooks of gunicorn's configuration, and their parameters.
+HOOKS = {"on_starting": "server", "post_fork": "server, worker", "post_worker_init": "worker"}
 Start = Callable[..., AbstractContextManager[Service]]
 
 
 @pytest.fixture
 def settings(tiny_weights: Path) -> dict[str, str]:
-    return {
-        "SIGNCLIP_WEIGHTS_DIR": str(tiny_weights),
-        "SIGNCLIP_DEFAULT_MODEL": "tiny",
-        "SIGNCLIP_BACKEND": "torch",
-        "SIGNCLIP_THREADS": "1",
-        "SIGNCLIP_TEXT_CACHE_ITEMS": "0",
-        "SIGNCLIP_VIDEO_WORKERS": "1",
-    }
+    return tiny_settings(tiny_weights)
 
 
 @pytest.fixture
@@ -49,6 +45,27 @@ def serve_web(settings: dict[str, str], tmp_path: Path) -> Start:
         "SIGNCLIP_ESTIMATOR_ADDRESS": f"{tmp_path}/no-videos",
     }
     return lambda **options: running(tmp_path, {**settings, **elsewhere}, **options)
+
+
+@pytest.fixture
+def serve_held(serve_web: Start, tmp_path: Path) -> Start:
+    """Start gunicorn with one worker; after a hook of its configuration has run, wait for the file `go`."""
+
+    def start(hook: str) -> AbstractContextManager[Service]:
+        configuration = tmp_path / "held.conf.py"
+        configuration.write_text(
+            "import pathlib, runpy, threading\n"
+            f"globals().update(runpy.run_path({str(ROOT / 'gunicorn.conf.py')!r}))\n"
+            f"folder, real = pathlib.Path({str(tmp_path)!r}), {hook}\n"
+            f"def {hook}({HOOKS[hook]}):\n"
+            f"    real({HOOKS[hook]})\n"
+            "    (folder / 'reached').touch()\n"
+            "    while not (folder / 'go').exists():\n"
+            "        threading.Event().wait(0.01)\n"
+        )
+        return serve_web(options=("-w", "1", "-c", str(configuration)))
+
+    return start
 
 
 @pytest.fixture
@@ -110,6 +127,14 @@ class TestToTheMaster:
                 service.process.send_signal(signal.SIGINT)
                 assert_ends_clean(service, started)
 
+    def test_a_worker_that_cannot_run_does_not_keep_it_from_ending(self, serve_web: Start) -> None:
+        with serve_web() as service:
+            until(lambda: service.answers("/healthz"))
+            service.children()[0].suspend()
+            started = time.monotonic()
+            service.process.send_signal(signal.SIGINT)
+            assert_ends_clean(service, started)
+
     def test_term_answers_requests_whose_connections_nobody_has_accepted_yet(self, serve_web: Start) -> None:
         with serve_web(options=("-w", "1")) as service, ExitStack() as stack:
             until(lambda: service.answers("/healthz"))
@@ -130,23 +155,22 @@ class TestToTheMaster:
                 client.close()
             assert_ends_clean(service, started)
 
-    def test_term_reaches_a_worker_that_has_only_been_forked(self, serve_web: Start, tmp_path: Path) -> None:
-        (tmp_path / "conf.py").write_text(
-            f"import pathlib, runpy, threading\n"
-            f"globals().update(runpy.run_path({str(ROOT / 'gunicorn.conf.py')!r}))\n"
-            f"real, folder = post_fork, pathlib.Path({str(tmp_path)!r})\n"
-            "def post_fork(server, worker):\n"
-            "    (folder / 'forked').touch()\n"
-            "    while not (folder / 'go').exists():\n"
-            "        threading.Event().wait(0.01)\n"
-            "    real(server, worker)\n"
-        )
-        with serve_web(options=("-w", "1", "-c", str(tmp_path / "conf.py"))) as service:
-            until((tmp_path / "forked").exists)
+    @pytest.mark.parametrize("hook", ["on_starting", "post_fork"])
+    def test_term_is_not_lost_before_all_handlers_are_there(self, serve_held: Start, tmp_path: Path, hook: str) -> None:
+        with serve_held(hook) as service:
+            until((tmp_path / "reached").exists)
             started = time.monotonic()
             service.process.send_signal(signal.SIGTERM)
-            until(lambda: "Handling signal: term" in service.log.read_text())
+            if hook == "post_fork":
+                until(lambda: "Handling signal: term" in service.log.read_text())
             (tmp_path / "go").touch()
+            assert_ends_clean(service, started)
+
+    def test_a_worker_that_is_still_getting_ready_ends_at_once(self, serve_held: Start, tmp_path: Path) -> None:
+        with serve_held("post_worker_init") as service:
+            until((tmp_path / "reached").exists)
+            started = time.monotonic()
+            service.process.send_signal(signal.SIGTERM)
             assert_ends_clean(service, started)
 
 
@@ -176,8 +200,37 @@ class TestToAWorker:
                 client.sendall(b" " * 8)
                 client.settimeout(30)
                 assert client.recv(4096).startswith(b"HTTP/1.1 400 ")  # "{        " is no JSON
+            until(lambda: worker not in service.children(), STOP_S)
+
+    def test_requests_that_take_longer_than_the_graceful_time_do_not_keep_it(self, serve_web: Start) -> None:
+        with serve_web(options=("-w", "1", "--graceful-timeout", "1")) as service:
+            until(lambda: service.answers("/healthz"))
+            (worker,) = service.children()
+            with unfinished_request(service):
+                worker.send_signal(signal.SIGTERM)
+                until(lambda: worker not in service.children(), STOP_S)
+
+    def test_it_ends_with_its_master_though_a_client_keeps_its_connection(self, serve_web: Start) -> None:
+        with serve_web(options=("-w", "1")) as service:
+            until(lambda: service.answers("/healthz"))
+            (worker,) = service.children()
+            client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+            client.request("GET", "/healthz")
+            client.getresponse().read()
+            service.process.kill()
+
+            def is_told_to_leave() -> bool:
+                client.request("GET", "/healthz")
+                with client.getresponse() as answer:
+                    answer.read()
+                    return answer.headers.get("Connection") == "close"
+
+            until(is_told_to_leave, STOP_S)
+            client.close()
             psutil.wait_procs([worker], STOP_S)
-            until(lambda: worker not in service.children())
+            assert not worker.is_running()
+            for counters in MEMORY.glob(f"signclip-metrics-{service.process.pid}-*"):
+                shutil.rmtree(counters)  # a master that is killed cannot
 
 
 def _listens(worker: psutil.Process, service: Service) -> bool:
@@ -204,48 +257,3 @@ def test_term_to_every_process_loses_no_admitted_request(serve: Start, busy: Non
         service.signal_everyone(signal.SIGTERM)
         assert [answer()[0] for answer in answers] == [200] * 5
         assert_ends_clean(service, time.monotonic())
-
-
-class TestAStartThatCannotSucceed:
-    def end(self, service: Service) -> str:
-        """The last line that it writes; all that it says of the reason stands there or in one line of the log."""
-        assert service.process.wait(60) == 1, service.log.read_text()
-        assert not service.left_behind()
-        return service.log.read_text().splitlines()[-1]
-
-    def test_without_the_device(self, serve: Start, settings: dict[str, str]) -> None:
-        settings["SIGNCLIP_DEVICE"] = "cuda:99"
-        with serve() as service:
-            assert self.end(service).startswith("The service cannot start: 'cuda:99' is not there; torch sees ")
-            assert "started again" not in service.log.read_text()
-
-    def test_with_broken_weights(
-        self, serve: Start, settings: dict[str, str], tiny_weights: Path, tmp_path: Path
-    ) -> None:
-        weights = tmp_path / "weights"
-        shutil.copytree(tiny_weights, weights)
-        file = weights / "tiny" / "model.safetensors"
-        file.write_bytes(file.read_bytes()[:10_000])
-        settings["SIGNCLIP_WEIGHTS_DIR"] = str(weights)
-        with serve() as service:
-            assert self.end(service).startswith(f"The service cannot start: {file} cannot be read: ")
-
-    def test_weights_that_are_not_there_yet_are_waited_for(
-        self, serve: Start, settings: dict[str, str], tiny_weights: Path, tmp_path: Path
-    ) -> None:
-        weights = tmp_path / "weights"
-        shutil.copytree(tiny_weights, weights)
-        file = weights / "tiny" / "model.safetensors"
-        whole, part = file.read_bytes(), file.with_suffix(".part")
-        file.unlink()
-        settings["SIGNCLIP_WEIGHTS_DIR"] = str(weights)
-        with serve() as service:
-            until(lambda: b"has no weights" in service.ask("/readyz")[2] if service.answers("/healthz") else False)
-            part.write_bytes(whole[:10_000])  # a copy that another program makes in place, and that looks broken
-            part.rename(file)
-            until(lambda: b"cannot be read" in service.ask("/readyz")[2])
-            part.write_bytes(whole)
-            part.rename(file)
-            until(service.ready)
-            service.process.send_signal(signal.SIGTERM)
-            assert service.process.wait(STOP_S) == 0

@@ -1,4 +1,4 @@
-"""Estimators in another process, as their clients see them. Needs neither PyAV nor MediaPipe."""
+"""The client of estimators in another process; it needs neither PyAV nor MediaPipe."""
 
 import socket
 import time
@@ -9,48 +9,58 @@ from processes.errors import CancelledError, DeadlineExceededError, ProcessError
 from video import messages
 from video.interface import EstimateRequest, Event, Finished
 
-# How often a waiting call asks whether its client is still there, in seconds.
-_GONE_S = 0.1
-# How long a refused client should wait: the estimators are back within a second.
+# How often a waiting call checks whether its client has disconnected, in seconds.
+_CHECK_S = 0.1
+# How long a refused client should wait, in seconds: the estimators are back within one.
 RETRY_AFTER_S = 2.0
+# How long a client waits for the estimators' counters, in seconds; Prometheus waits 10 by default.
 METRICS_S = 2.0
-_GONE = "the estimators are restarting"
+_RESTARTING = "the estimators are restarting"
 
 
 class ClientWork:
-    """A request that another process works on; it sees at once when this end hangs up."""
+    """A request that another process works on. That process notices at once when this end closes the connection."""
 
     def __init__(self, connection: Connection, request: EstimateRequest) -> None:
         self._connection = connection
         self._request = request
 
     def follow(self, is_disconnected: Callable[[], bool] | None = None) -> Iterator[Event]:
+        """Wait for events, until every video is finished; see Work.follow.
+
+        Raises:
+            CancelledError: the client has disconnected.
+            DeadlineExceededError: the request's deadline passed first.
+            VideoStoppedError: the estimators cannot be reached any more.
+            ProcessError: the estimators gave up the request.
+        """
         unfinished = len(self._request.videos)
         deadline = self._request.deadline
-        looked = time.monotonic()
+        checked = time.monotonic()
         while unfinished:
             try:
-                heard = self._connection.poll(_GONE_S)
-                event = messages.receive_event(self._connection) if heard else None
+                has_event = self._connection.poll(_CHECK_S)
+                event = messages.receive_event(self._connection) if has_event else None
             except (EOFError, OSError) as error:
-                raise VideoStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
+                raise VideoStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S) from error
             if event is not None:
                 unfinished -= isinstance(event, Finished)
                 yield event
             if deadline is not None and time.monotonic() >= deadline and unfinished:
-                raise DeadlineExceededError("the deadline passed before every video was looked at")
-            # By the clock, not when nothing is heard: frames come faster than anyone leaves.
-            if is_disconnected is not None and time.monotonic() - looked >= _GONE_S:
-                looked = time.monotonic()
+                raise DeadlineExceededError("the deadline passed before every video was estimated")
+            # By the clock and not when there is no event, because frames may come faster than _CHECK_S.
+            if is_disconnected is not None and time.monotonic() - checked >= _CHECK_S:
+                checked = time.monotonic()
                 if is_disconnected():
-                    raise CancelledError("whoever asked has gone")
+                    raise CancelledError("the client disconnected before every video was estimated")
 
     def close(self) -> None:
+        """Close the connection, which stops what is not finished. May be called twice."""
         self._connection.close()
 
 
 class EstimatorClient:
-    """Estimators behind a Unix socket. There is nothing to lose in a fork: each request has a connection of its own.
+    """Estimators behind a Unix socket. It may be built before a fork, because each request has its own connection.
 
     Args:
         address: path of the socket.
@@ -60,31 +70,39 @@ class EstimatorClient:
         self.address = address
 
     def begin(self, request: EstimateRequest) -> ClientWork:
+        """Send a request to the estimators, and return when it is admitted; see Estimators.begin.
+
+        Raises:
+            QueueFullError: there is no place for all videos of the request.
+            VideoStoppedError: the estimators are shutting down, restarting, or cannot be reached.
+            ProcessError: the estimators refused the request for another reason.
+        """
         try:
             connection = _connect(self.address)
         except OSError as error:
-            raise VideoStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
+            raise VideoStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S) from error
         try:
             messages.send_request(connection, request)
             messages.receive_event(connection)
         except (EOFError, OSError) as error:
             connection.close()
-            raise VideoStoppedError(_GONE, retry_after_s=RETRY_AFTER_S) from error
+            raise VideoStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S) from error
         except ProcessError:
             connection.close()
             raise
         return ClientWork(connection, request)
 
     def export_metrics(self) -> str:
+        """Fetch the counters in Prometheus' text format; empty while the estimators cannot be reached."""
         try:
             with _connect(self.address) as connection:
-                messages.send_question(connection)
+                messages.send_metrics_request(connection)
                 return messages.receive_metrics(connection) if connection.poll(METRICS_S) else ""
         except (EOFError, OSError):
             return ""
 
     def close(self) -> None:
-        """Nothing is held between requests."""
+        """Do nothing, because nothing is kept between requests."""
 
 
 def _connect(address: str) -> Connection:

@@ -193,7 +193,7 @@ class Batch:
 
         video = task.video.read_bytes()
         process = self._process()
-        done = process.estimate(video, limits=self._limits, on_frame=on_frame, unwanted=self._stopped.is_set)
+        done = process.estimate(video, limits=self._limits, on_frame=on_frame, is_unwanted=self._stopped.is_set)
         check_seen(read(done.pose, limits=OWN_POSES), min_seen=self._min_seen)
         write_file(task.pose, done.pose)  # whole, so that an interrupted run leaves nothing that looks done
 

@@ -1,4 +1,4 @@
-"""What anyone who wants poses of videos may ask of the estimators, wherever they run."""
+"""What a caller may ask of the estimators of poses, wherever they run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from video.estimates import Estimate, VideoLimits
 
 @dataclass(frozen=True)
 class EstimateRequest:
-    """Videos, admitted or refused together, estimated side by side.
+    """Videos that are admitted or refused together, and estimated side by side.
 
     Attributes:
-        videos: bytes of a file each.
-        limits: what each may be.
-        deadline: in seconds of time.monotonic(); None waits as long as it takes.
+        videos: the bytes of each file.
+        limits: what each video may be.
+        deadline: in seconds of time.monotonic(); None: the request may take as long as it needs.
     """
 
     videos: Sequence[bytes]
@@ -25,7 +25,13 @@ class EstimateRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """One more frame of a video is done; `total` is None where the video does not say how many it has."""
+    """One more frame of a video was estimated.
+
+    Attributes:
+        index: of the video in its request.
+        done: frames so far.
+        total: frames of the video, if it declares them.
+    """
 
     index: int
     done: int
@@ -34,7 +40,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last word about a video."""
+    """A video is finished; no event about it follows.
+
+    Attributes:
+        index: of the video in its request.
+        outcome: its pose, or why there is none.
+    """
 
     index: int
     outcome: Estimate | VideoError | EstimatorError
@@ -47,19 +58,19 @@ class Work(Protocol):
     """A request that was admitted. Its owner must close it."""
 
     def follow(self, is_disconnected: Callable[[], bool] | None = None) -> Iterator[Event]:
-        """Wait for what happens, until every video is finished.
+        """Wait for events, until every video is finished.
 
         Args:
-            is_disconnected: asked now and then whether whoever wanted the poses has left.
+            is_disconnected: called now and then; reports whether the client has disconnected.
         Raises:
-            CancelledError: they have.
-            DeadlineExceededError: the deadline passed first.
-            VideoStoppedError: the estimators are gone.
+            CancelledError: the client has disconnected.
+            DeadlineExceededError: the request's deadline passed first.
+            VideoStoppedError: the estimators cannot be reached any more.
         """
         ...
 
     def close(self) -> None:
-        """Give up what is not finished, at once. May be called twice."""
+        """Stop at once what is not finished. May be called twice."""
         ...
 
 
@@ -71,14 +82,14 @@ class Estimators(Protocol):
 
         Raises:
             QueueFullError: there is no place for all videos of the request.
-            VideoStoppedError: the estimators are draining or gone.
+            VideoStoppedError: the estimators are shutting down, restarting, or cannot be reached.
         """
         ...
 
     def export_metrics(self) -> str:
-        """Their counters in Prometheus' text format; empty while they are away."""
+        """Write the counters in Prometheus' text format; empty while the estimators cannot be reached."""
         ...
 
     def close(self) -> None:
-        """Let go; estimators of this process finish what was admitted first. May be called twice."""
+        """Finish what was admitted, if the estimators run in this process, and end them. May be called twice."""
         ...

@@ -1,7 +1,8 @@
-"""The words estimators and clients exchange: JSON, and videos and poses as they are. Nothing is ever unpickled.
+"""What estimators and clients send each other: JSON objects, videos and poses. Nothing is unpickled.
 
-One connection carries one request: the client sends it, is told whether it is admitted, and then what happens; who
-hangs up has gone. Or one question for the counters, and the answer.
+One connection carries one request. The client sends it; the estimators answer whether it is admitted, and then send its
+events. A client that closes the connection has disconnected. Or a connection carries one request for the counters, and
+the answer.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,11 @@ _FAILURES = ErrorCodec[VideoError | EstimatorError](video_errors, fallback=Estim
 
 
 def send_request(connection: Connection, request: EstimateRequest) -> None:
+    """Send a request.
+
+    Raises:
+        OSError: the estimators have closed the connection.
+    """
     header = {
         "kind": "estimate",
         "videos": len(request.videos),
@@ -38,25 +44,26 @@ def send_request(connection: Connection, request: EstimateRequest) -> None:
         connection.send_bytes(video)
 
 
-def send_question(connection: Connection) -> None:
-    """Ask for the counters."""
+def send_metrics_request(connection: Connection) -> None:
+    """Request the counters."""
     connection.send_bytes(b'{"kind": "metrics"}')
 
 
 def send_metrics(connection: Connection, exposition: str) -> None:
+    """Send the counters, in Prometheus' text format."""
     connection.send_bytes(exposition.encode())
 
 
 def receive_metrics(connection: Connection) -> str:
-    """Read the counters, in Prometheus' text format."""
+    """Wait for the counters, in Prometheus' text format."""
     return connection.recv_bytes().decode()
 
 
 def receive_request(connection: Connection) -> EstimateRequest | None:
-    """Read a request; None: it is a question for the counters.
+    """Wait for a request; None: the client requests the counters.
 
     Raises:
-        EOFError, OSError: the client has gone.
+        EOFError, OSError: the client has closed the connection.
         MessageError: the bytes are not what send_request makes.
     """
     header = receive_object(connection)
@@ -71,14 +78,17 @@ def receive_request(connection: Connection) -> EstimateRequest | None:
 
 
 def send_admitted(connection: Connection) -> None:
+    """Send that the request is admitted."""
     connection.send_bytes(b'{"kind": "admitted"}')
 
 
 def send_refusal(connection: Connection, error: ProcessError) -> None:
+    """Send why the request is refused or given up."""
     send_object(connection, {"kind": "refused", "error": _REFUSALS.pack(error)})
 
 
 def send_event(connection: Connection, event: Event) -> None:
+    """Send an event of the request."""
     if isinstance(event, Progress):
         send_object(connection, {"kind": "progress", **asdict(event)})
     elif isinstance(event.outcome, Estimate):
@@ -91,11 +101,11 @@ def send_event(connection: Connection, event: Event) -> None:
 
 
 def receive_event(connection: Connection) -> Event | None:
-    """Read what the estimators say next; None: the request is admitted.
+    """Wait for the next event; None: the request is admitted.
 
     Raises:
         ProcessError: the request is refused or given up.
-        EOFError, OSError: the estimators have gone.
+        EOFError, OSError: the estimators have closed the connection.
         MessageError: the bytes are no message.
     """
     header = receive_object(connection)

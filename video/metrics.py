@@ -1,4 +1,4 @@
-"""What the estimators count, in Prometheus' words; docs/metrics.md lists the names. Never any user's content."""
+"""What the estimators count, for Prometheus; docs/metrics.md lists the names. Never any user's content."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -15,13 +15,13 @@ DONE = "done"
 
 
 class EstimatorMetrics:
-    """Counters and histograms of one queue of videos, in a registry of their own."""
+    """Counters and histograms of one queue of videos, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(namespace="signclip_estimator", registry=self.registry)
-        self._videos = Counter(_PREFIX + "videos", "Videos that came to an end", ("code",), registry=self.registry)
-        self._frames = Counter(_PREFIX + "frames", "Frames that were looked at", registry=self.registry)
+        self._videos = Counter(_PREFIX + "videos", "Videos that are finished", ("code",), registry=self.registry)
+        self._frames = Counter(_PREFIX + "frames", "Frames that were estimated", registry=self.registry)
         self._wait = Histogram(
             _PREFIX + "queue_wait_seconds",
             "Seconds from admission to a process",
@@ -29,31 +29,45 @@ class EstimatorMetrics:
             registry=self.registry,
         )
         self._seconds = Histogram(
-            _PREFIX + "video_seconds", "Seconds a process had a video", buckets=_VIDEO_S, registry=self.registry
+            _PREFIX + "video_seconds",
+            "Seconds that a process worked on a video",
+            buckets=_VIDEO_S,
+            registry=self.registry,
         )
 
     def watch(self, name: str, documentation: str, read: Callable[[], float]) -> None:
-        """Have a gauge read at every scrape."""
+        """Register a gauge that is read at every scrape."""
         Gauge(_PREFIX + name, documentation, registry=self.registry).set_function(read)
 
     def watch_counts(self, name: str, documentation: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """Have counts that somebody else keeps read at every scrape, by the value of a label."""
+        """Register counters that are kept elsewhere and read at every scrape.
+
+        Args:
+            label: name of the label that tells the counters apart.
+            read: gives each counter by the value of the label.
+        """
         self.registry.register(_Counts(_PREFIX + name, documentation, label, read))
 
-    def waited(self, seconds: float) -> None:
+    def count_wait(self, seconds: float) -> None:
+        """Count how long a request waited until a process started on one of its videos."""
         self._wait.observe(seconds)
 
-    def looked_at(self) -> None:
-        """Count a frame."""
+    def count_frame(self) -> None:
+        """Count a frame that was estimated."""
         self._frames.inc()
 
-    def ended(self, code: str, seconds: float) -> None:
-        """Count a video: DONE, or the code of what was wrong with it or with the process."""
+    def count_video(self, code: str, seconds: float) -> None:
+        """Count a video that is finished.
+
+        Args:
+            code: DONE, or the code of the error of the video or of its process.
+            seconds: how long a process worked on it.
+        """
         self._videos.labels(code).inc()
         self._seconds.observe(seconds)
 
-    def exposition(self) -> str:
-        """Everything, in Prometheus' text format."""
+    def export(self) -> str:
+        """Write all counters in Prometheus' text format."""
         return generate_latest(self.registry).decode()
 
 

@@ -1,4 +1,4 @@
-"""Estimators behind a Unix socket: one thread a request, for there are few, and each lasts seconds."""
+"""The server of estimators: one thread for each request, because there are few, and each takes seconds."""
 
 import logging
 import os
@@ -14,25 +14,27 @@ from video.interface import EstimateRequest
 from video.local import LocalEstimators
 
 log = logging.getLogger(__name__)
-# How often the loop looks up when nobody comes, in seconds.
+# How often the loop checks whether it should end when no client connects, in seconds.
 TICK_S = 0.1
-# Far more than web workers send at once; what is past it waits in the kernel.
+# Connections that the kernel holds until they are accepted: far more than web workers open at once.
 _BACKLOG = 256
 
 
 class EstimatorServer:
-    """Serves LocalEstimators on a socket.
+    """Serves LocalEstimators on a Unix socket.
 
     Args:
-        address: path of the socket, in a directory only this user may enter.
-        parent: process id whose end ends this one; None runs until stopped.
+        address: path of the socket, in a directory that only this user may enter.
+        parent: process id whose end ends this server; None: it runs until it is stopped.
+    Raises:
+        OSError: the address cannot be listened on.
     """
 
     def __init__(self, estimators: LocalEstimators, address: str, *, parent: int | None = None) -> None:
         self._estimators = estimators
         self._parent = parent
         self._stopping = threading.Event()
-        Path(address).unlink(missing_ok=True)  # of one that was killed
+        Path(address).unlink(missing_ok=True)  # a server that was killed left it
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(address)
         self._listener.listen(_BACKLOG)
@@ -44,7 +46,7 @@ class EstimatorServer:
         self._stopping.set()
 
     def serve(self) -> None:
-        """Take requests until stopped; returns when everything admitted has been answered."""
+        """Accept requests until stopped; returns when every admitted request has been answered."""
         while not self._stopping.is_set():
             if self._parent is not None and os.getppid() != self._parent:
                 log.warning("the process that started the estimators has ended")
@@ -71,17 +73,17 @@ class EstimatorServer:
                 if request is None:
                     messages.send_metrics(connection, self._estimators.export_metrics())
                 else:
-                    self._work(connection, request)
+                    self._follow(connection, request)
             except MessageError as error:
                 log.warning("a malformed message", extra={"error": str(error)})
             except (EOFError, OSError):
-                log.info("a client has gone")
+                log.info("a client disconnected")
 
-    def _work(self, connection: Connection, request: EstimateRequest) -> None:
+    def _follow(self, connection: Connection, request: EstimateRequest) -> None:
         try:
             with closing(self._estimators.begin(request)) as work:
                 messages.send_admitted(connection)
-                # A client says nothing after its request: what can be read is its end.
+                # A client sends nothing after its request. If there is something to read, it is the connection's end.
                 for event in work.follow(connection.poll):
                     messages.send_event(connection, event)
         except ProcessError as error:

@@ -1,4 +1,4 @@
-"""What the estimators are built from. The service's settings give these; a notebook may take the defaults."""
+"""The settings of the estimators, each with its default and its limits."""
 
 from typing import Annotated
 
@@ -38,7 +38,7 @@ class EstimatorHealth(ProcessSettings):
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class EstimatorSettings(ProcessSettings):
-    """Limits of one queue of videos and its processes.
+    """Limits of one queue of videos and its processes. The service takes them from its own settings.
 
     Attributes:
         workers: processes with a tracker; None: one for each core, which a tracker fills.

@@ -24,7 +24,14 @@ _PAGE_BYTES = resource.getpagesize()
 
 
 def main(descriptor: int, address_space_bytes: int) -> int:
-    """Answer videos until the parent hangs up."""
+    """Estimate videos until the parent closes its end.
+
+    Args:
+        descriptor: file descriptor of this process's end of the pair of sockets.
+        address_space_bytes: addresses that this process may reserve.
+    Returns:
+        the exit status: 1 when another process must take over.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
     # A crash leaves no image of somebody's video on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -34,55 +41,55 @@ def main(descriptor: int, address_space_bytes: int) -> int:
 
     connection = Connection(descriptor)
     tracker = Tracker()
-    messages.send_ready(connection, resident_bytes=_resident_bytes())
-    # From here on there is nothing to write, for nobody.
+    messages.send_ready(connection, resident_bytes=_measure_resident_bytes())
+    # From here on this process has nothing to write into any file.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     while True:
         try:
             order = messages.receive_order(connection)
-            if order is None:  # a stop that came after the end
+            if order is None:  # it came after the end of the estimation that it should stop
                 continue
-            usable = _answer(connection, tracker, *order)
+            is_usable = _answer(connection, tracker, *order)
         except (EOFError, ConnectionError):
-            # Threads of the graph may be at work for nobody; an orderly end would wait for them.
+            # Threads of MediaPipe's graph may still work, and an orderly end would wait for them.
             os._exit(0)
-        if not usable:
+        if not is_usable:
             return 1
-        # Here, not when the next video comes: it then finds the tracker as good as new.
+        # Here and not when the next video comes, so that the video need not wait for it.
         tracker.reset()
 
 
 def _answer(connection: Connection, tracker: Tracker, video: bytes, limits: VideoLimits) -> bool:
-    """Estimate one video and say what came of it; False when the tracker may have suffered."""
+    """Estimate one video and report the outcome; returns False when the tracker may have suffered."""
     from video.holistic import estimate
 
     def report(done: int, total: int | None) -> None:
         messages.send_frame_done(connection, done, total)
         if connection.poll():
             messages.receive_order(connection)
-            raise EstimationStoppedError("nobody wants the result any more")
+            raise EstimationStoppedError("the result is not wanted any more")
 
     try:
         done = estimate(video, tracker, limits=limits, on_frame=report)
     except MemoryError:
-        error = VideoTooLargeError("the video needs more memory than one may have")
-        messages.send_failed(connection, error, resident_bytes=_resident_bytes(), is_worn=True)
+        error = VideoTooLargeError("the video needs more memory than the service allows for one video")
+        messages.send_failed(connection, error, resident_bytes=_measure_resident_bytes(), is_worn=True)
         return False
     except (VideoError, EstimationStoppedError) as error:
-        messages.send_failed(connection, error, resident_bytes=_resident_bytes())
+        messages.send_failed(connection, error, resident_bytes=_measure_resident_bytes())
         return True
     messages.send_estimated(
-        connection, done.pose, facts=done.facts, warnings=done.warnings, resident_bytes=_resident_bytes()
+        connection, done.pose, facts=done.facts, warnings=done.warnings, resident_bytes=_measure_resident_bytes()
     )
     return True
 
 
-def _resident_bytes() -> int:
+def _measure_resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
 
 
 def _keep_tracebacks_only() -> None:
-    """Let Python's errors reach the log and keep out what MediaPipe and decoders write to the descriptor."""
+    """Let Python's errors reach the log, but not what MediaPipe and decoders write to the descriptor."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -90,10 +97,10 @@ def _keep_tracebacks_only() -> None:
 
 
 def _leave_out_plotting() -> None:
-    """Give MediaPipe an empty Matplotlib: it would only plot with it, and each process would leave a folder behind.
+    """Give MediaPipe an empty Matplotlib, because this process draws nothing and would leave a folder behind.
 
-    Without a home that can be written to, Matplotlib makes a temporary folder and removes it at an orderly end, which
-    a process that may be killed at any time does not have. It is also a third of the time until a tracker is ready.
+    If Matplotlib cannot write to the home directory, it makes a temporary folder, and removes it at an orderly end. A
+    process that may be killed at any time has no orderly end. The import also takes a third of a tracker's start.
     """
     package, plotting = ModuleType("matplotlib"), ModuleType("matplotlib.pyplot")
     package.pyplot = plotting  # type: ignore[attr-defined]

@@ -103,22 +103,30 @@ def receive_order(connection: Connection) -> tuple[bytes, VideoLimits] | None:
 
 
 def send_ready(connection: Connection, *, resident_bytes: int) -> None:
+    """Report that the tracker is loaded."""
     send_object(connection, {"kind": "ready", "resident_bytes": resident_bytes})
 
 
 def send_frame_done(connection: Connection, done: int, total: int | None) -> None:
+    """Report one more frame."""
     send_object(connection, {"kind": "frame", "done": done, "total": total})
 
 
 def send_estimated(
     connection: Connection, pose: bytes, *, facts: VideoFacts, warnings: Sequence[str], resident_bytes: int
 ) -> None:
+    """Report a pose, and send its bytes.
+
+    Args:
+        pose: bytes of a .pose file.
+    """
     report = {"kind": "estimated", "facts": asdict(facts), "warnings": warnings, "resident_bytes": resident_bytes}
     send_object(connection, report)
     connection.send_bytes(pose)
 
 
 def send_failed(connection: Connection, error: Exception, *, resident_bytes: int, is_worn: bool = False) -> None:
+    """Report why there will be no pose."""
     report = {"kind": "failed", "error": _ERRORS.pack(error), "resident_bytes": resident_bytes, "is_worn": is_worn}
     send_object(connection, report)
 

@@ -10,10 +10,10 @@ from flask import Response
 from app.errors import TooManyRequestsError
 from app.services import Services, get_services
 
-View = Callable[[Services], Response]
+AdmittedView = Callable[[Services], Response]
 
 
-def admit(view: View) -> Callable[[], Response]:
+def admit(view: AdmittedView) -> Callable[[], Response]:
     """Run a view only while there is a place for its request. This is decided before the body is read.
 
     Without this limit gunicorn would park any number of requests, each with its body, and health checks would wait
@@ -35,7 +35,7 @@ def admit(view: View) -> Callable[[], Response]:
     return guarded
 
 
-def admit_with_videos(view: View) -> Callable[[], Response]:
+def admit_with_videos(view: AdmittedView) -> Callable[[], Response]:
     """Do the same as `admit`, with fewer places, because bodies with videos are large.
 
     A streamed answer keeps its place until its end.
@@ -69,5 +69,5 @@ def hold_video_place(shared: Services) -> Iterator[None]:
 
 def _take_place(taken: ExitStack, places: threading.BoundedSemaphore, count: int, what: str) -> None:
     if not places.acquire(blocking=False):
-        raise TooManyRequestsError(f"{count} {what} are being worked on already")
+        raise TooManyRequestsError(f"{count} {what} are handled already; send it again later")
     taken.callback(places.release)

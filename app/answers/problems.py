@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from app import telemetry
 from app.errors import (
     UNFORESEEN,
-    Answer,
+    ErrorAnswer,
     MalformedRequestError,
     MethodNotAllowedError,
     RequestError,
@@ -20,6 +20,7 @@ from app.errors import (
     find_code,
 )
 
+# Longer messages quote input or lists of names; a client reads the beginning.
 _DETAIL_CHARS = 1000
 
 
@@ -72,7 +73,7 @@ def _translate(error: HTTPException) -> Exception:
     return MalformedRequestError(detail) if error.code is not None and error.code < 500 else error
 
 
-def _write_problem(answer: Answer, *, code: str, detail: str, errors: list[dict[str, str]]) -> Response:
+def _write_problem(answer: ErrorAnswer, *, code: str, detail: str, errors: list[dict[str, str]]) -> Response:
     record = telemetry.get_record()
     record.code = code
     body: dict[str, Any] = {

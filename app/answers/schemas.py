@@ -73,7 +73,7 @@ class EstimatedPose(_Answer):
     quality: Quality
 
 
-class EstimateAnswer(_Answer):
+class EstimationAnswer(_Answer):
     """Poses in the order of the videos; null for a video that was skipped."""
 
     poses: list[EstimatedPose | None] = Field(description="pose, video and quality of each clip")

@@ -18,6 +18,7 @@ from processes.errors import DeadlineExceededError
 
 # Gunicorn's threads wait for a body without a limit. Clients that vanish while they send one would fill every place.
 LONGEST_PAUSE_S = 30.0
+# A body may be this late before its reading stops: little beside any deadline, and rare enough to cost no time.
 _CHECK_S = 0.25
 _LATE = "the deadline passed before the whole body had arrived"
 

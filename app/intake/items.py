@@ -31,6 +31,7 @@ from poses.reading import read
 from video.errors import EstimatorError, VideoError
 
 ItemArray = npt.NDArray[Any]
+# Where the head of a data URL ends at the latest; media types are far shorter. A clip is not searched to its end.
 _DATA_URL_CHARS = 256
 
 

@@ -10,18 +10,18 @@ ONE, MANY = "(one)", "(many)"
 _TAG = r"^[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*$"
 
 
-def _one_or_many(value: object) -> str:
+def _choose_branch(value: object) -> str:
     return MANY if isinstance(value, list) else ONE
 
 
 Items = Annotated[
-    Annotated[str, Tag(ONE)] | Annotated[list[str], Field(min_length=1), Tag(MANY)], Discriminator(_one_or_many)
+    Annotated[str, Tag(ONE)] | Annotated[list[str], Field(min_length=1), Tag(MANY)], Discriminator(_choose_branch)
 ]
-Item = TypeVar("Item", str, bytes)
+Content = TypeVar("Content", str, bytes)
 EncodingFormat = Literal["float", "base64", "base64_float16"]
 
 
-def locate_items(key: str, items: str | Sequence[Item]) -> tuple[Sequence[str | Item], list[str]]:
+def locate_items(key: str, items: str | Sequence[Content]) -> tuple[Sequence[str | Content], list[str]]:
     """List the items that stand under a key of the document, with the JSON pointer (RFC 6901) to each."""
     if isinstance(items, str):
         return [items], [f"/{key}"]
@@ -60,7 +60,7 @@ class PromptOptions(_Request):
     )
 
     @model_validator(mode="after")
-    def _spoken_needs_sign(self) -> "PromptOptions":
+    def _check_languages(self) -> "PromptOptions":
         if self.spoken_language is not None and self.sign_language is None:
             raise ValueError("spoken_language needs sign_language, because prompts name both")
         return self
@@ -157,7 +157,7 @@ class VideoRequest(VideoOptions, VideoBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"video": ["<base64 video>"], "flip": "auto"}]})
 
 
-class EstimateOptions(SeenOptions):
+class EstimationOptions(SeenOptions):
     """Options for videos that are sent as files."""
 
     on_error: Literal["fail", "skip"] = Field(
@@ -165,7 +165,7 @@ class EstimateOptions(SeenOptions):
     )
 
 
-class EstimateRequest(EstimateOptions, VideoBody):
+class EstimationRequest(EstimationOptions, VideoBody):
     """Videos in which poses are to be estimated, as base64 in JSON."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"video": "<base64 video>"}]})
@@ -184,7 +184,7 @@ class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
     video: Items | None = Field(None, description="a video file or a list of them, base64: rows below those of pose")
 
     @model_validator(mode="after")
-    def _something_to_compare(self) -> "SimilarityRequest":
+    def _check_kinds(self) -> "SimilarityRequest":
         if self.text is None and self.pose is None and self.video is None:
             raise ValueError("at least one of text, pose and video is needed")
         return self
@@ -212,7 +212,7 @@ class OpenAIRequest(_Request):
 
     @field_validator("input", mode="before")
     @classmethod
-    def _no_tokens(cls, value: Any) -> Any:
+    def _refuse_tokens(cls, value: Any) -> Any:
         if isinstance(value, list) and value and isinstance(value[0], int | list):
             raise ValueError("token arrays belong to another model's tokenizer and are refused; send texts")
         return value

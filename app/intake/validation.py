@@ -13,6 +13,7 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 # Far more keys than any schema has: each unknown key costs a problem.
 _MAX_KEYS = 64
+# Enough to mend a request at once; with long keys, an answer stays below 8 KiB.
 _MAX_PROBLEMS = 16
 _MAX_KEY_CHARS = 64
 

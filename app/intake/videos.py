@@ -24,7 +24,7 @@ from video.interface import EstimateRequest, Estimators, Progress
 
 # Room in a body for what is not video: options, boundaries and names.
 _FORM_BYTES = 1024 * 1024
-# Cameras record more only for slow motion, and nobody records minutes of it.
+# Cameras record more only for slow motion, which does not last for minutes.
 _MAX_FRAMES_PER_SECOND = 60
 Outcome = Estimate | VideoError | EstimatorError | Base64Error | FramesOverLimitError
 
@@ -105,7 +105,7 @@ class Estimation:
         ItemError: the base64 of a video is wrong, and rules do not skip it.
 
     Attributes:
-        outcomes: by index, complete once `events` has ended.
+        outcomes: by index, complete once `follow` has ended.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Estimation:
             limits = replace(limits, max_frames=min(limits.max_frames, self._model.max_frames))
         self._work = estimators.begin(EstimateRequest(files, limits, deadline))
 
-    def events(self) -> Iterator[Progress]:
+    def follow(self) -> Iterator[Progress]:
         """Wait until every video is finished, and report every frame on the way.
 
         Raises:
@@ -165,11 +165,11 @@ def finish_estimation(estimation: Estimation) -> dict[int, Outcome]:
     Returns:
         The pose of each video, or what is wrong with it, by index.
     Raises:
-        ProcessError, ItemError, EstimatorError: see Estimation.events.
+        ProcessError, ItemError, EstimatorError: see Estimation.follow.
     """
     started = time.monotonic()
     try:
-        for _ in estimation.events():
+        for _ in estimation.follow():
             pass
     finally:
         estimation.close()

@@ -10,7 +10,7 @@ BASE_URL = "http://localhost:3030"
 
 
 @dataclass(frozen=True)
-class Row:
+class KeyRow:
     """One key of a body.
 
     Attributes:
@@ -27,7 +27,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Section:
+class RouteSection:
     """One route.
 
     Attributes:
@@ -46,8 +46,8 @@ class Section:
     path: str
     summary: str
     description: str
-    rows: list[Row]
-    answers: list[Row]
+    rows: list[KeyRow]
+    answers: list[KeyRow]
     example: str
     takes_files: bool
     clips: str
@@ -55,7 +55,7 @@ class Section:
     statuses: list[str]
 
 
-def lay_out_sections(document: Mapping[str, Any]) -> list[Section]:
+def lay_out_sections(document: Mapping[str, Any]) -> list[RouteSection]:
     """Lay out every route of an OpenAPI document, in the document's order."""
     schemas = document["components"]["schemas"]
     return [
@@ -65,14 +65,14 @@ def lay_out_sections(document: Mapping[str, Any]) -> list[Section]:
     ]
 
 
-def _lay_out(path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Section:
+def _lay_out(path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> RouteSection:
     bodies = operation.get("requestBody", {}).get("content", {})
     request = _find_schema(bodies.get("application/json", {}), schemas)
     answer = _find_schema(operation["responses"]["200"]["content"].get("application/json", {}), schemas)
     example = next(iter(request.get("examples", [])), None)
     takes_files = "multipart/form-data" in bodies
     clips = next((key for key in ("pose", "video") if key in request.get("properties", {})), "")
-    return Section(
+    return RouteSection(
         anchor=operation["operationId"],
         method=method.upper(),
         path=path,
@@ -110,10 +110,10 @@ def _find_schema(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapp
     return found
 
 
-def _list_rows(schema: Mapping[str, Any]) -> list[Row]:
+def _list_rows(schema: Mapping[str, Any]) -> list[KeyRow]:
     needed = schema.get("required", [])
     rows = [
-        Row(
+        KeyRow(
             name=name,
             kind=_describe_type(field),
             default="" if field.get("default") is None else orjson.dumps(field["default"]).decode(),

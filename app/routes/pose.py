@@ -10,13 +10,13 @@ from flask import Blueprint, Response, request, stream_with_context
 
 from app.access.admission import admit, admit_with_videos
 from app.answers import problems
-from app.answers.schemas import EstimateAnswer, Quality
+from app.answers.schemas import EstimationAnswer, Quality
 from app.answers.vectors import answer_json
 from app.errors import Base64Error, InputError, ItemError, Problem, RequestError
 from app.inference import set_deadline
 from app.intake.clips import read_clips
 from app.intake.items import ItemRules, list_failures, locate_error, read_pose, report_quality
-from app.intake.schemas import EstimateOptions, EstimateRequest, InspectOptions, InspectRequest
+from app.intake.schemas import EstimationOptions, EstimationRequest, InspectOptions, InspectRequest
 from app.intake.videos import (
     Estimation,
     Outcome,
@@ -46,9 +46,9 @@ _LINE_S = 0.25
 @describe(
     Operation(
         summary="Estimate the poses in videos",
-        request=EstimateRequest,
-        options=EstimateOptions,
-        answer=EstimateAnswer,
+        request=EstimationRequest,
+        options=EstimationOptions,
+        answer=EstimationAnswer,
         statuses=(400, 401, 413, 415, 422, 429, 499, 503, 504),
         pose=True,
         files="video",
@@ -69,7 +69,7 @@ def estimate_pose(shared: Services) -> Response:
         ProcessError, EstimatorError: the estimators are full or stopped, or the estimation of a video failed.
     """
     deadline = set_deadline(shared.settings.video_timeout_s)
-    wanted, videos = read_videos(request, shared.settings, whole=EstimateRequest, options=EstimateOptions)
+    wanted, videos = read_videos(request, shared.settings, whole=EstimationRequest, options=EstimationOptions)
     kind = _choose_kind(len(videos.files))
     get_record().items = len(videos.files)
     # A .pose file has no place for an error beside it.
@@ -179,7 +179,7 @@ def _write_lines(estimation: Estimation, build_answer: Callable[[], dict[str, An
     written_at: dict[int, float] = {}
     skipped: dict[int, Progress] = {}
     try:
-        for event in estimation.events():
+        for event in estimation.follow():
             now = time.monotonic()
             if event.done == event.total or now - written_at.get(event.index, 0.0) >= _LINE_S:
                 written_at[event.index] = now

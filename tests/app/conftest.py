@@ -25,6 +25,7 @@ from engine.settings import EngineSettings
 from models.catalog import load_catalog
 from models.status import ModelStatus
 from processes.errors import CancelledError, DeadlineExceededError
+from tests.app.estimators import FakeEstimators
 
 POSES = Path(__file__).parents[1] / "golden" / "poses"
 DIGEST = "0123456789abcdef" * 4
@@ -68,7 +69,7 @@ class FakeEngine:
             if not self.hold.wait(left):
                 raise DeadlineExceededError("the deadline passed while the request waited")
             if is_disconnected is not None and is_disconnected():
-                raise CancelledError("whoever asked has gone")
+                raise CancelledError("the client disconnected")
         rows = [self.vector_of(request.tower, item) for item in request.items]
         for index in self.failures:
             rows[index] = np.zeros(32, np.float32)
@@ -118,6 +119,24 @@ def make_client(app_settings: ServiceSettings, engine: FakeEngine) -> Callable[.
 @pytest.fixture
 def client(make_client: Callable[..., FlaskClient]) -> FlaskClient:
     return make_client()
+
+
+@pytest.fixture
+def estimators() -> FakeEstimators:
+    return FakeEstimators()
+
+
+@pytest.fixture
+def make_video_client(
+    app_settings: ServiceSettings, engine: FakeEngine, estimators: FakeEstimators
+) -> Callable[..., FlaskClient]:
+    """Build a client of an app over the fake engine and the fake estimators, with some settings changed."""
+
+    def make(**changes: object) -> FlaskClient:
+        settings = app_settings.model_copy(update={"max_videos": 4, **changes})
+        return create_app(settings, engine, estimators).test_client()
+
+    return make
 
 
 @pytest.fixture(scope="session")

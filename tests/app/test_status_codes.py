@@ -229,12 +229,12 @@ def test_499_a_client_that_leaves_while_it_waits(client, engine):
         assert engine.entered.wait(10)
         there.close()
         engine.hold.set()
-        refused(waiting.result(), 499, "has gone")
+        refused(waiting.result(), 499, "disconnected")
 
 
 def test_499_a_cancelled_request(client, engine):
-    engine.error = CancelledError("whoever asked has gone")
-    refused(client.post(TEXT, json={"text": "house"}), 499, "has gone")
+    engine.error = CancelledError("the client disconnected")
+    refused(client.post(TEXT, json={"text": "house"}), 499, "disconnected")
 
 
 @pytest.mark.parametrize("path", [TEXT, OPENAI, SIMILARITY])

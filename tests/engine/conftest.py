@@ -14,6 +14,7 @@ from engine.batcher import Batcher
 from engine.budget import BatchBudget
 from engine.cache import TextCache
 from engine.local import LocalEngine
+from engine.queue import WaitingItems
 from engine.settings import EngineSettings
 from tests.engine.engines import RECORD
 from tests.engine.fakes import Clock, FakeModels
@@ -41,7 +42,8 @@ def make_batcher(models: FakeModels) -> Iterator[Callable[..., Batcher]]:
     def make(*, cache: int = 0, **limits: Any) -> Batcher:
         limits = {"budget": 64, "max_items": 1000, "max_tokens": 100_000, **limits}
         limits["budget"] = BatchBudget(target_s=1.0, first=limits["budget"], fixed=limits["budget"])
-        built.append(Batcher(models, TextCache(cache), **limits))
+        waiting = WaitingItems(max_items=limits.pop("max_items"), max_tokens=limits.pop("max_tokens"))
+        built.append(Batcher(models, TextCache(cache), waiting=waiting, **limits))
         return built[-1]
 
     yield make

@@ -102,20 +102,20 @@ class FakeModels:
     def get_loaded(self, name: str) -> FakeModel | None:
         return self.here.get(name)
 
-    def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
-        self.requested.append((name, on_change))
+    def start_loading(self, name: str, on_end: Callable[[ModelFailedError | None], None]) -> None:
+        self.requested.append((name, on_end))
         self._asked.release()
 
-    def next_request(self) -> tuple[str, Callable[[ModelFailedError | None], None]]:
+    def next_loading(self) -> tuple[str, Callable[[ModelFailedError | None], None]]:
         assert self._asked.acquire(timeout=TIMEOUT_S), "no model was asked for"
         return self.requested.popleft()
 
     def finish_loading(self, name: str) -> None:
         """Answer the oldest request for a model, which must be for this one."""
-        wanted, on_change = self.next_request()
+        wanted, on_end = self.next_loading()
         assert wanted == name
         self.here[name] = FakeModel(name)
-        on_change(None)
+        on_end(None)
 
 
 _NOTHING = EmbedRequest("", "text", ())

@@ -121,11 +121,11 @@ def test_a_receiver_that_raises_keeps_no_other_from_its_answer(
 def test_whatever_else_fails_on_the_owner_thread_is_told_to_the_waiting_and_survived(
     batcher: Batcher, models: FakeModels, monkeypatch: pytest.MonkeyPatch
 ):
-    def refuse(name: str, on_change: object) -> None:
+    def refuse(name: str, on_end: object) -> None:
         raise RuntimeError("cannot schedule new futures after shutdown")
 
     with monkeypatch.context() as patch:
-        patch.setattr(models, "request", refuse)
+        patch.setattr(models, "start_loading", refuse)
         assert type(send(batcher, texts(1), model="absent").error()) is EngineError
     assert_right(send(batcher, texts(1)))
     later = send(batcher, texts(1), model="absent")

@@ -32,13 +32,13 @@ class RestlessModels(FakeModels):
             self.let_go += self.here.pop(name, None) is not None
         return self.here.get(name)
 
-    def request(self, name: str, on_change: Callable[[ModelFailedError | None], None]) -> None:
+    def start_loading(self, name: str, on_end: Callable[[ModelFailedError | None], None]) -> None:
         def load() -> None:
             fails = self.random.random() < 1 / 8
             self.failed += fails
             if not fails:
                 self.here[name] = FakeModel(name)
-            on_change(ModelFailedError(name) if fails else None)
+            on_end(ModelFailedError(name) if fails else None)
 
         threading.Thread(target=load).start()
 

@@ -141,11 +141,11 @@ class TestLoading:
 
     def test_a_model_is_asked_for_once_however_many_wait(self, batcher: Batcher, models: FakeModels):
         waiting = [send(batcher, [item], model="slow") for item in texts(5)]
-        name, on_change = models.next_request()
+        name, on_end = models.next_loading()
         assert_right(send(batcher, texts(1)))
         assert not models.requested
         models.here[name] = FakeModel(name)
-        on_change(None)
+        on_end(None)
         for receiver in waiting:
             assert_right(receiver)
 
@@ -155,11 +155,11 @@ class TestLoading:
         broken = [send(batcher, [item], model="broken") for item in texts(3)]
         slow = send(batcher, texts(1), model="slow")
         for _ in range(2):
-            name, on_change = models.next_request()
+            name, on_end = models.next_loading()
             if name == "broken":
-                on_change(ModelFailedError("broken is broken"))
+                on_end(ModelFailedError("broken is broken"))
             else:
-                loaded = on_change
+                loaded = on_end
         for receiver in broken:
             assert "broken is broken" in str(receiver.error())
         assert not slow.came
@@ -233,10 +233,10 @@ class TestLoading:
         self, batcher: Batcher, models: FakeModels, clock: Clock
     ):
         late = send_until(batcher, clock.now + 1.0, model="broken")
-        _, on_change = models.next_request()
+        _, on_end = models.next_loading()
         clock.advance(2.0)
         assert isinstance(late.error(), DeadlineExceededError)
-        on_change(ModelFailedError("broken is broken"))
+        on_end(ModelFailedError("broken is broken"))
         assert_right(send(batcher, texts(1)))
         assert len(late.answers) == 1
 

@@ -11,32 +11,32 @@ def budget(**changes: object) -> BatchBudget:
 
 def test_it_starts_with_what_it_was_given_and_follows_the_rate() -> None:
     learning = budget()
-    assert learning.tokens(GROUP) == 512
+    assert learning.get_tokens(GROUP) == 512
     learning.observe(GROUP, tokens=512, seconds=0.128)  # 4,000 a second
-    assert learning.tokens(GROUP) == 1000
-    assert learning.tokens(("m", "pose")) == 512
+    assert learning.get_tokens(GROUP) == 1000
+    assert learning.get_tokens(("m", "pose")) == 512
 
 
 def test_small_quick_batches_teach_nothing() -> None:
     learning = budget()
     learning.observe(GROUP, tokens=512, seconds=0.128)
     learning.observe(GROUP, tokens=140, seconds=0.1)
-    assert learning.tokens(GROUP) == 1000
+    assert learning.get_tokens(GROUP) == 1000
 
 
 def test_a_models_first_item_from_a_cold_disk_teaches_nothing() -> None:
     learning = budget()
     learning.observe(GROUP, tokens=3, seconds=0.2)
-    assert learning.tokens(GROUP) == 512
+    assert learning.get_tokens(GROUP) == 512
 
 
 def test_single_clips_lift_a_budget_that_only_they_fit_into() -> None:
     learning = budget()
     learning.observe(GROUP, tokens=128, seconds=0.35)  # the first batch of its shape
-    assert learning.tokens(GROUP) == 128
+    assert learning.get_tokens(GROUP) == 128
     for _ in range(20):
         learning.observe(GROUP, tokens=75, seconds=0.083)
-    assert 210 < learning.tokens(GROUP) <= 225
+    assert 210 < learning.get_tokens(GROUP) <= 225
 
 
 def test_a_budget_that_grew_too_large_shrinks_again() -> None:
@@ -44,10 +44,10 @@ def test_a_budget_that_grew_too_large_shrinks_again() -> None:
     learning.observe(GROUP, tokens=100_000, seconds=0.25)
     for _ in range(30):
         learning.observe(GROUP, tokens=1000, seconds=0.25)
-    assert learning.tokens(GROUP) < 1300
+    assert learning.get_tokens(GROUP) < 1300
 
 
 def test_a_fixed_budget_stays() -> None:
     fixed = budget(fixed=77)
     fixed.observe(GROUP, tokens=100_000, seconds=0.25)
-    assert fixed.tokens(GROUP) == 77
+    assert fixed.get_tokens(GROUP) == 77

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cache import TextCache, text_key
+from engine.cache import TextCache, make_text_key
 
 VECTOR = np.arange(4, dtype=np.float32)
 
@@ -62,10 +62,10 @@ integers = st.sampled_from([np.int32, np.int64, np.uint32])
 @given(ids, ids, integers, integers)
 def test_keys_are_equal_exactly_when_the_ids_are(first, second, first_type, second_type):
     """Also between integer types: int64 [5] and int32 [5, 0] are the same bytes."""
-    same = text_key(np.array(first, dtype=first_type)) == text_key(np.array(second, dtype=second_type))
+    same = make_text_key(np.array(first, dtype=first_type)) == make_text_key(np.array(second, dtype=second_type))
     assert same == (first == second)
-    assert text_key(np.array(first, dtype=first_type)) == text_key(np.array(first, dtype=second_type))
+    assert make_text_key(np.array(first, dtype=first_type)) == make_text_key(np.array(first, dtype=second_type))
 
 
 def test_a_text_is_not_taken_for_the_same_bytes_of_another_type():
-    assert text_key(np.array([5], dtype=np.int64)) != text_key(np.array([5, 0], dtype=np.int32))
+    assert make_text_key(np.array([5], dtype=np.int64)) != make_text_key(np.array([5, 0], dtype=np.int32))

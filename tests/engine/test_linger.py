@@ -18,46 +18,46 @@ OTHER: Group = ("m", "pose")
 def answered() -> Linger:
     """At 100 s, a batch of 2 s that answered three requests has ended; 50 positions fill the next."""
     made = Linger()
-    made.answered(3, group=GROUP, full_tokens=50, seconds=2.0, now=100.0)
+    made.note_batch(3, group=GROUP, full_tokens=50, seconds=2.0, now=100.0)
     return made
 
 
 def test_it_lasts_a_share_of_the_last_batch(answered: Linger) -> None:
-    assert answered.left_s([GROUP], 10, 100.0) == pytest.approx(2.0 * SHARE)
-    assert answered.left_s([GROUP], 10, 100.1) == pytest.approx(2.0 * SHARE - 0.1)
-    assert answered.left_s([GROUP], 10, 100.0 + 2.1 * SHARE) == 0
+    assert answered.compute_left_s([GROUP], 10, 100.0) == pytest.approx(2.0 * SHARE)
+    assert answered.compute_left_s([GROUP], 10, 100.1) == pytest.approx(2.0 * SHARE - 0.1)
+    assert answered.compute_left_s([GROUP], 10, 100.0 + 2.1 * SHARE) == 0
 
 
 def test_it_ends_when_as_many_have_come_as_were_answered(answered: Linger) -> None:
     for _ in range(3):
-        assert answered.left_s([GROUP], 10, 100.0) > 0
-        answered.arrived(GROUP)
-    assert answered.left_s([GROUP], 10, 100.0) == 0
+        assert answered.compute_left_s([GROUP], 10, 100.0) > 0
+        answered.note_arrival(GROUP)
+    assert answered.compute_left_s([GROUP], 10, 100.0) == 0
 
 
 def test_neither_an_empty_queue_nor_a_full_batch_waits(answered: Linger) -> None:
-    assert answered.left_s([], 0, 100.0) == 0
-    assert answered.left_s([GROUP], 50, 100.0) == 0
-    assert Linger().left_s([GROUP], 10, 0.0) == 0
+    assert answered.compute_left_s([], 0, 100.0) == 0
+    assert answered.compute_left_s([GROUP], 50, 100.0) == 0
+    assert Linger().compute_left_s([GROUP], 10, 0.0) == 0
 
 
 def test_another_group_has_its_turn_meanwhile(answered: Linger) -> None:
-    assert answered.left_s([GROUP, OTHER], 10, 100.0) == 0
-    assert answered.left_s([OTHER], 10, 100.0) == 0
+    assert answered.compute_left_s([GROUP, OTHER], 10, 100.0) == 0
+    assert answered.compute_left_s([OTHER], 10, 100.0) == 0
     for _ in range(3):
-        answered.arrived(OTHER)
-    assert answered.left_s([GROUP], 10, 100.0) > 0
+        answered.note_arrival(OTHER)
+    assert answered.compute_left_s([GROUP], 10, 100.0) > 0
 
 
 def test_it_lasts_until_all_could_be_back_but_no_longer_than_the_batch() -> None:
     linger = Linger(return_s=0.1)
-    linger.answered(10, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
-    assert linger.left_s([GROUP], 10, 0.0) == pytest.approx(1.0)
-    linger.answered(30, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
-    assert linger.left_s([GROUP], 10, 0.0) == pytest.approx(2.0)
+    linger.note_batch(10, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
+    assert linger.compute_left_s([GROUP], 10, 0.0) == pytest.approx(1.0)
+    linger.note_batch(30, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
+    assert linger.compute_left_s([GROUP], 10, 0.0) == pytest.approx(2.0)
     none = Linger(0.0, return_s=0.1)
-    none.answered(10, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
-    assert none.left_s([GROUP], 10, 0.0) == 0
+    none.note_batch(10, group=GROUP, full_tokens=50, seconds=2.0, now=0.0)
+    assert none.compute_left_s([GROUP], 10, 0.0) == 0
 
 
 def test_more_cores_bring_requests_back_sooner_and_a_gpu_waits_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_more_cores_bring_requests_back_sooner_and_a_gpu_waits_for_none(monkeypa
 
 def test_it_can_be_ended(answered: Linger) -> None:
     answered.end()
-    assert answered.left_s([GROUP], 10, 100.0) == 0
+    assert answered.compute_left_s([GROUP], 10, 100.0) == 0
 
 
 def test_who_was_answered_comes_into_the_next_batch(make_batcher: Callable[..., Batcher], models: FakeModels) -> None:

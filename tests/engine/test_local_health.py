@@ -45,7 +45,7 @@ class TestABrokenDevice:
         for _ in range(readiness.SUSPICIOUS_BATCHES):
             assert engine.embed(EmbedRequest("tiny", "pose", [clip(7)])).failures
         assert engine.health.find_defect() is None
-        until(lambda: engine._batcher.failed_in_a_row == 0)
+        until(lambda: engine._batcher.failed_batches == 0)
         assert engine.health.find_defect() is None
 
     def test_a_forward_that_never_ends(self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch):

@@ -76,7 +76,7 @@ def test_a_refused_request_leaves_no_trace():
     with pytest.raises(QueueFullError):
         queue.admit(refused, [0, 1])
     assert (queue.items, queue.tokens, refused.waiting) == (2, 2, 0)
-    assert refused not in queue.tickets()
+    assert refused not in queue.list_tickets()
 
 
 @pytest.mark.parametrize("limits", [{"max_items": 3}, {"max_tokens": 30}])
@@ -124,7 +124,7 @@ def test_the_share_of_bulk_is_free_again_once_it_is_taken_out():
     admit(queue, [1] * 15)
     with pytest.raises(QueueFullError):
         admit(queue, [1] * 9)
-    queue.next_batch(upto(9), always)
+    queue.take_batch(upto(9), always)
     admit(queue, [1] * 9)
 
 
@@ -133,18 +133,18 @@ def test_only_the_items_that_must_run_wait():
     partly = ticket([3, 4, 5])
     queue.admit(partly, [2, 0])
     assert (queue.items, queue.tokens, partly.waiting) == (2, 8, 2)
-    assert sorted(item.index for item in queue.next_batch(upto(100), always)) == [0, 2]
+    assert sorted(item.index for item in queue.take_batch(upto(100), always)) == [0, 2]
 
 
 def test_nothing_waits_in_an_empty_queue():
-    assert waiting().next_batch(upto(100), always) == []
+    assert waiting().take_batch(upto(100), always) == []
 
 
 def test_an_item_longer_than_the_budget_goes_alone():
     queue = waiting()
     long = admit(queue, [500], admitted=1)
     admit(queue, [500, 3], admitted=2)
-    batch = queue.next_batch(upto(100), always)
+    batch = queue.take_batch(upto(100), always)
     assert [item.ticket for item in batch] == [long]
 
 
@@ -153,7 +153,7 @@ def test_models_and_towers_never_share_a_batch():
     kinds = list(itertools.product(["a", "b"], ["text", "pose"]))
     for order, (model, tower) in enumerate(kinds * 3):
         admit(queue, [4], model=model, tower=tower, admitted=order)
-    batches = [queue.next_batch(upto(1000), always) for _ in kinds]
+    batches = [queue.take_batch(upto(1000), always) for _ in kinds]
     assert [batch[0].ticket.group for batch in batches] == kinds  # the oldest item's group first
     assert all(len(batch) == 3 and len({item.ticket.group for item in batch}) == 1 for batch in batches)
 
@@ -166,7 +166,7 @@ def test_groups_take_turns_however_many_items_wait_in_one():
     ran = []
     for order in range(6):
         admit(queue, [8], admitted=100 + order)
-        ran.append(queue.next_batch(upto(77 * 6), always)[0].ticket.request.tower)
+        ran.append(queue.take_batch(upto(77 * 6), always)[0].ticket.request.tower)
     assert ran == ["pose", "text"] * 3
 
 
@@ -174,10 +174,10 @@ def test_a_group_that_ran_out_has_its_turn_still_behind_it():
     queue = waiting()
     text_first = admit(queue, [8], admitted=1)
     clips = [admit(queue, [75], tower="pose", admitted=2 + order) for order in range(4)]
-    assert owners(queue.next_batch(upto(77), always)) == {text_first}
+    assert owners(queue.take_batch(upto(77), always)) == {text_first}
     admit(queue, [8], admitted=3)
     admit(queue, [8], model="other", admitted=9)
-    leaders = [queue.next_batch(upto(77), always)[0].ticket for _ in range(4)]
+    leaders = [queue.take_batch(upto(77), always)[0].ticket for _ in range(4)]
     assert [leader.group for leader in leaders[:3]] == [("m", "pose"), ("other", "text"), ("m", "text")]
     assert [leaders[0], leaders[3]] == clips[:2]
 
@@ -186,16 +186,16 @@ def test_items_of_models_that_are_not_loaded_keep_their_place():
     queue = waiting()
     admit(queue, [4], model="slow", admitted=1)
     admit(queue, [4], model="fast", admitted=2)
-    assert [i.ticket.request.model for i in queue.next_batch(upto(100), lambda name: name == "fast")] == ["fast"]
-    assert queue.next_batch(upto(100), lambda name: name == "fast") == []
-    assert [i.ticket.request.model for i in queue.next_batch(upto(100), always)] == ["slow"]
+    assert [i.ticket.request.model for i in queue.take_batch(upto(100), lambda name: name == "fast")] == ["fast"]
+    assert queue.take_batch(upto(100), lambda name: name == "fast") == []
+    assert [i.ticket.request.model for i in queue.take_batch(upto(100), always)] == ["slow"]
 
 
 def test_a_batch_takes_the_lengths_nearest_to_the_oldest_item():
     queue = waiting()
     admit(queue, [20], admitted=1)
     admit(queue, [60, 5, 21, 40, 19, 22], admitted=2)
-    batch = queue.next_batch(upto(128), always)
+    batch = queue.take_batch(upto(128), always)
     assert [item.length for item in batch] == [19, 20, 21, 22]
 
 
@@ -203,23 +203,23 @@ def test_a_long_clip_does_not_pad_short_ones():
     queue = waiting()
     admit(queue, [10] * 8, tower="pose", admitted=1)
     admit(queue, [200], tower="pose", admitted=2)
-    assert [item.length for item in queue.next_batch(upto(2048), always)] == [12] * 8
-    assert [item.length for item in queue.next_batch(upto(2048), always)] == [202]
+    assert [item.length for item in queue.take_batch(upto(2048), always)] == [12] * 8
+    assert [item.length for item in queue.take_batch(upto(2048), always)] == [202]
 
 
 def test_one_text_waits_behind_at_most_one_batch_of_a_large_request():
     queue = waiting()
     admit(queue, [75] * 256, tower="pose", admitted=1)
-    queue.next_batch(upto(2048), always)  # runs while the text arrives
+    queue.take_batch(upto(2048), always)  # runs while the text arrives
     single = admit(queue, [8], admitted=2)
-    assert single in owners(queue.next_batch(upto(2048), always))
+    assert single in owners(queue.take_batch(upto(2048), always))
 
 
 def test_one_clip_goes_before_the_large_request_of_its_own_group_and_lets_it_fill_the_batch():
     queue = waiting()
     bulk = admit(queue, [75] * 256, tower="pose", admitted=1)
     single = admit(queue, [75], tower="pose", admitted=2)
-    batch = queue.next_batch(upto(77 * 10), always)
+    batch = queue.take_batch(upto(77 * 10), always)
     assert owners(batch) == {bulk, single}
     assert len(batch) == 10
 
@@ -232,7 +232,7 @@ def test_bulk_waits_for_singles_until_its_patience_ends_and_then_takes_every_oth
         clock.advance(LONGEST_BULK_WAIT_S / 2 + 0.01)
         admit(queue, [8], admitted=clock.now)
         admit(queue, [8], admitted=clock.now)
-        led.append(bulk in owners(queue.next_batch(upto(77 * 2), always)))
+        led.append(bulk in owners(queue.take_batch(upto(77 * 2), always)))
     assert led == [False, True, False, True, False, True]
 
 
@@ -241,8 +241,8 @@ def test_bulk_that_is_patient_still_goes_before_nothing_older(clock: Clock):
     single = admit(queue, [8], admitted=clock.now)
     bulk = admit(queue, [75] * 20, tower="pose", admitted=clock.now + 1)
     clock.advance(LONGEST_BULK_WAIT_S + 2)
-    assert owners(queue.next_batch(upto(77), always)) == {single}
-    assert owners(queue.next_batch(upto(77), always)) == {bulk}
+    assert owners(queue.take_batch(upto(77), always)) == {single}
+    assert owners(queue.take_batch(upto(77), always)) == {bulk}
 
 
 def test_removing_forgets_what_waits_and_nothing_else():
@@ -252,7 +252,7 @@ def test_removing_forgets_what_waits_and_nothing_else():
     queue.remove({gone})
     queue.remove({gone, ticket([4])})  # nothing of theirs waits
     assert (queue.items, queue.tokens, gone.waiting, kept.waiting) == (6, 18, 0, 5)
-    assert queue.tickets() == {kept, other}
+    assert queue.list_tickets() == {kept, other}
 
 
 def test_a_thousand_waiting_items_cost_less_than_a_hundredth_of_a_batch():
@@ -265,9 +265,9 @@ def test_a_thousand_waiting_items_cost_less_than_a_hundredth_of_a_batch():
     spent = []
     while queue.items:
         started = time.process_time()
-        batch = queue.next_batch(upto(2048), always)
+        batch = queue.take_batch(upto(2048), always)
         queue.remove(owners(batch))
-        queue.tickets()
+        queue.list_tickets()
         spent.append(time.process_time() - started)
     assert all(t.waiting == 0 for t in tickets)
     assert np.median(spent) < 0.01
@@ -278,4 +278,4 @@ def test_equal_items_of_one_ticket_are_separate_items():
     same = texts(1) * 3
     twice = Ticket(EmbedRequest("m", "text", same), print, admitted=0)
     queue.admit(twice, range(3))
-    assert sorted(item.index for item in queue.next_batch(upto(100), always)) == [0, 1, 2]
+    assert sorted(item.index for item in queue.take_batch(upto(100), always)) == [0, 1, 2]

@@ -86,7 +86,7 @@ class QueueAgainstTwin(RuleBasedStateMachine):
 
     @rule(budget=st.integers(1, 80), ready=st.sets(st.sampled_from("ab"), min_size=1))
     def next_batch(self, budget, ready) -> None:
-        batch = self.queue.next_batch(lambda group: budget, ready.__contains__)
+        batch = self.queue.take_batch(lambda group: budget, ready.__contains__)
         taken = [(item.ticket, item.index) for item in batch]
         candidates = [place for place in self.places if place[0].request.model in ready]
         assert bool(batch) == bool(candidates)
@@ -126,8 +126,8 @@ class QueueAgainstTwin(RuleBasedStateMachine):
     def counts_are_those_of_the_twin(self) -> None:
         assert self.queue.items == len(self.places)
         assert self.queue.tokens == sum(map(length_of, self.places))
-        assert self.queue.tickets() == {ticket for ticket, _ in self.places}
-        assert set(self.queue.groups()) == {ticket.group for ticket, _ in self.places}
+        assert self.queue.list_tickets() == {ticket for ticket, _ in self.places}
+        assert set(self.queue.list_groups()) == {ticket.group for ticket, _ in self.places}
         for ticket in {ticket for ticket, _ in self.places}:
             assert ticket.waiting == sum(place[0] is ticket for place in self.places)
 

@@ -35,7 +35,7 @@ class FakeClient:
         return EmbedResult(np.zeros((1, 2), dtype=np.float32))
 
     def export_metrics(self) -> str:
-        return "" if self.away else self.counters.exposition()
+        return "" if self.away else self.counters.export()
 
 
 def spread(*clients: FakeClient) -> ReplicatedEngine:
@@ -68,8 +68,8 @@ def test_the_least_busy_engine_that_is_ready_is_asked() -> None:
 def test_the_counters_of_all_engines_stand_side_by_side() -> None:
     clients = FakeClient(), FakeClient(ready=False)
     for client, count in zip(clients, (3, 4), strict=True):
-        client.counters.batch("m", "text", items=count, tokens=8, padded=8, seconds=0.1)
-        client.counters.looked_up(hits=count, misses=0)
+        client.counters.count_batch("m", "text", items=count, tokens=8, padded=8, seconds=0.1)
+        client.counters.count_lookups(hits=count, misses=0)
     found = samples(spread(*clients).export_metrics())
     for number, count in (("0", 3), ("1", 4)):
         assert found["signclip_engine_batch_items_sum", number, "m", "text"] == count
@@ -80,7 +80,7 @@ def test_the_counters_of_all_engines_stand_side_by_side() -> None:
 
 def test_an_engine_that_is_away_hides_no_other() -> None:
     clients = FakeClient(away=True), FakeClient()
-    clients[1].counters.waited(0.1)
+    clients[1].counters.count_wait(0.1)
     found = samples(spread(*clients).export_metrics())
     assert found["signclip_engine_queue_wait_seconds_count", "1"] == 1
     assert not any("0" in labels for _, *labels in found)
@@ -88,7 +88,7 @@ def test_an_engine_that_is_away_hides_no_other() -> None:
 
 def test_one_engine_needs_no_label() -> None:
     client = FakeClient()
-    client.counters.waited(0.1)
+    client.counters.count_wait(0.1)
     assert samples(spread(client).export_metrics())["signclip_engine_queue_wait_seconds_count",] == 1
     client.away = True
     assert spread(client).export_metrics() == ""

@@ -209,14 +209,14 @@ def test_a_worker_that_was_only_slow_is_told_that_its_requests_are_dropped(
     waiting = in_thread(lambda: client.embed(request(text(7, 7))))
     models.here["m"].wait_entered()
     monkeypatch.setattr(server_module, "CLIENT_SILENCE_S", 0.2)
-    with pytest.raises(EngineStoppedError, match="heard nothing"):
+    with pytest.raises(EngineStoppedError, match="sent the engine nothing"):
         waiting()
 
 
 def test_a_stuck_engine_is_not_ready(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get_readiness().ready
     monkeypatch.setattr(client_module, "SILENCE_S", -1.0)
-    assert "has said nothing" in str(client.get_readiness().reason)
+    assert "has sent nothing" in str(client.get_readiness().reason)
 
 
 def test_noise_on_the_socket_harms_nobody(client: EngineClient, address: str) -> None:
@@ -312,6 +312,6 @@ def test_a_silent_engine_refuses_at_once(
 ) -> None:
     """It is there, and says nothing: stopped, or stuck. Requests would wait for their deadlines."""
     monkeypatch.setattr(client_module, "SILENCE_S", -1.0)
-    with pytest.raises(EngineStoppedError, match="has said nothing for"):
+    with pytest.raises(EngineStoppedError, match="has sent nothing for"):
         client.embed(request(text(1)))
     assert not models.here["m"].batches

@@ -55,19 +55,27 @@ def test_weights_that_come_later_do_not_change_the_default_at_a_crash(tmp_path: 
     (tmp_path / "tokenizers" / "bert-base-cased").mkdir(parents=True)
     (tmp_path / "tokenizers" / "bert-base-cased" / "vocab.txt").touch()
     supervisor = EngineSupervisor(EngineSettings(weights_dir=tmp_path))
-    before = supervisor._command()
+    before = supervisor._build_command()
     (tmp_path / "default").mkdir()
     (tmp_path / "default" / "model.safetensors").touch()
     assert _default_model(before) == "fingerspelling"
-    assert supervisor._command() == before
+    assert supervisor._build_command() == before
     later = EngineSupervisor(EngineSettings(weights_dir=tmp_path))
-    assert _default_model(later._command()) == "default"
+    assert _default_model(later._build_command()) == "default"
     supervisor.stop()
     later.stop()
 
 
 def _default_model(command: list[str]) -> str | None:
     return EngineSettings.from_json(command[command.index("--settings") + 1]).default_model
+
+
+def test_only_an_engine_of_which_none_was_ever_ready_ends_the_service_when_it_fails(settings: EngineSettings) -> None:
+    supervisor = EngineSupervisor(settings)
+    assert "--failure" in supervisor._command()
+    supervisor._record.write_text("tiny")
+    assert "--failure" not in supervisor._command()
+    supervisor.stop()
 
 
 class _Short(EngineSupervisor):
@@ -78,8 +86,8 @@ class _Short(EngineSupervisor):
         self.ready, self.starts = ready, 0
         self.often = threading.Event()
 
-    def _command(self) -> list[str]:
-        super()._command()
+    def _build_command(self) -> list[str]:
+        super()._build_command()
         self.starts += 1
         if self.starts == 8:
             self.often.set()

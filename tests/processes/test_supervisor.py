@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from processes.stop_signals import SHIELDED_SIGNALS, call_at_stop, shielded
+from processes.stop_signals import SHIELDED_SIGNALS, call_at_stop, shield
 from processes.supervisor import ProcessSupervisor
 from tests.engine.fakes import until
 
@@ -41,11 +41,11 @@ class Supervisor(ProcessSupervisor):
         self.program, self.folder, self.failures = program, folder, failures
         self.starts = 0
 
-    def _command(self) -> list[str]:
+    def _build_command(self) -> list[str]:
         self.starts += 1
         return ["-c", self.program, str(self.folder)]
 
-    def _failure(self) -> str | None:
+    def _read_failure(self) -> str | None:
         file = self.folder / "failure"
         return file.read_text() if file.exists() else None
 
@@ -148,7 +148,7 @@ def test_signals_that_come_while_others_are_shielded_are_delivered_afterwards() 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         call_at_stop(lambda: came.append(1))
-        with shielded():
+        with shield():
             signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
             assert not came
         assert came == [1]

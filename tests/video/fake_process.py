@@ -29,9 +29,9 @@ class FakeProcess:
     changed = threading.Condition()
 
     def __init__(self, health: EstimatorHealth | None = None) -> None:
-        self.clips = 0
+        self.videos = 0
         self.closed = False
-        self.given_up: Counter[str] = Counter(lost=0, worn=0)
+        self.replaced: Counter[str] = Counter(lost=0, worn=0)
         FakeProcess.made.append(self)
 
     @classmethod
@@ -46,7 +46,7 @@ class FakeProcess:
 
     @property
     def pid(self) -> int | None:
-        return 1 if self.clips and not self.closed else None
+        return 1 if self.videos and not self.closed else None
 
     def estimate(
         self,
@@ -54,20 +54,20 @@ class FakeProcess:
         *,
         limits: VideoLimits,
         on_frame: Callable[[int, int | None], None],
-        unwanted: Callable[[], bool],
+        is_unwanted: Callable[[], bool],
     ) -> Estimate:
-        self.clips += 1
+        self.videos += 1
         with self.changed:
             FakeProcess.ran.append(video)
             self.changed.notify_all()
         on_frame(1, 2)
         while not self.gate.wait(0.005):
-            if unwanted():
+            if is_unwanted():
                 raise EstimationStoppedError("unwanted")
         if video == b"bad":
             raise VideoUnreadableError("bad")
         if video == b"lost":
-            self.given_up["lost"] += 1
+            self.replaced["lost"] += 1
             raise EstimatorLostError("lost")
         if video == b"bug":
             raise ZeroDivisionError

@@ -95,7 +95,7 @@ def test_a_client_that_leaves_frees_its_place(client: EstimatorClient, estimator
 
 
 def test_leaving_is_noticed_while_frames_keep_coming(client: EstimatorClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_GONE_S", 0.0)
+    monkeypatch.setattr(client_module, "_CHECK_S", 0.0)
     told: list[object] = []
     work = client.begin(request(*[b"a"] * 3))
 

@@ -34,7 +34,7 @@ def test_the_process_gets_every_setting(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("video.__main__.EstimatorServer", lambda estimators, *_, **__: Served(served, estimators))
     supervisor = EstimatorSupervisor(settings)
     try:
-        assert main(supervisor._command()[2:]) == 0
+        assert main(supervisor._build_command()[2:]) == 0
     finally:
         supervisor.stop()
     assert served == [settings]

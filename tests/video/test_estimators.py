@@ -82,7 +82,7 @@ def test_bytes_are_limited_too(make_estimators: Make) -> None:
     estimators = make_estimators(max_bytes=10)
     FakeProcess.gate.clear()
     first = estimators.begin(videos("a" * 20))
-    with pytest.raises(QueueFullError, match="20 bytes are held"):
+    with pytest.raises(QueueFullError, match="20 bytes of videos are held"):
         estimators.begin(videos("b"))
     FakeProcess.gate.set()
     outcomes(first)
@@ -105,7 +105,7 @@ def test_the_process_that_is_there_is_asked_first(make_estimators: Make) -> None
     estimators = make_estimators(workers=3)
     for _ in range(5):
         outcomes(estimators.begin(videos("a")))
-    assert sorted(process.clips for process in FakeProcess.made) == [0, 0, 5]
+    assert sorted(process.videos for process in FakeProcess.made) == [0, 0, 5]
     assert len(estimators.pids) == 1
 
 
@@ -126,11 +126,11 @@ def test_who_leaves_costs_nothing_more(make_estimators: Make) -> None:
 
 
 def test_leaving_is_noticed_while_frames_keep_coming(make_estimators: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_GONE_S", 0.0)
+    monkeypatch.setattr(local, "_CHECK_S", 0.0)
     estimators = make_estimators(workers=1)
     work = estimators.begin(videos("a"))
     for number in range(1000):
-        work.tell(Progress(0, number, None))
+        work.report(Progress(0, number, None))
     told: list[Event] = []
 
     def follow() -> None:

@@ -90,7 +90,7 @@ def test_unwanted_work_stops_and_the_process_lives(process: EstimatorProcess, ex
     process.estimate(SHORT)
     before, seen = process.pid, []
     with pytest.raises(EstimationStoppedError):
-        process.estimate(clip(60), on_frame=lambda done, total: seen.append(done), unwanted=lambda: len(seen) > 1)
+        process.estimate(clip(60), on_frame=lambda done, total: seen.append(done), is_unwanted=lambda: len(seen) > 1)
     assert len(seen) < 60
     assert process.estimate(SHORT).pose == expected
     assert process.pid == before
@@ -107,17 +107,17 @@ def test_a_process_that_hangs_is_killed(own: Callable[..., EstimatorProcess], ex
             os.kill(hung, signal.SIGSTOP)
 
     started = time.monotonic()
-    with pytest.raises(EstimatorLostError, match="said nothing for 5 s"):
+    with pytest.raises(EstimatorLostError, match="reported nothing for 5 s"):
         process.estimate(clip(200), on_frame=freeze)
     assert time.monotonic() - started < 20
-    assert process.given_up["stuck"] == 1
+    assert process.replaced["stuck"] == 1
     assert not psutil.pid_exists(hung)
     # Nor does one that is told to stop and does not.
     assert process.estimate(SHORT).pose == expected
     hung = process.pid
     assert hung is not None
     with pytest.raises(EstimationStoppedError):
-        process.estimate(clip(200), on_frame=freeze, unwanted=lambda: _is_stopped(hung))
+        process.estimate(clip(200), on_frame=freeze, is_unwanted=lambda: _is_stopped(hung))
     assert not psutil.pid_exists(hung)
 
 
@@ -161,7 +161,7 @@ def test_a_video_is_to_blame_for_what_it_makes_the_process_do_only(
     process = own(frame_s=0.5, silence_s=30.0 if busy else 1.5)
     with pytest.raises(error):
         process.estimate(SHORT)
-    assert process.given_up == {"lost": 0, "slow": int(busy), "stuck": int(not busy), "worn": 0}
+    assert process.replaced == {"lost": 0, "slow": int(busy), "stuck": int(not busy), "worn": 0}
 
 
 def _is_stopped(pid: int) -> bool:
@@ -259,7 +259,7 @@ def test_a_process_that_ran_out_of_memory_meets_no_other_video(
             process.estimate(SHORT)
         pids.add(process.pid)
     assert len(pids) == 3
-    assert process.given_up == {"lost": 0, "slow": 0, "stuck": 0, "worn": 3}
+    assert process.replaced == {"lost": 0, "slow": 0, "stuck": 0, "worn": 3}
 
 
 _MAD_WORKER = """#!{python}
@@ -284,7 +284,7 @@ def test_a_process_that_sends_noise_is_lost(
     with pytest.raises(EstimatorLostError):
         process.estimate(SHORT)
     assert process.pid is None
-    assert process.given_up == {"lost": 1, "slow": 0, "stuck": 0, "worn": 0}
+    assert process.replaced == {"lost": 1, "slow": 0, "stuck": 0, "worn": 0}
 
 
 def test_running_out_of_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

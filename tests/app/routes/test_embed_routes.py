@@ -14,7 +14,6 @@ import yaml
 import zstandard
 
 from engine.settings import EngineSettings
-from models.signature import compute_signature
 
 RAW = {"Content-Type": "application/octet-stream"}
 
@@ -212,35 +211,6 @@ def test_quality_comes_with_each_clip(client, pose_base64):
     assert skipped is None
     assert (report["frames"], report["fps"], report["people"]) == (21, 25.0, 1)
     assert 0 <= report["right_hand"] <= 1
-
-
-@pytest.mark.parametrize(
-    ("options", "counted"),
-    [
-        ({}, {}),
-        ({"flip": "never", "anonymize": False, "normalize": True, "quality": True, "truncate": True}, {}),
-        ({"normalize": False}, {"normalize": False}),
-        ({"flip": "auto", "anonymize": True}, {"flip": "auto", "anonymize": True}),
-    ],
-)
-def test_signatures_name_the_options_that_count(client, pose_base64, tiny_weights, engine, options, counted):
-    from models.catalog import load_catalog
-    from poses.features import FEATURE_KINDS
-
-    answer = client.post("/api/embed/pose", json={"pose": pose_base64, **options}).json
-    config = load_catalog(weights=tiny_weights)["tiny"]
-    status = engine.models["tiny"]
-    version = FEATURE_KINDS["signclip"].version
-    assert answer["signature"] == compute_signature(
-        config, digest=status.digest, dtype="float32", features_version=version, options=counted
-    )
-
-
-def test_texts_and_poses_of_a_model_have_one_signature(client, pose_base64):
-    text = client.post("/api/embed/text", json={"text": "sun", "sign_language": "ase"}).json["signature"]
-    assert text == client.post("/api/embed/pose", json={"pose": pose_base64}).json["signature"]
-    models = client.get("/api/models").json["models"]
-    assert text == next(model["signature"] for model in models if model["name"] == "tiny")
 
 
 def test_an_answer_carries_its_id_and_timings(client):

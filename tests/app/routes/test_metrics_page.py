@@ -55,7 +55,7 @@ def test_every_name_is_documented(client: FlaskClient) -> None:
     for name in ("ready", "queue_items", "queue_tokens", "text_cache_items", "models_loaded"):
         metrics.watch(name, "", lambda: 0.0)
     client.post("/api/embed/text", json={"text": []})
-    page = client.get("/metrics").get_data(as_text=True) + metrics.exposition()
+    page = client.get("/metrics").get_data(as_text=True) + metrics.export()
     counted = {
         family.name + ("_total" if family.type == "counter" else "") for family in text_string_to_metric_families(page)
     }

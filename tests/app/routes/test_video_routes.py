@@ -1,146 +1,24 @@
-"""Videos over HTTP: every form of body and answer, every refusal, and the real thing once."""
+"""Vectors of videos over HTTP: every form of body, every refusal, and the real thing once."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
-from flask.testing import FlaskClient
 
 from app import create_app
-from app.settings import ServiceSettings
 from processes.errors import DeadlineExceededError, QueueFullError, VideoStoppedError
+from tests.app.estimators import b64, form
 from video.client import EstimatorClient
-from video.errors import (
-    EstimatorLostError,
-    TooManyFramesError,
-    VideoTooLongError,
-    VideoUnreadableError,
-)
-from video.estimates import Estimate, VideoFacts
-from video.interface import (
-    EstimateRequest,
-    Event,
-    Finished,
-    Progress,
-)
 from video.settings import EstimatorSettings
 
-POSES = Path(__file__).parents[2] / "golden" / "poses"
-FACTS = VideoFacts(640, 480, 25.0, 21, 0.84, 90, "h264", "fake")
-
-
-@dataclass
-class FakeEstimators:
-    """Gives the pose that is named in the video; `bad`, `lost`, `long` and `nobody` are refused.
-
-    Attributes:
-        refusal: raised by every begin.
-        failure: raised in the middle of every request.
-        hold: events wait for it.
-        total: frames that videos say they have.
-    """
-
-    refusal: Exception | None = None
-    failure: Exception | None = None
-    hold: threading.Event | None = None
-    total: int | None = 2
-    entered: threading.Event = field(default_factory=threading.Event)
-    requests: list[EstimateRequest] = field(default_factory=list)
-    closed: int = 0
-
-    def begin(self, request: EstimateRequest) -> FakeWork:
-        self.requests.append(request)
-        if self.refusal is not None:
-            raise self.refusal
-        return FakeWork(self, request)
-
-    def export_metrics(self) -> str:
-        return ""
-
-    def close(self) -> None:
-        pass
-
-    def outcome(self, video: bytes) -> object:
-        refused = {
-            b"bad": VideoUnreadableError("the bytes are no video"),
-            b"lost": EstimatorLostError("the process was lost"),
-            b"long": TooManyFramesError("more than 64 frames"),
-            b"hour": VideoTooLongError("3600 seconds"),
-        }
-        if video in refused:
-            return refused[video]
-        name, _, emptied = video.decode().partition(" ")
-        file = (POSES / f"{name}.pose").read_bytes()
-        return Estimate(_without_people(file) if emptied else file, FACTS, ("1 piece did not decode",))
-
-
-class FakeWork:
-    def __init__(self, estimators: FakeEstimators, request: EstimateRequest) -> None:
-        self.estimators, self.request = estimators, request
-
-    def follow(self, is_disconnected: Callable[[], bool] | None = None) -> Iterator[Event]:
-        for index, video in enumerate(self.request.videos):
-            yield Progress(index, 1, self.estimators.total)
-            if self.estimators.hold is not None:
-                self.estimators.entered.set()
-                assert self.estimators.hold.wait(30)
-            if self.estimators.failure is not None:
-                raise self.estimators.failure
-            yield Progress(index, 2, self.estimators.total)
-            yield Finished(index, self.estimators.outcome(video))  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        self.estimators.closed += 1
-
-
-def _without_people(file: bytes) -> bytes:
-    """The pose with nobody in its first two thirds."""
-    from poses import read
-
-    pose = read(file)
-    frames = 2 * len(pose.body.confidence) // 3
-    pose.body.confidence[:frames] = 0
-    target = io.BytesIO()
-    pose.write(target)
-    return target.getvalue()
-
 
 @pytest.fixture
-def estimators() -> FakeEstimators:
-    return FakeEstimators()
-
-
-@pytest.fixture
-def make_video_client(
-    app_settings: ServiceSettings, engine: object, estimators: FakeEstimators
-) -> Callable[..., FlaskClient]:
-    def make(**changes: object) -> FlaskClient:
-        settings = app_settings.model_copy(update={"max_videos": 4, **changes})
-        return create_app(settings, engine, estimators).test_client()  # type: ignore[arg-type]
-
-    return make
-
-
-@pytest.fixture
-def client(make_video_client: Callable[..., FlaskClient]) -> FlaskClient:
+def client(make_video_client):
     return make_video_client()
-
-
-def b64(video: bytes) -> str:
-    return base64.b64encode(video).decode()
-
-
-def form(*videos: bytes, **options: str) -> dict[str, object]:
-    return {"video": [(io.BytesIO(video), "clip.mp4") for video in videos], **options}
 
 
 def test_every_form_of_body_gives_the_same_vector_as_the_pose(client, pose_bytes):
@@ -283,133 +161,6 @@ def test_similarities_take_as_large_videos_and_no_larger_poses(make_video_client
     for body in ({"video": [b64(b"x" * 2600)] * 2}, {"pose": "A" * 3001}, {"text": ["x" * 1501] * 2}):
         answer = client.post("/api/similarity", json=body)
         assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
-
-
-def test_the_deadline_travels_with_the_request(client, estimators):
-    started = time.monotonic()
-    client.post("/api/pose", data=b"ase_A", content_type="video/mp4", headers={"X-Timeout-Ms": "5000"})
-    client.post("/api/pose", data=b"ase_A", content_type="video/mp4")
-    first, second = (request.deadline - started for request in estimators.requests)
-    assert 4.9 < first < 7
-    assert 599 < second < 603
-
-
-def test_a_pose_is_its_file(client, pose_bytes):
-    answer = client.post("/api/pose", data=b"ase_A", content_type="video/mp4")
-    assert answer.content_type == "application/octet-stream"
-    assert answer.data == pose_bytes
-    assert json.loads(answer.headers["X-SignCLIP-Video"])["codec"] == "h264"
-    assert json.loads(answer.headers["X-SignCLIP-Quality"])["frames"] == 21
-    assert "estimate;dur=" in answer.headers["Server-Timing"]
-
-
-def test_several_poses_are_json(client, pose_bytes):
-    body = {"video": [b64(b"ase_A"), b64(b"bad")], "on_error": "skip"}
-    answer = client.post("/api/pose", json=body).json
-    assert base64.b64decode(answer["poses"][0]["pose"]) == pose_bytes
-    assert answer["poses"][0]["video"]["rotation"] == 90
-    assert answer["poses"][1] is None
-    assert answer["errors"][0]["code"] == "video_unreadable"
-    assert client.post("/api/pose", json={**body, "on_error": "fail"}).status_code == 422
-    refused = client.post("/api/pose", json=body, headers={"Accept": "application/octet-stream"})
-    assert refused.json["errors"][0]["pointer"] == "/video"
-
-
-@pytest.mark.parametrize("total", [None, 3])
-def test_the_last_line_of_progress_has_every_frame_whatever_the_video_says(client, estimators, total):
-    estimators.total = total
-    body = {"video": [b64(b"ase_A")] * 2}
-    with client.post("/api/pose", json=body, headers={"Accept": "application/x-ndjson"}) as answer:
-        *told, last = map(json.loads, answer.data.splitlines())
-    assert len(last["poses"]) == 2
-    for index in (0, 1):
-        lines = [line for line in told if line["index"] == index]
-        assert [line["frames_done"] for line in lines] == [1, 2]
-        assert {line["frames_total"] for line in lines} == {total}
-
-
-def test_progress_comes_as_lines_before_the_answer(client, pose_bytes, estimators):
-    def lines(video: bytes) -> list[dict]:
-        headers = {"Accept": "application/x-ndjson"}
-        with client.post("/api/pose", data=video, content_type="video/mp4", headers=headers) as answer:
-            assert answer.status_code == 200
-            assert answer.content_type.startswith("application/x-ndjson")
-            return [json.loads(line) for line in answer.data.splitlines()]
-
-    told = lines(b"ase_A")
-    assert told[:2] == [{"index": 0, "frames_done": done, "frames_total": 2} for done in (1, 2)]
-    assert base64.b64decode(told[2]["poses"][0]["pose"]) == pose_bytes
-    for video, code in (
-        (b"bad", "video_unreadable"),
-        (b"lost", "estimator_lost"),
-        (b"house x", "video_nobody_in_view"),
-    ):
-        assert lines(video)[-1]["code"] == code
-    estimators.failure = DeadlineExceededError("too late")
-    assert lines(b"ase_A")[-1]["status"] == 504
-    assert estimators.closed == 5
-
-
-def test_a_refusal_before_the_first_line_keeps_its_status(client, estimators):
-    estimators.refusal = QueueFullError("full")
-    answer = client.post(
-        "/api/pose", data=b"ase_A", content_type="video/mp4", headers={"Accept": "application/x-ndjson"}
-    )
-    assert answer.status_code == 429
-
-
-def test_requests_with_videos_have_fewer_places(make_video_client, estimators):
-    client = make_video_client(max_video_requests=1)
-    estimators.hold = threading.Event()
-    answers = []
-    thread = threading.Thread(
-        target=lambda: answers.append(client.post("/api/pose", data=b"ase_A", content_type="video/mp4"))
-    )
-    thread.start()
-    assert estimators.entered.wait(30)
-    refused = client.post("/api/pose", data=b"ase_A", content_type="video/mp4")
-    assert (refused.status_code, refused.json["code"]) == (429, "too_many_requests")
-    assert client.post("/api/embed/text", json={"text": "house"}).status_code == 200
-    estimators.hold.set()
-    thread.join(30)
-    assert answers[0].status_code == 200
-    # A streamed answer keeps its place until it is read.
-    streamed = client.post(
-        "/api/pose", data=b"ase_A", content_type="video/mp4", headers={"Accept": "application/x-ndjson"}, buffered=False
-    )
-    assert client.post("/api/pose", data=b"ase_A", content_type="video/mp4").status_code == 429
-    before = estimators.closed
-    streamed.close()
-    assert estimators.closed == before + 1
-    assert client.post("/api/pose", data=b"ase_A", content_type="video/mp4").status_code == 200
-
-
-def test_similarities_of_videos_take_such_a_place_too(make_video_client, estimators):
-    client = make_video_client(max_video_requests=1)
-    estimators.hold = threading.Event()
-    body, answers = {"text": "house", "video": b64(b"ase_A")}, []
-    thread = threading.Thread(target=lambda: answers.append(client.post("/api/similarity", json=body)))
-    thread.start()
-    assert estimators.entered.wait(30)
-    assert client.post("/api/similarity", json=body).json["code"] == "too_many_requests"
-    assert client.post("/api/similarity", json={"text": "house"}).status_code == 200
-    estimators.hold.set()
-    thread.join(30)
-    assert answers[0].status_code == 200
-    assert client.post("/api/similarity", json=body).status_code == 200
-
-
-def test_a_stream_is_counted_by_what_it_came_to(client, caplog):
-    caplog.set_level("INFO", logger="signclip.access")
-    headers = {"Accept": "application/x-ndjson"}
-    streamed = client.post("/api/pose", data=b"bad", content_type="video/mp4", headers=headers, buffered=False)
-    assert not caplog.records
-    assert json.loads(b"".join(streamed.response).splitlines()[-1])["code"] == "video_unreadable"
-    streamed.close()
-    (line,) = caplog.records
-    assert (line.status, line.code, line.route, line.items) == (200, "video_unreadable", "/api/pose", 1)
-    counted = client.get("/metrics").text
-    assert 'signclip_failures_total{code="video_unreadable",route="/api/pose"} 1.0' in counted
 
 
 def test_videos_are_rows_of_similarities(client, pose_base64):

@@ -5,7 +5,7 @@ For CUDA. It runs on a CPU too, so that tests hold it to the authors' numbers wi
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,7 +19,7 @@ from models.backends import Array, Backend, Vectors
 from models.backends.attention import attentions
 from models.backends.cuda_graphs import CapturedForwards
 from models.backends.packed_towers import PackedTowers
-from models.backends.pytorch import TorchBackend, multiplying
+from models.backends.pytorch import TorchBackend, set_tf32
 from models.backends.shapes import Layout, Size, lay_out_clips, lay_out_texts
 from models.backends.staging import Staging
 from models.batching import cut_into_items, pad
@@ -94,8 +94,11 @@ class PackedBackend:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        on_device = torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
-        with on_device, torch.inference_mode(), multiplying(tf32=self.dtype == "tf32"):
+        on_device: AbstractContextManager[object] = nullcontext()
+        if self._device.type == "cuda":
+            on_device = torch.cuda.device(self._device)
+            set_tf32(self.dtype == "tf32")
+        with on_device, torch.inference_mode():
             yield
 
     def _lay_out(self, tower: str, arrays: Sequence[Array], lengths: npt.NDArray[Any]) -> Layout:

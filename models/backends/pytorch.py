@@ -1,8 +1,6 @@
 """The forward pass in PyTorch over padded batches: the reference on every device."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +23,16 @@ FORMATS = {
 _EXACT_ITEMS = 32
 
 
-@contextmanager
-def multiplying(*, tf32: bool) -> Iterator[None]:
-    """Let CUDA multiply float32 numbers in TF32, which keeps 11 bits of them, or forbid it while the block runs.
+def set_tf32(allowed: bool) -> None:
+    """Let CUDA multiply float32 numbers in TF32, which keeps 11 bits of them, or forbid it.
 
-    PyTorch allows it in convolutions otherwise, and forbids it in matrix products.
+    PyTorch forbids it in matrix products and allows it in convolutions otherwise. It is a switch of the whole process:
+    each forward sets what it needs and leaves it so, because putting it back could come between the launches of another
+    thread's forward.
     """
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
     convolutions: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = torch.get_float32_matmul_precision(), convolutions.fp32_precision
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    convolutions.fp32_precision = "tf32" if tf32 else "ieee"
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        convolutions.fp32_precision = before[1]
+    convolutions.fp32_precision = "tf32" if allowed else "ieee"
 
 
 class TorchBackend:
@@ -91,7 +84,9 @@ class TorchBackend:
         # Hand geometry is computed from coordinates that need all of float32; the module goes over to its own format.
         geometry = module.pose_tower.geometry is not None
         dtype = torch.float32 if geometry else module.pose_tower.mlp.linear1.weight.dtype
-        with torch.inference_mode(), multiplying(tf32=self.dtype == "tf32"):
+        if self.device != "cpu":
+            set_tf32(self.dtype == "tf32")
+        with torch.inference_mode():
             there = torch.from_numpy(mask).to(self.device)
             values = torch.from_numpy(items).to(self.device, None if tower == "text" else dtype)
             vectors: Vectors = encode(values, there).float().cpu().numpy()

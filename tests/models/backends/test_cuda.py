@@ -204,7 +204,7 @@ def test_without_captures_batches_run_launch_by_launch(tmp_path, monkeypatch: py
 
 
 def test_float32_stays_exact_beside_tf32(backends) -> None:
-    """TF32 is a switch of the whole process: a forward sets it for itself and puts it back."""
+    """TF32 is a switch of the whole process: each forward sets what it needs."""
     _, rounding = backends("three convolutions", "tf32")
     on_cpu, exact = backends("three convolutions", "float32")
     items = draw_items(on_cpu.config, "pose", [3, 20, 9])

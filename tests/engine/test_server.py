@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,60 +14,12 @@ from engine import client as client_module
 from engine import server as server_module
 from engine.batcher import Batcher
 from engine.client import EngineClient
-from engine.delivery import Deliver
 from engine.interface import EmbedRequest, Readiness
-from engine.queue import Ticket
 from engine.server import EngineServer
 from models.errors import WeightsMissingError
-from models.status import ModelStatus
 from processes.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from tests.engine.fake_engine import FakeEngine
 from tests.engine.fakes import TIMEOUT_S, FakeModels, clip, in_thread, text, texts, until, vector_of
-
-
-class FakeHealth:
-    """EngineHealth's face."""
-
-    def __init__(self) -> None:
-        self.start_failure: str | None = None
-        self.defect: str | None = None
-        self.preloading: tuple[str, ...] = ()
-
-    def find_defect(self) -> str | None:
-        return self.defect
-
-
-class FakeEngine:
-    """LocalEngine's face over a batcher of fake models."""
-
-    def __init__(self, batcher: Batcher, models: FakeModels) -> None:
-        self.batcher, self.models = batcher, models
-        self.state = Readiness(True)
-        self.health = FakeHealth()
-        self.cancelled: list[Ticket] = []
-
-    def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
-        if request.model == "absent":
-            raise WeightsMissingError("absent", "weights", "fetch it")
-        return self.batcher.submit(request, deliver)
-
-    def cancel(self, ticket: Ticket) -> None:
-        self.cancelled.append(ticket)
-        self.batcher.cancel(ticket)
-
-    def get_default_model(self) -> str:
-        return "m"
-
-    def list_statuses(self) -> Mapping[str, ModelStatus]:
-        return {name: ModelStatus(name, "loaded") for name in self.models.here}
-
-    def get_readiness(self) -> Readiness:
-        return self.state
-
-    def export_metrics(self) -> str:
-        return "signclip_engine_ready 1\n"
-
-    def close(self) -> None:
-        self.batcher.stop()
 
 
 @pytest.fixture

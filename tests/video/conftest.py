@@ -10,7 +10,8 @@ import pytest
 from tests.video.fake_process import FakeProcess
 from video import local
 from video.local import LocalEstimators
-from video.settings import EstimatorSettings
+from video.settings import EstimatorHealth, EstimatorSettings
+from video.worker_process import EstimatorProcess
 
 
 @pytest.fixture
@@ -28,3 +29,16 @@ def make_estimators(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., L
     FakeProcess.gate.set()
     for estimators in made:
         estimators.close()
+
+
+@pytest.fixture
+def own() -> Iterator[Callable[..., EstimatorProcess]]:
+    made: list[EstimatorProcess] = []
+
+    def make(**health: Any) -> EstimatorProcess:
+        made.append(EstimatorProcess(EstimatorHealth(**health)))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.close()

@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -23,10 +22,8 @@ from video.errors import (
     EstimatorLostError,
     VideoError,
     VideoTooLargeError,
-    VideoTooSlowError,
 )
 from video.estimates import VideoLimits
-from video.settings import EstimatorHealth
 from video.worker_process import EstimatorProcess
 
 SHORT, OTHER = clip(6, seed=1), clip(9, seed=2)
@@ -45,19 +42,6 @@ def process() -> Iterator[EstimatorProcess]:
 @pytest.fixture(scope="module")
 def expected(process: EstimatorProcess) -> bytes:
     return process.estimate(SHORT).pose
-
-
-@pytest.fixture
-def own() -> Iterator[Callable[..., EstimatorProcess]]:
-    made: list[EstimatorProcess] = []
-
-    def make(**health: float) -> EstimatorProcess:
-        made.append(EstimatorProcess(replace(EstimatorHealth(), **health)))
-        return made[-1]
-
-    yield make
-    for process in made:
-        process.close()
 
 
 def test_a_pose_depends_on_its_video_alone(process: EstimatorProcess, expected: bytes) -> None:
@@ -133,37 +117,6 @@ def test_a_process_that_takes_no_video_is_killed(own: Callable[..., EstimatorPro
     assert process.estimate(SHORT).pose == expected
 
 
-_SLOW_WORKER = """#!{python}
-import sys, time
-from multiprocessing.connection import Connection
-connection = Connection(int(sys.argv[3]))
-connection.send_bytes(b'{{"kind": "ready", "resident_bytes": 1}}')
-connection.recv_bytes(), connection.recv_bytes()
-while {busy}:
-    pass
-time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize(("busy", "error"), [(True, VideoTooSlowError), (False, EstimatorLostError)])
-def test_a_video_is_to_blame_for_what_it_makes_the_process_do_only(
-    own: Callable[..., EstimatorProcess],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    busy: bool,
-    error: type[Exception],
-) -> None:
-    """A frame that takes a core's seconds is refused; where the machine gives no time, asking again may help."""
-    script = tmp_path / "worker"
-    script.write_text(_SLOW_WORKER.format(python=estimator_module.sys.executable, busy=busy))
-    script.chmod(0o755)
-    monkeypatch.setattr(estimator_module.sys, "executable", str(script))
-    process = own(frame_s=0.5, silence_s=30.0 if busy else 1.5)
-    with pytest.raises(error):
-        process.estimate(SHORT)
-    assert process.replaced == {"lost": 0, "slow": int(busy), "stuck": int(not busy), "worn": 0}
-
-
 def _is_stopped(pid: int) -> bool:
     return psutil.Process(pid).status() == psutil.STATUS_STOPPED
 
@@ -232,59 +185,6 @@ def test_a_bomb_is_refused_in_bounded_memory(
     assert time.monotonic() - started < 12
     assert max(largest) < MOST_BYTES
     assert process.estimate(SHORT).pose == expected
-
-
-_WORN_WORKER = """#!{python}
-import json, sys
-from multiprocessing.connection import Connection
-connection = Connection(int(sys.argv[3]))
-connection.send_bytes(b'{{"kind": "ready", "resident_bytes": 1}}')
-connection.recv_bytes(), connection.recv_bytes()
-error = {{"class": "VideoTooLargeError", "message": "", "attributes": {{}}}}
-report = {{"kind": "failed", "error": error, "resident_bytes": 1, "is_worn": True}}
-connection.send_bytes(json.dumps(report).encode())
-"""
-
-
-def test_a_process_that_ran_out_of_memory_meets_no_other_video(
-    own: Callable[..., EstimatorProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    script = tmp_path / "worker"
-    script.write_text(_WORN_WORKER.format(python=estimator_module.sys.executable))
-    script.chmod(0o755)
-    monkeypatch.setattr(estimator_module.sys, "executable", str(script))
-    process, pids = own(), set()
-    for _ in range(3):
-        with pytest.raises(VideoTooLargeError):
-            process.estimate(SHORT)
-        pids.add(process.pid)
-    assert len(pids) == 3
-    assert process.replaced == {"lost": 0, "slow": 0, "stuck": 0, "worn": 3}
-
-
-_MAD_WORKER = """#!{python}
-import sys
-from multiprocessing.connection import Connection
-connection = Connection(int(sys.argv[3]))
-connection.send_bytes(b'{{"kind": "ready", "resident_bytes": 1}}')
-connection.recv_bytes(), connection.recv_bytes()
-connection.send_bytes(b"a word of no protocol")
-connection.recv_bytes()
-"""
-
-
-def test_a_process_that_sends_noise_is_lost(
-    own: Callable[..., EstimatorProcess], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    script = tmp_path / "worker"
-    script.write_text(_MAD_WORKER.format(python=estimator_module.sys.executable))
-    script.chmod(0o755)
-    monkeypatch.setattr(estimator_module.sys, "executable", str(script))
-    process = own()
-    with pytest.raises(EstimatorLostError):
-        process.estimate(SHORT)
-    assert process.pid is None
-    assert process.replaced == {"lost": 1, "slow": 0, "stuck": 0, "worn": 0}
 
 
 def test_running_out_of_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,17 +29,24 @@ from benchmarks.measuring import machine_facts, write_results
 from corpora.readers.fingerspelling_lexicon import find_installed_folder
 from models.architecture import SignClip
 from models.tokenization import Tokenizer, load_tokenizer
-from training.batches import Batch
-from training.clips.batches import ClipBatches, ClipData
-from training.experiment import EXPERIMENTS, Experiment, read_experiment
+from training.batches import PairBatch
+from training.clips.batches import ClipBatches
+from training.experiment import EXPERIMENTS, Experiment, read_experiment_as
 from training.learning import Learner
 from training.loop import Sources, train
+from training.sections.clips import ClipData
 
 CONFIG = EXPERIMENTS / "signclip_v1_1" / "baseline_temporal.yaml"
 NEEDED = 0.9
 """Steps a second of the loop that the bare step's have to be, at least."""
 WARM = 2
 """Steps at the start that do not count: kernels are chosen, workers start."""
+
+
+class ClipExperiment(Experiment):
+    """A run on the clips of data sets."""
+
+    data: ClipData
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,13 @@ class Case:
     device: str
     precision: str
 
-    def experiment(self, folder: Path) -> Experiment:
+    def experiment(self, folder: Path) -> ClipExperiment:
         """The released model's run, of these sizes, on the lexicon."""
         part = f"[{{dataset: fingerspelling_lexicon, root: '{find_installed_folder()}', split: all}}]"
-        return read_experiment(
+        return read_experiment_as(
+            ClipExperiment,
             CONFIG,
-            [
+            changes=[
                 *(f"data.train={part}", "data.validation=[]", f"data.cache='{folder / 'cache'}'"),
                 *("start.text=scratch", "start.pose=scratch", "epochs=null", f"steps={WARM + self.steps}"),
                 *(f"batch.size={self.batch}", f"batch.chunk={'null' if self.chunk is None else self.chunk}"),
@@ -106,15 +114,9 @@ def main() -> int:
 
 
 def open_source(case: Case, folder: Path) -> ClipBatches:
-    """Read the lexicon into the cache and open it.
-
-    Raises:
-        TypeError: the run's file names no clips.
-    """
+    """Read the lexicon into the cache and open it."""
     run = case.experiment(folder)
-    if not isinstance(run.data, ClipData):
-        raise TypeError(f"{CONFIG} learns from no clips")
-    return ClipBatches(run.data, run.model, tokenizer(), seed=run.seed, batch_size=run.batch.size)
+    return ClipBatches(run, run.data, tokenizer=tokenizer())
 
 
 def tokenizer() -> Tokenizer:
@@ -137,7 +139,8 @@ def loop_seconds(case: Case, folder: Path, source: ClipBatches) -> float:
         moments.append(time.perf_counter())
 
     accelerator = Accelerator(cpu=case.device == "cpu", mixed_precision=case.precision)
-    train(run, build(run), Sources(source, workers=case.workers), accelerator, report=report)
+    sources = Sources(source, workers=case.workers)
+    train(run, build(run), sources=sources, accelerator=accelerator, report=report)
     return (moments[-1] - moments[WARM - 1]) / case.steps
 
 
@@ -165,7 +168,7 @@ def bare_seconds(case: Case, folder: Path, source: ClipBatches) -> float:
     return (time.perf_counter() - started) / case.steps
 
 
-def bare_loss(model: SignClip, batch: Batch, accelerator: Accelerator) -> Tensor:
+def bare_loss(model: SignClip, batch: PairBatch, accelerator: Accelerator) -> Tensor:
     """Run both towers and compute the authors' loss, a scalar."""
     with accelerator.autocast():
         poses = model.pose_tower(batch.pose_features, batch.frame_mask)
@@ -197,13 +200,13 @@ def chunk_seconds(case: Case, folder: Path, threads: int) -> tuple[float, int]:
     torch.set_num_threads(threads)
     run, source = case.experiment(folder), open_source(case, folder)
     accelerator = Accelerator(cpu=case.device == "cpu", mixed_precision=case.precision)
-    learner = Learner(run, build(run), accelerator, steps=WARM + case.steps)
+    learner = Learner(run, build(run), accelerator=accelerator, steps=WARM + case.steps)
     started = 0.0
     for step in range(1 + case.steps):
         batch = source[step]
         if step == 1:
             started = time.perf_counter()
-        learner.learn(step, batch, source.targets).item()
+        learner.learn(step, batch, make_targets=source.make_targets).item()
     seconds = (time.perf_counter() - started) / case.steps
     if case.device == "cuda":
         return seconds, torch.cuda.max_memory_allocated()

@@ -1,1 +1,1 @@
-"""Data sets, augmentations, the contrastive loss and the loop that trains SignCLIP."""
+"""Training of SignCLIP models: experiment files, batches, the contrastive loss and the training loop."""

@@ -1,28 +1,45 @@
-"""What a step learns from, and where steps get it: the one seam between data and the training loop."""
+"""Batches of pairs, and where the training loop gets them: the only connection between data and trainer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
+from models.architecture import PoseTower
+
 
 @dataclass(frozen=True)
-class Batch:
-    """Pairs of a clip and its text; row i of everything belongs to pair i.
+class ProcessShare:
+    """The rows of a joint batch that one of several processes makes.
+
+    Attributes:
+        index: of the process, from 0.
+        count: of all processes.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def find_rows(self, pairs: int) -> slice:
+        """Find this process's rows of a joint batch; the shares of all processes cover the batch, in order."""
+        return slice(self.index * pairs // self.count, (self.index + 1) * pairs // self.count)
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Pairs of a clip and its text. Row i of every tensor belongs to pair i.
 
     Attributes:
         pose_features: float32 (pairs, frames, features), padded at the end.
         frame_mask: bool (pairs, frames), True where a frame is real.
         input_ids: int64 (pairs, tokens), [CLS] pieces… [SEP], padded at the end.
         attention_mask: bool (pairs, tokens), True where a token is real.
-        marks: int64 (pairs, marks), what `BatchSource.targets` needs to know of a pair; gathered from all processes.
-        described: whether pose_features are already models.hand_geometry's description of moments, as where clips
-            change between being read and being described; otherwise they are what the service reads. Of several
-            readings a clip they are float32 (pairs, crops, moments, features), and frame_mask counts moments.
+        marks: int64 (pairs, marks), what `BatchSource.make_targets` needs to know of each pair. Marks are gathered
+            from all processes.
     """
 
     pose_features: Tensor
@@ -30,73 +47,78 @@ class Batch:
     input_ids: Tensor
     attention_mask: Tensor
     marks: Tensor
-    described: bool = False
 
     def __len__(self) -> int:
         return len(self.marks)
 
-    def rows(self, chosen: slice) -> Batch:
-        """Some of the pairs, their padding cut to the longest left."""
-        frame_mask, attention_mask = self.frame_mask[chosen], self.attention_mask[chosen]
+    def pool_poses(self, tower: PoseTower) -> Tensor:
+        """Run the pose tower on the clips: (pairs, width). Batches of clips in another form override this."""
+        pooled: Tensor = tower(self.pose_features, self.frame_mask)
+        return pooled
+
+    def select(self, rows: slice) -> Self:
+        """Return some of the pairs, with padding only up to the longest of them."""
+        frame_mask, attention_mask = self.frame_mask[rows], self.attention_mask[rows]
         frames, tokens = int(frame_mask.sum(dim=1).max()), int(attention_mask.sum(dim=1).max())
-        poses = self.pose_features[chosen]
-        return Batch(
-            poses[:, :frames] if poses.ndim == 3 else poses,
-            frame_mask[:, :frames],
-            self.input_ids[chosen, :tokens],
-            attention_mask[:, :tokens],
-            self.marks[chosen],
-            self.described,
+        return replace(
+            self,
+            pose_features=self._cut_frames(self.pose_features[rows], frames),
+            frame_mask=frame_mask[:, :frames],
+            input_ids=self.input_ids[rows, :tokens],
+            attention_mask=attention_mask[:, :tokens],
+            marks=self.marks[rows],
         )
 
-    def to(self, device: torch.device) -> Batch:
-        """The same on a device; from pinned memory without waiting for it."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+    def _cut_frames(self, pose_features: Tensor, frames: int) -> Tensor:
+        return pose_features[:, :frames]
 
-    def pin_memory(self) -> Batch:
-        """The same in memory that a GPU copies from on its own; DataLoader calls it."""
-        return self._each(Tensor.pin_memory)
+    def to(self, device: torch.device) -> Self:
+        """Return the same batch on a device. From pinned memory the copy runs in the background."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        tensors = (self.pose_features, self.frame_mask, self.input_ids, self.attention_mask, self.marks)
-        return Batch(*map(change, tensors), described=self.described)
+    def pin_memory(self) -> Self:
+        """Return the same batch in memory that a GPU can copy from by itself. DataLoader calls this."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, **{field.name: change(getattr(self, field.name)) for field in fields(self)})
 
 
 class BatchSource(Protocol):
     """Batches by the number of the step that learns from them.
 
-    A step's batch follows from the run's seed and the step's number alone: what happened before, in which process or
-    worker it is made, and whether the run was interrupted make no difference. Of several processes each makes its own
-    rows of the joint batch.
+    A step's batch follows from the run's seed and the step's number alone. Earlier steps, the process or worker that
+    makes the batch, and interruptions of the run make no difference. Each of several processes makes its own rows of
+    the joint batch.
     """
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many steps show every pair about once."""
+        """The number of steps that show every pair about once."""
         ...
 
-    def __getitem__(self, step: int) -> Batch:
-        """Make this process's rows of one step's batch; step counts from 0 and never ends."""
+    def __getitem__(self, step: int) -> PairBatch:
+        """Make this process's rows of one step's batch; steps count from 0 and have no end."""
         ...
 
-    def targets(self, marks: Tensor) -> Tensor | None:
-        """Say how much of each text is true of each clip.
+    def make_targets(self, marks: Tensor) -> Tensor | None:
+        """Make the target of each text and clip, which is larger the more the text is true of the clip.
 
         Args:
             marks: int64 (pairs, marks), of the joint batch.
         Returns:
-            float32 (texts, clips), not negative; None where each text is true of its own clip only.
+            float32 (texts, clips), not negative; None: each text is true of its own clip only.
         """
         ...
 
 
 class ValidationBatches(Protocol):
-    """All pairs to validate on, each once and as it is, in an order that never changes."""
+    """All pairs to validate on, each once and unchanged, in an order that is always the same."""
 
     def __len__(self) -> int:
-        """How many batches there are."""
+        """Return the number of batches."""
         ...
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, index: int) -> PairBatch:
         """Make one batch; the last one may be smaller."""
         ...

@@ -1,4 +1,4 @@
-"""A model as training sees it: two towers that learn or not, and the scale of their scores."""
+"""A model in training: its two towers, frozen or learning, and the scale of its scores."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from torch import Tensor, nn
 
 from models.architecture import SignClip
 from models.catalog import ModelConfig, Tower
-from training.batches import Batch
-from training.experiment import Loss
-from training.loss import symmetric_info_nce
+from training.batches import PairBatch
+from training.loss import compute_info_nce
+from training.sections.run import Loss
 
 
-class Contrast(nn.Module):
+class ContrastiveModel(nn.Module):
     """Both towers and the logit scale.
 
-    While it trains, the model's own logit_scale is 1 and `log_scale` stands for it; `final_config` joins them again.
+    During training the model's own logit_scale is 1, and `log_scale` replaces it. `make_final_config` joins the two.
 
+    Args:
+        model: its towers are trained in place.
+        settings: of the loss.
+        frozen: towers that keep their weights.
     Attributes:
-        model: whose towers are trained.
-        log_scale: natural logarithm of the logit scale.
-        frozen: towers that stay as they are.
+        model: the SignClip model.
+        log_scale: natural logarithm of the logit scale, a scalar.
+        frozen: the towers that are frozen so far.
     """
 
     def __init__(self, model: SignClip, settings: Loss, *, frozen: Collection[Tower] = ()) -> None:
@@ -38,20 +42,20 @@ class Contrast(nn.Module):
         self.freeze(frozen)
 
     def freeze(self, towers: Collection[Tower]) -> None:
-        """Let towers keep the weights they have: no gradient, no dropout."""
+        """Freeze towers: they get no gradient and no dropout, and keep their weights."""
         self.frozen |= frozenset(towers)
-        for part in self._frozen_parts():
+        for part in self._list_frozen_parts():
             part.requires_grad_(False)
             part.eval()
 
-    def train(self, mode: bool = True) -> Contrast:
-        """Switch dropout on or off; a frozen tower's stays off."""
+    def train(self, mode: bool = True) -> ContrastiveModel:
+        """Switch dropout on or off. The dropout of a frozen tower stays off."""
         super().train(mode)
-        for part in self._frozen_parts():
+        for part in self._list_frozen_parts():
             part.eval()
         return self
 
-    def _frozen_parts(self) -> list[nn.Module]:
+    def _list_frozen_parts(self) -> list[nn.Module]:
         parts = {
             "text": (self.model.text_tower, self.model.text_projection),
             "pose": (self.model.pose_tower, self.model.pose_projection),
@@ -60,57 +64,62 @@ class Contrast(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """What scores are multiplied by; float32 scalar."""
+        """The factor of the scores; float32 scalar."""
         return self.log_scale.exp().clamp(max=self.settings.largest_scale)
 
-    def pool(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Run both towers: poses and texts, (pairs, width), in the number format of an autocast around it."""
+    def pool(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        """Run both towers.
+
+        Returns:
+            Poses and texts, (pairs, width) each, in the number format of the surrounding autocast.
+        """
         with torch.set_grad_enabled(torch.is_grad_enabled() and "pose" not in self.frozen):
-            poses = self._pool_poses(batch)
+            poses = batch.pool_poses(self.model.pose_tower)
         with torch.set_grad_enabled(torch.is_grad_enabled() and "text" not in self.frozen):
             texts = self._pool_texts(batch.input_ids, batch.attention_mask)
         return poses, texts
-
-    def _pool_poses(self, batch: Batch) -> Tensor:
-        tower = self.model.pose_tower
-        if not batch.described:
-            whole: Tensor = tower(batch.pose_features, batch.frame_mask)
-            return whole
-        if batch.pose_features.ndim == 4:
-            return tower.encode_readings(batch.pose_features)
-        return tower.encode_frames(batch.pose_features, batch.frame_mask)
 
     def _pool_texts(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         if input_ids.is_cuda:
             pooled: Tensor = self.model.text_tower(input_ids, attention_mask)
             return pooled
-        # A CPU computes padding as slowly as words, so equal lengths go together.
+        # A CPU needs as much time for padding as for words, so texts of equal length run together.
         lengths = attention_mask.sum(dim=1)
         order = lengths.argsort(stable=True)
-        groups = order.split(lengths.bincount()[lengths.unique()].tolist())
-        parts = [
-            self.model.text_tower(input_ids[rows, : lengths[rows[0]]], attention_mask[rows, : lengths[rows[0]]])
-            for rows in groups
-        ]
+        _, counts = torch.unique(lengths, return_counts=True)
+        parts, start = [], 0
+        for count in counts.tolist():
+            rows = order[start : start + count]
+            longest = int(lengths[rows[0]])
+            parts.append(self.model.text_tower(input_ids[rows, :longest], attention_mask[rows, :longest]))
+            start += count
         return torch.cat(parts)[order.argsort()]
 
     def finish(self, poses: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn what `pool` gives into embeddings, float32 (pairs, embed_dim) each, before the logit scale."""
+        """Turn the results of `pool` into embeddings, before the logit scale.
+
+        Args:
+            poses, texts: (pairs, width).
+        Returns:
+            Poses and texts, float32 (pairs, embed_dim) each.
+        """
         model = self.model
         return model.finish(poses.float(), model.pose_projection), model.finish(texts.float(), model.text_projection)
 
-    def loss(self, poses: Tensor, texts: Tensor, targets: Tensor | None) -> Tensor:
-        """Compare every text with every clip; float32 scalar, in nats.
+    def compute_loss(self, poses: Tensor, texts: Tensor, *, targets: Tensor | None) -> Tensor:
+        """Compare every text with every clip.
 
         Args:
             poses, texts: float32 (pairs, embed_dim), of `finish`.
-            targets: float32 (texts, clips), see BatchSource.targets.
+            targets: float32 (texts, clips), see BatchSource.make_targets.
+        Returns:
+            float32 scalar, in nats.
         """
         scores = texts @ poses.T * self.scale
-        return symmetric_info_nce(scores, targets, directions=self.settings.directions)
+        return compute_info_nce(scores, targets, reduction=self.settings.reduction)
 
-    def final_config(self) -> ModelConfig:
-        """The model's configuration to serve it with; a scale that was not learned is the one that was given."""
+    def make_final_config(self) -> ModelConfig:
+        """Return the configuration to serve the model with. A scale that was not learned keeps its given value."""
         if self.settings.learn_scale:
             scale = round(float(self.scale.detach()), 4)
         else:

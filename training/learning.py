@@ -1,4 +1,4 @@
-"""One step of learning: embeddings, loss, gradients, update."""
+"""One step of learning: embeddings, loss, gradients and update."""
 
 from __future__ import annotations
 
@@ -10,46 +10,51 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from models.architecture import SignClip
-from training.batches import Batch
-from training.contrastive_model import Contrast
+from training.batches import PairBatch
+from training.contrastive_model import ContrastiveModel
 from training.distribution import gather_rows, sum_gradients
 from training.experiment import Experiment
-from training.optimization import build_optimizer, learning_rate, set_learning_rate
+from training.optimization import build_optimizer, compute_learning_rate, set_learning_rate
 from training.seeds import DROPOUT, derive_seed
 
-Targets = Callable[[Tensor], Tensor | None]
+MakeTargets = Callable[[Tensor], Tensor | None]
 
 
 class Learner:
-    """Weights and what Adam remembers of them. A step depends on these, its batch and its number alone.
+    """The weights, and Adam's moments of them. A step depends only on these, its batch and its number.
 
-    Attributes:
-        contrast: the model in training.
+    Args:
+        run: the recipe.
+        model: trained in place.
         accelerator: device, number format and processes.
-        steps: of the run.
+        steps: of the whole run.
+    Attributes:
+        contrastive: the model in training.
+        optimizer: Adam.
     """
 
-    def __init__(self, run: Experiment, model: SignClip, accelerator: Accelerator, *, steps: int) -> None:
+    def __init__(self, run: Experiment, model: SignClip, *, accelerator: Accelerator, steps: int) -> None:
         self.run = run
         self.steps = steps
         self.accelerator = accelerator
-        self.contrast = Contrast(model, run.loss, frozen=run.start.freeze).to(accelerator.device).train()
-        self.optimizer = accelerator.prepare(build_optimizer(self.contrast.parameters(), run.optimizer))
+        self.contrastive = ContrastiveModel(model, run.loss, frozen=run.start.freeze).to(accelerator.device).train()
+        self.optimizer = accelerator.prepare(build_optimizer(self.contrastive.parameters(), run.optimizer))
         self._towers = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def learn(self, step: int, batch: Batch, targets: Targets) -> Tensor:
+    def learn(self, step: int, batch: PairBatch, *, make_targets: MakeTargets) -> Tensor:
         """Do one step.
 
         Args:
             step: from 0.
             batch: this process's rows.
-            targets: see BatchSource.targets.
+            make_targets: see BatchSource.make_targets.
         Returns:
-            the loss of the joint batch, a scalar on the device.
+            The loss of the joint batch, a float32 scalar on the device.
         """
-        set_learning_rate(self.optimizer, learning_rate(*self._stage(step), self.run.optimizer))
+        rate = compute_learning_rate(*self._find_stage(step), settings=self.run.optimizer)
+        set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.find_gradients(step, batch.to(self.accelerator.device), targets)
+        loss = self.accumulate_gradients(step, batch.to(self.accelerator.device), make_targets=make_targets)
         if self.run.optimizer.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self._towers, self.run.optimizer.clip_norm)
         self.optimizer.step()
@@ -57,91 +62,104 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """Of the step that was just done."""
+        """The learning rate of the last step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def _stage(self, step: int) -> tuple[int, int]:
-        # The step's number in its stage, and how many steps that has. Asked at every step, so a resumed run rests too.
-        rest = self.run.rest
-        if rest is None:
+    def _find_stage(self, step: int) -> tuple[int, int]:
+        # The step's number in its stage, and the stage's steps. This runs at every step, so that a resumed run freezes
+        # the tower too.
+        freeze_after = self.run.freeze_after
+        if freeze_after is None:
             return step, self.steps
-        if step < rest.after:
-            return step, min(rest.after, self.steps)
-        if rest.tower not in self.contrast.frozen:
-            self.contrast.freeze({rest.tower})
-        return step - rest.after, self.steps - rest.after
+        if step < freeze_after.steps:
+            return step, min(freeze_after.steps, self.steps)
+        if freeze_after.tower not in self.contrastive.frozen:
+            self.contrastive.freeze({freeze_after.tower})
+        return step - freeze_after.steps, self.steps - freeze_after.steps
 
-    def find_gradients(self, step: int, batch: Batch, targets: Targets) -> Tensor:
-        """Add the gradients of the joint batch's loss to the parameters; the same in every process afterwards.
+    def accumulate_gradients(self, step: int, batch: PairBatch, *, make_targets: MakeTargets) -> Tensor:
+        """Add the gradients of the joint batch's loss to the parameters. All processes end with the same gradients.
 
-        A batch of several chunks goes through the towers twice: without gradients, for the embeddings that the loss
-        and its gradient by them need, then chunk by chunk with that gradient, the same dropout each time. Memory is
-        that of one chunk.
+        A batch of several chunks goes through the towers twice. The first pass runs without gradients and gives the
+        embeddings, from which the loss and its gradient by the embeddings are computed. The second pass runs chunk by
+        chunk, with the same dropout, and passes that gradient back. Memory is that of one chunk.
 
+        Args:
+            step: from 0; dropout follows from it.
+            batch: this process's rows, on the device.
+            make_targets: see BatchSource.make_targets.
+        Returns:
+            The loss of the joint batch, a float32 scalar on the device.
         Source: Gao et al., 2021, Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup (GradCache).
         """
         size = self.run.batch.chunk or len(batch)
         places = [slice(start, min(start + size, len(batch))) for start in range(0, len(batch), size)]
         if len(places) == 1:
             poses, texts = self._embed(batch, step, 0)
-            loss = self._backward(poses, texts, batch.marks, targets)
+            loss = self._backward(poses, texts, batch.marks, make_targets=make_targets)
         else:
-            chunks = [batch.rows(place) for place in places]
+            chunks = [batch.select(place) for place in places]
             with torch.no_grad():
                 embedded = [self._embed(chunk, step, number) for number, chunk in enumerate(chunks)]
             poses, texts = (torch.cat(parts).requires_grad_() for parts in zip(*embedded, strict=True))
-            loss = self._backward(poses, texts, batch.marks, targets)
+            loss = self._backward(poses, texts, batch.marks, make_targets=make_targets)
             for number, (chunk, place) in enumerate(zip(chunks, places, strict=True)):
-                self._pass_back(self._embed(chunk, step, number), (poses.grad[place], texts.grad[place]))
+                self._pass_back(self._embed(chunk, step, number), by=(poses.grad, texts.grad), place=place)
         self._join_gradients()
         return loss.detach()
 
-    def _embed(self, batch: Batch, step: int, chunk: int) -> tuple[Tensor, Tensor]:
-        # Only the towers run in the short number format: the loss compares numbers that are close.
+    def _embed(self, batch: PairBatch, step: int, chunk: int) -> tuple[Tensor, Tensor]:
+        # Only the towers run in the short number format, because the loss compares numbers that are close.
         torch.manual_seed(derive_seed(self.run.seed, DROPOUT, step, self.accelerator.process_index, chunk))
         with self.accelerator.autocast():
-            pooled = self.contrast.pool(batch)
-        return self.contrast.finish(*pooled)
+            pooled = self.contrastive.pool(batch)
+        return self.contrastive.finish(*pooled)
 
-    def _backward(self, poses: Tensor, texts: Tensor, marks: Tensor, targets: Targets) -> Tensor:
+    def _backward(self, poses: Tensor, texts: Tensor, marks: Tensor, *, make_targets: MakeTargets) -> Tensor:
         accelerator = self.accelerator
-        joint_marks = marks if accelerator.num_processes == 1 else accelerator.gather(marks)
-        wanted = targets(joint_marks)
-        loss = self.contrast.loss(gather_rows(poses, accelerator), gather_rows(texts, accelerator), wanted)
+        targets = make_targets(marks if accelerator.num_processes == 1 else accelerator.gather(marks))
+        loss = self.contrastive.compute_loss(
+            gather_rows(poses, accelerator), gather_rows(texts, accelerator), targets=targets
+        )
         accelerator.backward(loss)
         return loss
 
     @staticmethod
-    def _pass_back(embeddings: tuple[Tensor, Tensor], gradients: tuple[Tensor, Tensor]) -> None:
-        pairs = [(rows, by) for rows, by in zip(embeddings, gradients, strict=True) if rows.requires_grad]
-        torch.autograd.backward([rows for rows, _ in pairs], [by for _, by in pairs])
+    def _pass_back(embeddings: tuple[Tensor, Tensor], *, by: tuple[Tensor | None, Tensor | None], place: slice) -> None:
+        # The embeddings of a frozen tower need no gradient.
+        pairs = [
+            (rows, gradient[place])
+            for rows, gradient in zip(embeddings, by, strict=True)
+            if rows.requires_grad and gradient is not None
+        ]
+        torch.autograd.backward([rows for rows, _ in pairs], [gradient for _, gradient in pairs])
 
     def _join_gradients(self) -> None:
         sum_gradients(self._towers, self.accelerator)
-        if self.contrast.log_scale.grad is not None:
-            # Every process has found the whole of this one.
-            count = self.accelerator.num_processes
-            sum_gradients([self.contrast.log_scale], self.accelerator)
-            self.contrast.log_scale.grad /= count
+        if self.contrastive.log_scale.grad is not None:
+            # Every process has the whole gradient of the scale, so the sum counts it once a process.
+            sum_gradients([self.contrastive.log_scale], self.accelerator)
+            self.contrastive.log_scale.grad /= self.accelerator.num_processes
 
-    def state(self) -> dict[str, Any]:
-        """All that the next step depends on, as plain values and tensors."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the next step depends on, as plain values and tensors."""
         scaler = self.accelerator.scaler
         return {
-            "contrast": self.contrast.state_dict(),
+            # These names are part of the state's file.
+            "contrast": self.contrastive.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.contrast.load_state_dict(state["contrast"])
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.contrastive.load_state_dict(state["contrast"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
-    def trained_model(self) -> SignClip:
-        """The model as it is served: on the CPU, its logit scale in its configuration, in evaluation mode."""
-        model = self.contrast.model
-        model.config = self.contrast.final_config()
+    def finish(self) -> SignClip:
+        """Return the model as it is served: on the CPU, in evaluation mode, with its final logit scale."""
+        model = self.contrastive.model
+        model.config = self.contrastive.make_final_config()
         return model.to("cpu").eval()

@@ -1,13 +1,14 @@
 """The training loop: steps, validation, the best weights, and a state to resume from.
 
-A step's batch, dropout and learning rate follow from the run and the step's number alone, so a run that goes on from a
-saved state computes what it would have computed uninterrupted: to the bit on one CPU process.
+A step's batch, dropout and learning rate follow from the run and the step's number alone. A run that resumes from a
+saved state therefore computes what it would have computed without the interruption, to the bit on one CPU process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from accelerate import Accelerator
 from torch import Tensor
@@ -17,13 +18,13 @@ from training.batches import BatchSource, ValidationBatches
 from training.experiment import Experiment
 from training.learning import Learner
 from training.runs.files import RunFiles
-from training.runs.state import Progress
+from training.runs.state import RunProgress
 from training.validation import open_loader, validate
 
+# A run without validation may have epochs of a few steps. It saves its state not more often than this, in steps.
 LEAST_STEPS = 100
-"""Between states of a run that does not validate, whose epochs may be a few steps long."""
 Report = Callable[[int, Tensor], None]
-"""Called after every step with its number, from 0, and its loss, a scalar on the device."""
+"""Called after every step with the step's number, from 0, and its loss, a scalar on the device."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Sources:
     """Where batches come from.
 
     Attributes:
-        training: this process's rows.
-        validation: the whole of it in every process, or None.
-        workers: processes that make batches ahead; 0: they are made between steps.
+        training: this process's rows of every step.
+        validation: all batches to validate on, in every process; None: the run does not validate.
+        workers: processes that make batches ahead; 0: batches are made between steps.
     """
 
     training: BatchSource
@@ -41,52 +42,78 @@ class Sources:
     workers: int = 0
 
 
+@dataclass(frozen=True)
+class PreparedRun:
+    """All that a run needs before its first step.
+
+    Attributes:
+        model: with the weights that training starts from.
+        sources: of batches.
+        write_tokenizer: writes the tokenizer into a model's folder.
+        left_out: by part ("training", "validation") and by the clip's id, why clips are left out.
+        summarize: describes the trained model in a few lines for the user; None: there is nothing to say.
+    """
+
+    model: SignClip
+    sources: Sources
+    write_tokenizer: Callable[[Path], None]
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    summarize: Callable[[SignClip], str] | None = None
+
+
 def train(
     run: Experiment,
     model: SignClip,
+    *,
     sources: Sources,
     accelerator: Accelerator,
-    *,
     files: RunFiles | None = None,
     report: Report | None = None,
 ) -> SignClip:
-    """Train a model from the weights it has; the same run gives the same weights on one machine.
+    """Train a model from the weights it has. The same run gives the same weights on the same machine.
 
     Args:
         run: the recipe.
-        model: of training.initialization, trained in place.
-        sources: batches.
+        model: of training.initialization; trained in place.
+        sources: of batches.
         accelerator: device, number format and processes.
-        files: where logs, state and the model go, and where an interrupted run is found; None: nowhere.
+        files: logs, state and model of the run, from which an interrupted run resumes; None: nothing is written.
         report: called after every step.
     Returns:
-        the model after the last step, on the CPU, in evaluation mode, its configuration final.
+        The model after the last step, on the CPU, in evaluation mode, with its final configuration.
     Raises:
-        ExperimentError: the files hold another run.
+        StateError: the run's folder holds the state of another run.
+        CorpusError: a clip, or the cache, cannot be read.
+        OSError: the run's files cannot be written.
     """
-    steps = run.total_steps(sources.training.steps_per_epoch)
-    learner = Learner(run, model, accelerator, steps=steps)
-    progress = Progress() if files is None else files.begin(learner)
+    steps = run.count_steps(sources.training.steps_per_epoch)
+    learner = Learner(run, model, accelerator=accelerator, steps=steps)
+    progress = RunProgress() if files is None else files.resume(learner)
     remaining = range(progress.step, steps)
     loader = open_loader(sources.training, remaining, workers=sources.workers, device=accelerator.device)
-    every = run.validation.every or sources.training.steps_per_epoch
+    validate_every = run.validation.every or sources.training.steps_per_epoch
+    save_every = _find_save_interval(run, sources, validate_every)
     for step, batch in zip(remaining, loader, strict=True):
-        loss = learner.learn(step, batch, sources.training.targets)
+        loss = learner.learn(step, batch, make_targets=sources.training.make_targets)
         progress.step = step + 1
         if files is not None:
-            files.note_step(progress, learner, loss)
+            files.log_step(progress, learner, loss=loss)
         if report is not None:
             report(step, loss)
-        last = progress.step == steps
-        validated = sources.validation is not None and (last or progress.step % every == 0)
-        if validated and sources.validation is not None:
-            figures = validate(learner, sources.validation, workers=sources.workers)
-            if files is not None and figures is not None:
-                files.note_validation(progress, learner, figures)
-        if files is not None:
-            often = run.save_every or (every if sources.validation is not None else max(every, LEAST_STEPS))
-            if last or progress.step % often == 0:
-                files.save(progress, learner)
+        is_last = progress.step == steps
+        if sources.validation is not None and (is_last or progress.step % validate_every == 0):
+            metrics = validate(learner, sources.validation, workers=sources.workers)
+            if files is not None and metrics is not None:
+                files.log_validation(progress, learner, metrics=metrics)
+        if files is not None and (is_last or progress.step % save_every == 0):
+            files.save(progress, learner)
     if files is not None:
-        files.end(progress, learner)
-    return learner.trained_model()
+        files.finish(progress, learner)
+    return learner.finish()
+
+
+def _find_save_interval(run: Experiment, sources: Sources, validate_every: int) -> int:
+    # Steps between states to resume from.
+    if run.save_every is not None:
+        return run.save_every
+    return max(validate_every, LEAST_STEPS) if sources.validation is None else validate_every

@@ -1,4 +1,4 @@
-"""Adam and the course of its learning rate."""
+"""Adam, and the learning rate of each step."""
 
 import math
 from collections.abc import Iterable
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from training.experiment import Optimizer
+from training.sections.run import Optimizer
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], settings: Optimizer) -> torch.optim.AdamW:
-    """Make Adam for what learns; only matrices decay, for biases, norms and scales gain nothing from being small."""
+    """Build Adam for the parameters that learn. Only matrices decay: a small bias, norm or scale has no advantage."""
     learning = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
         {"params": [parameter for parameter in learning if parameter.ndim > 1], "weight_decay": settings.weight_decay},
@@ -19,14 +19,15 @@ def build_optimizer(parameters: Iterable[nn.Parameter], settings: Optimizer) -> 
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True)
 
 
-def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
-    """Give the learning rate of a step.
+def compute_learning_rate(step: int, steps: int, *, settings: Optimizer) -> float:
+    """Compute the learning rate of a step.
 
     Args:
         step: from 0.
-        steps: of the run.
-    Source: fairseq's polynomial_decay, whose first update under warm-up has the rate 0; the cosine rises from the
-        first step on and falls over the whole run.
+        steps: of the run, or of its stage.
+        settings: the schedule.
+    Source: fairseq's polynomial_decay, whose first step under warm-up has the rate 0. The cosine rises from the first
+        step on and falls over the whole run.
     """
     largest = settings.learning_rate
     if settings.schedule == "cosine":
@@ -37,11 +38,11 @@ def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
     if settings.schedule == "constant":
         return largest
     end = settings.decay_steps or steps
-    left = 1 - (step - settings.warmup) / max(end - settings.warmup, 1)
-    return largest * max(left, 0.0) ** settings.power
+    left = max(1 - (step - settings.warmup) / max(end - settings.warmup, 1), 0.0)
+    return float(largest * left**settings.power)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of every group."""
+    """Set the learning rate of all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = rate

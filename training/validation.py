@@ -1,4 +1,4 @@
-"""How good a model in training is on pairs it does not learn from."""
+"""How good a model in training is on pairs that it does not learn from."""
 
 from __future__ import annotations
 
@@ -7,76 +7,86 @@ import torch
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
 
+from corpora.arrays import Float32Array
 from evaluation.retrieval import number_labels, summarize_clips, summarize_texts
 from search.ranking import rank
 from search.scoring import DotProducts
-from training.batches import Batch, ValidationBatches
+from training.batches import BatchSource, PairBatch, ValidationBatches
 from training.learning import Learner
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
-def validate(learner: Learner, batches: ValidationBatches, *, workers: int = 0) -> Figures | None:
-    """Score the model as it is, every process a part of the batches.
+def validate(learner: Learner, batches: ValidationBatches, *, workers: int = 0) -> Metrics | None:
+    """Validate the model as it is. Each process embeds a part of the batches.
 
     Args:
-        learner: its model is put back into training mode.
+        learner: its model is returned to training mode afterwards.
+        batches: all pairs to validate on.
         workers: processes that make batches.
     Returns:
-        loss: mean over pairs of their batch's loss; text_to_pose and pose_to_text figures as evaluation computes
-        them, keyed like "pose_to_text R@1", where pairs of one text are each other's right answers. None in all
-        processes but the main one.
+        "loss", the mean over pairs of their batch's loss; and the metrics of both directions that evaluation
+        computes, named like "pose_to_text R@1", in which pairs of one text are right answers to each other. None in
+        all processes but the main one.
     """
     accelerator = learner.accelerator
-    mine = range(accelerator.process_index, len(batches), accelerator.num_processes)
-    loader = open_loader(batches, mine, workers=workers, device=accelerator.device)
-    learner.contrast.eval()
-    found = [(index, *_embed(learner, batch)) for index, batch in zip(mine, loader, strict=True)]
-    learner.contrast.train()
+    own = range(accelerator.process_index, len(batches), accelerator.num_processes)
+    loader = open_loader(batches, own, workers=workers, device=accelerator.device)
+    learner.contrastive.eval()
+    found = [(index, *_embed(learner, batch)) for index, batch in zip(own, loader, strict=True)]
+    learner.contrastive.train()
     everything = sorted(gather_object(found), key=lambda part: part[0])
     if not accelerator.is_main_process:
         return None
     _, losses, poses, texts, labels = zip(*everything, strict=True)
     counts = [len(part) for part in labels]
+    all_labels = [label for part in labels for label in part]
     loss = float(np.average(losses, weights=counts))
-    return {"loss": loss} | _retrieval(
-        np.concatenate(poses), np.concatenate(texts), [x for part in labels for x in part]
-    )
+    return {"loss": loss} | _measure_retrieval(np.concatenate(poses), np.concatenate(texts), all_labels)
 
 
-def open_loader(source: object, indices: range, *, workers: int, device: torch.device) -> DataLoader[Batch]:
-    """Read batches by their numbers, for a device, ahead of whoever takes them if there are workers."""
+def open_loader(
+    source: BatchSource | ValidationBatches, indices: range, *, workers: int, device: torch.device
+) -> DataLoader[PairBatch]:
+    """Open a loader that makes batches by their numbers, ahead of time if there are workers.
+
+    Args:
+        source: of batches.
+        indices: the numbers of the batches, in order.
+        workers: processes that make batches; 0: this process makes them.
+        device: that the batches go to.
+    """
     return DataLoader(
-        source,  # type: ignore[arg-type]
+        source,  # type: ignore[arg-type]  # PyTorch wants a Dataset, and uses only __getitem__.
         batch_size=None,
         sampler=indices,
         num_workers=workers,
-        # A fork would copy locks that this process's threads hold.
+        # A fork would copy locks that threads of this process hold.
         multiprocessing_context="spawn" if workers else None,
         pin_memory=device.type == "cuda",
-        # A loader draws a seed for its workers when it starts; from here, not from what dropout draws from.
+        # A loader draws a seed for its workers. With a generator of its own it does not disturb the draws of dropout.
         generator=torch.Generator(),
     )
 
 
-def _embed(learner: Learner, batch: Batch) -> tuple[float, np.ndarray, np.ndarray, list[str]]:
-    contrast = learner.contrast
+def _embed(learner: Learner, batch: PairBatch) -> tuple[float, Float32Array, Float32Array, list[str]]:
+    contrastive = learner.contrastive
     batch = batch.to(learner.accelerator.device)
     with torch.no_grad():
         with learner.accelerator.autocast():
-            pooled = contrast.pool(batch)
-        poses, texts = contrast.finish(*pooled)
-        loss = float(contrast.loss(poses, texts, None))
-    # Equal texts have equal pieces, whatever they were called where they come from.
+            pooled = contrastive.pool(batch)
+        poses, texts = contrastive.finish(*pooled)
+        loss = float(contrastive.compute_loss(poses, texts, targets=None))
+    # Texts are compared by their word pieces, so that equal prompts of different data sets are equal here.
     pieces = zip(batch.input_ids.tolist(), batch.attention_mask.sum(dim=1).tolist(), strict=True)
     labels = [" ".join(map(str, row[:length])) for row, length in pieces]
     return loss, poses.cpu().numpy(), texts.cpu().numpy(), labels
 
 
-def _retrieval(poses: np.ndarray, texts: np.ndarray, labels: list[str]) -> Figures:
+def _measure_retrieval(poses: Float32Array, texts: Float32Array, labels: list[str]) -> Metrics:
     label_of, firsts = number_labels(labels)
     different = np.arange(len(firsts))
     by_text = rank(DotProducts(texts[firsts], poses), different, label_of)
     by_clip = rank(DotProducts(poses, texts[firsts]), label_of, different)
-    figures = {f"text_to_pose {name}": value for name, value in summarize_texts(by_text, different, label_of).items()}
-    return figures | {f"pose_to_text {name}": value for name, value in summarize_clips(by_clip.ranks).items()}
+    metrics = {f"text_to_pose {name}": value for name, value in summarize_texts(by_text, different, label_of).items()}
+    return metrics | {f"pose_to_text {name}": value for name, value in summarize_clips(by_clip.ranks).items()}

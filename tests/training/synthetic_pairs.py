@@ -10,9 +10,9 @@ from torch import Tensor
 
 from models.architecture import SignClip
 from models.catalog import ModelConfig
-from training.batches import Batch
+from training.batches import PairBatch, ProcessShare
 from training.experiment import Experiment, build_experiment
-from training.sections.model import merged
+from training.sections.model import merge_settings
 
 PAIRS = 8
 VOCABULARY = 40
@@ -39,7 +39,7 @@ def tiny_run(folder: Path, **changes: Any) -> Experiment:
         "optimizer": {"learning_rate": 1e-2, "warmup": 2},
         "steps": 12,
     }
-    return build_experiment(merged(values, changes), where="test")
+    return build_experiment(merge_settings(values, changes), where="test")
 
 
 def tiny_model(config: ModelConfig) -> SignClip:
@@ -57,22 +57,22 @@ class PairBatches:
 
     steps_per_epoch = 4
 
-    def __init__(self, *, features: int = 12, process_index: int = 0, process_count: int = 1) -> None:
+    def __init__(self, *, features: int = 12, share: ProcessShare | None = None) -> None:
         self._features = features
-        self._mine = slice(process_index * PAIRS // process_count, (process_index + 1) * PAIRS // process_count)
+        self._mine = (share or ProcessShare()).find_rows(PAIRS)
 
-    def __getitem__(self, step: int) -> Batch:
-        chance = torch.Generator().manual_seed(1000 + step)
-        frames = torch.randint(2, 10, (PAIRS,), generator=chance)
-        tokens = torch.randint(3, 9, (PAIRS,), generator=chance)
+    def __getitem__(self, step: int) -> PairBatch:
+        rng = torch.Generator().manual_seed(1000 + step)
+        frames = torch.randint(2, 10, (PAIRS,), generator=rng)
+        tokens = torch.randint(3, 9, (PAIRS,), generator=rng)
         frame_mask = torch.arange(int(frames.max())) < frames[:, None]
         attention_mask = torch.arange(int(tokens.max())) < tokens[:, None]
-        features = torch.randn(PAIRS, frame_mask.shape[1], self._features, generator=chance) * frame_mask[..., None]
-        input_ids = torch.randint(4, VOCABULARY, attention_mask.shape, generator=chance) * attention_mask
-        joint = Batch(features, frame_mask, input_ids, attention_mask, torch.arange(PAIRS)[:, None])
-        return joint.rows(self._mine)
+        features = torch.randn(PAIRS, frame_mask.shape[1], self._features, generator=rng) * frame_mask[..., None]
+        input_ids = torch.randint(4, VOCABULARY, attention_mask.shape, generator=rng) * attention_mask
+        joint = PairBatch(features, frame_mask, input_ids, attention_mask, torch.arange(PAIRS)[:, None])
+        return joint.select(self._mine)
 
-    def targets(self, marks: Tensor) -> None:
+    def make_targets(self, marks: Tensor) -> None:
         """Each text is true of its own clip."""
 
 
@@ -82,6 +82,6 @@ class HeldPairs:
     def __len__(self) -> int:
         return 3
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, index: int) -> PairBatch:
         batch = PairBatches()[700 + index // 2]
-        return batch if index < 2 else batch.rows(slice(0, 3))
+        return batch if index < 2 else batch.select(slice(0, 3))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.experiment import EXPERIMENTS, ExperimentError, read_experiment
+from training.errors import ExperimentError
+from training.experiment import EXPERIMENTS, RENAMED, read_experiment
 from training.sections.hands import HandData
 
 FINGERSPELLING = EXPERIMENTS / "fingerspelling.yaml"
@@ -64,7 +65,7 @@ def test_authors_defaults(files):
         "power": 1.0,
         "decay_steps": 1_000_000,
     }
-    assert (run.loss.directions, run.loss.learn_scale, run.model.logit_scale) == ("sum", False, 1.0)
+    assert (run.loss.reduction, run.loss.learn_scale, run.model.logit_scale) == ("sum", False, 1.0)
 
 
 def test_names_and_folders():
@@ -84,8 +85,8 @@ def test_default_folders(files):
 
 
 def test_epochs_become_steps(files):
-    assert read_experiment(files / "base.yaml").total_steps(100) == 250
-    assert read_experiment(FINGERSPELLING, ["steps=7"]).total_steps(100) == 7
+    assert read_experiment(files / "base.yaml").count_steps(100) == 250
+    assert read_experiment(FINGERSPELLING, ["steps=7"]).count_steps(100) == 7
 
 
 def test_changes_from_the_command_line():
@@ -112,13 +113,13 @@ def test_changes_from_the_command_line():
         ("start.freeze=[text, pose]", "both towers are frozen"),
         ("start.freeze=[feet]", "start.freeze"),
         ("model.layers=3", "there is no setting model.layers"),
-        ("model.base=no", "model.base is False, which names no model"),
-        ("start.model=3", "start.model is 3, which names no model"),
-        ("model=3", "model and start are mappings"),
+        ("model.base=no", "model.base is False, which is not the name of a model"),
+        ("start.model=3", "start.model is 3, which is not the name of a model"),
+        ("model=3", "model and start must be mappings"),
         ("record=null", "would be served as fingerspelling, which is another model"),
-        ("seed=[", "seed=.* is no YAML"),
-        ("output=runs/{seed}/x", "output: {name} alone may stand in braces"),
-        ("logs=runs/{", "logs: {name} alone may stand in braces"),
+        ("seed=[", "seed=.* is not YAML"),
+        ("output=runs/{seed}/x", "output: only {name} may be in braces"),
+        ("logs=runs/{", "logs: only {name} may be in braces"),
     ],
 )
 def test_wrong_changes_are_named(change, message):
@@ -127,14 +128,39 @@ def test_wrong_changes_are_named(change, message):
 
 
 @pytest.mark.parametrize(
+    ("change", "former", "now"),
+    [
+        ("rest={tower: pose, after: 600}", "rest", "freeze_after"),
+        ("rest.after=600", "rest.after", "freeze_after.steps"),
+        ("rest=null", "rest", "freeze_after"),
+        ("loss.directions=sum", "loss.directions", "loss.reduction"),
+        ("data.settling=0.1", "data.settling", "data.annealing"),
+        ("data.settled_strength=0.1", "data.settled_strength", "data.annealed_strength"),
+        ("data.resting.pairs=8", "data.resting", "data.after_freeze"),
+    ],
+)
+def test_former_names_are_refused_with_the_present_ones(change, former, now):
+    assert RENAMED[former] == now
+    with pytest.raises(ExperimentError, match=rf"{former} is now called {now}\b"):
+        read_experiment(FINGERSPELLING, [change])
+
+
+@pytest.mark.parametrize("former", RENAMED)
+def test_present_names_are_settings(former):
+    values = read_experiment(FINGERSPELLING).describe()
+    for key in RENAMED[former].split("."):
+        values = values[key]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("base: top.yaml", "top.yaml is its own base"),
         ("base: nowhere.yaml", "nowhere.yaml cannot be read"),
         ("- steps", "is not a mapping"),
-        ("steps: [", "is no YAML"),
+        ("steps: [", "is not YAML"),
         ("steps: 3", "data is missing"),
-        ("{}\n---\n{}", "is no YAML"),
+        ("{}\n---\n{}", "is not YAML"),
     ],
 )
 def test_wrong_files_are_named(files, text, message):

@@ -11,9 +11,10 @@ from corpora.registry import CORPORA
 from evaluation.__main__ import _build_parser as build_evaluation_parser
 from evaluation.tables import read_published
 from models.catalog import load_catalog
-from training.__main__ import _parser as training_parser
-from training.clips.batches import ClipData
+from training.__main__ import _build_parser as build_training_parser
+from training.clips.augmentation import check_augmentation
 from training.experiment import EXPERIMENTS, read_experiment
+from training.sections.clips import ClipData
 
 FILES = {
     path.relative_to(EXPERIMENTS).with_suffix("").as_posix(): path
@@ -47,7 +48,7 @@ def test_files_read(name):
     if isinstance(data, ClipData):
         kind = data.features or run.model.features
         assert get_feature_dim(kind) == run.model.feature_dim
-        data.augmentation.check(kind)
+        check_augmentation(data.augmentation, kind)
         # The texts of a run say what its data set's own prompts say.
         assert {CORPORA_PROMPTS[part.dataset] for part in data.train} == {run.model.prompt}
         assert [part.dataset for part in data.train] == [part.dataset for part in data.validation]
@@ -97,7 +98,7 @@ def test_commands_of_the_page_parse(command, evaluated):
         assert options.dataset in CORPORA
         assert options.model in evaluated
     else:
-        options = training_parser().parse_args(arguments)
+        options = build_training_parser().parse_args(arguments)
         read_experiment(EXPERIMENTS.parents[1] / options.config, options.changes)
 
 
@@ -117,7 +118,7 @@ def test_numbers_that_all_of_the_authors_runs_share(name):
     assert (optimizer.learning_rate, optimizer.betas, optimizer.weight_decay) == (5e-5, (0.9, 0.98), 0)
     assert (optimizer.clip_norm, optimizer.schedule, optimizer.decay_steps) == (2.0, "polynomial", 1_000_000)
     assert (run.epochs, run.steps, run.precision, run.validation.best) == (25, None, "fp16", "loss")
-    assert (run.loss.directions, run.loss.temperature, run.loss.learn_scale) == ("sum", None, False)
+    assert (run.loss.reduction, run.loss.temperature, run.loss.learn_scale) == ("sum", None, False)
     assert (run.start.model is not None) == ("finetune" in name)
     assert run.model.sign_languages
     assert run.model.spoken_languages

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForPreTraining
 from models.errors import UnknownModelError
 from tests.training.synthetic_pairs import MODEL, tiny_model, tiny_run
 from training import initialization
-from training.experiment import ExperimentError
+from training.errors import InitializationError
 from training.initialization import build_model, find_tokenizer
 from training.runs.model_folder import copy_tokenizer, write_config, write_weights
 
@@ -107,7 +107,7 @@ def test_one_tower_may_start_from_bert_alone(tmp_path, bert):
 )
 def test_a_bert_that_does_not_fit_is_named(tmp_path, bert, model, message):
     run = tiny_run(tmp_path, model=model, start={"pose": str(bert[0])})
-    with pytest.raises(ExperimentError, match=message):
+    with pytest.raises(InitializationError, match=message):
         build_model(run, **TOKENIZER)
 
 
@@ -117,13 +117,13 @@ def test_a_bert_with_a_hole_is_named(tmp_path, bert):
     del tensors["bert.encoder.layer.1.attention.self.query.weight"]
     save_file(tensors, tmp_path / "bert" / "model.safetensors", metadata={"format": "pt"})
     run = tiny_run(tmp_path, start={"text": str(tmp_path / "bert")})
-    with pytest.raises(ExperimentError, match=r"1 tensors are missing, such as encoder\.layer\.1"):
+    with pytest.raises(InitializationError, match=r"1 tensors are missing, such as encoder\.layer\.1"):
         build_model(run, **TOKENIZER)
 
 
 def test_a_missing_bert_is_named(tmp_path):
     run = tiny_run(tmp_path, start={"text": str(tmp_path / "nobert")})
-    with pytest.raises(ExperimentError, match="nobert holds no BERT"):
+    with pytest.raises(InitializationError, match="nobert holds no BERT"):
         build_model(run, **TOKENIZER)
 
 
@@ -147,13 +147,13 @@ def test_fine_tuning_starts_from_a_models_weights(tmp_path, served):
 )
 def test_a_model_that_does_not_fit_is_named(tmp_path, served, model, message):
     run = tiny_run(tmp_path, start={"model": str(served)}, model=model)
-    with pytest.raises(ExperimentError, match=message):
+    with pytest.raises(InitializationError, match=message):
         build_model(run, **TOKENIZER)
 
 
 def test_more_words_than_the_model_knows_are_refused(tmp_path, served):
     run = tiny_run(tmp_path, start={"model": str(served)})
-    with pytest.raises(ExperimentError, match="knows 40 word pieces, the tokenizer has 41"):
+    with pytest.raises(InitializationError, match="knows 40 word pieces, but the tokenizer has 41"):
         build_model(run, **{**TOKENIZER, "vocab_size": 41})
 
 
@@ -210,5 +210,5 @@ def test_a_hub_berts_tokenizer_is_fetched_by_its_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize("vocab_size", [41, 40 - 128])
 def test_words_that_are_not_the_berts_are_refused(tmp_path, bert, vocab_size):
     run = tiny_run(tmp_path, start={"text": str(bert[0])})
-    with pytest.raises(ExperimentError, match="they do not belong together"):
+    with pytest.raises(InitializationError, match="they do not belong together"):
         build_model(run, **{**TOKENIZER, "vocab_size": vocab_size})

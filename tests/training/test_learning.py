@@ -12,8 +12,8 @@ from accelerate.state import AcceleratorState
 from torch.nn import functional
 
 from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
+from training.distribution import open_accelerator
 from training.learning import Learner
-from training.preparation import open_accelerator
 from training.seeds import DROPOUT, derive_seed
 from training.validation import validate
 
@@ -22,14 +22,14 @@ NO_DROPOUT = {"dropout": 0.0}
 
 
 def _learner(run):
-    return Learner(run, tiny_model(run.model), open_accelerator(run, cpu=True), steps=run.steps)
+    return Learner(run, tiny_model(run.model), accelerator=open_accelerator(run, cpu=True), steps=run.steps)
 
 
 def _gradients(run, *, targets=None):
     learner = _learner(run)
     batches = PairBatches()
-    loss = learner.find_gradients(3, batches[3], targets or batches.targets)
-    return loss, {name: parameter.grad for name, parameter in learner.contrast.named_parameters()}
+    loss = learner.accumulate_gradients(3, batches[3], make_targets=targets or batches.make_targets)
+    return loss, {name: parameter.grad for name, parameter in learner.contrastive.named_parameters()}
 
 
 def _assert_close(gradients, expected):
@@ -46,7 +46,7 @@ def test_a_step_is_that_of_plain_pytorch(tmp_path):
         tmp_path, model=NO_DROPOUT, optimizer={"warmup": 0, "weight_decay": 0.1, "clip_norm": 0.5, "decay_steps": 100}
     )
     learner, batches = _learner(run), PairBatches()
-    loss = learner.learn(40, batches[3], batches.targets)
+    loss = learner.learn(40, batches[3], make_targets=batches.make_targets)
 
     model, batch = tiny_model(run.model).train(), batches[3]
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
@@ -64,7 +64,7 @@ def test_a_step_is_that_of_plain_pytorch(tmp_path):
 
     assert norm.item() > 0.5  # or clipping would not be tested
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
-    weights = learner.contrast.model.state_dict()
+    weights = learner.contrastive.model.state_dict()
     for name, tensor in model.state_dict().items():
         if name.endswith("key.bias"):
             continue  # adds the same to all scores of a query: its gradient is 0 but for rounding, which Adam scales up
@@ -76,7 +76,7 @@ def test_unit_vectors_learn_their_scale_from_soft_targets(tmp_path):
     run = tiny_run(
         tmp_path,
         model={**NO_DROPOUT, "projection": "l2", "logit_scale": 7.0},
-        loss={"learn_scale": True, "temperature": 0.1, "directions": "mean"},
+        loss={"learn_scale": True, "temperature": 0.1, "reduction": "mean"},
     )
     loss, gradients = _gradients(run, targets=lambda _: wanted)
 
@@ -110,12 +110,12 @@ def test_chunks_drop_the_same_numbers_both_times(tmp_path):
     parts = []
     for number, start in enumerate((0, 3, 6)):
         torch.manual_seed(derive_seed(run.seed, DROPOUT, 3, 0, number))
-        parts.append(learner.contrast.finish(*learner.contrast.pool(batch.rows(slice(start, start + 3)))))
+        parts.append(learner.contrastive.finish(*learner.contrastive.pool(batch.select(slice(start, start + 3)))))
     poses, texts = (torch.cat(rows) for rows in zip(*parts, strict=True))
-    expected = learner.contrast.loss(poses, texts, None)
+    expected = learner.contrastive.compute_loss(poses, texts, targets=None)
     expected.backward()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
-    _assert_close(gradients, {name: parameter.grad for name, parameter in learner.contrast.named_parameters()})
+    _assert_close(gradients, {name: parameter.grad for name, parameter in learner.contrastive.named_parameters()})
     undropped, _ = _gradients(tiny_run(tmp_path, model=NO_DROPOUT))
     assert loss.item() != pytest.approx(undropped.item(), rel=1e-3)
 
@@ -124,13 +124,13 @@ def test_chunks_drop_the_same_numbers_both_times(tmp_path):
 def test_frozen_tower_stays_without_gradient_and_dropout(tmp_path, tower):
     run = tiny_run(tmp_path, model={"dropout": 0.5, "projection": "linear"}, start={"freeze": [tower]})
     learner, batches = _learner(run), PairBatches()
-    before = {name: tensor.clone() for name, tensor in learner.contrast.model.state_dict().items()}
-    first = learner.contrast.finish(*learner.contrast.pool(batches[0]))
-    second = learner.contrast.finish(*learner.contrast.pool(batches[0]))
+    before = {name: tensor.clone() for name, tensor in learner.contrastive.model.state_dict().items()}
+    first = learner.contrastive.finish(*learner.contrastive.pool(batches[0]))
+    second = learner.contrastive.finish(*learner.contrastive.pool(batches[0]))
     for place, name in enumerate(("pose", "text")):
         assert torch.equal(first[place], second[place]) == (name == tower)
-    learner.learn(5, batches[0], batches.targets)
-    for name, tensor in learner.contrast.model.state_dict().items():
+    learner.learn(5, batches[0], make_targets=batches.make_targets)
+    for name, tensor in learner.contrastive.model.state_dict().items():
         assert torch.equal(tensor, before[name]) == name.startswith(tower), name
 
 
@@ -149,12 +149,12 @@ def test_scaling_for_half_precision_leaves_the_gradients(tmp_path, chunk):
     AcceleratorState._reset_state()
     accelerator = Accelerator(cpu=True, mixed_precision="fp16")
     accelerator.native_amp, accelerator.scaler = True, torch.amp.GradScaler("cpu", init_scale=1024.0)
-    learner, batches = Learner(run, tiny_model(run.model), accelerator, steps=run.steps), PairBatches()
-    learner.learn(3, batches[3], batches.targets)
-    gradients = {name: parameter.grad for name, parameter in learner.contrast.named_parameters()}
+    learner, batches = Learner(run, tiny_model(run.model), accelerator=accelerator, steps=run.steps), PairBatches()
+    learner.learn(3, batches[3], make_targets=batches.make_targets)
+    gradients = {name: parameter.grad for name, parameter in learner.contrastive.named_parameters()}
     found, wanted = (torch.cat([g.flatten() for g in each.values() if g is not None]) for each in (gradients, expected))
     assert (found - wanted).norm() < 0.02 * wanted.norm()
-    assert learner.state()["scaler"]["scale"] == 1024.0
+    assert learner.state_dict()["scaler"]["scale"] == 1024.0
 
 
 PROCESS = """
@@ -162,8 +162,9 @@ import sys
 from pathlib import Path
 import torch
 from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
+from training.batches import ProcessShare
 from training.learning import Learner
-from training.preparation import open_accelerator
+from training.distribution import open_accelerator
 from training.validation import validate
 
 torch.set_num_threads(1)
@@ -178,11 +179,11 @@ for chunk in (None, 3):
     )
     accelerator = open_accelerator(run, cpu=True)
     assert accelerator.num_processes == 2
-    learner = Learner(run, tiny_model(run.model), accelerator, steps=run.steps)
-    batches = PairBatches(process_index=accelerator.process_index, process_count=2)
-    loss = learner.find_gradients(3, batches[3], batches.targets)
-    gradients = {name: parameter.grad for name, parameter in learner.contrast.named_parameters()}
-    found[str(chunk)] = {"loss": loss, "gradients": gradients, "figures": validate(learner, HeldPairs())}
+    learner = Learner(run, tiny_model(run.model), accelerator=accelerator, steps=run.steps)
+    batches = PairBatches(share=ProcessShare(accelerator.process_index, 2))
+    loss = learner.accumulate_gradients(3, batches[3], make_targets=batches.make_targets)
+    gradients = {name: parameter.grad for name, parameter in learner.contrastive.named_parameters()}
+    found[str(chunk)] = {"loss": loss, "gradients": gradients, "metrics": validate(learner, HeldPairs())}
 torch.save(found, folder / f"{accelerator.process_index}.pt")
 accelerator.end_training()
 """
@@ -198,29 +199,29 @@ def test_two_processes_are_one_with_the_joint_batch(tmp_path):
 
     run = tiny_run(tmp_path, model={"dropout": 0.0, "projection": "l2"}, loss={"learn_scale": True, "temperature": 0.1})
     loss, gradients = _gradients(run)
-    figures = validate(_learner(run), HeldPairs())
+    metrics = validate(_learner(run), HeldPairs())
     for process in range(2):
         found = torch.load(tmp_path / f"{process}.pt", weights_only=True)
         for chunk in ("None", "3"):
             assert float(found[chunk]["loss"]) == pytest.approx(loss.item(), rel=1e-6)
             _assert_close(found[chunk]["gradients"], gradients)
             # The main process tells them, of everyone's clips.
-            assert found[chunk]["figures"] == (pytest.approx(figures, rel=1e-5) if process == 0 else None)
+            assert found[chunk]["metrics"] == (pytest.approx(metrics, rel=1e-5) if process == 0 else None)
 
 
 @pytest.mark.parametrize("tower", ["text", "pose"])
-def test_a_resting_tower_keeps_its_weights_while_the_other_learns_on(tmp_path, tower):
-    run = tiny_run(tmp_path, rest={"tower": tower, "after": 2}, optimizer={"schedule": "cosine", "warmup": 0})
+def test_a_tower_that_is_frozen_later_keeps_its_weights_while_the_other_learns_on(tmp_path, tower):
+    run = tiny_run(tmp_path, freeze_after={"tower": tower, "steps": 2}, optimizer={"schedule": "cosine", "warmup": 0})
     learner, batches = _learner(run), PairBatches()
     for step in range(2):
-        learner.learn(step, batches[step], batches.targets)
-    before = {name: tensor.clone() for name, tensor in learner.contrast.model.state_dict().items()}
+        learner.learn(step, batches[step], make_targets=batches.make_targets)
+    before = {name: tensor.clone() for name, tensor in learner.contrastive.model.state_dict().items()}
     # The cosine has come down to almost nothing, and begins anew.
     assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(0.5e-2)
-    learner.learn(2, batches[2], batches.targets)
+    learner.learn(2, batches[2], make_targets=batches.make_targets)
     assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(1e-2)
-    for name, tensor in learner.contrast.model.state_dict().items():
+    for name, tensor in learner.contrastive.model.state_dict().items():
         if name.startswith(tower):
             assert torch.equal(tensor, before[name]), name
     other = f"{'pose' if tower == 'text' else 'text'}_tower.bert.encoder.layer.0.output.dense.weight"
-    assert not torch.equal(learner.contrast.model.state_dict()[other], before[other])
+    assert not torch.equal(learner.contrastive.model.state_dict()[other], before[other])

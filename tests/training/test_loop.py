@@ -8,13 +8,16 @@ from torch.nn import functional
 from models.catalog import CONFIGS, load_catalog
 from models.checkpoints.loading import load_model
 from training import __main__ as command
-from training.experiment import EXPERIMENTS, ExperimentError, read_experiment
+from training.batches import ProcessShare
+from training.distribution import open_accelerator
+from training.errors import DataError, ExperimentError
+from training.experiment import EXPERIMENTS, read_experiment
 from training.fingerspelling.batches import HandBatches
 from training.fingerspelling.lexicon import read_lexicon
+from training.fingerspelling.preparation import prepare_letters
 from training.fingerspelling.prompts import build_tokenizer, embed_texts
-from training.fingerspelling.scoring import embed_clips
+from training.fingerspelling.scoring import embed_letters
 from training.loop import train
-from training.preparation import open_accelerator, prepare_letters
 from training.runs.model_folder import record_sizes
 
 CONFIG = EXPERIMENTS / "fingerspelling.yaml"
@@ -29,9 +32,15 @@ def clips():
 def _train(clips, *changes):
     run, tokenizer, losses = read_experiment(CONFIG, [*SHORT, *changes]), build_tokenizer(clips), []
     accelerator = open_accelerator(run, cpu=True)
-    prepared = prepare_letters(run, clips, tokenizer, accelerator)
+    prepared = prepare_letters(run, run.data, clips=clips, tokenizer=tokenizer, accelerator=accelerator)
     report = lambda _, loss: losses.append(loss.item())  # noqa: E731
-    return train(run, prepared.model, prepared.sources, accelerator, report=report), tokenizer, losses
+    model = train(run, prepared.model, sources=prepared.sources, accelerator=accelerator, report=report)
+    return model, tokenizer, losses
+
+
+def _open(run, clips, **options):
+    tokenizer = build_tokenizer(clips)
+    return HandBatches(run, run.data, clips=clips, tokenizer=tokenizer, sampled_frames=8, **options)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +68,8 @@ def test_dot_products_are_logits(trained):
 
 
 def test_a_batch_follows_from_its_step_alone(clips):
-    run, tokenizer = read_experiment(CONFIG, SHORT), build_tokenizer(clips)
-    batches, again = (HandBatches(run, clips, tokenizer, moments=8) for _ in range(2))
+    run = read_experiment(CONFIG, SHORT)
+    batches, again = (_open(run, clips) for _ in range(2))
     sought = batches[7]
     for step in (3, 29, 7):
         found = again[step]
@@ -70,50 +79,51 @@ def test_a_batch_follows_from_its_step_alone(clips):
 
 
 def test_processes_share_a_batch_out(clips):
-    run, tokenizer = read_experiment(CONFIG, SHORT), build_tokenizer(clips)
-    joint = HandBatches(run, clips, tokenizer, moments=8)[4]
-    parts = [HandBatches(run, clips, tokenizer, moments=8, process_index=i, process_count=2)[4] for i in range(2)]
+    run = read_experiment(CONFIG, SHORT)
+    joint = _open(run, clips)[4]
+    parts = [_open(run, clips, share=ProcessShare(i, 2))[4] for i in range(2)]
     assert torch.equal(torch.cat([part.pose_features for part in parts]), joint.pose_features)
     assert torch.equal(torch.cat([part.marks for part in parts]), joint.marks)
 
 
-def test_while_poses_rest_clips_are_what_is_served(clips):
-    rest = ["rest={tower: pose, after: 4}", "data.resting.pairs=6", "data.resting.same_letter=0.25"]
-    run, tokenizer = read_experiment(CONFIG, [*SHORT, *rest]), build_tokenizer(clips)
-    batches = HandBatches(run, clips, tokenizer, moments=8)
+def test_once_the_pose_tower_is_frozen_clips_are_what_is_served(clips):
+    frozen = ["freeze_after={tower: pose, steps: 4}", "data.after_freeze.pairs=6", "data.after_freeze.same_letter=0.25"]
+    run, tokenizer = read_experiment(CONFIG, [*SHORT, *frozen]), build_tokenizer(clips)
+    batches = _open(run, clips)
     assert batches[3].pose_features.shape[:2] == (32, 8)
     batch = batches[4]
     rows, letters, named, _ = batch.marks.unbind(dim=1)
-    prepared = prepare_letters(run, clips, tokenizer, open_accelerator(run, cpu=True))
+    accelerator = open_accelerator(run, cpu=True)
+    prepared = prepare_letters(run, run.data, clips=clips, tokenizer=tokenizer, accelerator=accelerator)
     tower = prepared.model.eval().pose_tower
-    served = embed_clips(prepared.model, [clips[row].features for row in rows])
+    served = embed_letters(prepared.model, [clips[row].features for row in rows])
     with torch.no_grad():
         pooled = functional.normalize(tower.encode_readings(batch.pose_features), dim=-1)
     torch.testing.assert_close(pooled, functional.normalize(torch.from_numpy(served), dim=-1), rtol=1e-4, atol=1e-5)
-    targets = batches.targets(batch.marks)
+    targets = batches.make_targets(batch.marks)
     shared = (letters[:, None] == letters) & (rows[:, None] != rows)
     assert set(targets[shared & named.bool()[:, None]].tolist()) <= {0.25}
-    parts = [HandBatches(run, clips, tokenizer, moments=8, process_index=i, process_count=2)[4] for i in range(2)]
+    parts = [_open(run, clips, share=ProcessShare(i, 2))[4] for i in range(2)]
     assert torch.equal(torch.cat([part.pose_features for part in parts]), batch.pose_features)
 
 
 def test_pairs_that_processes_cannot_share_are_refused(clips):
-    run = read_experiment(CONFIG, [*SHORT, "rest={tower: pose, after: 4}", "data.resting.pairs=7"])
-    with pytest.raises(ExperimentError, match=r"resting\.pairs 7 is no multiple of 2 processes"):
-        HandBatches(run, clips, build_tokenizer(clips), moments=8, process_count=2)
+    run = read_experiment(CONFIG, [*SHORT, "freeze_after={tower: pose, steps: 4}", "data.after_freeze.pairs=7"])
+    with pytest.raises(DataError, match=r"after_freeze\.pairs 7 is not a multiple of 2, the number of processes"):
+        _open(run, clips, share=ProcessShare(0, 2))
 
 
 def test_other_models_cannot_read_hands(clips):
     changes = ["model={base: default, pose_tower: {layers: 1}, text_tower: {layers: 1}}", "record=x"]
     run = read_experiment(CONFIG, changes)
+    accelerator = open_accelerator(run, cpu=True)
     with pytest.raises(ExperimentError, match="reads no hand geometry"):
-        prepare_letters(run, clips, build_tokenizer(clips), open_accelerator(run, cpu=True))
+        prepare_letters(run, run.data, clips=clips, tokenizer=build_tokenizer(clips), accelerator=accelerator)
 
 
 def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
     """As the shipped model is made: the weights in one folder, its configuration in place, logs elsewhere."""
-    monkeypatch.setattr("training.preparation.read_lexicon", lambda: clips)
-    monkeypatch.setattr(command, "read_lexicon", lambda: clips)
+    monkeypatch.setattr("training.fingerspelling.lexicon.read_lexicon", lambda: clips)
     config = tmp_path / "fingerspelling.yaml"
     config.write_text((CONFIGS / "fingerspelling.yaml").read_text())
     places = [f"output={tmp_path}/weights", f"logs={tmp_path}/logs", f"record={config}"]
@@ -125,19 +135,18 @@ def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
     assert Tokenizer.from_file(str(tmp_path / "weights/tokenizer/tokenizer.json")).get_vocab() == tokenizer.get_vocab()
     model = load_model(tmp_path / "weights" / "model.safetensors", written)
     features = [clip.features for clip in clips[:3]]
-    assert (embed_clips(model, features) == embed_clips(expected, features)).all()
+    assert (embed_letters(model, features) == embed_letters(expected, features)).all()
     assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == ["model.safetensors", "tokenizer"]
     assert (tmp_path / "logs" / "steps.csv").is_file()
 
 
 def test_command_goes_on_or_begins_anew(clips, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("training.preparation.read_lexicon", lambda: clips)
-    monkeypatch.setattr(command, "read_lexicon", lambda: clips)
-    places = [f"output={tmp_path}/letters", "logs=null", "record=null", "save_every=2", "steps=3", "rest=null"]
+    monkeypatch.setattr("training.fingerspelling.lexicon.read_lexicon", lambda: clips)
+    places = [f"output={tmp_path}/letters", "logs=null", "record=null", "save_every=2", "steps=3", "freeze_after=null"]
     asked = [str(CONFIG), *SHORT, *places, "--cpu"]
     for more, finished in (([], False), ([], True), (["--restart"], False)):
         assert command.main([*asked, *more]) == 0
-        assert ("was finished before" in capsys.readouterr().out) == finished
+        assert ("was already finished" in capsys.readouterr().out) == finished
     assert command.main([*asked, "seed=1"]) == 1
     assert "seed 0, now 1" in capsys.readouterr().err
     # A folder of its own gets a configuration of its own.
@@ -150,7 +159,7 @@ def test_command_goes_on_or_begins_anew(clips, tmp_path, monkeypatch, capsys):
 )
 def test_command_names_what_it_refuses(capsys, monkeypatch, changes, message):
     # Should it not refuse, it must not go on to train the model that ships.
-    monkeypatch.setattr(command, "run_experiment", lambda *_: pytest.fail("it was not refused"))
+    monkeypatch.setattr(command, "train_prepared", lambda *_, **__: pytest.fail("it was not refused"))
     assert command.main([str(CONFIG), *changes, "--cpu"]) == 1
     assert message in capsys.readouterr().err
 

@@ -4,31 +4,31 @@ import pytest
 import torch
 from torch import nn
 
-from training.experiment import Optimizer
-from training.optimization import build_optimizer, learning_rate
+from training.optimization import build_optimizer, compute_learning_rate
+from training.sections.run import Optimizer
 
 
 # 4 steps of warm-up, whose first moves nothing; of the 7 steps down from there, after 3 of them 4 are left.
 @pytest.mark.parametrize(("step", "rate"), [(0, 0.0), (1, 0.5), (3, 1.5), (4, 2.0), (7, 2 * (4 / 7) ** 2), (50, 0.0)])
 def test_polynomial_is_fairseqs(step, rate):
     settings = Optimizer(learning_rate=2.0, warmup=4, power=2.0, decay_steps=11)
-    assert learning_rate(step, 1000, settings) == pytest.approx(rate)
+    assert compute_learning_rate(step, 1000, settings=settings) == pytest.approx(rate)
 
 
 def test_polynomial_ends_with_the_run_if_it_says_nothing_else():
     settings = Optimizer(learning_rate=1.0, warmup=0, decay_steps=None)
-    assert [learning_rate(step, 4, settings) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    assert [compute_learning_rate(step, 4, settings=settings) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
 
 
 def test_cosine_rises_from_the_first_step_on():
     settings = Optimizer(learning_rate=1.0, warmup=2, schedule="cosine")
-    rates = [learning_rate(step, 6, settings) for step in range(6)]
+    rates = [compute_learning_rate(step, 6, settings=settings) for step in range(6)]
     assert rates == pytest.approx([0.5, 0.9330127, 0.75, 0.5, 0.25, 0.0669873])
 
 
 def test_constant_stays():
     settings = Optimizer(learning_rate=1.0, warmup=1, schedule="constant")
-    assert [learning_rate(step, 3, settings) for step in range(3)] == [0.0, 1.0, 1.0]
+    assert [compute_learning_rate(step, 3, settings=settings) for step in range(3)] == [0.0, 1.0, 1.0]
 
 
 def test_matrices_alone_decay_and_what_is_frozen_is_left_out():

@@ -15,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from training import loop
-from training.experiment import ExperimentError
+from training.distribution import open_accelerator
+from training.errors import StateError
 from training.loop import Sources, train
-from training.preparation import open_accelerator
 from training.runs.files import RunFiles
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ RECIPE = {
     "model": {"dropout": 0.2, "projection": "l2"},
     "loss": {"learn_scale": True, "temperature": 0.1},
     "batch": {"chunk": 3},
-    "rest": {"tower": "pose", "after": 7},
+    "freeze_after": {"tower": "pose", "steps": 7},
     "save_every": 3,
     "validation": {"every": 4},
 }
@@ -44,7 +44,8 @@ def _run(folder, *, dies_after=None, run=None):
 
     files = RunFiles(run, lambda _: None)
     sources = Sources(PairBatches(), HeldPairs())
-    return train(run, tiny_model(run.model), sources, open_accelerator(run, cpu=True), files=files, report=report)
+    accelerator = open_accelerator(run, cpu=True)
+    return train(run, tiny_model(run.model), sources=sources, accelerator=accelerator, files=files, report=report)
 
 
 def _written(folder):
@@ -132,7 +133,7 @@ def test_another_run_is_refused(tmp_path):
     with pytest.raises(KilledError):
         _run(tmp_path, dies_after=4)
     other = tiny_run(tmp_path, **{**RECIPE, "seed": 1, "loss": {**RECIPE["loss"], "temperature": 0.2}})
-    with pytest.raises(ExperimentError, match=r"seed 0, now 1; loss\.temperature 0\.1, now 0\.2; --restart"):
+    with pytest.raises(StateError, match=r"seed 0, now 1; loss\.temperature 0\.1, now 0\.2; use --restart"):
         _run(tmp_path, run=other)
 
 
@@ -143,13 +144,25 @@ def test_another_machine_may_go_on(tmp_path, whole):
     _assert_same(_run(tmp_path, run=tiny_run(tmp_path, **{**RECIPE, **elsewhere})), tmp_path, whole)
 
 
+def test_a_state_with_former_names_of_settings_may_go_on(tmp_path, whole):
+    with pytest.raises(KilledError):
+        _run(tmp_path, dies_after=7)
+    path = tmp_path / "tiny-run" / "state.pt"
+    state = torch.load(path, weights_only=True)
+    freeze_after, loss = state["run"].pop("freeze_after"), state["run"]["loss"]
+    state["run"]["rest"] = {"tower": freeze_after["tower"], "after": freeze_after["steps"]}
+    loss["directions"] = loss.pop("reduction")
+    torch.save(state, path)
+    _assert_same(_run(tmp_path), tmp_path, whole)
+
+
 @pytest.mark.parametrize(("schedule", "goes_on"), [("polynomial", True), ("constant", True), ("cosine", False)])
 def test_a_run_may_be_longer_where_that_does_not_bend_its_learning_rate(tmp_path, schedule, goes_on):
     changes = {"optimizer": {"schedule": schedule}, "validation": {"every": 4}}
     _run(tmp_path, run=tiny_run(tmp_path, **changes, steps=8))
     longer = tiny_run(tmp_path, **changes, steps=12)
     if not goes_on:
-        with pytest.raises(ExperimentError, match="steps 8, now 12"):
+        with pytest.raises(StateError, match="steps 8, now 12"):
             _run(tmp_path, run=longer)
         return
     once = tmp_path / "once"
@@ -171,7 +184,8 @@ def test_without_validation_there_is_a_state_too(tmp_path, monkeypatch):
 
     def go(report=None):
         files = RunFiles(run, lambda _: None)
-        return train(run, tiny_model(run.model), Sources(PairBatches()), accelerator, files=files, report=report)
+        sources = Sources(PairBatches())
+        return train(run, tiny_model(run.model), sources=sources, accelerator=accelerator, files=files, report=report)
 
     with pytest.raises(KilledError):
         go(report)
@@ -196,7 +210,7 @@ def test_damaged_state_is_named(tmp_path):
     run = tiny_run(tmp_path, **RECIPE)
     run.logs_folder.mkdir(parents=True)
     (run.logs_folder / "state.pt").write_bytes(b"nothing")
-    with pytest.raises(ExperimentError, match=r"state\.pt cannot be read"):
+    with pytest.raises(StateError, match=r"state\.pt cannot be read"):
         _run(tmp_path)
 
 
@@ -215,5 +229,5 @@ def test_logs_tell_every_step_and_validation(tmp_path, whole):
     board.Reload()
     drawn = {event.step: event.value for event in board.Scalars("training/loss")}
     assert drawn == pytest.approx({int(row["step"]): float(row["loss"]) for row in steps}, rel=1e-6)
-    figures = [event.value for event in board.Scalars("validation/pose_to_text/R@1")]
-    assert figures == pytest.approx([float(row["pose_to_text R@1"]) for row in validations], rel=1e-6)
+    metrics = [event.value for event in board.Scalars("validation/pose_to_text/R@1")]
+    assert metrics == pytest.approx([float(row["pose_to_text R@1"]) for row in validations], rel=1e-6)

@@ -1,1 +1,1 @@
-"""Training on clips of a corpus: sampling, batches and augmentation."""
+"""Training on the clips of data sets: sampling, batches and augmentation."""

@@ -1,1 +1,1 @@
-"""The recipe of the shipped fingerspelling model: single hands, letters and alphabets."""
+"""The recipe of the shipped fingerspelling model: the letters of the lexicon, described by the geometry of hands."""

@@ -1,4 +1,6 @@
-"""Batches of fingerspelled letters, each clip read, changed and described anew: data of kind hands."""
+"""Batches of fingerspelled letters. At every step each clip is sampled, augmented and described anew."""
+
+from __future__ import annotations
 
 import random
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from models.architecture import SignClip
+from models.architecture import PoseTower
 from models.hand_geometry import (
     describe_hands,
     describe_readings,
@@ -18,26 +20,57 @@ from models.hand_geometry import (
     read_sampled_frames,
     split_hands,
 )
-from training.batches import Batch
-from training.experiment import Experiment, ExperimentError
-from training.fingerspelling.augmentation import Augmentation, augment, draw_moments
-from training.fingerspelling.lexicon import Clip, depth_corrections
-from training.fingerspelling.prompts import PromptVariation, letter_ids, token_batch
-from training.loss import soft_targets
-from training.sections.hands import HandData
+from training.batches import PairBatch, ProcessShare
+from training.errors import DataError
+from training.experiment import Experiment
+from training.fingerspelling.augmentation import augment, sample_frames
+from training.fingerspelling.lexicon import LetterClip, find_depth_corrections
+from training.fingerspelling.prompts import draw_prompt, number_letters, tokenize
+from training.fingerspelling.targets import make_soft_targets
+from training.sections.hands import HandAugmentation, HandData, PromptVariation
 from training.seeds import BATCHES, derive_seed
+
+_WHOLE_BATCH = ProcessShare()
 
 
 @dataclass(frozen=True)
-class LetterClips:
-    """All clips in memory as hands, ready to be read at any moments; rows are clips.
+class SampledBatch(PairBatch):
+    """Pairs whose clips are described at sampled frames: pose_features are (pairs, sampled frames, hand geometry)."""
 
-    Attributes:
-        points: float32 (clips, frames, 2, 21, 3), right-dominant. seen: bool (clips, frames, 2).
-        frame_counts: int64 (clips,). letters: int64 (clips,). depth: float32 (clips,), see depth_corrections.
+    def pool_poses(self, tower: PoseTower) -> Tensor:
+        """Run the pose tower on the sampled frames: (pairs, width)."""
+        return tower.encode_frames(self.pose_features, self.frame_mask)
+
+
+@dataclass(frozen=True)
+class ServedBatch(PairBatch):
+    """Pairs whose clips are read as they are served, from several crops each.
+
+    pose_features are (pairs, crops, sampled frames, hand geometry), and frame_mask is (pairs, sampled frames).
     """
 
-    clips: list[Clip]
+    def pool_poses(self, tower: PoseTower) -> Tensor:
+        """Run the pose tower on all crops: (pairs, width)."""
+        return tower.encode_readings(self.pose_features)
+
+    def _cut_frames(self, pose_features: Tensor, frames: int) -> Tensor:  # noqa: ARG002
+        return pose_features
+
+
+@dataclass(frozen=True)
+class HandClips:
+    """The hands of all clips in memory, ready to be sampled at any frames. Rows are clips.
+
+    Attributes:
+        clips: the lexicon's.
+        points: float32 (clips, frames, 2, 21, 3), with the right hand as the dominant one.
+        seen: bool (clips, frames, 2).
+        frame_counts: int64 (clips,).
+        letters: int64 (clips,), see number_letters.
+        depth: float32 (clips,), see find_depth_corrections.
+    """
+
+    clips: list[LetterClip]
     points: Tensor
     seen: Tensor
     frame_counts: Tensor
@@ -45,124 +78,146 @@ class LetterClips:
     depth: Tensor
 
     @classmethod
-    def load(cls, clips: Sequence[Clip]) -> "LetterClips":
-        clips = list(clips)
-        hands = [_right_dominant_hands(clip) for clip in clips]
-        points = pad_sequence([points for points, _ in hands], batch_first=True)
-        seen = pad_sequence([seen for _, seen in hands], batch_first=True)
-        frame_counts = torch.tensor([len(clip.features) for clip in clips])
-        return cls(clips, points, seen, frame_counts, torch.from_numpy(letter_ids(clips)), depth_corrections(clips))
+    def from_clips(cls, clips: Sequence[LetterClip]) -> HandClips:
+        """Cut the hands out of clips and stack them."""
+        hands = [_cut_hands(clip) for clip in clips]
+        return cls(
+            clips=list(clips),
+            points=pad_sequence([points for points, _ in hands], batch_first=True),
+            seen=pad_sequence([seen for _, seen in hands], batch_first=True),
+            frame_counts=torch.tensor([len(clip.features) for clip in clips]),
+            letters=torch.from_numpy(number_letters(clips)),
+            depth=find_depth_corrections(clips),
+        )
+
+    def __len__(self) -> int:
+        return len(self.clips)
 
 
-def _right_dominant_hands(clip: Clip) -> tuple[Tensor, Tensor]:
-    # (frames, 2, 21, 3) and (frames, 2). Clip by clip: padding the whole features would take ten times the memory.
+def _cut_hands(clip: LetterClip) -> tuple[Tensor, Tensor]:
+    # (frames, 2, 21, 3) and (frames, 2). Clip by clip, because padding all features would take ten times the memory.
     points, seen = split_hands(torch.from_numpy(clip.features)[None])
     points, seen = mirror_left_handed(points, seen, torch.ones(1, len(clip.features), dtype=torch.bool))
     return points[0], seen[0]
 
 
 def draw_geometry(
-    data: LetterClips, rows: Tensor, steps: int, strength: Augmentation, chance: torch.Generator
+    hands: HandClips, rows: Tensor, *, count: int, strength: HandAugmentation, rng: torch.Generator
 ) -> Tensor:
-    """Read and describe clips as if each had been filmed anew; float32 (rows, steps, features)."""
-    moments = draw_moments(data.frame_counts[rows], steps, strength, chance)
-    # Only the moments' neighbours are gathered: the longest clip is ten times the typical one.
-    points, seen = read_sampled_frames(data.points, data.seen, moments, rows)
-    points, seen = augment(points, seen, data.depth[rows], strength, chance)
+    """Sample and describe clips as if each had been filmed anew.
+
+    Args:
+        hands: all clips.
+        rows: int64 (pairs,), the clips to draw.
+        count: sampled frames a clip.
+        strength: of augmentation.
+        rng: the source of all random numbers.
+    Returns:
+        float32 (pairs, sampled frames, features).
+    """
+    positions = sample_frames(hands.frame_counts[rows], count, strength=strength, rng=rng)
+    # Only the neighbours of sampled frames are gathered, because the longest clip is ten times the typical one.
+    points, seen = read_sampled_frames(hands.points, hands.seen, positions, rows)
+    points, seen = augment(points, seen, depth_corrections=hands.depth[rows], strength=strength, rng=rng)
     return describe_hands(points, seen)
 
 
-def served_geometry(data: LetterClips, steps: int) -> Tensor:
-    """Describe all clips as they are served; float32 (clips, crops, steps, features)."""
-    return describe_readings(*drop_idle_hand(data.points, data.seen), data.frame_counts, steps)
+def describe_served(hands: HandClips, count: int) -> Tensor:
+    """Describe all clips as they are served: float32 (clips, crops, sampled frames, features)."""
+    return describe_readings(*drop_idle_hand(hands.points, hands.seen), hands.frame_counts, count)
 
 
 def draw_texts(
-    data: LetterClips, rows: Tensor, prompts: PromptVariation, chance: random.Random
+    hands: HandClips, rows: Tensor, *, variation: PromptVariation, rng: random.Random
 ) -> tuple[list[str], Tensor]:
-    """Write each clip's prompt; texts and bool (rows,), whether they name the sign language."""
-    spoken_tags = sorted({clip.spoken for clip in data.clips})
-    drawn = [prompts.draw(data.clips[row], spoken_tags, chance) for row in rows.tolist()]
+    """Write a prompt for each clip.
+
+    Args:
+        hands: all clips.
+        rows: int64 (pairs,), the drawn clips.
+        variation: how often prompts differ from the lexicon's own.
+        rng: the source of all random numbers.
+    Returns:
+        The prompts, and bool (pairs,), whether each names the sign language.
+    """
+    spoken_tags = sorted({clip.spoken for clip in hands.clips})
+    drawn = [draw_prompt(hands.clips[row], variation, spoken_tags=spoken_tags, rng=rng) for row in rows.tolist()]
     return [text for text, _ in drawn], torch.tensor([named for _, named in drawn])
 
 
 class HandBatches:
-    """A BatchSource over the lexicon's clips, drawn with replacement.
+    """A BatchSource of the lexicon's clips, which are drawn with replacement.
 
     Args:
-        run: the recipe; its data is of kind hands, and it counts steps.
-        clips: what to learn.
+        run: its seed, batch size and stages.
+        data: its section of data.
+        clips: to learn from.
         tokenizer: of build_tokenizer.
-        moments: how many the model reads of a clip.
-        process_index, process_count: which of the joint batch's rows are this process's.
+        sampled_frames: number of sampled frames of a clip that the model reads.
+        share: the rows of each joint batch that this process makes.
+    Raises:
+        DataError: the processes cannot share the batches of the second stage evenly.
     """
 
     def __init__(
         self,
         run: Experiment,
-        clips: Sequence[Clip],
-        tokenizer: Tokenizer,
+        data: HandData,
         *,
-        moments: int,
-        process_index: int = 0,
-        process_count: int = 1,
+        clips: Sequence[LetterClip],
+        tokenizer: Tokenizer,
+        sampled_frames: int,
+        share: ProcessShare = _WHOLE_BATCH,
     ) -> None:
-        if not isinstance(run.data, HandData) or run.steps is None:
-            raise ExperimentError(f"{run.name}: data of kind hands and a number of steps are needed")
-        if run.rest is not None and run.data.resting.pairs % process_count:
-            raise ExperimentError(
-                f"data.resting.pairs {run.data.resting.pairs} is no multiple of {process_count} processes"
+        freeze_after = run.freeze_after
+        if freeze_after is not None and data.after_freeze.pairs % share.count:
+            raise DataError(
+                f"data.after_freeze.pairs {data.after_freeze.pairs} is not a multiple of {share.count}, the number of "
+                "processes"
             )
-        self._data, self._size, self._seed = run.data, run.batch.size, run.seed
-        self._settled_after = run.steps if run.rest is None else min(run.rest.after, run.steps)
-        self._clips = LetterClips.load(clips)
+        self._data, self._size, self._seed, self._share = data, run.batch.size, run.seed, share
+        self._hands = HandClips.from_clips(clips)
         self._tokenizer = tokenizer
-        self._moments = moments
-        self._process = (process_index, process_count)
-        self._served: Tensor | None = None if run.rest is None else served_geometry(self._clips, moments)
+        self._sampled_frames = sampled_frames
+        steps = run.count_steps(self.steps_per_epoch)
+        self._first_stage = steps if freeze_after is None else min(freeze_after.steps, steps)
+        self._served = None if freeze_after is None else describe_served(self._hands, sampled_frames)
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many steps show every clip about once."""
-        return -(-len(self._clips.clips) // self._size)
+        """The number of steps that show every clip about once."""
+        return -(-len(self._hands) // self._size)
 
-    def __getitem__(self, step: int) -> Batch:
-        """Make this process's rows of one step's batch. All are drawn, so that processes agree on the rest."""
+    def __getitem__(self, step: int) -> PairBatch:
+        """Make this process's rows of one step's batch. Every process draws the whole batch, so that all agree."""
         seed = derive_seed(self._seed, BATCHES, step)
-        chance = torch.Generator().manual_seed(seed)
-        resting = self._served is not None and step >= self._settled_after
-        pairs = self._data.resting.pairs if resting else self._size
-        rows = torch.randint(len(self._clips.clips), (pairs,), generator=chance)
-        texts, named = draw_texts(self._clips, rows, self._data.prompts, random.Random(seed))
-        if resting and self._served is not None:
-            geometry = self._served[rows]
+        rng = torch.Generator().manual_seed(seed)
+        served = self._served if step >= self._first_stage else None
+        pairs = self._size if served is None else self._data.after_freeze.pairs
+        rows = torch.randint(len(self._hands), (pairs,), generator=rng)
+        texts, named = draw_texts(self._hands, rows, variation=self._data.prompts, rng=random.Random(seed))
+        input_ids, attention_mask = tokenize(self._tokenizer, texts)
+        frame_mask = torch.ones(pairs, self._sampled_frames, dtype=torch.bool)
+        marks = torch.stack(
+            (rows, self._hands.letters[rows], named.long(), torch.full_like(rows, served is not None)), dim=1
+        )  # pairs, 4
+        joint: PairBatch
+        if served is None:
+            strength = self._data.anneal(step, self._first_stage)
+            geometry = draw_geometry(self._hands, rows, count=self._sampled_frames, strength=strength, rng=rng)
+            joint = SampledBatch(geometry, frame_mask, input_ids, attention_mask, marks)
         else:
-            strength = self._data.augmentation_at(step, self._settled_after)
-            geometry = draw_geometry(self._clips, rows, self._moments, strength, chance)
-        input_ids, attention_mask = token_batch(self._tokenizer, texts)
-        marks = (rows, self._clips.letters[rows], named.long(), torch.full_like(rows, resting))
-        frame_mask = torch.ones(geometry.shape[0], self._moments, dtype=torch.bool)
-        joint = Batch(
-            geometry, frame_mask, input_ids, attention_mask, torch.stack(marks, dim=1), described=True
-        )  # marks: (pairs, 4)
-        index, count = self._process
-        return joint if count == 1 else joint.rows(slice(index * pairs // count, (index + 1) * pairs // count))
+            joint = ServedBatch(served[rows], frame_mask, input_ids, attention_mask, marks)
+        return joint if self._share.count == 1 else joint.select(self._share.find_rows(pairs))
 
-    def targets(self, marks: Tensor) -> Tensor:
-        """Say how much of each text is true of each clip; see soft_targets."""
-        clip_ids, letters, named, resting = marks.unbind(dim=1)
-        same_letter = self._data.resting.same_letter if resting[0] else self._data.same_letter
-        return soft_targets(clip_ids, letters, named.bool(), same_letter=same_letter)
+    def make_targets(self, marks: Tensor) -> Tensor:
+        """Make the targets of a joint batch; see make_soft_targets.
 
-
-def geometry_moments(model: SignClip) -> int:
-    """How many moments of a clip a model reads.
-
-    Raises:
-        ExperimentError: it reads no hand geometry.
-    """
-    if model.pose_tower.geometry is None:
-        raise ExperimentError(
-            f"model {model.config.name!r} reads no hand geometry, which is all that data of kind hands is good for"
-        )
-    return model.pose_tower.geometry.steps
+        Args:
+            marks: int64 (pairs, 4): clip, letter, whether the text names the sign language, whether a tower is frozen.
+        Returns:
+            float32 (texts, clips).
+        """
+        clip_ids, letters, named, frozen = marks.unbind(dim=1)
+        same_letter = self._data.after_freeze.same_letter if frozen[0] else self._data.same_letter
+        return make_soft_targets(clip_ids, letters, named.bool(), same_letter=same_letter)

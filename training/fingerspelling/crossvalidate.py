@@ -1,7 +1,7 @@
-"""Score the recipe on languages and signers it never saw: `python -m training.fingerspelling.crossvalidate CONFIG`.
+"""Score a recipe on unseen languages and signers: `python -m training.fingerspelling.crossvalidate CONFIG`.
 
-Trains once a fold and seed, beside the nearest-neighbour baseline on the same folds, and prints the table of
-weights/fingerspelling/README.md. Folds that a results folder already holds are not trained again.
+It trains one model for each fold and seed, scores the nearest-neighbour baseline on the same folds, and prints the
+table of weights/fingerspelling/README.md. A fold that the results folder already holds is not trained again.
 """
 
 import argparse
@@ -13,151 +13,197 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from tqdm import tqdm
 
+from corpora.arrays import BoolArray, Float32Array, Int64Array, StringArray
+from corpora.errors import CorpusError
+from corpora.prompts import tag_text
 from evaluation.command_line import parse_positive
 from models.architecture import SignClip
 from models.errors import ModelsError
 from poses import FeatureOptions
-from training.experiment import Experiment, ExperimentError, read_experiment
-from training.fingerspelling.figures import record
+from processes.version import PRODUCT
+from training.distribution import open_accelerator
+from training.errors import TrainingError
+from training.experiment import read_experiment_as
 from training.fingerspelling.lexicon import (
     LETTERS,
     SPLITS,
-    Clip,
-    final_partition,
+    LetterClip,
+    draw_final_partition,
     read_lexicon,
 )
-from training.fingerspelling.nearest import nearest_ranks, warped_distances
-from training.fingerspelling.prompts import build_tokenizer, embed_texts, prompt
+from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.nearest import measure_warped_distances, rank_by_nearest
+from training.fingerspelling.preparation import HandExperiment, prepare_letters
+from training.fingerspelling.prompts import build_tokenizer, embed_texts
 from training.fingerspelling.scoring import (
     add_resting_left_hand,
-    embed_clips,
-    letter_ranks,
-    spread_over_groups,
+    bootstrap_interval,
+    embed_letters,
+    rank_letters,
+    rank_letters_of_clips,
     summarize_ranks,
 )
 from training.loop import train
-from training.preparation import open_accelerator, prepare_letters
 
+# Languages that use the international alphabet.
 INTERNATIONAL = ("sgg", "ase", "gsg", "bzs", "asq", "ise", "mfs", "svk")
-"""Languages that use the international alphabet."""
 TWO_HANDED = ("cse", "csq", "tsm")
+# How every fold is scored. The first is the protocol's.
 SETTINGS = ("no tag", "tags", "resting left hand", "mirrored")
-"""Ways every fold is scored; the first is the protocol's."""
 
 
 def score_fold(
-    run: Experiment, clips: list[Clip], mirrored: list[Clip], held_out: Sequence[str], *, quiet: bool = False
+    run: HandExperiment,
+    clips: Sequence[LetterClip],
+    *,
+    mirrored: Sequence[LetterClip],
+    held_out: Sequence[str],
+    quiet: bool = False,
 ) -> dict[str, list[int]]:
-    """Train without some languages and name their letters.
+    """Train a model without some languages, and name the letters of these.
 
     Args:
         run: the recipe.
-        clips, mirrored: the whole lexicon, and the same with every picture mirrored.
-        held_out: sign languages that are tested and not trained on.
+        clips: the whole lexicon.
+        mirrored: the same clips with every picture mirrored.
+        held_out: the sign languages to test on.
+        quiet: show no progress.
     Returns:
-        for each of SETTINGS the rank of each tested clip's letter, in the lexicon's order.
+        For each of SETTINGS the rank of each tested clip's letter, in the lexicon's order.
+    Raises:
+        TrainingError: the recipe cannot be trained.
     """
-    known = [clip for clip in clips if clip.sign not in held_out]
+    learned = [clip for clip in clips if clip.sign not in held_out]
     tested = [row for row, clip in enumerate(clips) if clip.sign in held_out and clip.is_basic]
-    tokenizer = build_tokenizer(known)
-    accelerator = open_accelerator(run, cpu=True)
-    prepared = prepare_letters(run, known, tokenizer, accelerator)
-    bar = tqdm(total=run.steps, desc=f"without {' '.join(held_out)}", disable=quiet)
-    with bar:
-        model = train(run, prepared.model, prepared.sources, accelerator, report=lambda *_: bar.update())
+    tokenizer = build_tokenizer(learned)
+    model = _train_fold(run, learned, tokenizer, bar_title=None if quiet else f"without {' '.join(held_out)}")
     letters = np.array([LETTERS.index(clips[row].letter) for row in tested])
-    untagged = embed_texts(model, tokenizer, [prompt(letter) for letter in LETTERS])
-    tagged = _own_prompts(model, tokenizer, [clips[row] for row in tested])
+    untagged = embed_texts(model, tokenizer, [tag_text(letter) for letter in LETTERS])
+    tagged = _embed_own_prompts(model, tokenizer, [clips[row] for row in tested])
     features = [clips[row].features for row in tested]
-    poses = embed_clips(model, features)
-    resting = embed_clips(model, add_resting_left_hand(features))
-    flipped = embed_clips(model, [mirrored[row].features for row in tested])
+    poses = embed_letters(model, features)
+    resting = embed_letters(model, add_resting_left_hand(features))
+    flipped = embed_letters(model, [mirrored[row].features for row in tested])
     ranks = (
-        letter_ranks(poses, untagged, letters),
-        letter_ranks(poses, tagged, letters),
-        letter_ranks(resting, untagged, letters),
-        letter_ranks(flipped, untagged, letters),
+        rank_letters(poses, untagged, letters),
+        rank_letters_of_clips(poses, tagged, letters),
+        rank_letters(resting, untagged, letters),
+        rank_letters(flipped, untagged, letters),
     )
     return {setting: found.tolist() for setting, found in zip(SETTINGS, ranks, strict=True)}
 
 
-def _own_prompts(model: SignClip, tokenizer: Any, clips: list[Clip]) -> np.ndarray:
-    # (clips, 26, embed_dim): all letters with each clip's own tags. The held-out sign tag is an [UNK] to the model.
+def _train_fold(
+    run: HandExperiment, clips: Sequence[LetterClip], tokenizer: Tokenizer, *, bar_title: str | None
+) -> SignClip:
+    accelerator = open_accelerator(run, cpu=True)
+    prepared = prepare_letters(run, run.data, clips=clips, tokenizer=tokenizer, accelerator=accelerator)
+    with tqdm(total=run.steps, desc=bar_title, disable=bar_title is None) as bar:
+
+        def advance(*_: object) -> None:
+            bar.update()
+
+        return train(run, prepared.model, sources=prepared.sources, accelerator=accelerator, report=advance)
+
+
+def _embed_own_prompts(model: SignClip, tokenizer: Tokenizer, clips: Sequence[LetterClip]) -> Float32Array:
+    # (clips, 26, embed_dim): all letters with each clip's own tags. To the model the held-out sign tag is an [UNK].
     languages = sorted({(clip.spoken, clip.sign) for clip in clips})
     vectors = {
-        (spoken, sign): embed_texts(model, tokenizer, [prompt(letter, sign=sign, spoken=spoken) for letter in LETTERS])
+        (spoken, sign): embed_texts(
+            model, tokenizer, [tag_text(letter, sign=sign, spoken=spoken) for letter in LETTERS]
+        )
         for spoken, sign in languages
     }
     return np.stack([vectors[clip.spoken, clip.sign] for clip in clips])
 
 
-def score_baseline(clips: list[Clip], partition: Sequence[Sequence[str]]) -> np.ndarray:
-    """Rank every A-Z clip's letter by its nearest clip outside its fold; int (clips,), in the lexicon's order."""
+def score_baseline(clips: Sequence[LetterClip], partition: Sequence[Sequence[str]]) -> Int64Array:
+    """Rank the letter of every clip from A to Z by its nearest clip outside its fold.
+
+    Returns:
+        int64 (clips,), from 1, in the lexicon's order.
+    """
     basic = [clip for clip in clips if clip.is_basic]
-    distances = warped_distances([clip.features for clip in basic], [clip.features for clip in basic])
+    distances = measure_warped_distances([clip.features for clip in basic], [clip.features for clip in basic])
     letters = np.array([LETTERS.index(clip.letter) for clip in basic])
     signs = np.array([clip.sign for clip in basic])
-    ranks = np.zeros(len(basic), dtype=int)
+    ranks = np.zeros(len(basic), dtype=np.int64)
     for held_out in partition:
         tested = np.isin(signs, held_out)
         between = distances[np.ix_(tested, ~tested)]
-        ranks[tested] = nearest_ranks(between, letters[tested], letters[~tested], count=len(LETTERS))
+        ranks[tested] = rank_by_nearest(between, letters[tested], support_letters=letters[~tested], count=len(LETTERS))
     return ranks
 
 
 def cross_validate(
-    run: Experiment, partition: Sequence[Sequence[str]], seeds: Sequence[int], results: Path
-) -> list[dict[str, np.ndarray]]:
-    """Score every fold with every seed, keeping each fold's ranks in a file.
+    run: HandExperiment, partition: Sequence[Sequence[str]], *, seeds: Sequence[int], results: Path
+) -> list[dict[str, Int64Array]]:
+    """Score every fold with every seed, and keep the ranks of each fold in a file.
 
+    Args:
+        run: the recipe.
+        partition: the held-out sign languages of each fold.
+        seeds: of the runs.
+        results: folder of the files.
     Returns:
-        for each seed, for each of SETTINGS, the ranks of all A-Z clips in the lexicon's order.
+        For each seed and each of SETTINGS the ranks of all clips from A to Z: int64 (clips,), in the lexicon's order.
+    Raises:
+        CorpusError: the lexicon cannot be read.
+        TrainingError: the recipe cannot be trained.
     """
     clips = read_lexicon()
     mirrored = read_lexicon(options=FeatureOptions(flip="always"))
     signs = np.array([clip.sign for clip in clips if clip.is_basic])
     scored = []
     for seed in seeds:
-        ranks = {setting: np.zeros(len(signs), dtype=int) for setting in SETTINGS}
+        ranks = {setting: np.zeros(len(signs), dtype=np.int64) for setting in SETTINGS}
         for held_out in partition:
-            for setting, found in _kept_fold(run.with_seed(seed), clips, mirrored, held_out, results).items():
+            path = results / f"{'-'.join(held_out)}-seed{seed}.json"
+            fold = _read_or_score_fold(path, run.change_seed(seed), clips, mirrored=mirrored, held_out=held_out)
+            for setting, found in fold.items():
                 ranks[setting][np.isin(signs, held_out)] = found
         scored.append(ranks)
     return scored
 
 
-def _kept_fold(
-    run: Experiment, clips: list[Clip], mirrored: list[Clip], held_out: Sequence[str], results: Path
+def _read_or_score_fold(
+    path: Path,
+    run: HandExperiment,
+    clips: Sequence[LetterClip],
+    *,
+    mirrored: Sequence[LetterClip],
+    held_out: Sequence[str],
 ) -> dict[str, list[int]]:
-    path = results / f"{'-'.join(held_out)}-seed{run.seed}.json"
     if path.is_file():
-        kept = json.loads(path.read_text())
+        kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["run"] == run.describe():
             return dict(kept["ranks"])
-    ranks = score_fold(run, clips, mirrored, held_out)
-    results.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"run": run.describe(), "ranks": ranks}))
+    ranks = score_fold(run, clips, mirrored=mirrored, held_out=held_out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"run": run.describe(), "ranks": ranks}), encoding="utf-8")
     return ranks
 
 
-def summarize(scored: list[dict[str, np.ndarray]], baseline: np.ndarray, signs: np.ndarray) -> dict[str, Any]:
-    """Make the table: each row's figures as mean over seeds, with each seed's R@1.
+def summarize(scored: Sequence[dict[str, Int64Array]], baseline: Int64Array, *, signs: StringArray) -> dict[str, Any]:
+    """Summarize all ranks as the table: the metrics of each row as means over seeds, with the R@1 of each seed.
 
     Args:
         scored: of cross_validate.
-        baseline: of score_baseline.
-        signs: each clip's language.
+        baseline: int64 (clips,), of score_baseline.
+        signs: (clips,), the sign language of each clip.
     """
-    everything = np.ones(len(signs), dtype=bool)
-    rows = {setting: _row([ranks[setting] for ranks in scored], everything) for setting in SETTINGS}
+    everything = np.ones(len(signs), dtype=np.bool_)
+    rows = {setting: _summarize_row([ranks[setting] for ranks in scored], everything) for setting in SETTINGS}
     plain = [ranks[SETTINGS[0]] for ranks in scored]
-    rows["international alphabet"] = _row(plain, np.isin(signs, INTERNATIONAL))
-    rows["two-handed"] = _row(plain, np.isin(signs, TWO_HANDED))
-    rows["nearest neighbour"] = _row([baseline], everything)
+    rows["international alphabet"] = _summarize_row(plain, np.isin(signs, INTERNATIONAL))
+    rows["two-handed"] = _summarize_row(plain, np.isin(signs, TWO_HANDED))
+    rows["nearest neighbour"] = _summarize_row([baseline], everything)
     hits = np.mean([ranks <= 1 for ranks in plain], axis=0)
-    low, high = spread_over_groups(hits, signs.tolist())
+    low, high = bootstrap_interval(hits, signs.tolist())
     languages = {str(sign): round(100 * float(hits[signs == sign].mean()), 1) for sign in np.unique(signs)}
     return {
         "rows": rows,
@@ -166,49 +212,62 @@ def summarize(scored: list[dict[str, np.ndarray]], baseline: np.ndarray, signs: 
     }
 
 
-def _row(ranks: list[np.ndarray], chosen: np.ndarray) -> dict[str, Any]:
+def _summarize_row(ranks: Sequence[Int64Array], chosen: BoolArray) -> dict[str, Any]:
     by_seed = [summarize_ranks(found[chosen]) for found in ranks]
     means = {name: round(float(np.mean([row[name] for row in by_seed])), 1) for name in by_seed[0]}
     return means | {"R@1_by_seed": [round(row["R@1"], 1) for row in by_seed], "clips": int(chosen.sum())}
 
 
-def print_table(title: str, summary: dict[str, Any]) -> None:
-    """Print what weights/fingerspelling/README.md shows."""
-    print(f"\n{title}\n{'':24}{'R@1':>7}{'R@5':>7}{'median':>8}  R@1 by seed")
+def format_table(title: str, summary: dict[str, Any]) -> str:
+    """Format the table of weights/fingerspelling/README.md."""
+    lines = [title, f"{'':24}{'R@1':>7}{'R@5':>7}{'median':>8}  R@1 by seed"]
     for name, row in summary["rows"].items():
         seeds = " ".join(f"{value:.1f}" for value in row["R@1_by_seed"])
-        print(f"{name:24}{row['R@1']:7.1f}{row['R@5']:7.1f}{row['median_rank']:8.1f}  {seeds}")
+        lines.append(f"{name:24}{row['R@1']:7.1f}{row['R@5']:7.1f}{row['median_rank']:8.1f}  {seeds}")
     low, high = summary["R@1_interval_over_languages"]
-    print(f"95 % over languages: {low}-{high}; {summary['R@1_by_language']}")
+    return "\n".join([*lines, f"95 % over languages: {low}-{high}; {summary['R@1_by_language']}"])
 
 
-def main() -> None:
-    """Run the protocol from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.fingerspelling.crossvalidate", description=__doc__)
-    parser.add_argument("config", type=Path, help="a file of configs/experiments")
-    parser.add_argument("changes", nargs="*", help="key=value")
-    parser.add_argument("--seeds", type=parse_positive, default=3, help="how many, from 0")
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--final", action="store_true", help="the partition that no choice was made on")
-    parser.add_argument("--results", type=Path, default=Path("runs/crossvalidation"), help="folder for folds' ranks")
-    parser.add_argument("--json", type=Path, help="results file that also gets the table")
-    parser.add_argument("--threads", type=parse_positive, default=1)
-    arguments = parser.parse_intermixed_args()
-    torch.set_num_threads(arguments.threads)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the protocol.
+
+    Returns:
+        The exit status: 0 success, 1 the recipe cannot be trained, 2 usage error.
+    """
+    options = _build_parser().parse_intermixed_args(arguments)
+    torch.set_num_threads(options.threads)
+    partition = draw_final_partition() if options.final else SPLITS
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     try:
-        run = read_experiment(arguments.config, arguments.changes)
-    except (ExperimentError, ModelsError) as error:
-        sys.exit(f"error: {error}")
-    partition = final_partition() if arguments.final else SPLITS
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    scored = cross_validate(run, partition, seeds, arguments.results)
-    clips = read_lexicon()
+        run = read_experiment_as(HandExperiment, options.config, changes=options.changes)
+        scored = cross_validate(run, partition, seeds=seeds, results=options.results)
+        clips = read_lexicon()
+    except (TrainingError, CorpusError, ModelsError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     signs = np.array([clip.sign for clip in clips if clip.is_basic])
-    summary = summarize(scored, score_baseline(clips, partition), signs)
-    print_table("partition kept to the end" if arguments.final else "the protocol's five splits", summary)
-    if arguments.json is not None:
-        record(arguments.json, "final_partition" if arguments.final else "protocol", summary)
+    summary = summarize(scored, score_baseline(clips, partition), signs=signs)
+    print(format_table("the final partition" if options.final else "the protocol's five splits", summary))
+    if options.json is not None:
+        record_metrics(options.json, "final_partition" if options.final else "protocol", summary)
+    return 0
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.fingerspelling.crossvalidate", description=__doc__)
+    parser.add_argument("--version", action="version", version=PRODUCT)
+    parser.add_argument("config", type=Path, help="a file of configs/experiments with data of kind hands")
+    parser.add_argument("changes", nargs="*", help="key=value")
+    parser.add_argument("--seeds", type=parse_positive, default=3, help="number of seeds (default: 3)")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--final", action="store_true", help="use the partition that no choice was made on")
+    parser.add_argument(
+        "--results", type=Path, default=Path("runs/crossvalidation"), help="folder of the ranks of finished folds"
+    )
+    parser.add_argument("--json", type=Path, help="metrics file to record the table in")
+    parser.add_argument("--threads", type=parse_positive, default=1)
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,72 +1,93 @@
-"""Score a trained model as a dictionary of the clips it learned: `python -m training.fingerspelling.dictionary`.
+"""Score a model as a dictionary of the clips that it learned: `python -m training.fingerspelling.dictionary`.
 
-This asks whether it knows what it was shown; crossvalidate.py asks what it makes of new signers.
+This measures whether the model knows what it was shown; crossvalidate.py measures how it does on new signers.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
+from corpora.errors import CorpusError
+from corpora.prompts import tag_text
 from evaluation.retrieval import measure_pose_to_text, measure_text_to_pose
 from models.architecture import SignClip
 from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder, find_weights_dir
 from models.checkpoints.loading import load_model
-from training.fingerspelling.figures import record
-from training.fingerspelling.lexicon import Clip, read_lexicon
-from training.fingerspelling.prompts import embed_texts, prompt
-from training.fingerspelling.scoring import embed_clips
+from models.errors import ModelsError
+from processes.version import PRODUCT
+from training.fingerspelling.lexicon import LetterClip, read_lexicon
+from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.prompts import embed_texts
+from training.fingerspelling.scoring import embed_letters
 
+# Which spoken tag prompts have: `<de> <gsg> A` as the lexicon pairs them, `<en> <gsg> A`, or `<gsg> A`.
 SPOKEN_TAGS = ("own", "english", "none")
-"""Ways to ask: `<de> <gsg> A` as the lexicon pairs them, `<en> <gsg> A`, `<gsg> A`."""
 
 
-def score_dictionary(model: SignClip, tokenizer: Tokenizer, clips: list[Clip]) -> dict[str, dict[str, float]]:
-    """Search all clips by all prompts and all prompts by all clips.
+def score_dictionary(model: SignClip, tokenizer: Tokenizer, clips: Sequence[LetterClip]) -> dict[str, dict[str, float]]:
+    """Search all clips by all prompts, and all prompts by all clips.
 
+    Args:
+        model: in evaluation mode.
+        tokenizer: of the model.
+        clips: that the model learned.
     Returns:
-        for each of SPOKEN_TAGS the R@1 in percent of text_to_pose and pose_to_text; each prompt has one clip.
+        For each of SPOKEN_TAGS the R@1 in percent of text_to_pose and pose_to_text. Each prompt has one clip.
     """
-    poses = embed_clips(model, [clip.features for clip in clips])
-    figures = {}
-    for asked in SPOKEN_TAGS:
-        spoken = {"own": None, "english": "en", "none": None}[asked]
-        texts = [
-            prompt(clip.letter, sign=clip.sign, spoken=clip.spoken if asked == "own" else spoken) for clip in clips
-        ]
+    poses = embed_letters(model, [clip.features for clip in clips])
+    metrics = {}
+    for spoken_tag in SPOKEN_TAGS:
+        texts = [tag_text(clip.letter, sign=clip.sign, spoken=_find_spoken(clip, spoken_tag)) for clip in clips]
         scores = embed_texts(model, tokenizer, texts) @ poses.T
-        figures[asked] = {
+        metrics[spoken_tag] = {
             "text_to_pose": round(100 * measure_text_to_pose(scores, texts)["R@1"], 1),
             "pose_to_text": round(100 * measure_pose_to_text(scores, texts)["R@1"], 1),
         }
-    return figures
+    return metrics
 
 
-def print_dictionary(figures: dict[str, dict[str, float]]) -> None:
-    """Print a row for each way to write the spoken tag."""
-    print(f"{'spoken tag':12}{'text to pose R@1':>18}{'pose to text R@1':>18}")
-    for asked, row in figures.items():
-        print(f"{asked:12}{row['text_to_pose']:18.1f}{row['pose_to_text']:18.1f}")
+def _find_spoken(clip: LetterClip, spoken_tag: str) -> str | None:
+    return {"own": clip.spoken, "english": "en", "none": None}[spoken_tag]
 
 
-def main() -> None:
-    """Score the shipped weights from the command line."""
+def format_dictionary(metrics: dict[str, dict[str, float]]) -> str:
+    """Format the metrics of score_dictionary as a table with a row for each spoken tag."""
+    lines = [f"{'spoken tag':12}{'text to pose R@1':>18}{'pose to text R@1':>18}"]
+    lines += [f"{tag:12}{row['text_to_pose']:18.1f}{row['pose_to_text']:18.1f}" for tag, row in metrics.items()]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Score the shipped weights.
+
+    Returns:
+        The exit status: 0 success, 1 the model or the lexicon cannot be read, 2 usage error.
+    """
     parser = argparse.ArgumentParser(prog="python -m training.fingerspelling.dictionary", description=__doc__)
-    parser.add_argument("model", nargs="?", default="fingerspelling")
-    parser.add_argument("--json", type=Path, help="results file that also gets the figures")
-    arguments = parser.parse_args()
+    parser.add_argument("--version", action="version", version=PRODUCT)
+    parser.add_argument("model", nargs="?", default="fingerspelling", help="a name of the catalog")
+    parser.add_argument("--json", type=Path, help="metrics file to record the metrics in")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    config = load_catalog()[arguments.model]
-    weights = WeightsFolder(find_weights_dir())
-    model = load_model(weights.locate_converted(config), config)
-    tokenizer = Tokenizer.from_file(str(weights.locate_tokenizer(config) / "tokenizer.json"))
-    figures = score_dictionary(model, tokenizer, read_lexicon())
-    print_dictionary(figures)
-    if arguments.json is not None:
-        record(arguments.json, "dictionary", figures)
+    try:
+        config = load_catalog().resolve(options.model)
+        weights = WeightsFolder(find_weights_dir())
+        model = load_model(weights.locate_converted(config), config)
+        tokenizer = Tokenizer.from_file(str(weights.locate_tokenizer(config) / "tokenizer.json"))
+        metrics = score_dictionary(model, tokenizer, read_lexicon())
+        print(format_dictionary(metrics))
+        if options.json is not None:
+            record_metrics(options.json, "dictionary", metrics)
+    except (CorpusError, ModelsError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

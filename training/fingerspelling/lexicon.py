@@ -1,32 +1,33 @@
-"""The fingerspelling lexicon of spoken-to-signed: 600 letters in the alphabets of 20 sign languages, one signer each.
+"""The clips of the fingerspelling lexicon, with all that the recipe knows of them: 600 letters in 19 sign languages.
 
-Source: PyPI package spoken-to-signed 0.4.0 (MIT), spoken_to_signed/assets/fingerspelling_lexicon.
+corpora.readers.fingerspelling_lexicon says where the lexicon comes from.
 """
 
-import csv
 import random
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from poses import FeatureOptions, extract, read
+from corpora.arrays import Float32Array
+from corpora.clip_files import read_features
+from corpora.errors import FileMissingError
+from corpora.readers import fingerspelling_lexicon
+from corpora.readers.fingerspelling_lexicon import DUPLICATE, find_installed_folder
+from poses import FeatureOptions
 
-PACKAGE = "spoken_to_signed"
 FEATURE_KIND = "signclip_depth"
-DUPLICATE = "fsl"
-"""A byte copy of `ase` under another tag: as training data it would teach a lie, as test data it would leak."""
+# The width in every clip's header, in pixels. z was stored without the true width, so features are too flat.
 STATED_WIDTH = 500
-"""Width in every clip's header, in pixels; z was stored without it, so features come out too flat."""
+# The widths of the videos behind the clips, in pixels: 1920 for one language, and 700 for all others.
 TRUE_WIDTHS = {"sgg": 1920.0}
 TYPICAL_WIDTH = 700.0
-"""Widths of the videos behind the clips, in pixels; 700 for all but one.."""
 LETTERS = tuple(string.ascii_uppercase)
 
+# The held-out sign languages of each fold. Every language, and so every signer, is held out once.
 SPLITS = (
     ("csq", "ukl", "bzs", "eso"),
     ("tsm", "lls", "psr", "ase"),
@@ -34,44 +35,31 @@ SPLITS = (
     ("gss", "gsg", "mfs", "swl"),
     ("jos", "ssp", "sgg"),
 )
-"""Held-out sign languages of each fold; every language, and so every signer, is held out once."""
+# Draws another partition, which was scored once at the end, after all choices of the recipe had been made.
 FINAL_PARTITION_SEED = 2026
-"""Draws the partition that no choice was made on; scored once, when everything else stood."""
 
 
 @dataclass(frozen=True)
-class Clip:
+class LetterClip:
     """One fingerspelled letter.
 
     Attributes:
-        path: file in the lexicon's folder.
-        spoken, sign: language tags, as in `<en> <ase> A`.
+        path: of the clip's file.
+        spoken, sign: tags of the spoken and the sign language, as in `<en> <ase> A`.
         letter: as the lexicon writes it.
         features: float32 (frames, 609).
     """
 
-    path: str
+    path: Path
     spoken: str
     sign: str
     letter: str
-    features: np.ndarray
+    features: Float32Array
 
     @property
     def is_basic(self) -> bool:
-        """Whether it shows one of the 26 letters that the protocol scores."""
+        """Whether the clip shows one of the 26 letters that the protocol scores."""
         return self.letter in LETTERS
-
-
-def lexicon_folder() -> Path:
-    """Find the lexicon without importing its package, which needs a lemmatizer.
-
-    Raises:
-        ModuleNotFoundError: spoken-to-signed is not installed.
-    """
-    spec = find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("the fingerspelling lexicon comes with `pip install spoken-to-signed==0.4.0`")
-    return Path(spec.origin).parent / "assets" / "fingerspelling_lexicon"
 
 
 def read_lexicon(
@@ -79,39 +67,45 @@ def read_lexicon(
     *,
     languages: frozenset[str] | None = None,
     options: FeatureOptions | None = None,
-) -> list[Clip]:
-    """Read all clips but the duplicated language, as the service reads what is posted to it.
+) -> list[LetterClip]:
+    """Read all clips except those of the duplicated language, as the service reads a posted clip.
 
     Args:
-        folder: holds index.csv and one folder a sign language; the installed package's by default.
-        languages: sign-language tags to read; all by default.
-        options: what to do to every pose first; nothing by default.
+        folder: of the lexicon; None: that of the installed package.
+        languages: tags of the sign languages to read; None: all.
+        options: changes to each pose before features are computed; None: no changes.
+    Raises:
+        FileMissingError: the package, or a clip of its index, is not there.
+        CorpusError: the index or a clip cannot be read.
     """
-    folder = folder or lexicon_folder()
-    options = options or FeatureOptions()
-    with (folder / "index.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["signed_language"] != DUPLICATE]
+    corpus = fingerspelling_lexicon.read(folder or find_installed_folder(), "all")
+    missing = [note for note in corpus.skipped if not note.id.startswith(f"{DUPLICATE}/")]
+    if missing:
+        raise FileMissingError(f"{corpus.root}: {len(missing)} clips are missing, such as {missing[0].id}")
     return [
-        Clip(
-            path=row["path"],
-            spoken=row["spoken_language"],
-            sign=row["signed_language"],
-            letter=row["words"],
-            features=extract(read((folder / row["path"]).read_bytes()), FEATURE_KIND, options),
+        LetterClip(
+            path=example.path,
+            spoken=example.spoken_language or "",
+            sign=example.sign_language or "",
+            letter=example.text,
+            features=read_features(example, FEATURE_KIND, options or FeatureOptions()),
         )
-        for row in rows
-        if languages is None or row["signed_language"] in languages
+        for example in corpus.examples
+        if languages is None or example.sign_language in languages
     ]
 
 
-def final_partition(sizes: tuple[int, ...] = tuple(len(split) for split in SPLITS)) -> tuple[tuple[str, ...], ...]:
-    """Draw the other partition of the same languages into folds of the same sizes."""
-    languages = sorted(tag for split in SPLITS for tag in split)
+def draw_final_partition() -> tuple[tuple[str, ...], ...]:
+    """Draw the final partition of the languages, into folds of the same sizes as SPLITS."""
+    languages = sorted(tag for fold in SPLITS for tag in fold)
     random.Random(FINAL_PARTITION_SEED).shuffle(languages)
-    ends = [sum(sizes[: fold + 1]) for fold in range(len(sizes))]
-    return tuple(tuple(languages[end - size : end]) for size, end in zip(sizes, ends, strict=True))
+    folds, start = [], 0
+    for fold in SPLITS:
+        folds.append(tuple(languages[start : start + len(fold)]))
+        start += len(fold)
+    return tuple(folds)
 
 
-def depth_corrections(clips: list[Clip]) -> Tensor:
-    """Tell how many times deeper each clip's video was than its header says; float32 (clips,)."""
+def find_depth_corrections(clips: Sequence[LetterClip]) -> Tensor:
+    """Find how many times deeper each clip's video was than its header says: float32 (clips,)."""
     return torch.tensor([TRUE_WIDTHS.get(clip.sign, TYPICAL_WIDTH) / STATED_WIDTH for clip in clips])

@@ -1,46 +1,42 @@
-"""Texts for letters, `<en> <ase> A`, the ways users vary them, and the small word-piece vocabulary they need."""
+"""Prompts of letters as users vary them, `<en> <ase> A`, and the small word-piece vocabulary that they need."""
 
 import json
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import ConfigDict
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import Tensor
 
+from corpora.arrays import Float32Array, Int64Array
+from corpora.prompts import tag_text
 from models.architecture import SignClip
 from models.batching import pad
-from training.fingerspelling.lexicon import LETTERS, Clip
+from training.fingerspelling.lexicon import LETTERS, LetterClip
+from training.sections.hands import PromptVariation
 
 PAD, UNKNOWN, CLS, SEP = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
+# ISO 639-2 for "no linguistic content", so the tag of no language. It is an [UNK], as every language that the model
+# never saw.
 UNSEEN_TAG = "zxx"
-"""ISO 639-2 for "no linguistic content", so no language's tag: an [UNK], as every language the model never saw."""
 _NORMALIZER = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
 
 
-def same_letter_key(letter: str) -> str:
-    """Spell a letter as the tokenizer does, so that gsg's ä is sgg's Ä but ß is not ss."""
+def normalize_letter(letter: str) -> str:
+    """Spell a letter as the tokenizer does, so that ä of gsg equals Ä of sgg, but ß does not equal ss."""
     return str(_NORMALIZER.normalize_str(letter))
 
 
-def prompt(letter: str, *, sign: str | None = None, spoken: str | None = None) -> str:
-    """Write a letter with the tags that are given: `A`, `<ase> A`, `<en> <ase> A`."""
-    tags = [f"<{tag}>" for tag in (spoken, sign) if tag is not None]
-    return " ".join([*tags, letter])
+def build_tokenizer(clips: Iterable[LetterClip]) -> Tokenizer:
+    """Build a word-piece tokenizer that knows the letters and tags of the clips as whole words, and nothing else.
 
-
-def build_tokenizer(clips: Iterable[Clip]) -> Tokenizer:
-    """Make a word-piece tokenizer that knows the clips' letters and tags whole, and nothing else.
-
-    There are no continuation pieces: a word that is no letter is one [UNK], not a row of letters that were never
-    trained to stand in a row. Accents stay, for they are what tells ä from a.
+    There are no continuation pieces, so a word that is not a letter becomes one [UNK] instead of a row of letters,
+    which was never trained. Accents are kept, because they distinguish ä from a.
     """
     clips = list(clips)
-    letters = {same_letter_key(letter) for letter in (*LETTERS, *(clip.letter for clip in clips))}
+    letters = {normalize_letter(letter) for letter in (*LETTERS, *(clip.letter for clip in clips))}
     tags = {clip.spoken for clip in clips} | {clip.sign for clip in clips} | {"en"}
     pieces = [PAD, UNKNOWN, CLS, SEP, "<", ">", *sorted(tags), *sorted(letters - tags)]
     tokenizer = Tokenizer(models.WordPiece({piece: row for row, piece in enumerate(pieces)}, unk_token=UNKNOWN))
@@ -49,8 +45,18 @@ def build_tokenizer(clips: Iterable[Clip]) -> Tokenizer:
     return tokenizer
 
 
+def find_special_ids(tokenizer: Tokenizer) -> tuple[int, int]:
+    """Find the ids of [CLS] and [SEP] in a tokenizer of build_tokenizer."""
+    vocabulary = tokenizer.get_vocab()
+    return vocabulary[CLS], vocabulary[SEP]
+
+
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write what transformers' AutoTokenizer reads."""
+    """Write a tokenizer in the form that AutoTokenizer of transformers reads.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.add_special_tokens([PAD, UNKNOWN, CLS, SEP])
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -64,58 +70,63 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def token_batch(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tensor, Tensor]:
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Turn texts into the model's input.
 
     Returns:
-        input_ids int64 (texts, tokens), [CLS] pieces… [SEP] and padding; attention_mask bool of the same shape.
+        input_ids int64 (texts, tokens), [CLS] pieces… [SEP] and padding; attention_mask bool (texts, tokens).
     """
-    cls_id, sep_id = tokenizer.token_to_id(CLS), tokenizer.token_to_id(SEP)
-    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    cls_id, sep_id = find_special_ids(tokenizer)
+    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
     input_ids, attention_mask = pad(
         [np.array([cls_id, *encoding.ids, sep_id]) for encoding in encodings], dtype=np.int64
     )
     return torch.from_numpy(input_ids), torch.from_numpy(attention_mask)
 
 
-def embed_texts(model: SignClip, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
-    """Embed texts with a model in evaluation mode; float32 (texts, embed_dim), raw vectors."""
+def embed_texts(model: SignClip, tokenizer: Tokenizer, texts: Sequence[str]) -> Float32Array:
+    """Embed texts.
+
+    Args:
+        model: in evaluation mode.
+        tokenizer: of the model.
+        texts: prompts.
+    Returns:
+        float32 (texts, embed_dim), raw.
+    """
     with torch.inference_mode():
-        return model.encode_text(*token_batch(tokenizer, texts)).numpy()
+        vectors: Float32Array = model.encode_text(*tokenize(tokenizer, texts)).numpy()
+    return vectors
 
 
-@dataclass(frozen=True)
-class PromptVariation:
-    """How often a training prompt differs from the lexicon's own `<spoken> <sign> letter`; shares in 0-1."""
+def draw_prompt(
+    clip: LetterClip, variation: PromptVariation, *, spoken_tags: Sequence[str], rng: random.Random
+) -> tuple[str, bool]:
+    """Write a clip's prompt as some user might write it.
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    The tag of a sign language that the model does not know counts as no tag. Users ask for `<en> <gsg> A` although the
+    lexicon pairs gsg with German, so the spoken language has to vary.
 
-    untagged: float = 0.3
-    unknown_sign: float = 0.05
-    english: float = 0.2
-    other_spoken: float = 0.1
-    no_spoken: float = 0.1
-
-    def draw(self, clip: Clip, spoken_tags: list[str], chance: random.Random) -> tuple[str, bool]:
-        """Write a clip's prompt as some user might.
-
-        A sign language the model does not know is as good as none. People ask for `<en> <gsg> A` although the lexicon
-        pairs gsg with German, so the spoken tag has to be free.
-
-        Returns:
-            the text, and whether it names the sign language.
-        """
-        if chance.random() < self.untagged:
-            return prompt(clip.letter), False
-        spoken = chance.choices(
-            ("en", chance.choice([*spoken_tags, UNSEEN_TAG]), None, clip.spoken),
-            (self.english, self.other_spoken, self.no_spoken, 1 - self.english - self.other_spoken - self.no_spoken),
-        )[0]
-        if chance.random() < self.unknown_sign:
-            return prompt(clip.letter, sign=UNSEEN_TAG, spoken=spoken), False
-        return prompt(clip.letter, sign=clip.sign, spoken=spoken), True
+    Args:
+        clip: its letter and languages.
+        variation: how often prompts differ from the lexicon's own.
+        spoken_tags: tags of the spoken languages that the model knows.
+        rng: the source of all random numbers.
+    Returns:
+        The prompt, and whether it names the sign language.
+    """
+    if rng.random() < variation.untagged:
+        return tag_text(clip.letter), False
+    own = 1 - variation.english - variation.other_spoken - variation.no_spoken
+    spoken = rng.choices(
+        ("en", rng.choice([*spoken_tags, UNSEEN_TAG]), None, clip.spoken),
+        (variation.english, variation.other_spoken, variation.no_spoken, own),
+    )[0]
+    if rng.random() < variation.unknown_sign:
+        return tag_text(clip.letter, sign=UNSEEN_TAG, spoken=spoken), False
+    return tag_text(clip.letter, sign=clip.sign, spoken=spoken), True
 
 
-def letter_ids(clips: list[Clip]) -> np.ndarray:
-    """Number the clips' letters, equal numbers for equal letters in any language; int64 (clips,)."""
-    return np.unique([same_letter_key(clip.letter) for clip in clips], return_inverse=True)[1]
+def number_letters(clips: Sequence[LetterClip]) -> Int64Array:
+    """Number the letters of clips: int64 (clips,), equal for equal letters of all languages."""
+    return np.unique([normalize_letter(clip.letter) for clip in clips], return_inverse=True)[1]

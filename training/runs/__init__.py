@@ -1,1 +1,1 @@
-"""The files of a training run: its folder, logs, state and the model it writes."""
+"""The files of a training run: logs, the state to resume from, and the model's folder."""

@@ -1,4 +1,4 @@
-"""What a run leaves on disk: logs, the state to resume from, and the model's folder."""
+"""What a run writes to disk: logs, the state to resume from, and the model's folder."""
 
 from __future__ import annotations
 
@@ -11,68 +11,78 @@ from training.experiment import Experiment
 from training.learning import Learner
 from training.runs.logs import RunLogs
 from training.runs.model_folder import record_sizes, write_config, write_weights
-from training.runs.state import Progress, load_state, save_state
+from training.runs.state import RunProgress, load_state, save_state
 
-PutTokenizer = Callable[[Path], None]
+WriteTokenizer = Callable[[Path], None]
 """Writes a tokenizer's files into a model's folder."""
 
 
 class RunFiles:
     """Writes the logs, the state and the model of a run.
 
-    The model's folder gets the best weights whenever there are better ones, so that it can be served at any time, or
-    the last ones at the end, where the run asks for these or never validates.
+    The model's folder gets the best weights each time there are better ones, so that it can be served at any time. If
+    the run asks for the last weights or does not validate, the folder gets these at the end.
 
     Args:
-        run: says where all that lies.
-        put_tokenizer: into the model's folder.
-        writes: whether this process does; all of them read the state.
+        run: its settings say where files are.
+        write_tokenizer: writes the tokenizer into the model's folder.
+        writes: whether this process writes. All processes read the state.
     """
 
-    def __init__(self, run: Experiment, put_tokenizer: PutTokenizer, *, writes: bool = True) -> None:
+    def __init__(self, run: Experiment, write_tokenizer: WriteTokenizer, *, writes: bool = True) -> None:
         self._run = run
-        self._put_tokenizer = put_tokenizer
+        self._write_tokenizer = write_tokenizer
         self._writes = writes
         self._logs: RunLogs | None = None
 
-    def begin(self, learner: Learner) -> Progress:
-        """Put a learner where the run was interrupted, if it was.
+    def resume(self, learner: Learner) -> RunProgress:
+        """Load the state of an interrupted run into a learner, if there is one.
 
+        Returns:
+            How far the run is.
         Raises:
-            ExperimentError: the folder holds another run.
+            StateError: the folder holds the state of another run, or a damaged one.
         """
-        progress = Progress()
+        progress = RunProgress()
         if (found := load_state(self._run.logs_folder, self._run)) is not None:
             progress, learned = found
-            learner.load_state(learned)
+            learner.load_state_dict(learned)
         if self._writes:
             self._logs = RunLogs(self._run.logs_folder, start=progress.step)
         return progress
 
-    def note_step(self, progress: Progress, learner: Learner, loss: Tensor) -> None:
-        """Log the step that was just done."""
-        if self._logs is not None:
-            self._logs.add_step(progress.step, loss, learner.learning_rate)
+    def log_step(self, progress: RunProgress, learner: Learner, *, loss: Tensor) -> None:
+        """Log the last step.
 
-    def note_validation(self, progress: Progress, learner: Learner, figures: dict[str, float]) -> None:
-        """Log figures, and keep the weights if they are the best so far."""
+        Args:
+            loss: float32 scalar on the device.
+        """
+        if self._logs is not None:
+            self._logs.add_step(progress.step, loss, learning_rate=learner.learning_rate)
+
+    def log_validation(self, progress: RunProgress, learner: Learner, *, metrics: dict[str, float]) -> None:
+        """Log the metrics of a validation, and keep the weights if they are the best so far."""
         if self._logs is None:
             return
-        self._logs.add_validation(progress.step, figures)
-        value = _value(figures, self._run.validation.best)
+        self._logs.add_validation(progress.step, metrics)
+        value = _rate_weights(metrics, self._run.validation.best)
         if progress.best_value is None or value > progress.best_value:
             progress.best_step, progress.best_value = progress.step, value
             if self._run.validation.keep == "best":
                 self._write_model(learner)
 
-    def save(self, progress: Progress, learner: Learner) -> None:
-        """Write the state to resume from."""
+    def save(self, progress: RunProgress, learner: Learner) -> None:
+        """Write the state to resume from.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
         if self._logs is not None:
             self._logs.flush()
-            save_state(self._run.logs_folder, self._run, progress, learner.state())
+            save_state(self._run.logs_folder, self._run, progress=progress, learned=learner.state_dict())
 
-    def end(self, progress: Progress, learner: Learner) -> None:
-        """Write what is left."""
+    def finish(self, progress: RunProgress, learner: Learner) -> None:
+        """Write the remaining logs, and the last weights if they are the ones to keep."""
         if self._logs is None:
             return
         if self._run.validation.keep == "last" or progress.best_step is None:
@@ -80,16 +90,17 @@ class RunFiles:
         self._logs.close()
 
     def _write_model(self, learner: Learner) -> None:
-        folder, config = self._run.output_folder, learner.contrast.final_config()
-        self._put_tokenizer(folder)
+        folder, config = self._run.output_folder, learner.contrastive.make_final_config()
+        self._write_tokenizer(folder)
         if self._run.record is None:
             write_config(folder, config)
         else:
             vocab_size = config.text_tower.vocab_size or 0
             record_sizes(Path(self._run.record), logit_scale=config.logit_scale, vocab_size=vocab_size)
-        write_weights(folder, learner.contrast.model, experiment=self._run.name)
+        write_weights(folder, learner.contrastive.model, experiment=self._run.name)
 
 
-def _value(figures: dict[str, float], best: str) -> float:
+def _rate_weights(metrics: dict[str, float], best: str) -> float:
+    # Higher is better.
     names = {"text_to_pose": "text_to_pose P@1", "pose_to_text": "pose_to_text R@1"}
-    return -figures["loss"] if best == "loss" else figures[names[best]]
+    return -metrics["loss"] if best == "loss" else metrics[names[best]]

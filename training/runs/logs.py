@@ -1,4 +1,4 @@
-"""What a run tells while it goes: two CSV files, and the same for TensorBoard."""
+"""The logs of a run: two CSV files, and the same numbers for TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,44 +12,50 @@ from torch.utils.tensorboard import SummaryWriter
 from processes.files import write_file
 
 STEPS, VALIDATION, TENSORBOARD = "steps.csv", "validation.csv", "tensorboard"
+# Losses are read from the device 20 at a time, because each reading waits until the device is done.
 STEPS_AT_ONCE = 20
-"""Losses read from the device together, for each reading waits until the device is done."""
 
 
 class RunLogs:
-    """steps.csv: step, loss, learning_rate; validation.csv: step and every figure; tensorboard/: all of it.
+    """steps.csv: step, loss, learning_rate; validation.csv: step and all metrics; tensorboard/: the same numbers.
 
-    Steps count from 1 here: row n is what step n - 1, the n-th, gave.
+    Steps count from 1 in logs: row n is the result of the n-th step, whose number in the loop is n - 1.
 
     Args:
         folder: of the run.
-        start: steps that were done before; rows of later ones are forgotten, for they are done again.
+        start: number of steps that were done before. Rows of later steps are removed, because they are done again.
     """
 
     def __init__(self, folder: Path, *, start: int = 0) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         for name in (STEPS, VALIDATION):
-            _forget_after(folder / name, start)
+            _remove_after(folder / name, start)
         self._board = SummaryWriter(str(folder / TENSORBOARD), purge_step=start + 1)
         self._waiting: list[tuple[int, Tensor, float]] = []
 
-    def add_step(self, step: int, loss: Tensor, learning_rate: float) -> None:
-        """Note a step; it is written with others, or at the next `flush`."""
+    def add_step(self, step: int, loss: Tensor, *, learning_rate: float) -> None:
+        """Add a step. It is written together with others, or by the next `flush`.
+
+        Args:
+            step: from 1.
+            loss: float32 scalar, possibly on a device.
+            learning_rate: of the step.
+        """
         self._waiting.append((step, loss, learning_rate))
         if len(self._waiting) >= STEPS_AT_ONCE:
             self.flush()
 
-    def add_validation(self, step: int, figures: Mapping[str, float]) -> None:
-        """Write the figures after a step."""
+    def add_validation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write the metrics of the validation after a step."""
         self.flush()
-        _append(self._folder / VALIDATION, [{"step": step, **figures}])
-        for name, value in figures.items():
+        _append(self._folder / VALIDATION, [{"step": step, **metrics}])
+        for name, value in metrics.items():
             self._board.add_scalar(f"validation/{name.replace(' ', '/')}", value, step)
         self._board.flush()
 
     def flush(self) -> None:
-        """Write what was noted."""
+        """Write the steps that were added."""
         rows = [
             {"step": step, "loss": loss.item(), "learning_rate": learning_rate}
             for step, loss, learning_rate in self._waiting
@@ -61,7 +67,7 @@ class RunLogs:
                 self._board.add_scalar(f"training/{name}", row[name], row["step"])
 
     def close(self) -> None:
-        """Write the rest."""
+        """Write the remaining steps and close the files."""
         self.flush()
         self._board.close()
 
@@ -77,10 +83,10 @@ def _append(path: Path, rows: list[dict[str, float]]) -> None:
         writer.writerows(rows)
 
 
-def _forget_after(path: Path, start: int) -> None:
+def _remove_after(path: Path, start: int) -> None:
     if not path.exists():
         return
-    # Only whole lines: a process that was killed may have left half of one.
+    # Only whole lines, because a killed process may have left half of one.
     whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
     kept = [row for row in whole[1:] if int(row.partition(",")[0]) <= start]
     if kept:

@@ -1,7 +1,8 @@
-"""The state that a run resumes from: one file, replaced whole."""
+"""The state that an interrupted run resumes from: one file, which is always replaced as a whole."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,28 +11,29 @@ from typing import Any
 import torch
 
 from processes.files import replace_file
-from training.experiment import Experiment, ExperimentError
+from training.errors import StateError
+from training.experiment import Experiment, rename_setting
 
 STATE = "state.pt"
+# Settings that say where files are and how the work is divided, but not what is learned. Another machine may need other
+# values. Each chunk draws its own dropout, so with other chunks a run continues with other, equally good draws.
 _NEUTRAL = frozenset(
     {"output", "logs", "record", "save_every", "data.folder", "data.cache", "data.workers", "batch.chunk"}
 )
-"""Settings that say where files are and who does the work, not what is learned: another machine may need others.
-
-Chunks draw dropout each for itself, so with others a run goes on with other, equally good draws.
-"""
+# Settings that may grow when a run is resumed, if its learning rate does not depend on them.
 _LENGTH = frozenset({"steps", "epochs"})
-"""Settings that a run may go on with longer, where its learning rate does not depend on them."""
+# What torch.load raises for files that are damaged or hold something else, and what a missing part raises.
+_DAMAGE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run is.
 
     Attributes:
-        step: steps done.
-        best_step: after how many the best weights so far were written; None: none yet.
-        best_value: what they reached; the higher, the better.
+        step: number of finished steps.
+        best_step: number of steps after which the best weights so far were written; None: there are none yet.
+        best_value: the rating of these weights; higher is better.
     """
 
     step: int = 0
@@ -39,45 +41,61 @@ class Progress:
     best_value: float | None = None
 
 
-def save_state(folder: Path, run: Experiment, progress: Progress, learned: dict[str, Any]) -> None:
-    """Write the state so that whatever kills the process leaves the old one or the new one.
+def save_state(folder: Path, run: Experiment, *, progress: RunProgress, learned: dict[str, Any]) -> None:
+    """Write the state. If the process is killed meanwhile, either the old state or the new one is there.
 
     Args:
-        learned: of Learner.state.
+        folder: of the run's logs.
+        run: the recipe, which is recorded in the state.
+        progress: how far the run is.
+        learned: of Learner.state_dict.
+    Raises:
+        OSError: the folder cannot be written.
     """
     with replace_file(folder / STATE) as part:
         torch.save({"run": run.describe(), "progress": asdict(progress), "learned": learned}, part)
 
 
-def load_state(folder: Path, run: Experiment) -> tuple[Progress, dict[str, Any]] | None:
-    """Read the state of a run that was interrupted; None if there is none.
+def load_state(folder: Path, run: Experiment) -> tuple[RunProgress, dict[str, Any]] | None:
+    """Read the state of an interrupted run.
 
+    Returns:
+        How far the run is, and what Learner.load_state_dict takes; None: there is no state.
     Raises:
-        ExperimentError: it is another run's, or no state at all.
+        StateError: the state is that of another run, or it is damaged.
     """
     path = folder / STATE
     if not path.is_file():
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        known, progress, learned = state["run"], Progress(**state["progress"]), state["learned"]
-    except Exception as error:
-        raise ExperimentError(f"{path} cannot be read: {error}; --restart begins anew") from error
-    before, now = _flat(known), _flat(run.describe())
+        recipe, progress, learned = state["run"], RunProgress(**state["progress"]), state["learned"]
+    except _DAMAGE as error:
+        raise StateError(f"{path} cannot be read: {error}; use --restart to train the run again") from error
+    # An earlier version may have written the state under former names of settings.
+    before = {rename_setting(key): value for key, value in _flatten(recipe).items()}
+    now = _flatten(run.describe())
     ignored = _NEUTRAL | (_LENGTH if _may_be_longer(run) else frozenset())
     differing = [key for key in {**before, **now} if key not in ignored and before.get(key) != now.get(key)]
     if differing:
         shown = "; ".join(f"{key} {before.get(key)!r}, now {now.get(key)!r}" for key in differing[:4])
         more = f"; and {len(differing) - 4} more" if len(differing) > 4 else ""
-        raise ExperimentError(f"{path} is of another run: {shown}{more}; --restart begins anew, or give another output")
+        raise StateError(
+            f"{path} belongs to another run: {shown}{more}; use --restart to replace that run, or another output"
+        )
     return progress, learned
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Settings by their whole names, `batch.size`."""
+def remove_state(folder: Path) -> None:
+    """Remove the state of a run, so that the run starts again."""
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def _flatten(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    # Settings by their full names, such as batch.size.
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+        flat |= _flatten(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
     return flat
 
 
@@ -85,9 +103,4 @@ def _may_be_longer(run: Experiment) -> bool:
     fixed = run.optimizer.schedule == "constant" or (
         run.optimizer.schedule == "polynomial" and run.optimizer.decay_steps is not None
     )
-    return fixed and run.rest is None
-
-
-def remove_state(folder: Path) -> None:
-    """Forget a run, so that it begins anew."""
-    (folder / STATE).unlink(missing_ok=True)
+    return fixed and run.freeze_after is None

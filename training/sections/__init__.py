@@ -1,1 +1,1 @@
-"""The sections of an experiment file: each one validates its part and builds what the trainer needs."""
+"""The sections of an experiment file. Each validates its part; a data section also prepares what the trainer needs."""

@@ -16,13 +16,15 @@ from corpora import ARRAY_KINDS
 from poses import FEATURE_KINDS, extract, mirror, read
 from poses.landmarks import FACE_POINTS, LEG_POINTS, Point, mirrored
 from training.clips.augmentation import (
-    ClipAugmentation,
     augment_clip,
     change_pace,
+    check_augmentation,
     draw_camera,
+    find_seen_points,
     mirror_points,
-    seen_points,
 )
+from training.errors import DataError
+from training.sections.clips import ClipAugmentation
 
 POSES = Path(__file__).parents[2] / "golden" / "poses"
 HANDS = ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
@@ -47,15 +49,15 @@ def as_pose(points, *, fps=25.0):
     """The normalized pose that features are of; missing points have confidence 0."""
     names = [str(number) for number in range(points.shape[1])]
     header = PoseHeader(0.2, PoseHeaderDimensions(1, 1, 0), [PoseHeaderComponent("A", names, [], [], "XYZC")])
-    seen = seen_points(points)[:, None, :, 0]
+    seen = find_seen_points(points)[:, None, :, 0]
     return Pose(header, NumPyPoseBody(fps, points[:, None].copy(), seen.astype(np.float32)))
 
 
 def patchy(seed, frames, points=6):
     """Random points of which some are never seen, some always and some now and then."""
-    random = np.random.default_rng(seed)
-    values = random.normal(size=(frames, points, 3)).astype(np.float32)
-    seen = random.random((frames, points)) < random.choice([0.0, 0.3, 0.8, 1.0], points)
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(frames, points, 3)).astype(np.float32)
+    seen = rng.random((frames, points)) < rng.choice([0.0, 0.3, 0.8, 1.0], points)
     return values * seen[..., None]
 
 
@@ -109,7 +111,7 @@ def test_pace_equals_interpolate(seed, frames, new_frames):
     # Where a moment is an old frame, pose-format may miss a point by rounding; what is seen there has to be there.
     exact = np.flatnonzero(~between)
     old = exact * (frames - 1) // (new_frames - 1)
-    seen = seen_points(points)[old]
+    seen = find_seen_points(points)[old]
     np.testing.assert_allclose(changed[exact] * seen, points[old], atol=1e-6)
 
 
@@ -121,8 +123,8 @@ def test_pace_of_real_clips_equals_interpolate():
 
 def augment(points, seed=0, *, kind="signclip", max_frames=256, **strength):
     features = points.reshape(len(points), -1)
-    chance = np.random.default_rng(seed)
-    return augment_clip(features, kind, ClipAugmentation(**strength), chance, max_frames=max_frames)
+    rng = np.random.default_rng(seed)
+    return augment_clip(features, kind, strength=ClipAugmentation(**strength), rng=rng, max_frames=max_frames)
 
 
 @given(SEEDS, st.floats(0, 0.3), st.floats(0, 0.3), st.floats(0, 0.01), st.sampled_from([0.0, 1.0]))
@@ -139,7 +141,7 @@ def test_what_is_missing_throughout_stays_missing(seed, camera, temporal, noise,
 def test_all_zero_changes_nothing():
     points = patchy(0, 9, 203)
     np.testing.assert_array_equal(augment(points), points.reshape(9, -1))
-    assert not ClipAugmentation().changes
+    assert not ClipAugmentation().is_active
 
 
 def test_the_clip_given_is_left_as_it_was():
@@ -169,16 +171,16 @@ def test_clips_that_would_reach_the_limit_keep_their_pace():
 
 @pytest.mark.parametrize("kind", ["fingerclip", "fingerclip_3d", "signclip_standardized"])
 def test_kinds_without_a_mirror_image(kind):
-    ClipAugmentation(rotation=0.2, shear=0.2, scale=0.2, temporal=0.2, noise=0.001).check(kind)
-    with pytest.raises(ValueError, match="no mirror image"):
-        ClipAugmentation(flip=0.2).check(kind)
+    check_augmentation(ClipAugmentation(rotation=0.2, shear=0.2, scale=0.2, temporal=0.2, noise=0.001), kind)
+    with pytest.raises(DataError, match="no mirror image"):
+        check_augmentation(ClipAugmentation(flip=0.2), kind)
 
 
 @pytest.mark.parametrize("kind", ARRAY_KINDS)
 def test_features_that_are_no_poses(kind):
-    ClipAugmentation().check(kind)
-    with pytest.raises(ValueError, match="no pose's"):
-        ClipAugmentation(noise=0.001).check(kind)
+    check_augmentation(ClipAugmentation(), kind)
+    with pytest.raises(DataError, match="not made of poses"):
+        check_augmentation(ClipAugmentation(noise=0.001), kind)
 
 
 def test_rotation_is_about_the_shoulders():

@@ -15,7 +15,12 @@ from models.catalog import load_catalog
 from models.tokenization import load_tokenizer
 from poses import FeatureOptions, extract, read
 from tests import miniatures
-from training.clips.batches import ClipBatches, ClipData
+from tests.training.synthetic_pairs import tiny_run
+from training.batches import ProcessShare
+from training.clips.batches import ClipBatches
+from training.errors import DataError
+from training.sections.clips import ClipData
+from training.sections.run import BatchSize
 
 TEXTS = ("house", "A", "B", "C", "D", "E", "house", "A")
 
@@ -50,16 +55,9 @@ def make(data_folder, tiny, tiny_weights, tmp_path_factory):
         part = {"dataset": "manifest", "root": "own"}
         values = {"train": [part], "validation": [part | {"split": "val"}], "folder": data_folder, "cache": cache}
         data = ClipData(**values | {"workers": 0} | changes)
-        return ClipBatches(
-            data,
-            tiny.model_copy(update=model or {}),
-            tokenizer,
-            seed=seed,
-            batch_size=batch_size,
-            process_index=process[0],
-            process_count=process[1],
-            validation=validation,
-        )
+        settings = {"model": tiny.model_copy(update=model or {}), "seed": seed, "batch": BatchSize(size=batch_size)}
+        run = tiny_run(Path("runs")).model_copy(update=settings)
+        return ClipBatches(run, data, tokenizer=tokenizer, share=ProcessShare(*process), validation=validation)
 
     build.tokenizer = tokenizer
     return build
@@ -96,7 +94,7 @@ def test_a_row_is_a_clip_and_its_prompt(make, data_folder):
     assert not batch.pose_features[~batch.frame_mask].any()
     assert not batch.input_ids[~batch.attention_mask].any()
     assert batch.frame_mask.any(dim=0).all()  # no longer than the longest
-    assert source.targets(batch.marks) is None
+    assert source.make_targets(batch.marks) is None
 
 
 def test_parsing_equals_the_cache(make):
@@ -154,7 +152,7 @@ def test_no_text_stands_twice(make):
     source = make(unique_texts=True, batch_size=6)
     for step in range(5):
         assert len(set(source[step].marks[:, 0].tolist())) == 6
-    with pytest.raises(ValueError, match="batches of 8 different texts from 7"):
+    with pytest.raises(DataError, match="batches of 8 different texts from 7"):
         make(unique_texts=True, batch_size=8)
 
 
@@ -195,9 +193,9 @@ def test_other_features(make, tiny):
     parts = [{"dataset": "rwth_fingerspelling_s3d", "root": "rwth"}]
     source = make(train=parts, features="s3d", model={"feature_dim": 512}, batch_size=3)
     assert source[0].pose_features.shape == (3, 3, 512)
-    with pytest.raises(ValueError, match="s3d features have 512 numbers a frame, the model takes 609"):
+    with pytest.raises(DataError, match="s3d features have 512 numbers a frame, but the model takes 609"):
         make(train=parts, features="s3d")
-    with pytest.raises(ValueError, match="s3d features are no pose's"):
+    with pytest.raises(DataError, match="s3d features are not made of poses"):
         make(train=parts, features="s3d", model={"feature_dim": 512}, augmentation={"noise": 0.1})
 
 
@@ -236,11 +234,11 @@ def test_unreadable_clips_are_left_out_by_the_cache_and_named_without(make, data
 
 
 def test_what_cannot_be_is_refused(make):
-    with pytest.raises(ValueError, match="which 3 processes cannot share evenly"):
+    with pytest.raises(DataError, match="which 3 processes cannot share evenly"):
         make(process=(0, 3))
     with pytest.raises(ValidationError, match="there is no data set 'nothing'"):
         make(train=[{"dataset": "nothing", "root": "own"}])
-    with pytest.raises(ValueError, match=r"batch\.size can be 7 at most"):
+    with pytest.raises(DataError, match=r"batch\.size can be 7 at most"):
         make(batch_size=8)
 
 

@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.clips.sampling import EachOnce, Shuffled, UniqueTexts
+from training.clips.sampling import ShuffledSampler, UniqueTextSampler, ValidationSampler
+from training.errors import DataError
 
 SEEDS = st.integers(0, 2**32)
 
 
 def epoch_of(sampler, epoch):
     steps = range(epoch * sampler.steps_per_epoch, (epoch + 1) * sampler.steps_per_epoch)
-    return [sampler.rows(step) for step in steps]
+    return [sampler.draw_rows(step) for step in steps]
 
 
 @st.composite
@@ -26,7 +27,7 @@ def texts_and_batch_sizes(draw):
 @given(st.integers(2, 60), st.integers(1, 60), SEEDS)
 def test_every_clip_is_shown_once_an_epoch(clips, batch_size, seed):
     batch_size = min(batch_size, clips)
-    sampler = Shuffled(clips, batch_size, seed)
+    sampler = ShuffledSampler(clips, batch_size, seed=seed)
     for epoch in range(2):
         batches = epoch_of(sampler, epoch)
         assert {len(batch) for batch in batches} == {batch_size}
@@ -38,7 +39,7 @@ def test_every_clip_is_shown_once_an_epoch(clips, batch_size, seed):
 @given(texts_and_batch_sizes(), SEEDS)
 def test_unique_texts(case, seed):
     texts, batch_size = case
-    sampler = UniqueTexts(texts, batch_size, seed)
+    sampler = UniqueTextSampler(texts, batch_size, seed=seed)
     in_text = np.bincount(texts)
     rounds = in_text.max()
     for epoch in range(2):
@@ -58,49 +59,43 @@ def test_unique_texts(case, seed):
 def test_steps_may_come_in_any_order(case, seed):
     texts, batch_size = case
     for make in (
-        lambda: Shuffled(len(texts), batch_size, seed),
-        lambda: UniqueTexts(texts, batch_size, seed),
-        lambda: EachOnce(len(texts), batch_size, seed),
+        lambda: ShuffledSampler(len(texts), batch_size, seed=seed),
+        lambda: UniqueTextSampler(texts, batch_size, seed=seed),
+        lambda: ValidationSampler(len(texts), batch_size, seed=seed),
     ):
         forward, backward = make(), make()
         steps = range(2 * forward.steps_per_epoch + 1)
-        expected = [forward.rows(step) for step in steps]
+        expected = [forward.draw_rows(step) for step in steps]
         for step in reversed(steps):
-            np.testing.assert_array_equal(backward.rows(step), expected[step])
+            np.testing.assert_array_equal(backward.draw_rows(step), expected[step])
 
 
 def test_epochs_and_seeds_differ():
     texts = np.arange(40) % 10
-    for make in (lambda seed: Shuffled(40, 10, seed), lambda seed: UniqueTexts(texts, 10, seed)):
+    for make in (lambda seed: ShuffledSampler(40, 10, seed=seed), lambda seed: UniqueTextSampler(texts, 10, seed=seed)):
         orders = [np.concatenate(epoch_of(make(seed), epoch)).tolist() for seed in (0, 1) for epoch in (0, 1)]
         assert len({tuple(order) for order in orders}) == 4
 
 
-@given(st.integers(1, 80), st.integers(1, 20), st.integers(1, 4), SEEDS)
-def test_validation_shows_everything_and_does_not_change(clips, shares, multiple, seed):
-    batch_size = shares * multiple
-    if clips < multiple:
-        with pytest.raises(ValueError, match="processes"):
-            EachOnce(clips, batch_size, seed, multiple=multiple)
-        return
-    sampler = EachOnce(clips, batch_size, seed, multiple=multiple)
+@given(st.integers(1, 80), st.integers(1, 20), SEEDS)
+def test_validation_shows_everything_and_does_not_change(clips, batch_size, seed):
+    sampler = ValidationSampler(clips, batch_size, seed=seed)
     batches, again = epoch_of(sampler, 0), epoch_of(sampler, 1)
     sizes = [len(batch) for batch in batches]
     assert max(sizes) <= batch_size
-    assert max(sizes) - min(sizes) <= multiple
-    assert not any(size % multiple for size in sizes)
+    assert max(sizes) - min(sizes) <= 1
     shown = np.concatenate(batches)
-    assert len(set(shown)) == len(shown) == clips - clips % multiple
+    assert len(set(shown)) == len(shown) == clips
     np.testing.assert_array_equal(shown, np.concatenate(again))
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Shuffled(5, 6, 0), "batches of 6 pairs from 5 clips; batch.size can be 5 at most"),
-        (lambda: UniqueTexts(np.array([0, 0, 1]), 3, 0), "batches of 3 different texts from 2"),
+        (lambda: ShuffledSampler(5, 6, seed=0), "batches of 6 pairs from 5 clips: batch.size can be 5 at most"),
+        (lambda: UniqueTextSampler(np.array([0, 0, 1]), 3, seed=0), "batches of 3 different texts from 2"),
     ],
 )
 def test_batches_larger_than_the_data_are_refused(make, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(DataError, match=message):
         make()

@@ -1,34 +1,36 @@
 """Augmentations: nothing when switched off, what they say when on, repeatable always."""
 
-from dataclasses import fields
-
 import pytest
 import torch
 
 from models.hand_geometry import LEFT, RIGHT
 from training.fingerspelling.augmentation import (
-    Augmentation,
     add_idle_hand,
     augment,
-    draw_moments,
+    sample_frames,
 )
-from training.sections.hands import HandData
+from training.sections.hands import HandAugmentation, HandData
 
-OFF = Augmentation(**{item.name: 0.0 for item in fields(Augmentation)})
+OFF = HandAugmentation(**dict.fromkeys(HandAugmentation.model_fields, 0.0))
 
 
 @pytest.fixture
 def hands() -> tuple[torch.Tensor, torch.Tensor]:
-    """Sixty-four right hands of twelve moments, no left ones."""
-    chance = torch.Generator().manual_seed(0)
-    points = torch.randn(64, 12, 2, 21, 3, generator=chance) * 0.1 + 0.3
+    """Sixty-four right hands at twelve sampled frames, no left ones."""
+    rng = torch.Generator().manual_seed(0)
+    points = torch.randn(64, 12, 2, 21, 3, generator=rng) * 0.1 + 0.3
     seen = torch.ones(64, 12, 2, dtype=torch.bool)
     seen[:, :, LEFT] = False
     return points * seen[..., None, None], seen
 
 
 def _augmented(hands, strength, *, seed=0, depth=1.4):
-    return augment(*hands, torch.full((64,), depth), strength, torch.Generator().manual_seed(seed))
+    return augment(
+        *hands,
+        depth_corrections=torch.full((64,), depth),
+        strength=strength,
+        rng=torch.Generator().manual_seed(seed),
+    )
 
 
 def test_off_changes_nothing(hands):
@@ -38,31 +40,31 @@ def test_off_changes_nothing(hands):
 
 
 def test_same_chance_same_result(hands):
-    first, second, other = (_augmented(hands, Augmentation(), seed=seed) for seed in (1, 1, 2))
+    first, second, other = (_augmented(hands, HandAugmentation(), seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first[0], second[0])
     assert not torch.equal(first[0], other[0])
 
 
 def test_input_is_left_alone(hands):
     before = hands[0].clone()
-    _augmented(hands, Augmentation())
+    _augmented(hands, HandAugmentation())
     assert torch.equal(hands[0], before)
 
 
 def test_unseen_hands_stay_zero(hands):
-    points, seen = _augmented(hands, Augmentation())
+    points, seen = _augmented(hands, HandAugmentation())
     assert (points[~seen] == 0).all()
 
 
 def test_depth_is_corrected_for_the_chosen_share(hands):
-    points, _ = _augmented(hands, Augmentation(**{**OFF.__dict__, "corrected_depth": 0.5}))
+    points, _ = _augmented(hands, HandAugmentation(**{**OFF.__dict__, "corrected_depth": 0.5}))
     ratio = (points[:, 0, RIGHT, 5, 2] / hands[0][:, 0, RIGHT, 5, 2]).round(decimals=3)
     assert sorted({round(value, 2) for value in ratio.tolist()}) == [1.0, 1.4]
     torch.testing.assert_close(points[..., :2], hands[0][..., :2], rtol=0, atol=1e-6)
 
 
 def test_pairs_are_mirrored_single_hands_never(hands):
-    strength = Augmentation(**{**OFF.__dict__, "mirrored_pairs": 1.0})
+    strength = HandAugmentation(**{**OFF.__dict__, "mirrored_pairs": 1.0})
     torch.testing.assert_close(_augmented(hands, strength, depth=1.0)[0], hands[0], rtol=0, atol=1e-6)
     points = hands[0] + 0.5
     pairs = points, torch.ones_like(hands[1])
@@ -71,25 +73,25 @@ def test_pairs_are_mirrored_single_hands_never(hands):
 
 
 def test_idle_hand_keeps_still_and_leaves_the_other(hands):
-    points, seen = add_idle_hand(*hands, 1.0, torch.Generator().manual_seed(0))
+    points, seen = add_idle_hand(*hands, share=1.0, rng=torch.Generator().manual_seed(0))
     assert seen.all()
     assert torch.equal(points[:, :, RIGHT], hands[0][:, :, RIGHT])
     assert points[:, :, LEFT].std(dim=1).max() < 0.05
 
 
 @pytest.mark.parametrize("frames", [1, 2, 40])
-def test_moments_stay_inside(frames):
-    chance = torch.Generator().manual_seed(0)
-    moments = draw_moments(torch.full((50,), frames), 12, Augmentation(), chance)
-    assert moments.min() >= 0
-    assert moments.max() <= frames - 1
-    still = draw_moments(torch.full((1,), frames), 12, OFF, chance)
+def test_sampled_frames_stay_inside(frames):
+    rng = torch.Generator().manual_seed(0)
+    positions = sample_frames(torch.full((50,), frames), 12, strength=HandAugmentation(), rng=rng)
+    assert positions.min() >= 0
+    assert positions.max() <= frames - 1
+    still = sample_frames(torch.full((1,), frames), 12, strength=OFF, rng=rng)
     torch.testing.assert_close(still[0], torch.linspace(0, frames - 1, 12))
 
 
-def test_runs_settle():
-    data = HandData(kind="hands", settling=0.2, settled_strength=0.5)
-    assert data.augmentation_at(0, 100) == data.augmentation_at(80, 100) == Augmentation()
-    assert data.augmentation_at(90, 100).noise == pytest.approx(0.75 * Augmentation().noise)
-    assert data.augmentation_at(100, 100).rotation == pytest.approx(0.5 * Augmentation().rotation)
-    assert data.augmentation_at(100, 100).crop == Augmentation().crop
+def test_augmentation_is_annealed():
+    data = HandData(kind="hands", annealing=0.2, annealed_strength=0.5)
+    assert data.anneal(0, 100) == data.anneal(80, 100) == HandAugmentation()
+    assert data.anneal(90, 100).noise == pytest.approx(0.75 * HandAugmentation().noise)
+    assert data.anneal(100, 100).rotation == pytest.approx(0.5 * HandAugmentation().rotation)
+    assert data.anneal(100, 100).crop == HandAugmentation().crop

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from poses import FeatureOptions
-from training.experiment import read_experiment
+from training.experiment import read_experiment_as
 from training.fingerspelling import crossvalidate
 from training.fingerspelling.crossvalidate import (
     SETTINGS,
@@ -18,9 +18,10 @@ from training.fingerspelling.crossvalidate import (
 from training.fingerspelling.lexicon import (
     DUPLICATE,
     SPLITS,
-    final_partition,
+    draw_final_partition,
     read_lexicon,
 )
+from training.fingerspelling.preparation import HandExperiment
 
 CONFIG = Path(__file__).parents[3] / "configs" / "experiments" / "fingerspelling.yaml"
 LANGUAGES = frozenset({"ase", "ise"})
@@ -28,10 +29,10 @@ LANGUAGES = frozenset({"ase", "ise"})
 
 @pytest.fixture(scope="module")
 def run():
-    return read_experiment(CONFIG, ["steps=4", "batch.size=16"])
+    return read_experiment_as(HandExperiment, CONFIG, changes=["steps=4", "batch.size=16"])
 
 
-@pytest.mark.parametrize("partition", [SPLITS, final_partition()], ids=["protocol", "final"])
+@pytest.mark.parametrize("partition", [SPLITS, draw_final_partition()], ids=["protocol", "final"])
 def test_partitions_hold_every_language_out_once(partition):
     held_out = [tag for split in partition for tag in split]
     assert len(held_out) == len(set(held_out)) == 19
@@ -39,8 +40,8 @@ def test_partitions_hold_every_language_out_once(partition):
 
 
 def test_final_partition_is_another_one():
-    assert final_partition() == final_partition()
-    assert not {frozenset(split) for split in SPLITS} & {frozenset(split) for split in final_partition()}
+    assert draw_final_partition() == draw_final_partition()
+    assert not {frozenset(split) for split in SPLITS} & {frozenset(split) for split in draw_final_partition()}
 
 
 def test_fold_trains_without_the_held_out_languages(monkeypatch, run):
@@ -49,13 +50,13 @@ def test_fold_trains_without_the_held_out_languages(monkeypatch, run):
     shown = {}
     prepare = crossvalidate.prepare_letters
 
-    def watched(run, known, tokenizer, accelerator):
-        shown["languages"] = {clip.sign for clip in known}
+    def watched(run, data, *, clips, tokenizer, accelerator):
+        shown["languages"] = {clip.sign for clip in clips}
         shown["vocabulary"] = set(tokenizer.get_vocab())
-        return prepare(run, known, tokenizer, accelerator)
+        return prepare(run, data, clips=clips, tokenizer=tokenizer, accelerator=accelerator)
 
     monkeypatch.setattr(crossvalidate, "prepare_letters", watched)
-    ranks = score_fold(run, clips, mirrored, ("ise",), quiet=True)
+    ranks = score_fold(run, clips, mirrored=mirrored, held_out=("ise",), quiet=True)
     assert shown["languages"] == {"ase"}
     assert "ise" not in shown["vocabulary"]
     assert list(ranks) == list(SETTINGS)
@@ -67,11 +68,13 @@ def test_fold_trains_without_the_held_out_languages(monkeypatch, run):
 
 def test_folds_are_kept_until_the_recipe_changes(monkeypatch, run, tmp_path):
     calls = []
-    monkeypatch.setattr(crossvalidate, "score_fold", lambda *_: calls.append(1) or {"no tag": [1]})
+    monkeypatch.setattr(crossvalidate, "score_fold", lambda *_, **__: calls.append(1) or {"no tag": [1]})
+    path = tmp_path / "ase-seed0.json"
     for recipe in (run, run, run.model_copy(update={"steps": 5})):
-        assert crossvalidate._kept_fold(recipe, [], [], ("ase",), tmp_path) == {"no tag": [1]}
+        fold = crossvalidate._read_or_score_fold(path, recipe, [], mirrored=[], held_out=("ase",))
+        assert fold == {"no tag": [1]}
     assert len(calls) == 2
-    assert json.loads((tmp_path / "ase-seed0.json").read_text())["run"]["steps"] == 5
+    assert json.loads(path.read_text())["run"]["steps"] == 5
 
 
 def test_baseline_never_meets_the_clip_itself():
@@ -85,9 +88,15 @@ def test_table_adds_up():
     signs = np.array(["ase", "ase", "cse", "cse"])
     ranks = {setting: np.array([1, 2, 1, 9]) for setting in SETTINGS}
     better = {setting: np.array([1, 1, 1, 1]) for setting in SETTINGS}
-    summary = summarize([ranks, better], np.array([9, 9, 1, 9]), signs)
+    summary = summarize([ranks, better], np.array([9, 9, 1, 9]), signs=signs)
     assert summary["rows"]["no tag"]["R@1"] == 75.0
     assert summary["rows"]["no tag"]["R@1_by_seed"] == [50.0, 100.0]
     assert summary["rows"]["two-handed"]["clips"] == 2
     assert summary["rows"]["nearest neighbour"]["R@1"] == 25.0
     assert summary["R@1_by_language"] == {"ase": 75.0, "cse": 75.0}
+
+
+def test_other_data_are_refused(capsys):
+    other = str(CONFIG.parent / "own_data.yaml")
+    assert crossvalidate.main([other, "start.model=null"]) == 1
+    assert "data.kind: Input should be 'hands' (it is 'clips')" in capsys.readouterr().err

@@ -1,16 +1,18 @@
 """Reading the lexicon: what is there, and that it is read as the service reads a posted clip."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
+from corpora.errors import FileMissingError
+from corpora.readers.fingerspelling_lexicon import DUPLICATE, find_installed_folder
 from models.hand_geometry import split_hands
 from poses import FeatureOptions, extract, read
 from training.fingerspelling.lexicon import (
-    DUPLICATE,
     FEATURE_KIND,
-    depth_corrections,
-    lexicon_folder,
+    find_depth_corrections,
     read_lexicon,
 )
 
@@ -28,7 +30,7 @@ def test_counts_are_the_protocols(clips):
 
 
 def test_features_are_as_served(clips):
-    pose = read((lexicon_folder() / clips[0].path).read_bytes())
+    pose = read(clips[0].path.read_bytes())
     np.testing.assert_array_equal(clips[0].features, extract(pose, FEATURE_KIND))
 
 
@@ -44,6 +46,13 @@ def test_mirrored_pictures_show_the_other_hand():
 
 
 def test_depth_lacks_the_width_of_the_picture(clips):
-    lacking = depth_corrections(clips)
+    lacking = find_depth_corrections(clips)
     assert {round(float(value), 2) for value in lacking} == {1.4, 3.84}
     assert {clip.sign for clip, value in zip(clips, lacking, strict=True) if value > 2} == {"sgg"}
+
+
+def test_an_incomplete_lexicon_is_refused(tmp_path):
+    shutil.copytree(find_installed_folder(), tmp_path / "lexicon")
+    next((tmp_path / "lexicon" / "ase").glob("*.pose")).unlink()
+    with pytest.raises(FileMissingError, match="1 clips are missing, such as ase/"):
+        read_lexicon(tmp_path / "lexicon", languages=frozenset({"ise"}))

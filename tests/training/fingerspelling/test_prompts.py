@@ -1,23 +1,25 @@
 """Prompts and the small vocabulary they need."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from training.fingerspelling.lexicon import Clip
+from training.fingerspelling.lexicon import LetterClip
 from training.fingerspelling.prompts import (
-    PromptVariation,
     build_tokenizer,
-    letter_ids,
-    prompt,
-    same_letter_key,
+    draw_prompt,
+    normalize_letter,
+    number_letters,
     save_tokenizer,
 )
+from training.sections.hands import PromptVariation
 
 NO_FRAMES = np.zeros((1, 609), dtype=np.float32)
 CLIPS = [
-    Clip("", spoken, sign, letter, NO_FRAMES)
+    LetterClip(Path(), spoken, sign, letter, NO_FRAMES)
     for spoken, sign, letter in [("de", "gsg", "ä"), ("de", "sgg", "A\u0308"), ("it", "ise", "ss"), ("de", "gsg", "ß")]
 ]
 
@@ -25,11 +27,6 @@ CLIPS = [
 @pytest.fixture(scope="module")
 def tokenizer():
     return build_tokenizer(CLIPS)
-
-
-def test_prompt():
-    assert prompt("A") == "A"
-    assert prompt("A", sign="ase", spoken="en") == "<en> <ase> A"
 
 
 @pytest.mark.parametrize(
@@ -48,8 +45,8 @@ def test_pieces(tokenizer, text, tokens):
 
 
 def test_sharp_s_is_not_double_s():
-    assert same_letter_key("ẞ") == same_letter_key("ß") != same_letter_key("ss")
-    numbers = letter_ids(CLIPS)
+    assert normalize_letter("ẞ") == normalize_letter("ß") != normalize_letter("ss")
+    numbers = number_letters(CLIPS)
     assert numbers[0] == numbers[1]
     assert numbers[2] != numbers[3]
 
@@ -64,9 +61,14 @@ def test_transformers_reads_the_saved_tokenizer(tokenizer, tmp_path):
 
 
 def test_variation_names_the_sign_language_or_none_that_is_known():
-    chance = random.Random(0)
-    drawn = [PromptVariation().draw(CLIPS[0], ["de", "it"], chance) for _ in range(3000)]
+    rng = random.Random(0)
+    drawn = [draw_prompt(CLIPS[0], PromptVariation(), spoken_tags=["de", "it"], rng=rng) for _ in range(3000)]
     spoken = ["<de> ", "<en> ", "<it> ", "<zxx> ", ""]
     assert {text for text, named in drawn if named} == {f"{tag}<gsg> ä" for tag in spoken}
     assert {text for text, named in drawn if not named} <= {"ä", *(f"{tag}<zxx> ä" for tag in spoken)}
     assert sum(text == "ä" for text, _ in drawn) == pytest.approx(900, abs=100)
+
+
+def test_shares_of_spoken_languages_fit_into_one():
+    with pytest.raises(ValidationError, match=r"add up to 1\.2"):
+        PromptVariation(english=0.8, other_spoken=0.2, no_spoken=0.2)

@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 
 from models.hand_geometry import LEFT_HAND_START
-from training.fingerspelling.nearest import nearest_ranks, warped_distances
+from training.fingerspelling.nearest import measure_warped_distances, rank_by_nearest
 from training.fingerspelling.scoring import (
     add_resting_left_hand,
-    letter_ranks,
-    spread_over_groups,
+    bootstrap_interval,
+    rank_letters,
+    rank_letters_of_clips,
     summarize_ranks,
 )
 
 
 def _clip(frames, *, seed, left=False):
-    chance = np.random.default_rng(seed)
-    shape = chance.normal(0, 0.1, (2, 21, 3)) + np.array([[[0.4, 0.2, 0]], [[-0.4, 0.2, 0]]])
-    hands = shape + chance.normal(0, 0.002, (frames, 2, 21, 3))
+    rng = np.random.default_rng(seed)
+    shape = rng.normal(0, 0.1, (2, 21, 3)) + np.array([[[0.4, 0.2, 0]], [[-0.4, 0.2, 0]]])
+    hands = shape + rng.normal(0, 0.002, (frames, 2, 21, 3))
     hands[:, 0] *= left
     features = np.zeros((frames, 609), dtype=np.float32)
     features[:, LEFT_HAND_START:] = hands.reshape(frames, -1)
@@ -26,8 +27,8 @@ def _clip(frames, *, seed, left=False):
 def test_ranks_with_shared_and_own_prompts():
     poses = np.array([[1.0, 0.0], [0.0, 1.0]])
     texts = np.array([[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])
-    assert letter_ranks(poses, texts, np.array([2, 1])).tolist() == [1, 2]
-    assert letter_ranks(poses, np.stack([texts, texts[::-1]]), np.array([2, 0])).tolist() == [1, 3]
+    assert rank_letters(poses, texts, np.array([2, 1])).tolist() == [1, 2]
+    assert rank_letters_of_clips(poses, np.stack([texts, texts[::-1]]), np.array([2, 0])).tolist() == [1, 3]
 
 
 def test_summary():
@@ -35,8 +36,8 @@ def test_summary():
 
 
 def test_spread_is_over_whole_groups():
-    assert spread_over_groups(np.array([1.0, 1.0, 1.0]), ["a", "a", "b"]) == (1.0, 1.0)
-    low, high = spread_over_groups(np.array([1.0] * 50 + [0.0] * 50), ["a"] * 50 + ["b"] * 50)
+    assert bootstrap_interval(np.array([1.0, 1.0, 1.0]), ["a", "a", "b"]) == (1.0, 1.0)
+    low, high = bootstrap_interval(np.array([1.0] * 50 + [0.0] * 50), ["a"] * 50 + ["b"] * 50)
     assert (low, high) == (0.0, 1.0)
 
 
@@ -55,22 +56,22 @@ def test_resting_hand_is_added_where_none_is():
 
 
 def test_nearest_neighbour_knows_a_clip_again():
-    known = [_clip(20, seed=seed, left=seed % 2 == 0) for seed in range(6)]
-    asked = [np.repeat(clip, 2, axis=0) for clip in known]
-    distances = warped_distances(asked, known)
+    support = [_clip(20, seed=seed, left=seed % 2 == 0) for seed in range(6)]
+    query = [np.repeat(clip, 2, axis=0) for clip in support]
+    distances = measure_warped_distances(query, support)
     assert distances.argmin(axis=1).tolist() == list(range(6))
     assert distances.diagonal().max() < 0.05
     letters = np.arange(6)
-    assert nearest_ranks(distances, letters, letters, count=6).tolist() == [1] * 6
+    assert rank_by_nearest(distances, letters, support_letters=letters, count=6).tolist() == [1] * 6
 
 
 def test_letters_nobody_shows_come_last():
     distances = np.array([[0.1, 0.5], [0.2, 0.2]])
-    ranks = nearest_ranks(distances, np.array([3, 1]), np.array([0, 1]), count=4)
+    ranks = rank_by_nearest(distances, np.array([3, 1]), support_letters=np.array([0, 1]), count=4)
     assert ranks.tolist() == [4, 2]
 
 
 def test_warping_forgives_pace():
     clip = _clip(24, seed=5)
     slow = np.concatenate([clip[:12], np.repeat(clip[12:], 3, axis=0)])
-    assert warped_distances([slow], [clip])[0, 0] == pytest.approx(0, abs=0.05)
+    assert measure_warped_distances([slow], [clip])[0, 0] == pytest.approx(0, abs=0.05)

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from corpora.prompts import tag_text
 from models.catalog import load_catalog
 from models.checkpoints.loading import load_model
 from poses import extract, read
 from training.fingerspelling.dictionary import score_dictionary
-from training.fingerspelling.lexicon import lexicon_folder, read_lexicon
-from training.fingerspelling.prompts import build_tokenizer, embed_texts, prompt
-from training.fingerspelling.scoring import embed_clips
+from training.fingerspelling.lexicon import read_lexicon
+from training.fingerspelling.prompts import build_tokenizer, embed_texts
+from training.fingerspelling.scoring import embed_letters
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "weights" / "fingerspelling"
@@ -44,18 +45,18 @@ def test_folder_is_small():
 @pytest.mark.parametrize("spoken", ["en", "de", "xx", None])
 def test_letter_a_beats_the_other_letters(model, tokenizer, spoken):
     pose = read((ROOT / "tests" / "golden" / "poses" / "ase_A.pose").read_bytes())
-    clip = embed_clips(model, [extract(pose, CONFIG.features)])[0]
+    clip = embed_letters(model, [extract(pose, CONFIG.features)])[0]
     texts = embed_texts(
-        model, tokenizer, [prompt(letter, sign="ase", spoken=spoken) for letter in string.ascii_uppercase]
+        model, tokenizer, [tag_text(letter, sign="ase", spoken=spoken) for letter in string.ascii_uppercase]
     )
     assert (texts @ clip).argmax() == 0
 
 
-def test_dictionary_figures_are_the_recorded_ones(model, tokenizer, clips):
-    figures = score_dictionary(model, tokenizer, clips)
+def test_dictionary_metrics_are_the_recorded_ones(model, tokenizer, clips):
+    metrics = score_dictionary(model, tokenizer, clips)
     recorded = json.loads((FOLDER / "results.json").read_text())["dictionary"]
-    for asked, row in figures.items():
-        assert row == pytest.approx(recorded[asked], abs=0.4)  # two clips of 600: other processors round otherwise
+    for spoken_tag, row in metrics.items():
+        assert row == pytest.approx(recorded[spoken_tag], abs=0.4)  # two clips of 600: other processors round otherwise
 
 
 def test_configuration_matches_the_lexicon(tokenizer, clips):
@@ -67,5 +68,5 @@ def test_configuration_matches_the_lexicon(tokenizer, clips):
 
 def test_every_clip_of_the_lexicon_fits(clips):
     assert max(len(clip.features) for clip in clips) <= CONFIG.max_frames
-    assert (lexicon_folder() / clips[0].path).is_file()
+    assert clips[0].path.is_file()
     assert all(np.isfinite(clip.features).all() for clip in clips)

@@ -12,10 +12,11 @@ from models.checkpoints.folders import WeightsFolder
 from models.checkpoints.loading import load_model
 from models.registry import Registry
 from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
-from training.batches import Batch
+from training.batches import PairBatch, ProcessShare
+from training.distribution import open_accelerator
+from training.fingerspelling.batches import SampledBatch, ServedBatch
 from training.learning import Learner
 from training.loop import Sources, train
-from training.preparation import open_accelerator
 from training.runs.files import RunFiles
 from training.runs.model_folder import copy_tokenizer
 from training.validation import validate
@@ -33,7 +34,8 @@ def _train(tmp_path, *, held=None, **changes):
     run = tiny_run(tmp_path, **changes)
     files = RunFiles(run, lambda folder: copy_tokenizer(tokenizer, folder))
     accelerator = open_accelerator(run, cpu=True)
-    return run, train(run, tiny_model(run.model), Sources(PairBatches(), held), accelerator, files=files)
+    sources = Sources(PairBatches(), held)
+    return run, train(run, tiny_model(run.model), sources=sources, accelerator=accelerator, files=files)
 
 
 def _serve(folder):
@@ -101,9 +103,9 @@ def _validation_loss(run, model):
 
 def test_validation_is_evaluations_search(tmp_path):
     run = tiny_run(tmp_path)
-    learner = Learner(run, tiny_model(run.model), open_accelerator(run, cpu=True), steps=12)
-    figures = validate(learner, HeldPairs())
-    assert learner.contrast.training
+    learner = Learner(run, tiny_model(run.model), accelerator=open_accelerator(run, cpu=True), steps=12)
+    metrics = validate(learner, HeldPairs())
+    assert learner.contrastive.training
     model = tiny_model(run.model).eval()
     batches = [HeldPairs()[index] for index in range(3)]
     with torch.no_grad():
@@ -114,23 +116,32 @@ def test_validation_is_evaluations_search(tmp_path):
     different = [label.index(number) for number in range(11)]
     scores = (poses @ texts[different].T).numpy()
     ranks = np.array([1 + (row > row[label[clip]]).sum() for clip, row in enumerate(scores)])
-    assert figures["pose_to_text R@1"] == pytest.approx((ranks == 1).mean())
-    assert figures["pose_to_text median_rank"] == np.median(ranks)
+    assert metrics["pose_to_text R@1"] == pytest.approx((ranks == 1).mean())
+    assert metrics["pose_to_text median_rank"] == np.median(ranks)
     order = np.argsort(-scores.T, axis=1, kind="stable")[:, :5]
     hits = np.array([[label[clip] == text for clip in row] for text, row in enumerate(order)])
-    assert figures["text_to_pose P@5"] == pytest.approx(hits.mean())
-    assert figures["loss"] == pytest.approx(_validation_loss(run, model), rel=1e-5)
+    assert metrics["text_to_pose P@5"] == pytest.approx(hits.mean())
+    assert metrics["loss"] == pytest.approx(_validation_loss(run, model), rel=1e-5)
 
 
-def test_rows_of_a_batch_lose_the_padding_they_do_not_need():
-    batch = Batch(
+@pytest.mark.parametrize(("batch_class", "frames"), [(PairBatch, 2), (SampledBatch, 2), (ServedBatch, 5)])
+def test_rows_of_a_batch_lose_the_padding_they_do_not_need(batch_class, frames):
+    batch = batch_class(
         torch.ones(3, 5, 2),
         torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]], dtype=torch.bool),
         torch.ones(3, 4, dtype=torch.long),
         torch.tensor([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]], dtype=torch.bool),
         torch.arange(3)[:, None],
-        described=True,
     )
-    part = batch.rows(slice(1, 3))
-    assert (part.pose_features.shape, part.input_ids.shape, part.marks.tolist()) == ((2, 2, 2), (2, 4), [[1], [2]])
-    assert part.described
+    part = batch.select(slice(1, 3))
+    # The second dimension of clips as they are served is crops, of which all are needed.
+    assert part.pose_features.shape == (2, frames, 2)
+    assert (part.frame_mask.shape, part.input_ids.shape, part.marks.tolist()) == ((2, 2), (2, 4), [[1], [2]])
+    assert type(part) is batch_class
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_shares_of_processes_cover_the_batch_in_order(count):
+    rows = [list(range(21))[ProcessShare(index, count).find_rows(21)] for index in range(count)]
+    assert [row for share in rows for row in share] == list(range(21))
+    assert max(map(len, rows)) - min(map(len, rows)) <= 1

@@ -1,0 +1,98 @@
+"""The `data` section of runs on the clips of data sets: `kind: clips`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from corpora.examples import Split
+from corpora.registry import CORPORA, DATA
+from training.sections.section import DataSection, Section
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from training.experiment import Experiment
+    from training.loop import PreparedRun
+
+
+class ClipAugmentation(Section):
+    """The strengths of augmentation. If all are zero, clips are not changed."""
+
+    flip: float = Field(0.0, ge=0, le=1, description="share of clips that are mirrored; the authors' 0.2")
+    rotation: float = Field(0.0, ge=0, description="standard deviation in radians; 0.2 in pose-format's augment2d")
+    shear: float = Field(0.0, ge=0, description="standard deviation, x by y; 0.2")
+    scale: float = Field(0.0, ge=0, description="standard deviation, of y; 0.2")
+    temporal: float = Field(0.0, ge=0, description="standard deviation of new over old number of frames; 0.2")
+    noise: float = Field(0.0, ge=0, description="standard deviation in shoulder widths; 0.001")
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any clip is changed."""
+        return any(self.model_dump().values())
+
+
+class CorpusPart(Section):
+    """A part of a data set."""
+
+    dataset: str = Field(description="a name of corpora.CORPORA")
+    root: Path = Field(description="the data set's folder, relative to data.folder")
+    split: Split = "train"
+
+    @field_validator("dataset")
+    @classmethod
+    def _dataset_exists(cls, value: str) -> str:
+        if value not in CORPORA:
+            raise ValueError(f"there is no data set {value!r}; use one of {', '.join(CORPORA)}")
+        return value
+
+
+class ClipData(DataSection):
+    """The data sets that a run learns from. Several are joined."""
+
+    kind: Literal["clips"] = "clips"
+    folder: Path = Field(DATA, description="the folder of all data sets")
+    train: tuple[CorpusPart, ...] = Field(min_length=1)
+    validation: tuple[CorpusPart, ...] = Field((), description="if empty, the last weights count as the best")
+    features: str | None = Field(None, description="a kind of corpora.feature_kinds; None: the model's")
+    cache: Path | None = Field(Path("runs/cache"), description="folder of cached features; None: parse at every step")
+    workers: int = Field(2, ge=0, description="processes that make batches, and that fill the cache")
+    unique_texts: bool = Field(False, description="no text twice in a batch, and all texts about equally often")
+    skip_long: bool = Field(False, description="leave clips over max_frames out; False: cut them")
+    anonymize: bool = False
+    augmentation: ClipAugmentation = ClipAugmentation()
+
+    @model_validator(mode="after")
+    def _lengths_are_known(self) -> ClipData:
+        if self.skip_long and self.cache is None:
+            raise ValueError("skip_long needs lengths before clips are read, and only a cache has them: set data.cache")
+        return self
+
+    def prepare(self, run: Experiment, accelerator: Accelerator) -> PreparedRun:
+        """Prepare a run on these clips; see DataSection.
+
+        Raises:
+            DataError, CorpusError: batches cannot be made of the data sets.
+            InitializationError, ModelsError: the tokenizer or the weights to start from are missing or do not fit.
+        """
+        # Imported here, because reading an experiment file needs neither torch nor batches.
+        from training.batches import ProcessShare
+        from training.clips.batches import ClipBatches
+        from training.initialization import build_model, find_tokenizer
+        from training.loop import PreparedRun, Sources
+        from training.runs.model_folder import copy_tokenizer
+
+        # The main process goes first: it fills the feature cache and downloads what is missing, for the others too.
+        with accelerator.main_process_first():
+            tokenizer, folder = find_tokenizer(run)
+            model = build_model(run, vocab_size=tokenizer.vocab_size, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id)
+            share = ProcessShare(accelerator.process_index, accelerator.num_processes)
+            training = ClipBatches(run, self, tokenizer=tokenizer, share=share)
+            # Validation is shared out in whole batches, so every process has all of them.
+            validation = ClipBatches(run, self, tokenizer=tokenizer, validation=True) if self.validation else None
+        left_out = {"training": training.skipped, "validation": {} if validation is None else validation.skipped}
+        sources = Sources(training, validation, self.workers)
+        return PreparedRun(model, sources, partial(copy_tokenizer, folder), left_out)

@@ -21,7 +21,7 @@ MakeTargets = Callable[[Tensor], Tensor | None]
 
 
 class Learner:
-    """The weights, and Adam's moments of them. A step depends only on these, its batch and its number.
+    """The weights in training, and the state of Adam. A step depends only on these, its batch and its number.
 
     Args:
         run: the recipe.

@@ -1,4 +1,4 @@
-"""Figures of data sets that are known by construction, their tables and picture, and the command line."""
+"""Statistics of data sets that are known by construction, their tables and picture, and the command line."""
 
 import csv
 import subprocess

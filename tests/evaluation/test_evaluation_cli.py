@@ -188,15 +188,15 @@ def test_vectors_survive_a_file(tmp_path):
 def test_whatever_is_asked_otherwise_has_a_folder_and_a_name_of_its_own(manifest, tiny_weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     common = ["tiny", "manifest", str(manifest), "--weights-dir", str(tiny_weights), "--device", "cpu"]
-    asked = ([], ["--anonymize"], ["--flip", "always"], ["--no-tags"], ["--score", "cosine"], ["--split", "all"])
-    for options in asked:
+    settings = ([], ["--anonymize"], ["--flip", "always"], ["--no-tags"], ["--score", "cosine"], ["--split", "all"])
+    for options in settings:
         assert command.main([*common, *options]) == 0
     runs = [read_run(folder) for folder in sorted((tmp_path / "runs" / "evaluation").iterdir())]
-    assert len({run.name for run in runs}) == len(runs) == len(asked)
+    assert len({run.name for run in runs}) == len(runs) == len(settings)
     rows = {(run.metrics["task"], run.metrics["split"]) for run in runs}
     assert ("retrieval", "test") in rows
     assert ("retrieval, anonymized", "test") in rows
-    assert len(rows) == len(asked)
+    assert len(rows) == len(settings)
 
 
 def test_an_experiment_that_nobody_published_is_a_warning(evaluate, capsys):

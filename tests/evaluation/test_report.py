@@ -1,4 +1,4 @@
-"""Tables beside published figures, and plots, from runs made up here."""
+"""Tables beside published metrics, and plots, from runs made up here."""
 
 import csv
 import json
@@ -89,11 +89,11 @@ def test_report_of_two_runs(runs, tmp_path, capsys):
 
 def test_probes_are_tabled_with_their_spread(runs, tmp_path):
     metrics = json.loads((runs[0] / "metrics.json").read_text())
-    figures = {"R@1": 0.5, "R@5": 0.75, "R@10": 1.0, "median_rank": 1.5, "mean_rank": 2.0}
+    means = {"R@1": 0.5, "R@5": 0.75, "R@10": 1.0, "median_rank": 1.5, "mean_rank": 2.0}
     row = {"probe": "nearest_means", "shots": 5, "clips": 9, "classes": 3, "by_seed": {"0": {}, "1": {}}}
-    spread = dict.fromkeys(figures, 0.1)
-    once = dict.fromkeys(figures)
-    metrics["probes"] = [{**row, "mean": figures, "spread": spread}, {**row, "mean": figures, "spread": once}]
+    spread = dict.fromkeys(means, 0.1)
+    once = dict.fromkeys(means)
+    metrics["probes"] = [{**row, "mean": means, "spread": spread}, {**row, "mean": means, "spread": once}]
     (runs[0] / "metrics.json").write_text(json.dumps(metrics))
     report.write_report([read_run(runs[0])], tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()

@@ -1,4 +1,4 @@
-"""docs/reproduce.md against what the code knows: published figures, data sets, options."""
+"""docs/reproduce.md against what the code knows: published metrics, data sets, options."""
 
 import re
 import subprocess

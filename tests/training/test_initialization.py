@@ -195,16 +195,16 @@ def test_a_berts_own_tokenizer_comes_before_the_one_that_the_model_names(tmp_pat
 
 def test_a_hub_berts_tokenizer_is_fetched_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setenv("SIGNCLIP_WEIGHTS_DIR", str(tmp_path))
-    asked = []
+    fetched = []
 
     def fetch(config, folder, *, force):
-        asked.append((config.tokenizer, folder))
+        fetched.append((config.tokenizer, folder))
         folder.mkdir(parents=True)
         (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n")
 
     monkeypatch.setattr(initialization, "fetch_tokenizer", fetch)
     find_tokenizer(tiny_run(tmp_path, start={"text": "bert-base-multilingual-cased"}))
-    assert asked == [("bert-base-multilingual-cased", tmp_path / "tokenizers" / "bert-base-multilingual-cased")]
+    assert fetched == [("bert-base-multilingual-cased", tmp_path / "tokenizers" / "bert-base-multilingual-cased")]
 
 
 @pytest.mark.parametrize("vocab_size", [41, 40 - 128])

@@ -143,11 +143,11 @@ def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
 def test_command_goes_on_or_begins_anew(clips, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("training.fingerspelling.lexicon.read_lexicon", lambda: clips)
     places = [f"output={tmp_path}/letters", "logs=null", "record=null", "save_every=2", "steps=3", "freeze_after=null"]
-    asked = [str(CONFIG), *SHORT, *places, "--cpu"]
+    arguments = [str(CONFIG), *SHORT, *places, "--cpu"]
     for more, finished in (([], False), ([], True), (["--restart"], False)):
-        assert command.main([*asked, *more]) == 0
+        assert command.main([*arguments, *more]) == 0
         assert ("was already finished" in capsys.readouterr().out) == finished
-    assert command.main([*asked, "seed=1"]) == 1
+    assert command.main([*arguments, "seed=1"]) == 1
     assert "seed 0, now 1" in capsys.readouterr().err
     # A folder of its own gets a configuration of its own.
     assert load_catalog(weights=tmp_path)["letters"].pose_frontend == "hand_geometry"

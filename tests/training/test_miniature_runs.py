@@ -132,7 +132,7 @@ def train(case, place, *changes, output=None):
 
 
 def evaluate(case, model, place):
-    """Evaluate and report as the commands do; the figures and the rows of the table."""
+    """Evaluate and report as the commands do; the metrics and the rows of the table."""
     run, tables = model.parent / "evaluation", model.parent / "report"
     arguments = [str(model), case.dataset, str(place / "data" / case.root), "--split", case.split, "--device", "cpu"]
     arguments += ["--experiment", case.experiment, "--out", str(run), "--cache", "runs/cache", *case.arguments]
@@ -143,7 +143,7 @@ def evaluate(case, model, place):
     return json.loads((run / "metrics.json").read_text()), rows
 
 
-def test_clips_that_are_left_out_are_told_and_listed(place, tmp_path, capsys):
+def test_clips_that_are_left_out_are_counted_and_listed(place, tmp_path, capsys):
     data = tmp_path / "data" / "manifest"
     data.mkdir(parents=True)
     miniatures.manifest(data)
@@ -154,9 +154,9 @@ def test_clips_that_are_left_out_are_told_and_listed(place, tmp_path, capsys):
     model = train(case, place, *changes, output=tmp_path / "model")
     with (model / "left_out.csv").open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
-    told = capsys.readouterr().err
-    assert f"training: {len(listed)} clips are left out" in told
-    assert "left_out.csv" in told
+    printed = capsys.readouterr().err
+    assert f"training: {len(listed)} clips are left out" in printed
+    assert "left_out.csv" in printed
     assert {"part": "training", "id": "nowhere.pose", "reason": "no file nowhere.pose"} in listed
 
 

@@ -243,7 +243,7 @@ def test_what_cannot_be_is_refused(make):
 
 
 def test_prompts_of_the_papers_models_are_the_data_sets(data_folder):
-    # What is served asks as training asked: the model's pattern writes what the data set's own would.
+    # The model's pattern writes the same prompts as the data set's own, so serving writes those of training.
     catalog = load_catalog()
     for model, name, root in (("fingerclip", "rwth_fingerspelling", "rwth"), ("default", "asl_signs", "asl_signs")):
         corpus = read_corpus(name, Path(data_folder, root))

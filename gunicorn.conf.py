@@ -22,7 +22,9 @@ except (SettingsError, CatalogError) as error:
     sys.exit(str(error))
 
 wsgi_app = "app:app"
-bind = f"{settings.host}:{settings.port}"
+# An IPv6 address is told apart from its port by brackets.
+host = f"[{settings.host}]" if ":" in settings.host and "[" not in settings.host else settings.host
+bind = f"{host}:{settings.port}"
 worker_class = "app.worker.Worker"
 # One place more than requests are admitted would do; the rest answer refusals and health checks meanwhile.
 threads = settings.max_requests + 16

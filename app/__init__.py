@@ -64,6 +64,7 @@ def create_app(
     """
     settings = settings if settings is not None else load_settings()
     application = Flask(__name__, static_folder=None)
+    application.url_map.strict_slashes = False
     application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     application.extensions[EXTENSION] = shared = Services(settings, engine, estimators)
     telemetry.install(application, shared.metrics, timeout_s=settings.timeout_s)
@@ -77,6 +78,8 @@ def create_app(
             origins=list(settings.cors_origins),
             expose_headers=list(_EXPOSED_HEADERS),
             send_wildcard=True,
+            # A public page may reach a private address only when its origin is named.
+            allow_private_network="*" not in settings.cors_origins,
             max_age=600,
         )
     return application

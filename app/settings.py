@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +39,18 @@ def _split_at_commas(value: object) -> object:
     if isinstance(value, str):
         return tuple(word.strip() for word in value.split(",") if word.strip())
     return value
+
+
+def _normalize_origin(origin: str) -> str:
+    """Write an origin as browsers send it: lower case, without a slash at its end."""
+    if origin == "*":
+        return origin
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{origin!r} is no origin; write one as https://sign.example or http://localhost:8080")
+    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"{origin!r} has more than an origin; write {parts.scheme}://{parts.netloc} alone")
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)]
@@ -72,6 +85,7 @@ class ServiceSettings(BaseModel):
     max_requests: int = Field(64, ge=1, le=900)
     max_body_bytes: int = Field(64 * _MIB, ge=1024)
     max_items: int = Field(256, ge=1)
+    max_texts: int = Field(2048, ge=1)
     max_text_chars: int = Field(10_000, ge=1)
     api_keys: Secrets = ()
     cors_origins: Words = ("*",)
@@ -95,8 +109,8 @@ class ServiceSettings(BaseModel):
 
     @field_validator("cors_origins")
     @classmethod
-    def _read_none(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return () if value == ("none",) else value
+    def _read_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return () if value == ("none",) else tuple(map(_normalize_origin, value))
 
     @field_validator("api_keys")
     @classmethod
@@ -212,7 +226,8 @@ SETTINGS = (
     Setting("timeout_s", "seconds until a request is answered 504"),
     Setting("max_requests", "requests with work to do that one web worker handles at once; more are answered 429"),
     Setting("max_body_bytes", "bytes of a request body, before and after decompression; more are answered 413"),
-    Setting("max_items", "texts or poses in one request; more are answered 413"),
+    Setting("max_items", "poses in one request, and texts beside them; more are answered 413"),
+    Setting("max_texts", "texts in one request for texts alone; more are answered 413"),
     Setting("max_text_chars", "characters of one text; longer texts are answered 422"),
     Setting(
         "api_keys",

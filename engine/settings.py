@@ -60,7 +60,8 @@ class EngineSettings(ProcessSettings):
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
     dtype: Annotated[str, AfterValidator(one_of(DTYPES))] = "auto"
     backend: Annotated[str, AfterValidator(one_of(BACKENDS))] = "auto"
-    max_queue_items: Annotated[int, Field(ge=1)] = 1024
+    # A request of 2048 texts fits into the share of the queue that bulk may fill (engine.queue.BULK_SHARE).
+    max_queue_items: Annotated[int, Field(ge=1)] = 4096
     max_queue_tokens: Annotated[int, Field(ge=_LONGEST_ITEM_TOKENS)] = 262_144
     batch_ms: Annotated[float, Field(gt=0, le=60_000)] | None = None
     batch_tokens: Annotated[int, Field(ge=64)] | None = None

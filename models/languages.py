@@ -20,6 +20,50 @@ DEFAULT_SPOKEN = "en"
 _TAG = re.compile(r"^[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*$")
 
 
+# A language has two or three letters (BCP 47); names of languages have more.
+_SPOKEN_TAG = re.compile(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")
+# Source: ISO 639-1.
+_SPOKEN_NAMES = {
+    "english": "en", "german": "de", "deutsch": "de", "french": "fr", "italian": "it", "spanish": "es",
+    "portuguese": "pt", "dutch": "nl", "swedish": "sv", "danish": "da", "finnish": "fi", "polish": "pl",
+    "czech": "cs", "russian": "ru", "ukrainian": "uk", "greek": "el", "turkish": "tr", "chinese": "zh",
+    "japanese": "ja", "arabic": "ar", "hindi": "hi",
+}  # fmt: skip
+# A tag as prompts write it, in angle brackets.
+_WRITTEN_TAG = re.compile(r"<([A-Za-z0-9]{2,8}(?:-[A-Za-z0-9]{1,8})*)>")
+# Short words are abbreviations, as ISL: several languages share their letters, so spelling says nothing.
+_ABBREVIATION_CHARS = 5
+# Sign languages of countries where a language is spoken that names none of them; users write the spoken one.
+_COUNTRIES_OF = {
+    "english": ("ase", "bfi", "asf", "nzs"),
+    "arabic": ("jos",),
+    "hindi": ("ins",),
+    "urdu": ("pks",),
+}
+
+# Languages that no model here was trained on, by words that users write for them. Source: ISO 639-3.
+_ABSENT = {
+    "isl": "Irish (isg) or Israeli (isr) Sign Language",
+    "ksl": "Korean (kvk) or Kenyan (xki) Sign Language",
+    "irish": "Irish Sign Language (isg)",
+    "israeli": "Israeli Sign Language (isr)",
+    "korean": "Korean Sign Language (kvk)",
+    "kenyan": "Kenyan Sign Language (xki)",
+    "dutch": "Sign Language of the Netherlands (dse)",
+    "ngt": "Sign Language of the Netherlands (dse)",
+    "vgt": "Flemish Sign Language (vgt)",
+    "flemish": "Flemish Sign Language (vgt)",
+}
+
+
+def _name_words(name: str) -> list[str]:
+    return [word for word in re.split(r"[^a-z]+", name.casefold()) if word not in ("sign", "language", "international")]
+
+
+def _initials(name: str) -> str:
+    return "".join(word[0] for word in name.casefold().split())
+
+
 @dataclass(frozen=True)
 class SignLanguage:
     tag: str
@@ -53,12 +97,36 @@ class LanguageTable(Mapping[str, SignLanguage]):
         Raises:
             UnknownLanguageError: none is called that; the message names the nearest.
         """
+        language = self.find(word)
+        if language is None:
+            raise UnknownLanguageError(
+                f"there is no sign language {word!r}{self._suggest(word.strip())}; GET /api/languages lists them"
+            )
+        return language
+
+    def find(self, word: str) -> SignLanguage | None:
+        """Find a sign language as `resolve` does; None: there is none."""
         tag = self._tags.get(word.strip().casefold())
-        if tag is None:
-            near = get_close_matches(word.strip().casefold(), self._tags, n=1)
-            hint = f"; the nearest is {near[0]!r} ({self._tags[near[0]]})" if near else ""
-            raise UnknownLanguageError(f"there is no sign language {word!r}{hint}; GET /api/languages lists them")
-        return self._languages[tag]
+        return None if tag is None else self._languages[tag]
+
+    def _suggest(self, word: str) -> str:
+        """Say what a word may mean: languages by a word of their name or by initials, else by spelling."""
+        wanted = word.casefold()
+        meant = [language for language in self.values() if wanted in _name_words(language.name)]
+        if not meant and wanted in _COUNTRIES_OF:
+            meant = [self._languages[tag] for tag in _COUNTRIES_OF[wanted]]
+        if not meant and len(word) <= _ABBREVIATION_CHARS:
+            meant = [language for language in self.values() if wanted == _initials(language.name)]
+        named = [f"{language.tag!r} ({language.name})" for language in meant]
+        if wanted in _ABSENT:
+            named.append(f"{_ABSENT[wanted]}, which no model here knows")
+        if named:
+            spoken = f"; {word} is a spoken language" if wanted in _COUNTRIES_OF else ""
+            return f"{spoken}; it may mean {', '.join(named)}"
+        if len(word) <= _ABBREVIATION_CHARS:
+            return ""
+        near = get_close_matches(wanted, self._tags, n=1, cutoff=0.8)
+        return f"; did you mean {self._languages[self._tags[near[0]]].name!r} ({self._tags[near[0]]})?" if near else ""
 
 
 @lru_cache(maxsize=1)
@@ -103,8 +171,10 @@ def build_prompt(
         raise UnknownLanguageError("spoken_language needs a sign_language beside it: prompts name both")
     language = read_languages().resolve(sign_language)
     spoken = DEFAULT_SPOKEN if spoken_language is None else spoken_language.strip().lower()
-    if not _TAG.match(spoken):
-        raise UnknownLanguageError(f"spoken_language {spoken_language!r} is no language tag such as 'en'")
+    if not _SPOKEN_TAG.match(spoken):
+        near = _SPOKEN_NAMES.get(spoken)
+        hint = f"; did you mean {near!r}?" if near else " such as 'en'"
+        raise UnknownLanguageError(f"spoken_language {spoken_language!r} is no language tag{hint}")
     warnings = []
     for kind, tag, known in (
         ("sign language", language.tag, config.sign_languages),
@@ -114,6 +184,31 @@ def build_prompt(
             warnings.append(f"model {config.name!r} has not seen the {kind} tag <{tag}> in training")
     prompt = fill_prompt(config.prompt, text, sign_language=language.tag, spoken_language=spoken)
     return Prompt(prompt, tuple(warnings))
+
+
+def find_unknown_tags(config: ModelConfig, text: str) -> list[str]:
+    """Find tags in a text, such as <asl>, that the model never saw in training: a sentence for each."""
+    if config.sign_languages is None or config.spoken_languages is None:
+        return []
+    known = {*config.sign_languages, *config.spoken_languages}
+    faults = []
+    for tag in dict.fromkeys(_WRITTEN_TAG.findall(text)):
+        if tag not in known:
+            meant = read_languages().find(tag)
+            hint = f"; {meant.name} is <{meant.tag}>" if meant is not None and meant.tag != tag else ""
+            faults.append(f"<{tag}> is no tag of model {config.name!r}{hint}")
+    return faults
+
+
+def find_doubled_tags(config: ModelConfig, prompt: str) -> list[str]:
+    """Find tags of one kind that a prompt has more than once: a sentence for each kind."""
+    tags = _WRITTEN_TAG.findall(prompt)
+    faults = []
+    for kind, known in (("sign language", config.sign_languages), ("spoken language", config.spoken_languages)):
+        written = [f"<{tag}>" for tag in tags if tag in (known or ())]
+        if len(written) > 1:
+            faults.append(f"{len(written)} {kind} tags ({', '.join(written)}); in training every prompt had one")
+    return faults
 
 
 def fill_prompt(pattern: str, text: str, *, sign_language: str, spoken_language: str | None = None) -> str:

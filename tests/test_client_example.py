@@ -176,7 +176,7 @@ def test_the_command_line_cuts_and_passes_on_what_the_service_remarks(url, capsy
     assert main(["--url", url, "--truncate", "--text", "house " * 100, "--text", "\U0001f3e0"]) == 0
     warned = capsys.readouterr().err
     assert "warning: /text/0: 100 word pieces" in warned
-    assert "warning: /text/1: 1 of 1 word pieces are unknown" in warned
+    assert "warning: /text/1: all 1 word pieces are unknown" in warned
 
 
 @pytest.mark.parametrize(

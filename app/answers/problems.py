@@ -1,10 +1,11 @@
 """Turns errors into answers: problem details (RFC 9457) for our errors, for werkzeug's and for unforeseen errors."""
 
 import math
+from difflib import get_close_matches
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from app import telemetry
@@ -22,6 +23,8 @@ from app.errors import (
 
 # Longer messages quote input or lists of names; a client reads the beginning.
 _DETAIL_CHARS = 1000
+# Where clients of OpenAI's API call, with their base URL right or without its /v1: they show `error` alone.
+_OPENAI_PATHS = ("/v1/", "/embeddings", "/models", "/chat/completions")
 
 
 def install(app: Flask) -> None:
@@ -67,10 +70,20 @@ def _translate(error: HTTPException) -> Exception:
     if isinstance(error, RequestEntityTooLarge):
         return TooLargeError(f"the body has more than {request.max_content_length} bytes")
     if isinstance(error, NotFound):
-        return RouteUnknownError("there is no such route; GET /docs lists the routes")
+        return RouteUnknownError(f"there is no such route{_suggest_route()} GET /docs lists the routes")
     if isinstance(error, MethodNotAllowed):
-        return MethodNotAllowedError(detail)
+        methods = sorted(set(error.valid_methods or ()) - {"OPTIONS"})
+        return MethodNotAllowedError(f"{request.method} is not a method of this route; use {' or '.join(methods)}")
     return MalformedRequestError(detail) if error.code is not None and error.code < 500 else error
+
+
+def _suggest_route() -> str:
+    """Name the route that a client probably meant: with /v1 or /api before its path, or spelled alike."""
+    routes = {rule.rule for rule in current_app.url_map.iter_rules() if "<" not in rule.rule}
+    wanted = "/" + request.path.strip("/")
+    ending = sorted(route for route in routes if wanted != "/" and route.endswith(wanted))
+    near = ending or get_close_matches(wanted, sorted(routes), n=1, cutoff=0.8)
+    return f"; did you mean {near[0]}?" if near else ";"
 
 
 def _write_problem(answer: ErrorAnswer, *, code: str, detail: str, errors: list[dict[str, str]]) -> Response:
@@ -86,7 +99,7 @@ def _write_problem(answer: ErrorAnswer, *, code: str, detail: str, errors: list[
     }
     if errors:
         body["errors"] = errors
-    if request.path.startswith("/v1/"):
+    if request.path.startswith(_OPENAI_PATHS):
         kind = "invalid_request_error" if answer.status < 500 else "server_error"
         body["error"] = {"message": detail, "type": kind, "code": code, "param": None}
     return Response(orjson.dumps(body), status=answer.status, mimetype="application/problem+json")

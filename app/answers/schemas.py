@@ -146,6 +146,19 @@ class OpenAIAnswer(_Answer):
     data: list[OpenAIEmbedding]
     model: str
     usage: OpenAIUsage
+    warnings: list[str] | None = Field(None, description=_WARNINGS)
+
+
+class OpenAIModel(_Answer):
+    id: str = Field(description="name of the model")
+    object: Literal["model"]
+    created: int = Field(description="0: not recorded")
+    owned_by: str = Field(description="where the model comes from")
+
+
+class OpenAIModelsAnswer(_Answer):
+    object: Literal["list"]
+    data: list[OpenAIModel]
 
 
 class HealthAnswer(_Answer):

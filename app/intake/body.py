@@ -1,6 +1,6 @@
 """Reads the body of a request: content types, compression, JSON, forms."""
 
-import io
+import codecs
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,21 +9,16 @@ from typing import Any
 import orjson
 import zstandard
 from flask import Request
-from werkzeug.datastructures import FileStorage, MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
+from werkzeug.datastructures import MultiDict
 
-from app.errors import BodyError, InputError, MediaTypeError, NotDecodableError, NotJsonError, Problem, TooLargeError
+from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonError, TooLargeError
 from app.intake.connection import limit_reading
+from app.intake.forms import parse_form, refuse_key
+from processes.file_kinds import recognize
 
 # A decoder of the zstd content coding must support this much (RFC 9659). With more, one frame could ask for gigabytes.
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
-# More than the 64 KiB that werkzeug reads at once, because it counts bytes of a file as a field's until it parses them.
-_FORM_FIELDS_BYTES = 256 * 1024
-# Parts of a form beside its files. No route has so many options.
-_FORM_OPTIONS = 32
 _VIDEO_TYPES = ("video/", "image/gif")
-_EXAMPLES = {"pose": "clip.pose", "video": "clip.mp4"}
 
 
 @dataclass(frozen=True)
@@ -129,12 +124,32 @@ def _parse(request: Request, data: bytes) -> dict[str, Any]:
     if not data:
         raise NotJsonError("there is no body; send a JSON object")
     try:
-        document = orjson.loads(data)
+        document = orjson.loads(data.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
-        raise NotJsonError(f"the body is not JSON: {error}") from error
+        raise NotJsonError(_explain_no_json(request, data, error)) from error
     if not isinstance(document, dict):
         raise NotJsonError(f"the body is a JSON {type(document).__name__}; send a JSON object")
     return document
+
+
+def _explain_no_json(request: Request, data: bytes, error: orjson.JSONDecodeError) -> str:
+    """Say why the body is no JSON: its encoding, a file without a Content-Type, or its syntax."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or data[:2] in (b"{\0", b"\0{"):
+        return "the body is UTF-16; JSON is sent as UTF-8"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        kind = recognize(data)
+        if kind.family not in ("text", "mangled", "unknown"):
+            said = f"Content-Type is {_quote(request.mimetype)}" if request.mimetype else "there is no Content-Type"
+            return f"the body looks like {kind.name}, but {said}; send a file as application/octet-stream"
+        declared = request.mimetype_params.get("charset")
+        said = f" and Content-Type says charset={_quote(declared)}" if declared else ""
+        return (
+            f"byte {fault.start} of the body (0x{data[fault.start]:02X}) is not UTF-8{said}; JSON is sent as UTF-8, "
+            "as with Content-Type: application/json; charset=utf-8 in PowerShell"
+        )
+    return f"the body is not JSON: {error}"
 
 
 def _refuse_query(request: Request) -> None:
@@ -143,41 +158,15 @@ def _refuse_query(request: Request) -> None:
 
 
 def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> Body:
-    parser = FormDataParser(
-        stream_factory=lambda *_, **__: io.BytesIO(),  # the body is in memory already: no temporary files
-        max_form_memory_size=_FORM_FIELDS_BYTES,
-        max_form_parts=max_items + _FORM_OPTIONS,
-        silent=False,
-    )
-    try:
-        _, fields, files = parser.parse(io.BytesIO(data), request.mimetype, len(data), dict(request.mimetype_params))
-    except RequestEntityTooLarge as error:
-        raise TooLargeError(
-            f"a form may have {max_items} files, {_FORM_OPTIONS} fields and {_FORM_FIELDS_BYTES} bytes of fields"
-        ) from error
-    except ValueError as error:
-        raise BodyError("the body is not multipart/form-data with the boundary that Content-Type names") from error
-    if key in fields:
-        raise _make_error(key, f"must be a file part, as in curl -F {key}=@{_EXAMPLES[key]}")
-    for name in files:
-        if name != key:
-            raise _make_error(name[:64], f"is not the name of a file part here; name the file parts {key!r}")
-    uploads: list[FileStorage] = files.getlist(key)
-    if not uploads:
-        example = f"curl -F {key}=@{_EXAMPLES[key]}"
-        raise _make_error(key, f"is missing; send one or more file parts with this name, as in {example}")
-    return Body(_read_options(fields), files=[upload.read() for upload in uploads])
+    form = parse_form(data, request.mimetype_params.get("boundary", ""), key, max_items=max_items)
+    return Body(_read_options(form.fields), files=form.files)
 
 
 def _read_options(values: MultiDict[str, str]) -> dict[str, str]:
     for name, given in values.lists():
         if len(given) > 1:
-            raise _make_error(name[:64], f"is given {len(given)} times")
+            raise refuse_key(name, f"is given {len(given)} times")
     return values.to_dict()
-
-
-def _make_error(key: str, message: str) -> InputError:
-    return InputError(f"{key} {message}", problems=(Problem(f"/{key}", message),))
 
 
 def _quote(value: str) -> str:

@@ -1,16 +1,13 @@
 """Turns texts into token ids and poses into features. It runs in the web worker, so that bad items are never queued."""
 
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 import pose_format
-import pybase64
 
 from app.errors import (
-    Base64Error,
     FramesOverLimitError,
     InputError,
     ItemError,
@@ -19,10 +16,11 @@ from app.errors import (
     TokensOverLimitError,
     find_code,
 )
+from app.intake.base64_text import decode_base64
 from app.intake.schemas import ClipOptions, PromptOptions
 from models.catalog import ModelConfig, Tower
 from models.errors import UnknownLanguageError
-from models.languages import build_prompt
+from models.languages import build_prompt, find_doubled_tags, find_unknown_tags
 from models.tokenization import Tokenizer
 from poses import quality
 from poses.errors import PoseError
@@ -31,8 +29,6 @@ from poses.reading import read
 from video.errors import EstimatorError, VideoError
 
 ItemArray = npt.NDArray[Any]
-# Where the head of a data URL ends at the latest; media types are far shorter. A clip is not searched to its end.
-_DATA_URL_CHARS = 256
 
 
 @dataclass
@@ -97,6 +93,17 @@ def prepare_texts(
     short = [prompt if len(text) <= max_chars else "" for text, prompt in zip(texts, written, strict=True)]
     pieces = tokenizer.split(short)
 
+    def find_faults(index: int) -> list[str]:
+        faults = find_unknown_tags(config, texts[index]) + find_doubled_tags(config, written[index])
+        if not texts[index].strip():
+            faults.append("the text is blank")
+        # Texts that differ only in unknown words get the same vector.
+        count, unknown = len(pieces[index]), pieces[index].count(tokenizer.unk_id)
+        if unknown:
+            few = f"{unknown} of {count} word pieces are" if unknown < count else f"all {count} word pieces are"
+            faults.append(f"{few} unknown to model {config.name!r}")
+        return faults
+
     def prepare(index: int) -> ItemArray:
         if len(texts[index]) > max_chars:
             raise TextTooLongError(f"{len(texts[index])} characters; a text may have {max_chars}")
@@ -106,12 +113,7 @@ def prepare_texts(
             if not rules.truncate:
                 raise TokensOverLimitError(f"{excess}. Send truncate: true to keep the first")
             warnings.append(f"{rules.pointers[index]}: {excess}, the first are kept")
-        unknown = pieces[index].count(tokenizer.unk_id)
-        if unknown:
-            # Texts that differ only in unknown words get the same vector.
-            warnings.append(
-                f"{rules.pointers[index]}: {unknown} of {count} word pieces are unknown to model {config.name!r}"
-            )
+        warnings.extend(f"{rules.pointers[index]}: {fault}" for fault in find_faults(index))
         return tokenizer.build_input_ids(pieces[index], max_pieces=config.max_pieces)
 
     items, failures = _prepare_each(prepare, rules)
@@ -191,23 +193,6 @@ def report_quality(pose: pose_format.Pose, person: int | None) -> dict[str, Any]
         PoseError: the chosen person is not in the clip, or nothing can be said about the clip.
     """
     return asdict(quality.report(pose, person))
-
-
-def decode_base64(text: str) -> bytes:
-    """Decode strict base64; line breaks and the head of a data URL are allowed.
-
-    Raises:
-        Base64Error: the text is no base64.
-    """
-    head, comma, rest = text[:_DATA_URL_CHARS].partition(",")
-    if comma and head.startswith("data:") and head.endswith(";base64"):
-        text = rest + text[_DATA_URL_CHARS:]
-    if "\n" in text:
-        text = "".join(text.split())
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Base64Error(f"{len(text)} characters that are not base64: {error}") from error
 
 
 def list_failures(failures: Mapping[int, Exception]) -> list[dict[str, Any]]:

@@ -214,5 +214,8 @@ class OpenAIRequest(_Request):
     @classmethod
     def _refuse_tokens(cls, value: Any) -> Any:
         if isinstance(value, list) and value and isinstance(value[0], int | list):
-            raise ValueError("token arrays belong to another model's tokenizer and are refused; send texts")
+            raise ValueError(
+                "token arrays belong to another model's tokenizer and are refused; send texts. LangChain's "
+                "OpenAIEmbeddings makes token arrays of texts unless it has check_embedding_ctx_length=False"
+            )
         return value

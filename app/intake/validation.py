@@ -33,7 +33,7 @@ def validate(schema: type[Schema], document: Mapping[str, Any], *, max_items: in
     counted = [document[key] for key in getattr(schema, "counted", ()) if isinstance(document.get(key), list)]
     check_count(sum(map(len, counted)), max_items=max_items)
     try:
-        return schema.model_validate(document, strict=strict)
+        return schema.model_validate(_drop_unset(schema, document), strict=strict)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
     problems = tuple(
@@ -42,6 +42,12 @@ def validate(schema: type[Schema], document: Mapping[str, Any], *, max_items: in
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     first = problems[0]
     raise InputError(f"{first.pointer or 'the request'}: {first.message}{more}", problems=problems[:_MAX_PROBLEMS])
+
+
+def _drop_unset(schema: type[BaseModel], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out options that are null: many clients write null for an option that nobody set."""
+    options = {name for name, field in schema.model_fields.items() if not field.is_required()}
+    return {key: value for key, value in document.items() if value is not None or key not in options}
 
 
 def check_count(items: int, *, max_items: int) -> None:

@@ -10,9 +10,10 @@ import pose_format
 from flask import Request
 
 from app.errors import Base64Error, FramesOverLimitError, TooLargeError
+from app.intake.base64_text import decode_base64
 from app.intake.clips import Options, read_clips
 from app.intake.connection import get_client_socket, is_disconnected
-from app.intake.items import ItemRules, decode_base64, locate_error
+from app.intake.items import ItemRules, locate_error
 from app.settings import ServiceSettings
 from app.telemetry import get_record
 from models.catalog import ModelConfig

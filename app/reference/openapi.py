@@ -1,5 +1,6 @@
 """Builds the OpenAPI 3.1 document from the routes and from the classes that check their bodies."""
 
+import re
 from typing import Any
 
 from flask import Flask
@@ -13,6 +14,9 @@ from app.reference.operations import Operation
 from app.telemetry import REQUEST_ID_HEADER
 from processes.version import VERSION
 
+# Flask's way to write a parameter of a path.
+_PATH_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+_WORD_BREAK = re.compile(r"\W+")
 _SCHEMAS = "#/components/schemas/"
 _ABOUT = (
     "SignCLIP puts sign language poses and texts into one vector space. Vectors can be compared exactly when their "
@@ -35,7 +39,7 @@ def build(app: Flask, *, keys_needed: bool) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for path, methods, about in routes:
         for method in methods:
-            operation = _describe_route(about, name=f"{method}{path.replace('/', '_')}")
+            operation = _describe_route(about, path, name=f"{method}{_WORD_BREAK.sub('_', path).rstrip('_')}")
             paths.setdefault(path, {})[method] = operation
     document: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -59,19 +63,24 @@ def _list_routes(app: Flask) -> list[tuple[str, list[str], Operation]]:
         if about is not None:
             # In OpenAPI a GET has no body, so only POST is documented for routes that accept both.
             methods = {"POST"} if "POST" in (rule.methods or ()) else {"GET"}
-            found.append((rule.rule, sorted(method.lower() for method in methods), about))
+            path = _PATH_PARAMETER.sub(r"{\1}", rule.rule)
+            found.append((path, sorted(method.lower() for method in methods), about))
     return found
 
 
-def _describe_route(about: Operation, *, name: str) -> dict[str, Any]:
+def _describe_route(about: Operation, path: str, *, name: str) -> dict[str, Any]:
     described: dict[str, Any] = {"operationId": name, "summary": about.summary, "responses": _describe_responses(about)}
     if about.description:
         described["description"] = about.description
-    parameters = [
+    parameters: list[dict[str, Any]] = [
+        {"name": part, "in": "path", "required": True, "schema": {"type": "string"}}
+        for part in re.findall(r"{(\w+)}", path)
+    ]
+    parameters.append(
         _describe_header(
             REQUEST_ID_HEADER, "your own id for the request; the answer carries it too", {"type": "string"}
         )
-    ]
+    )
     if 504 in about.statuses:
         milliseconds = {"type": "integer", "minimum": 1}
         parameters.append(

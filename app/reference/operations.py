@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from flask import Response
 from pydantic import BaseModel
 
-View = TypeVar("View", bound=Callable[[], Response])
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def embed_text(shared: Services) -> Response:
     settings = shared.settings
     deadline = set_deadline(settings.timeout_s)
     document = read_json(request, max_bytes=settings.max_body_bytes)
-    wanted = validate(TextRequest, document, max_items=settings.max_items)
+    wanted = validate(TextRequest, document, max_items=settings.max_texts)
     config = shared.find_model(wanted.model_name)
     texts, pointers = locate_items("text", wanted.text)
     _record(config, len(texts))

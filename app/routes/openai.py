@@ -1,9 +1,11 @@
-"""Text embeddings in the shape of OpenAI's API, so that its clients work with this service."""
+"""Models and text embeddings in the shape of OpenAI's API, so that its clients work with this service."""
+
+from typing import Any
 
 from flask import Blueprint, Response, request
 
 from app.access.admission import admit
-from app.answers.schemas import OpenAIAnswer
+from app.answers.schemas import OpenAIAnswer, OpenAIModel, OpenAIModelsAnswer
 from app.answers.vectors import answer_json, encode_rows
 from app.errors import InputError, Problem
 from app.inference import embed, set_deadline
@@ -12,8 +14,9 @@ from app.intake.items import ItemRules, prepare_texts
 from app.intake.schemas import OpenAIRequest, PromptOptions, locate_items
 from app.intake.validation import validate
 from app.reference.operations import Operation, describe
-from app.services import Services
+from app.services import Services, get_services
 from app.telemetry import get_record
+from models.catalog import ModelConfig
 from models.embedding import normalize_vectors
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
@@ -40,7 +43,7 @@ def embed_openai(shared: Services) -> Response:
     settings = shared.settings
     deadline = set_deadline(settings.timeout_s)
     document = read_json(request, max_bytes=settings.max_body_bytes)
-    wanted = validate(OpenAIRequest, document, max_items=settings.max_items)
+    wanted = validate(OpenAIRequest, document, max_items=settings.max_texts)
     config = shared.find_model(wanted.model)
     if wanted.dimensions not in (None, config.embed_dim):
         message = f"model {config.name!r} has {config.embed_dim} dimensions, which cannot be changed"
@@ -58,11 +61,37 @@ def embed_openai(shared: Services) -> Response:
     )
     vectors = embed(shared.engine, prepared, settings=settings.engine, deadline=deadline)
     rows = encode_rows(normalize_vectors(vectors.values), wanted.encoding_format)
-    return answer_json(
-        {
-            "object": "list",
-            "data": [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)],
-            "model": config.name,
-            "usage": {"prompt_tokens": prepared.tokens, "total_tokens": prepared.tokens},
-        }
+    answer: dict[str, Any] = {
+        "object": "list",
+        "data": [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)],
+        "model": config.name,
+        "usage": {"prompt_tokens": prepared.tokens, "total_tokens": prepared.tokens},
+    }
+    return answer_json(answer | ({"warnings": prepared.warnings} if prepared.warnings else {}))
+
+
+@blueprint.get("/models")
+@describe(
+    Operation(
+        summary="List the models, in OpenAI's shape",
+        answer=OpenAIModelsAnswer,
+        statuses=(401,),
+        description="The models whose files are on this machine; /api/models lists all of them, with their state.",
     )
+)
+def list_openai_models() -> Response:
+    shared = get_services()
+    data = [
+        _describe_model(config) for config in shared.catalog.values() if shared.weights.find_missing(config) is None
+    ]
+    return answer_json({"object": "list", "data": data})
+
+
+@blueprint.get("/models/<name>")
+@describe(Operation(summary="Find a model, in OpenAI's shape", answer=OpenAIModel, statuses=(401, 404)))
+def find_openai_model(name: str) -> Response:
+    return answer_json(_describe_model(get_services().catalog.resolve(name)))
+
+
+def _describe_model(config: ModelConfig) -> dict[str, Any]:
+    return {"id": config.name, "object": "model", "created": 0, "owned_by": config.source}

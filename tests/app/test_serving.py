@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -85,6 +87,14 @@ print(found["worker_class"], found["timeout"], found["bind"])
 """
     done = run(program)
     assert done.stdout.split() == ["True", "True", "app.worker.Worker", "300", "0.0.0.0:3030"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"), [("::", "[::]:3030"), ("[::1]", "[::1]:3030"), ("127.0.0.1", "127.0.0.1:3030")]
+)
+def test_gunicorn_listens_where_it_is_told(host, bind):
+    program = "import runpy; print(runpy.run_path('gunicorn.conf.py')['bind'])"
+    assert run(program, SIGNCLIP_HOST=host).stdout.strip() == bind
 
 
 def test_the_engine_is_built_once_and_after_a_fork_again(app_settings, monkeypatch):

@@ -35,8 +35,12 @@ def test_case_and_space_do_not_matter(word):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("asll", r"'asl' \(ase\)"),
-        ("German Sing Language", r"'german sign language' \(gsg\)"),
+        ("asll", "no sign language 'asll'; GET"),  # several languages share the letters of an abbreviation
+        ("ISL", r"'ins' \(Indian Sign Language\), Irish \(isg\) or Israeli \(isr\)"),
+        ("Korean", r"Korean Sign Language \(kvk\), which no model here knows"),
+        ("Italian", r"may mean 'ise' \(Italian Sign Language\)"),
+        ("english", "english is a spoken language; it may mean 'ase'"),
+        ("German Sing Language", r"'German Sign Language' \(gsg\)"),
         ("", "no sign language ''"),
         ("<ase>", "no sign language"),
     ],

@@ -35,7 +35,7 @@ NO_POSE = base64.b64encode(b"no pose at all").decode()
         (TEXT, {"text": "a", "pose": "b"}, "/pose", "unknown key"),
         (TEXT, {"text": "a", "normalize": "true"}, "/normalize", "boolean"),
         (TEXT, {"text": "a", "normalize": 1}, "/normalize", "boolean"),
-        (TEXT, {"text": "a", "truncate": None}, "/truncate", "boolean"),
+        (TEXT, {"text": "a", "truncate": "yes"}, "/truncate", "boolean"),
         (TEXT, {"text": "a", "encoding_format": "base32"}, "/encoding_format", "'base64'"),
         (TEXT, {"text": "a", "on_error": "stop"}, "/on_error", "'skip'"),
         (TEXT, {"text": "a", "model_name": ""}, "/model_name", "at least 1"),
@@ -108,7 +108,7 @@ def test_options_of_a_json_body_do_not_belong_in_the_query(client):
     ("parts", "pointer"),
     [
         ({}, "/pose"),
-        ({"pose": "text"}, "/pose"),
+        ({"pose": "text"}, "/pose/0"),
         ({"clip": (io.BytesIO(b"x"), "x.pose")}, "/clip"),
         ({"pose": (io.BytesIO(b"x"), "x.pose"), "flop": "auto"}, "/flop"),
         ({"pose": (io.BytesIO(b"x"), "x.pose"), "flip": ["auto", "never"]}, "/flip"),

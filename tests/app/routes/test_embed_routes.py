@@ -150,7 +150,7 @@ def test_words_the_model_does_not_know_are_a_warning(client):
     answer = client.post("/api/embed/text", json={"text": ["house", "house \U0001f6f8", "\U0001f3e0"]}).json
     assert answer["warnings"] == [
         "/text/1: 1 of 2 word pieces are unknown to model 'tiny'",
-        "/text/2: 1 of 1 word pieces are unknown to model 'tiny'",
+        "/text/2: all 1 word pieces are unknown to model 'tiny'",
     ]
 
 

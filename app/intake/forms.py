@@ -1,0 +1,104 @@
+"""Reads multipart/form-data: file parts with one name, and options in fields."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData, Preamble
+
+from app.errors import BodyError, InputError, Problem, TooLargeError
+
+FIELDS_BYTES = 256 * 1024
+# Parts of a form beside its files. No route has so many options.
+_OPTIONS = 32
+# As much as werkzeug's own parser takes at once: a part that begins in one piece may end in another.
+_PIECE_BYTES = 64 * 1024
+_NAME_CHARS = 64
+_EXAMPLES = {"pose": "clip.pose", "video": "clip.mp4"}
+
+
+@dataclass
+class Form:
+    """A form: the contents of its file parts, and its fields as they were sent."""
+
+    files: list[bytes] = field(default_factory=list)
+    fields: MultiDict[str, str] = field(default_factory=MultiDict)
+
+
+def parse_form(data: bytes, boundary: str, key: str, *, max_items: int) -> Form:
+    """Parse a form that is in memory.
+
+    A part with the name `key` is a file, with a file name or without: some clients send none.
+
+    Args:
+        boundary: as Content-Type names it.
+        key: name of the file parts.
+        max_items: file parts.
+    Raises:
+        BodyError: the bytes are no form with this boundary.
+        TooLargeError: there are too many parts, or too many bytes in fields.
+        InputError: a file part has another name, or there is none.
+    """
+    if not boundary:
+        raise BodyError("Content-Type names no boundary; let the client's library write this header")
+    form = Form()
+    decoder = MultipartDecoder(boundary.encode("utf-8", "replace"), max_parts=max_items + _OPTIONS)
+    try:
+        for part, content in _list_parts(decoder, data, key):
+            _add_part(form, part, content, key)
+    except RequestEntityTooLarge as error:
+        raise TooLargeError(
+            f"a form may have {max_items} files, {_OPTIONS} fields and {FIELDS_BYTES} bytes of fields"
+        ) from error
+    except ValueError as error:
+        raise BodyError("the body is not multipart/form-data with the boundary that Content-Type names") from error
+    if not form.files:
+        example = f"curl -F {key}=@{_EXAMPLES[key]}"
+        raise refuse_key(key, f"is missing; send one or more file parts with this name, as in {example}")
+    return form
+
+
+def refuse_key(key: str, message: str) -> InputError:
+    """Make the error for a key, a part or a parameter that is wrong."""
+    shown = key[:_NAME_CHARS]
+    return InputError(f"{shown} {message}", problems=(Problem(f"/{shown}", message),))
+
+
+def _list_parts(decoder: MultipartDecoder, data: bytes, key: str) -> Iterator[tuple[Field | File, bytes]]:
+    """List the parts of a form with their contents. Fields that are no file are limited together."""
+    part: Field | File | None = None
+    pieces: list[bytes] = []
+    field_bytes = 0
+    for event in _list_events(decoder, data):
+        if isinstance(event, Field | File):
+            part, pieces = event, []
+        elif isinstance(event, Data) and part is not None:
+            pieces.append(event.data)
+            if isinstance(part, Field) and part.name != key:
+                field_bytes += len(event.data)
+                if field_bytes > FIELDS_BYTES:
+                    raise RequestEntityTooLarge
+            if not event.more_data:
+                yield part, b"".join(pieces)
+
+
+def _list_events(decoder: MultipartDecoder, data: bytes) -> Iterator[Event]:
+    for start in range(0, len(data) + _PIECE_BYTES, _PIECE_BYTES):
+        # None says that nothing follows.
+        decoder.receive_data(data[start : start + _PIECE_BYTES] if start < len(data) else None)
+        event = decoder.next_event()
+        while not isinstance(event, Epilogue | NeedData):
+            if not isinstance(event, Preamble):
+                yield event
+            event = decoder.next_event()
+
+
+def _add_part(form: Form, part: Field | File, content: bytes, key: str) -> None:
+    name = part.name or ""
+    if name == key:
+        form.files.append(content)
+    elif isinstance(part, File):
+        raise refuse_key(name or "a part", f"is not the name of a file part here; name the file parts {key!r}")
+    else:
+        form.fields.add(name, content.decode("utf-8", "replace"))

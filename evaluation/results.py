@@ -140,7 +140,7 @@ def _write_errors(path: Path, vectors: EmbeddedCorpus, ranking: Ranking) -> None
             writer.writerow(
                 [
                     *(vectors.ids[clip], vectors.sign_languages[clip], vectors.prompts[vectors.prompt_of[clip]]),
-                    *(ranking.ranks[clip], f"{ranking.right_scores[clip]:.6g}"),
+                    *(ranking.ranks[clip], f"{ranking.relevant_scores[clip]:.6g}"),
                     *(vectors.prompts[named], f"{ranking.top_scores[clip, 0]:.6g}"),
                 ]
             )

@@ -18,16 +18,16 @@ from models.checkpoints.folders import (
 from models.errors import CatalogError, ModelsError
 from processes.version import PRODUCT
 
-# Commands import what they need themselves: `list` answers at once, without torch.
+# Each command imports what it needs, so that `list` answers at once, without torch.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status: 0 done, 1 refused, 2 misspelt, 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    """Run one command. The exit status is 0 when done, 1 when refused, 2 for a usage error, 130 when interrupted."""
+    options = _build_parser().parse_args(arguments)
     weights = WeightsFolder(options.weights_dir or find_weights_dir())
     try:
         status: int = options.run(load_catalog(weights=weights.path), weights, options)
-    except BrokenPipeError:  # `… list | head` is no fault; a flush at exit must not report it either
+    except BrokenPipeError:  # `… list | head` is no error, and the flush at exit must not report one either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ModelsError, OSError) as error:
@@ -39,24 +39,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models", description="Models and their files on this machine.")
     parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("--weights-dir", type=Path, help="default: $SIGNCLIP_WEIGHTS_DIR, else weights/ of the project")
     commands = parser.add_subparsers(required=True, metavar="list | download | convert | verify")
 
-    listing = commands.add_parser("list", help="every model, and whether its files are here")
-    listing.add_argument("--json", action="store_true", help="for programs")
+    listing = commands.add_parser("list", help="print every model, and whether its files are here")
+    listing.add_argument("--json", action="store_true", help="print JSON, for programs")
     listing.set_defaults(run=list_models)
 
     download = commands.add_parser("download", help="fetch weights and tokenizers, and convert them; resumes")
     download.add_argument("names", nargs="+", metavar="NAME")
-    download.add_argument("--force", action="store_true", help="fetch again what is here, start over what is half here")
+    download.add_argument(
+        "--force", action="store_true", help="fetch files again that are here, and discard half a download"
+    )
     download.set_defaults(run=download_models)
 
     convert = commands.add_parser("convert", help="turn a checkpoint (.pt) into the safetensors file that is served")
-    convert.add_argument("target", metavar="FILE|NAME", help="a .pt file, or a model whose folder holds one")
-    convert.add_argument("--model", metavar="NAME", help="whose configuration a FILE fits; default: its folder's name")
+    convert.add_argument(
+        "target", metavar="FILE|NAME", help="a .pt file, or the name of a model whose folder holds one"
+    )
+    convert.add_argument(
+        "--model", metavar="NAME", help="the model that FILE belongs to; default: the name of the folder it lies in"
+    )
     convert.set_defaults(run=convert_model)
 
     verify = commands.add_parser("verify", help="check digests, load strictly, run the probe")
@@ -67,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 @dataclass(frozen=True)
 class ListedModel:
-    """One row of `list`."""
+    """One model as `list` prints it."""
 
     name: str
     aliases: tuple[str, ...]
@@ -79,7 +85,8 @@ class ListedModel:
 
 
 def list_models(catalog: Catalog, weights: WeightsFolder, options: argparse.Namespace) -> int:
-    rows = [_row(config, weights) for config in catalog.values()]
+    """Print every model of the catalog and whether its files are on this machine; returns the exit status."""
+    rows = [_describe(config, weights) for config in catalog.values()]
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return 0
@@ -90,7 +97,7 @@ def list_models(catalog: Catalog, weights: WeightsFolder, options: argparse.Name
     return 0
 
 
-def _row(config: ModelConfig, weights: WeightsFolder) -> ListedModel:
+def _describe(config: ModelConfig, weights: WeightsFolder) -> ListedModel:
     missing = weights.find_missing(config)
     folder = weights.locate_folder(config)
     return ListedModel(
@@ -105,18 +112,31 @@ def _row(config: ModelConfig, weights: WeightsFolder) -> ListedModel:
 
 
 def download_models(catalog: Catalog, weights: WeightsFolder, options: argparse.Namespace) -> int:
+    """Fetch the weights and tokenizers of models and convert them; returns the exit status.
+
+    Raises:
+        UnknownModelError: a name is in no catalog.
+        DownloadError, DigestMismatchError, CheckpointError: see models.download.fetch.
+    """
     from models.download import fetch
 
-    # Models that share a folder are fetched once.
+    # Models may share a folder, which is fetched once.
     for config in {config.folder: config for config in map(catalog.resolve, options.names)}.values():
         fetched = fetch(config, weights, force=options.force)
         for what, is_new in (("checkpoint", fetched.checkpoint), ("tokenizer", fetched.tokenizer)):
-            print(f"{config.name}: {what} {'fetched' if is_new else 'was here, unchanged'}")
+            print(f"{config.name}: {what} {'downloaded' if is_new else 'was here, unchanged'}")
         print(f"{config.name}: ready in {fetched.path}")
     return 0
 
 
 def convert_model(catalog: Catalog, weights: WeightsFolder, options: argparse.Namespace) -> int:
+    """Turn a checkpoint into the safetensors file that is served; returns the exit status.
+
+    Raises:
+        UnknownModelError: the name is in no catalog.
+        CatalogError: the file does not exist, or nothing says which model it is of.
+        CheckpointError: the checkpoint does not fit the model.
+    """
     from models.checkpoints.authors import convert
 
     if options.target in catalog or not options.target.endswith(".pt"):
@@ -126,10 +146,12 @@ def convert_model(catalog: Catalog, weights: WeightsFolder, options: argparse.Na
         checkpoint = Path(options.target)
         name = options.model or checkpoint.absolute().parent.name
         if options.model is None and name not in catalog:
-            raise CatalogError(f"{checkpoint}: its folder {name!r} names no model; say which with --model NAME")
+            raise CatalogError(
+                f"{checkpoint}: its folder {name!r} is no model's name; give the model with --model NAME"
+            )
         config = catalog.resolve(name)
     if not checkpoint.is_file():
-        raise CatalogError(f"{checkpoint} is not there; nothing to convert")
+        raise CatalogError(f"{checkpoint} does not exist, so there is nothing to convert")
     target = (
         checkpoint.with_name(CONVERTED) if checkpoint.name == CHECKPOINT else checkpoint.with_suffix(".safetensors")
     )
@@ -139,6 +161,12 @@ def convert_model(catalog: Catalog, weights: WeightsFolder, options: argparse.Na
 
 
 def verify_models(catalog: Catalog, weights: WeightsFolder, options: argparse.Namespace) -> int:
+    """Check the files of models and print what was found; returns the exit status, 1 if a model must not be served.
+
+    Raises:
+        UnknownModelError: a name is in no catalog.
+        WeightsMissingError: a model has no files on this machine.
+    """
     from models.verification import verify
 
     failed = []

@@ -1,4 +1,4 @@
-"""SignCLIP's two towers: text and poses, each a BERT of its own, meeting in one space.
+"""SignCLIP's two towers: a BERT for text and a BERT for poses, whose vectors lie in one space.
 
 Source: MMFusionSeparate, J22Melody/fairseq@a8199440, examples/MMPT/mmpt/models/mmfusion.py, on transformers' BERT.
 """
@@ -13,11 +13,11 @@ from models.errors import ShapeError
 from models.hand_geometry import HandGeometry
 
 CONVOLUTION_KERNEL = 17
-# BERT's word list is only needed for [CLS] and [SEP] in the pose tower: two rows, in this order.
+# The pose tower keeps two rows of BERT's word list, [CLS] and [SEP], in this order.
 POSE_CLS, POSE_SEP = 0, 1
 
 
-def _bert(tower: TowerConfig, *, vocab_size: int, positions: int, dropout: float) -> BertModel:
+def _build_bert(tower: TowerConfig, *, vocab_size: int, positions: int, dropout: float) -> BertModel:
     config = BertConfig(
         vocab_size=vocab_size,
         hidden_size=tower.width,
@@ -34,16 +34,16 @@ def _bert(tower: TowerConfig, *, vocab_size: int, positions: int, dropout: float
     return BertModel(config, add_pooling_layer=False)
 
 
-def _mean(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Mean over positions where mask is True; hidden (batch, positions, width), mask (batch, positions)."""
+def _average(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Average hidden (batch, positions, width) over the positions where mask (batch, positions) is True."""
     weights = mask.unsqueeze(-1).to(hidden.dtype)  # (batch, positions, 1)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 class FrameConvolution(nn.Module):
-    """1D convolutions over time, run as if every clip were zero-padded to max_frames (ISLR's `videoconv`).
+    """1D convolutions over time, as if every clip were zero-padded to max_frames (ISLR's `videoconv`).
 
-    From the second one on, frames near a clip's end see what the one before computes on padding.
+    The first convolution also computes numbers on the padding. The second one sees them from the last frames of a clip.
     """
 
     def __init__(self, features: int, count: int, max_frames: int) -> None:
@@ -54,12 +54,12 @@ class FrameConvolution(nn.Module):
         self.max_frames = max_frames
 
     def forward(self, pose_features: Tensor, frame_mask: Tensor) -> Tensor:
-        """Map (batch, frames, features) to the same shape; every later convolution reaches 8 frames further right."""
+        """Map (batch, frames, features) to the same shape. Each convolution after the first sees 8 more frames."""
         frames = pose_features.shape[1]
         reach = CONVOLUTION_KERNEL // 2 * (len(self.layers) - 1)
         hidden = pose_features * frame_mask.unsqueeze(-1)  # (batch, frames, features)
         hidden = functional.pad(hidden, (0, 0, 0, reach)).transpose(1, 2)  # (batch, features, frames + reach)
-        # A mask, not a shorter padding: its size would be frozen where this is traced into a graph.
+        # A mask, not shorter padding, because tracing this into a graph would freeze the size of the padding.
         inside = torch.arange(hidden.shape[2], device=hidden.device) < self.max_frames  # (frames + reach)
         for layer in self.layers:
             hidden = layer(hidden) * inside
@@ -67,21 +67,22 @@ class FrameConvolution(nn.Module):
 
 
 class FrameMlp(nn.Module):
-    """Linear, GELU, LayerNorm, Linear on each frame (`VideoTokenMLP`); (…, features) → (…, width)."""
+    """Linear, GELU, LayerNorm and Linear on each frame (the authors' `VideoTokenMLP`)."""
 
     def __init__(self, features: int, width: int) -> None:
         super().__init__()
         self.linear1 = nn.Linear(features, width)
-        self.LayerNorm = nn.LayerNorm(width)  # the authors' default eps of 1e-5, unlike BERT's own
+        self.LayerNorm = nn.LayerNorm(width)  # with eps 1e-5, as the authors' code; BERT's own is 1e-12
         self.linear2 = nn.Linear(width, width)
 
     def forward(self, frames: Tensor) -> Tensor:
+        """Map (…, features) to (…, width)."""
         mapped: Tensor = self.linear2(self.LayerNorm(functional.gelu(self.linear1(frames))))
         return mapped
 
 
 class PoseTower(nn.Module):
-    """[CLS] frames [SEP] through BERT, averaged over frames and [SEP]."""
+    """Runs [CLS] frames [SEP] through BERT, and averages over the frames and [SEP]."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -94,18 +95,18 @@ class PoseTower(nn.Module):
         )
         self.mlp = FrameMlp(features, tower.width)
         positions = max(tower.positions, self.length + 2)
-        self.bert = _bert(tower, vocab_size=2, positions=positions, dropout=config.dropout)
+        self.bert = _build_bert(tower, vocab_size=2, positions=positions, dropout=config.dropout)
 
     def forward(self, pose_features: Tensor, frame_mask: Tensor) -> Tensor:
         """Map (batch, frames, features) to (batch, width); see SignClip.encode_pose."""
         if self.geometry is None:
             return self.encode_frames(pose_features, frame_mask)
-        # Directions of bones of a few hundredths of a shoulder width: half precision would keep a percent of them.
+        # In float32, because half precision would keep few digits of bones of some hundredths of a shoulder width.
         geometry = self.geometry(pose_features.float(), frame_mask)
         return self.encode_readings(geometry.to(self.mlp.linear1.weight.dtype))
 
     def encode_readings(self, geometry: Tensor) -> Tensor:
-        """Map hand geometry (batch, crops, steps, out_dim) to (batch, width): the mean of the crops' unit vectors."""
+        """Map hand geometry (batch, crops, steps, out_dim) to (batch, width), the mean of the crops' unit vectors."""
         batch, crops, steps, dim = geometry.shape
         frames = geometry.reshape(batch * crops, steps, dim)
         pooled = self.encode_frames(frames, frames.new_ones(batch * crops, steps, dtype=torch.bool))
@@ -113,40 +114,47 @@ class PoseTower(nn.Module):
         return unit.mean(dim=1)
 
     def encode_frames(self, frames: Tensor, frame_mask: Tensor) -> Tensor:
-        """Map (batch, frames, features), masked, to (batch, width)."""
+        """Map (batch, frames, features) to (batch, width); frame_mask (batch, frames) is True where a frame is real."""
         batch, count = frame_mask.shape
         if self.convolution is not None:
             frames = self.convolution(frames, frame_mask)
         special = self.bert.embeddings.word_embeddings.weight.to(frames.dtype).expand(batch, 2, -1)
         embedded = torch.cat([special, self.mlp(frames)], dim=1)  # (batch, 2 + frames, width)
-        # Attention has no order: [SEP] may stand beside [CLS] as long as its position id is the authors',
-        # max_frames + 1 however short the clip, so that padding can be trimmed without moving it.
+        # Attention has no order, so [SEP] may stand beside [CLS] as long as it has the authors' position id. That is
+        # max_frames + 1 however short a clip is. Padding behind the frames can then be trimmed without moving [SEP].
         order = torch.arange(1, count + 1, device=frames.device)
         ends = order.new_tensor([0, self.length + 1])
         position_ids = torch.cat([ends, order]).unsqueeze(0).expand(batch, -1)  # (batch, 2 + frames)
         attended = torch.cat([frame_mask.new_ones(batch, 2), frame_mask], dim=1)  # (batch, 2 + frames)
         hidden = self.bert(inputs_embeds=embedded, attention_mask=attended, position_ids=position_ids).last_hidden_state
-        return _mean(hidden[:, 1:], attended[:, 1:])
+        return _average(hidden[:, 1:], attended[:, 1:])
 
 
 class TextTower(nn.Module):
-    """[CLS] pieces [SEP] through BERT, averaged over pieces and [SEP]."""
+    """Runs [CLS] pieces [SEP] through BERT, and averages over the pieces and [SEP]."""
 
     def __init__(self, config: ModelConfig, *, vocab_size: int) -> None:
         super().__init__()
         tower = config.text_tower
         dropout = config.dropout if config.text_dropout is None else config.text_dropout
-        self.bert = _bert(tower, vocab_size=vocab_size, positions=tower.positions, dropout=dropout)
+        self.bert = _build_bert(tower, vocab_size=vocab_size, positions=tower.positions, dropout=dropout)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Map (batch, tokens) to (batch, width); see SignClip.encode_text."""
         order = torch.arange(input_ids.shape[1], device=input_ids.device).expand(input_ids.shape[0], -1)
         hidden = self.bert(input_ids=input_ids, attention_mask=attention_mask, position_ids=order).last_hidden_state
-        return _mean(hidden[:, 1:], attention_mask[:, 1:])
+        return _average(hidden[:, 1:], attention_mask[:, 1:])
 
 
 class SignClip(nn.Module):
-    """Both towers, with what follows pooling: an optional projection, L2 norm and scale."""
+    """Both towers, and what follows pooling: an optional projection, L2 norm and scale.
+
+    Args:
+        config: of the model.
+        vocab_size: rows of the text tower's word list, where the configuration leaves it open.
+    Raises:
+        ShapeError: neither the configuration nor the caller gives vocab_size.
+    """
 
     def __init__(self, config: ModelConfig, *, vocab_size: int | None = None) -> None:
         super().__init__()
@@ -169,7 +177,8 @@ class SignClip(nn.Module):
         Returns:
             float32 (batch, embed_dim), not normalized. A row never depends on its neighbours.
         Raises:
-            ShapeError: features differ from config.feature_dim, or frames exceed config.max_frames.
+            ShapeError: features differ from config.feature_dim, frames exceed config.max_frames, or the mask is of
+                another shape.
         Source: MMFusionSeparate.forward_video, J22Melody/fairseq@a8199440.
         """
         batch, frames, features = pose_features.shape
@@ -191,7 +200,7 @@ class SignClip(nn.Module):
         Returns:
             float32 (batch, embed_dim), not normalized. A row never depends on its neighbours.
         Raises:
-            ShapeError: fewer than two tokens, or more than config.max_tokens - 1.
+            ShapeError: tokens are fewer than 2 or more than config.max_tokens - 1, or the mask is of another shape.
         Source: MMFusionSeparate.forward_text, J22Melody/fairseq@a8199440.
         """
         tokens = input_ids.shape[1]
@@ -204,7 +213,7 @@ class SignClip(nn.Module):
         return self.finish(self.text_tower(input_ids, attention_mask), self.text_projection)
 
     def finish(self, pooled: Tensor, projection: nn.Linear | None) -> Tensor:
-        """Turn what a tower pooled, (batch, width), into embeddings, by that tower's projection."""
+        """Turn what a tower pooled, (batch, width), into embeddings (batch, embed_dim), by that tower's projection."""
         if projection is not None:
             pooled = projection(pooled)
         if self.config.projection.endswith("l2"):

@@ -1,4 +1,4 @@
-"""Items of different lengths in one batch: padded to one length, and chosen so that little padding is needed."""
+"""Items of different lengths in batches: how to pad them, and how to choose them so that padding stays small."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ Number = TypeVar("Number", bound=np.generic)
 def pad(
     items: Sequence[npt.NDArray[Any]], *, dtype: type[Number], longest: int | None = None
 ) -> tuple[npt.NDArray[Number], npt.NDArray[np.bool_]]:
-    """Stack items of different lengths, with zeros behind the end of each.
+    """Stack items of different lengths into one array, with zeros after the end of each.
 
     Args:
         items: (positions, …) each, tokens or frames first; at least one item, equal in all other dimensions.
@@ -26,7 +26,7 @@ def pad(
     lengths = np.array([len(item) for item in items])
     mask = np.arange(lengths.max() if longest is None else longest) < lengths[:, None]  # (items, longest)
     padded = np.zeros((*mask.shape, *items[0].shape[1:]), dtype=dtype)
-    # Row by row: joining the items first, to copy them at once, takes half as long again (32 clips of 609 features).
+    # Row by row, because joining the items first takes half as long again (32 clips of 609 features).
     for row, item in zip(padded, items, strict=True):
         row[: len(item)] = item
     return padded, mask
@@ -36,8 +36,10 @@ def cut_into_items(arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[np.i
     """Cut arrays that hold items one after another into the items.
 
     Args:
-        arrays: cut anywhere: an array for each item, or fewer.
+        arrays: (positions, …) each: one array for each item, or fewer arrays that hold several.
         lengths: int64 (items,), positions of each.
+    Returns:
+        One array (positions, …) for each item.
     """
     if len(arrays) == len(lengths) and all(map(int.__eq__, map(len, arrays), lengths.tolist())):
         return arrays
@@ -45,7 +47,7 @@ def cut_into_items(arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[np.i
 
 
 def split_by_length(lengths: npt.NDArray[np.int64], *, positions_at_once: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Share items out into batches of like lengths, shortest first.
+    """Divide items into batches of similar lengths, shortest first.
 
     Args:
         lengths: int64 (items,), positions of each.

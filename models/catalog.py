@@ -1,4 +1,4 @@
-"""The models this service knows: one YAML file each in configs/models, and users' own folders in weights/."""
+"""The models that this service knows: a YAML file for each in configs/models, and users' own folders in weights/."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from models.errors import CatalogError, UnknownModelError
 
-# The two encoders of a model, by what they take.
+# The two encoders of a model, named after what they take.
 Tower = Literal["text", "pose"]
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "models"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # SignCLIP's prompt, in all experiments of the paper but the preliminary ones (FingerCLIP and ISLR).
 TAGGED_PROMPT = "<{spoken}> <{sign}> {text}"
-
+# A vector depends on these fields and on the weights; the others describe the model or how it was trained.
 _VECTOR_FIELDS = {
     *("features", "feature_dim", "embed_dim", "max_frames", "max_tokens", "pose_tower", "text_tower", "pose_frontend"),
     *("convolutions", "projection", "logit_scale", "tokenizer", "lowercase"),
@@ -43,6 +43,8 @@ class TowerConfig(_Strict):
 
 
 class TextTowerConfig(TowerConfig):
+    """Size of the text tower, which also has a vocabulary."""
+
     vocab_size: int | None = Field(None, ge=4, description="None: as many rows as the checkpoint has")
 
 
@@ -74,13 +76,17 @@ class ModelConfig(_Strict):
     projection: Literal["none", "linear", "linear_l2", "l2"] = "none"
     logit_scale: float = Field(1.0, gt=0, description="dot products of raw vectors are multiplied by it")
     dropout: float = Field(0.1, ge=0, lt=1, description="in training only")
-    text_dropout: float | None = Field(None, ge=0, lt=1, description="None: as dropout; the authors' stays BERT's 0.1")
+    text_dropout: float | None = Field(
+        None, ge=0, lt=1, description="None: as dropout; the authors always use BERT's 0.1"
+    )
     tokenizer: str = Field("bert-base-cased", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")
     lowercase: bool | None = Field(None, description="None: as the tokenizer's own files say")
     prompt: str = Field(TAGGED_PROMPT, description="how sign_language and spoken_language become text")
     sign_languages: tuple[str, ...] | None = Field(None, description="tags seen in training; None: not recorded")
     spoken_languages: tuple[str, ...] | None = None
-    weights: str | None = Field(None, pattern=_NAME, description="folder whose weights it uses, if not its own")
+    weights: str | None = Field(
+        None, pattern=_NAME, description="name of the folder that holds its weights; None: its own name"
+    )
     download: DownloadSource | None = None
 
     @field_validator("prompt")
@@ -110,7 +116,7 @@ class ModelConfig(_Strict):
 
     @property
     def vector_fields(self) -> dict[str, Any]:
-        """The fields that change a vector, by name. Models may share their weights and differ in these."""
+        """The fields that change a vector, by name. Two models may share their weights and differ in these."""
         return self.model_dump(mode="json", include=_VECTOR_FIELDS)
 
     @property
@@ -120,17 +126,21 @@ class ModelConfig(_Strict):
 
     @property
     def max_pieces(self) -> int:
-        """Word pieces that fit between [CLS] and [SEP]; the stored layout spends three places on those."""
+        """Word pieces that fit into max_tokens beside the authors' [CLS] and their two [SEP]."""
         return self.max_tokens - 3
 
     @property
     def interpolates_positions(self) -> bool:
-        """Whether the pose tower's table is stretched to max_frames + 2 rows ("inference" configurations)."""
+        """Whether the pose tower's position table is stretched to max_frames + 2 rows (in the authors' "inference")."""
         return self.pose_frontend == "mlp" and self.max_frames + 2 > self.pose_tower.positions
 
 
 class Catalog(Mapping[str, ModelConfig]):
-    """Models by name; `resolve` also takes aliases. Iterates in the order of the files' names."""
+    """Models by name; `resolve` also takes aliases. Iteration follows the order of the files' names.
+
+    Raises:
+        CatalogError: two models share a name or an alias.
+    """
 
     def __init__(self, models: Mapping[str, ModelConfig]) -> None:
         self._models = dict(models)
@@ -153,7 +163,7 @@ class Catalog(Mapping[str, ModelConfig]):
         """Find a model by name or alias.
 
         Raises:
-            UnknownModelError: nothing is called that; the message lists what is.
+            UnknownModelError: no model has this name or alias; the message lists the models.
         """
         try:
             return self._models[self._names[name]]
@@ -165,10 +175,10 @@ def load_catalog(configs: Path = CONFIGS, weights: Path | None = None) -> Catalo
     """Read every model's configuration.
 
     Args:
-        configs: folder of YAML files, one a model; a file may start from another with `base: NAME`.
-        weights: folder whose subfolders may hold a `config.yaml`; such a model goes by its folder's name.
+        configs: folder of YAML files, one for each model. A file may start from another one with `base: NAME`.
+        weights: folder whose subfolders may hold a `config.yaml`. Such a model has the name of its folder.
     Raises:
-        CatalogError: a file is not YAML, misses or misspells a field, or two models share a name.
+        CatalogError: a file is not YAML, lacks a field or has an unknown one, or two models share a name.
     """
     raw = {path.stem: _read_yaml(path) for path in sorted(configs.glob("*.yaml"))}
     origins = {name: configs / f"{name}.yaml" for name in raw}
@@ -196,13 +206,15 @@ def _build(name: str, raw: Mapping[str, dict[str, Any]], origins: Mapping[str, P
     base = fields.pop("base", None)
     if base is not None:
         if base not in raw or "base" in raw[base]:
-            raise CatalogError(f"{origins[name]}: base {base!r} is no model that stands on its own")
-        # Where weights come from says nothing of other weights: a user's own model is not fetched from the authors.
+            raise CatalogError(f"{origins[name]}: base {base!r} is not a model, or starts from another base itself")
+        # A user's own model has other weights than its base, so the download source of the base is not its source.
         left = {"aliases", "name"} | ({"download"} if "weights" not in fields else set())
         inherited = {key: value for key, value in raw[base].items() if key not in left}
         fields = {**inherited, **fields}
     if fields.setdefault("name", name) != name:
-        raise CatalogError(f"{origins[name]}: name {fields['name']!r} differs from where it is kept, {name!r}")
+        raise CatalogError(
+            f"{origins[name]}: name {fields['name']!r} differs from the name of its file or folder, {name!r}"
+        )
     try:
         return ModelConfig.model_validate(fields)
     except ValidationError as error:

@@ -1,6 +1,7 @@
-"""Fetch the authors' checkpoints and their tokenizers: resumable, recorded, and checked against the record afterwards.
+"""Downloads the authors' checkpoints and their tokenizers.
 
-A file under its final name is always whole: what is on its way ends in `.part`.
+A download that breaks off can be resumed. A file under its final name is always whole; until then its name ends in
+`.part`. What was downloaded is recorded, and compared with the record afterwards.
 """
 
 import os
@@ -36,14 +37,16 @@ from processes.files import hold_lock, move_file, replace_folder, write_file
 
 RECORD = "download.json"
 PART = ".part"
-# config.json is no tokenizer file, but without it AutoTokenizer cannot tell that a plain folder is BERT's.
+# config.json is not a tokenizer's file, but without it AutoTokenizer does not know that a folder is BERT's.
 HUB_FILES = (*TOKENIZER_FILES, "config.json")
-# Drive stalls more often than it refuses; gdown resumes on each retry.
+# Drive stalls more often than it refuses, and gdown resumes on each retry.
 RETRIES = 5
 TIMEOUT_S = (10.0, 60.0)
 
 
 class FileRecord(BaseModel):
+    """Digest and size of a downloaded file."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sha256: str
@@ -51,7 +54,7 @@ class FileRecord(BaseModel):
 
 
 class DownloadRecord(BaseModel):
-    """What was fetched into a folder, kept there as download.json."""
+    """What was downloaded into a folder. It is kept there as download.json."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,10 +66,10 @@ class DownloadRecord(BaseModel):
     def check(self, folder: Path) -> None:
         """Compare the files in a folder with this record.
 
-        A checkpoint that was deleted after its conversion is known by the digest the converted file records.
+        If a checkpoint was deleted after its conversion, the digest that the converted file records stands for it.
 
         Raises:
-            DigestMismatchError: a file is gone, or another one than was fetched.
+            DigestMismatchError: a file is missing, or is not the file that was downloaded.
         """
         for name, recorded in self.files.items():
             path = folder / name
@@ -77,16 +80,17 @@ class DownloadRecord(BaseModel):
                 digest = compute_digest(path) if path.is_file() else "nothing"
             if digest != recorded.sha256:
                 raise DigestMismatchError(
-                    f"{path} is not what was fetched on {self.downloaded:%Y-%m-%d} (SHA-256 {recorded.sha256[:12]}…, "
-                    f"now {digest[:12]}); fetch it again with: python -m models download --force"
+                    f"{path} is not what was downloaded on {self.downloaded:%Y-%m-%d} (SHA-256 "
+                    f"{recorded.sha256[:12]}…, now {digest[:12]}); "
+                    "download it again with: python -m models download --force"
                 )
 
 
 def read_record(folder: Path) -> DownloadRecord | None:
-    """The folder's download.json; None when its files came some other way.
+    """Read a folder's download.json; None if its files were not downloaded by this project.
 
     Raises:
-        DownloadError: the record is there, but damaged.
+        DownloadError: the record is damaged.
     """
     path = folder / RECORD
     if not path.is_file():
@@ -94,7 +98,7 @@ def read_record(folder: Path) -> DownloadRecord | None:
     try:
         return DownloadRecord.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise DownloadError(f"{path} is no record of a download; fetch again with --force") from error
+        raise DownloadError(f"{path} is no record of a download; download again with --force") from error
 
 
 def _check_record(folder: Path) -> None:
@@ -104,7 +108,7 @@ def _check_record(folder: Path) -> None:
 
 
 def _write_record(folder: Path, names: list[str], *, source: str, experiment: str | None = None) -> None:
-    """Record files of a folder, those on their way under their final names."""
+    """Record files of a folder. Files that still end in `.part` are recorded under their final names."""
     files = {}
     for name in names:
         path = folder / f"{name}{PART}" if (folder / f"{name}{PART}").is_file() else folder / name
@@ -116,7 +120,11 @@ def _write_record(folder: Path, names: list[str], *, source: str, experiment: st
 
 @dataclass(frozen=True)
 class Fetched:
-    """What `fetch` had to do: False where the files were there and equal to their record."""
+    """What `fetch` downloaded: False if the files were there and equal to their record.
+
+    Attributes:
+        path: safetensors file of the model.
+    """
 
     checkpoint: bool
     tokenizer: bool
@@ -124,18 +132,20 @@ class Fetched:
 
 
 def fetch(config: ModelConfig, weights: WeightsFolder, *, force: bool = False) -> Fetched:
-    """Put a model's tokenizer and checkpoint on this machine and convert them; nothing is online after that.
+    """Download a model's tokenizer and checkpoint and convert them. Serving the model needs no network after that.
 
     Args:
-        force: fetch again what is there, and forget what an interrupted download left.
+        config: of the model.
+        weights: where to put the files.
+        force: download again, and discard what an interrupted download left.
     Raises:
-        DownloadError: the model has no download source, or its source did not give a checkpoint.
-        DigestMismatchError: a file is there, but not the one that was fetched.
+        DownloadError: the model has no download source, or the source did not give a checkpoint.
+        DigestMismatchError: a file is there, but it is not the file that was downloaded.
         CheckpointError: the checkpoint does not fit the configuration.
     """
     if config.download is None:
         raise DownloadError(
-            f"model {config.name!r} has no `download:` in its configuration; its files belong into "
+            f"model {config.name!r} has no `download:` in its configuration; put its files into "
             f"{weights.locate_folder(config)}"
         )
     tokenizer = fetch_tokenizer(config, weights.locate_tokenizer(config), force=force)
@@ -144,14 +154,18 @@ def fetch(config: ModelConfig, weights: WeightsFolder, *, force: bool = False) -
 
 
 def fetch_checkpoint(source: DownloadSource, folder: Path, *, force: bool, label: str) -> bool:
-    """Fetch checkpoint_best.pt into a folder; False if it was there.
+    """Download checkpoint_best.pt into a folder.
 
     Args:
-        label: what the progress bar is called.
-    Raises: as `fetch`.
+        force: as for `fetch`.
+        label: name beside the progress bar.
+    Returns:
+        False if the file was there.
+    Raises:
+        DownloadError, DigestMismatchError: as `fetch`.
     """
     target, part = folder / CHECKPOINT, folder / f"{CHECKPOINT}{PART}"
-    with _reported(f"the checkpoint of {label!r}"):
+    with _translate_errors(f"the checkpoint of {label!r}"):
         folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(folder / ".download.lock"):
             if force:
@@ -167,12 +181,12 @@ def fetch_checkpoint(source: DownloadSource, folder: Path, *, force: bool, label
                     output=str(part),
                     resume=True,
                     quiet=True,
-                    progress=_progress(bar, folder),
+                    progress=_make_progress(bar, folder),
                     retries=RETRIES,
                     timeout=TIMEOUT_S,
                 )
             _require_checkpoint(part, source.experiment)
-            # gdown gives the file its age on Drive, but "newer than the converted file" is what asks for conversion.
+            # gdown gives the file its age on Drive, but it must be newer than the converted file to be converted.
             os.utime(part)
             _write_record(folder, [CHECKPOINT], source=f"drive:{drive_id}", experiment=source.experiment)
             move_file(part, target)
@@ -180,7 +194,7 @@ def fetch_checkpoint(source: DownloadSource, folder: Path, *, force: bool, label
 
 
 def _find_in_folder(source: DownloadSource) -> str:
-    """Id of `<experiment>/checkpoint_best.pt` in a Drive folder, at any depth."""
+    """Find the id of `<experiment>/checkpoint_best.pt` in a Drive folder, at any depth."""
     if source.drive_folder is None:
         raise DownloadError(f"{source.experiment!r} has neither drive_file nor drive_folder in its configuration")
     listed = gdown.download_folder(id=source.drive_folder, skip_download=True, quiet=True, timeout=TIMEOUT_S)
@@ -196,7 +210,7 @@ def _find_in_folder(source: DownloadSource) -> str:
     return found[0]
 
 
-def _progress(bar: "tqdm[None]", folder: Path) -> Callable[[int, int | None], None]:
+def _make_progress(bar: "tqdm[None]", folder: Path) -> Callable[[int, int | None], None]:
     def report(received: int, total: int | None) -> None:
         if bar.total is None and total is not None:
             free = shutil.disk_usage(folder).free
@@ -209,7 +223,7 @@ def _progress(bar: "tqdm[None]", folder: Path) -> Callable[[int, int | None], No
 
 
 def _require_checkpoint(part: Path, experiment: str) -> None:
-    """Delete what is no checkpoint, so that the next try starts afresh, and say what it was."""
+    """Delete a file that is no checkpoint, so that the next download starts again, and raise what it was."""
     with part.open("rb") as file:
         start = file.read(512).lstrip().lower()
     try:
@@ -228,17 +242,23 @@ def _require_checkpoint(part: Path, experiment: str) -> None:
 
 
 def fetch_tokenizer(config: ModelConfig, folder: Path, *, force: bool) -> bool:
-    """Fetch a tokenizer's files into a folder; False if it holds one.
+    """Download a tokenizer's files into a folder.
 
-    Raises: as `fetch`.
+    Args:
+        config: names the tokenizer on the hub.
+        force: download again if the folder holds a tokenizer.
+    Returns:
+        False if the folder held a tokenizer.
+    Raises:
+        DownloadError, DigestMismatchError: as `fetch`.
     """
-    with _reported(f"the tokenizer {config.tokenizer!r}"):
+    with _translate_errors(f"the tokenizer {config.tokenizer!r}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with hold_lock(folder.with_name(f".{folder.name}.lock")):
             if not force and holds_tokenizer(folder):
                 _check_record(folder)
                 return False
-            # The folder appears whole: with vocab.txt alone, a cased tokenizer would be read as lower-casing.
+            # The folder appears whole, because with vocab.txt alone a cased tokenizer would be read as lower-casing.
             with replace_folder(folder) as part:
                 _fill_tokenizer(config, part)
     load_tokenizer.cache_clear()
@@ -260,13 +280,13 @@ def _fill_tokenizer(config: ModelConfig, part: Path) -> None:
 
 
 @contextmanager
-def _reported(what: str) -> Iterator[None]:
-    """Give every fault of the network, of the libraries that speak to it and of the disk one name."""
+def _translate_errors(what: str) -> Iterator[None]:
+    """Turn every error of the network, of the libraries that use it and of the disk into DownloadError."""
     try:
         yield
     except (GdownError, httpx2.HTTPError, OSError, ValueError, LookupError, AssertionError) as error:
-        # gdown and the hub's client read pages that change without notice: look-ups and asserts are their refusals.
+        # gdown and the hub's client read pages that change without notice, so failed look-ups and asserts count too.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DownloadError(
-            f"{what} could not be fetched: {reason} (run the same command to resume, with --force to start over)"
+            f"{what} could not be downloaded: {reason} (run the same command to resume, with --force to start over)"
         ) from error

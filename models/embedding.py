@@ -1,4 +1,4 @@
-"""A loaded model as users hold it: texts or pose features in, float32 vectors out."""
+"""A loaded model: it takes texts or pose features and gives float32 vectors."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from models.catalog import ModelConfig, Tower
 from models.errors import ShapeError
 from models.tokenization import Tokenizer
 
-# Padded frames of a batch: enough to keep one CPU core or a small GPU busy, 20 MB of features.
+# Padded frames of a batch. These keep one CPU core or a small GPU busy, and take 20 MB of features.
 FRAMES_AT_ONCE = 8192
-# Clips held to find some of like lengths: 600 MB if all have 256 frames.
+# Clips that are read before they are sorted into batches of similar lengths; 600 MB if all have 256 frames.
 CLIPS_READ_AHEAD = 1024
 TEXTS_AT_ONCE = 256
 
@@ -35,7 +35,7 @@ class EmbeddingModel:
 
     @property
     def dtype(self) -> str:
-        """Number format of its forward pass."""
+        """Number format of the forward pass."""
         return self.backend.dtype
 
     def encode(self, tower: Tower, items: Sequence[Array]) -> Vectors:
@@ -51,15 +51,17 @@ class EmbeddingModel:
         return self.begin(tower, items).wait()
 
     def begin(self, tower: Tower, arrays: Sequence[Array], lengths: Array | None = None) -> Pending:
-        """Start one tower over items; the next batch may be begun before this one is waited for.
+        """Start one tower over items. The next batch may be started before the caller waits for this one.
 
-        On a GPU it returns while the device computes; elsewhere once the vectors are there. Batches run in the order
-        they were begun, and by one thread.
+        On a GPU this returns while the device computes, elsewhere when the vectors are computed. One thread makes all
+        calls, and batches run in the order of the calls.
 
         Args:
-            arrays: all items, one after another: an array for each, or arrays of several, with `lengths`. Not to be
-                changed before the batch is done.
-            lengths: int (items,), tokens or frames of each.
+            arrays: all items, one after another, as for `encode`. With `lengths` one array may hold several items. The
+                caller does not change them before the batch is done.
+            lengths: int (items,), tokens or frames of each item; None: every array is one item.
+        Returns:
+            The batch; its `wait` gives float32 (items, embed_dim), raw.
         Raises:
             ShapeError: as encode.
         """
@@ -82,18 +84,29 @@ class EmbeddingModel:
         return _Done(self.backend.encode_pose(*pad(items, dtype=np.float32)))
 
     def embed_text(self, texts: Sequence[str], *, normalize: bool = True) -> Vectors:
-        """Embed texts as they are (prompts come from models.languages): float32 (texts, embed_dim).
+        """Embed texts as they are; models.languages writes prompts.
 
-        Pieces past config.max_pieces are cut, as in training.
+        Args:
+            texts: of any lengths; word pieces past config.max_pieces are cut, as in training.
+            normalize: scale each vector to length 1.
+        Returns:
+            float32 (texts, embed_dim).
         """
         pieces = self.tokenizer.split(texts)
         items = [self.tokenizer.build_input_ids(piece, max_pieces=self.config.max_pieces) for piece in pieces]
         return self._embed("text", items, normalize=normalize)
 
     def embed_pose(self, pose_features: Sequence[npt.NDArray[np.float32]], *, normalize: bool = True) -> Vectors:
-        """Embed clips given as features, float32 (frames, features) each: float32 (clips, embed_dim).
+        """Embed clips that are given as features.
 
-        Frames past config.max_frames are cut, as in training.
+        Args:
+            pose_features: float32 (frames, features) for each clip; frames past config.max_frames are cut, as in
+                training.
+            normalize: scale each vector to length 1.
+        Returns:
+            float32 (clips, embed_dim).
+        Raises:
+            ShapeError: a clip is empty, or of another number of features.
         """
         return self._embed("pose", [clip[: self.config.max_frames] for clip in pose_features], normalize=normalize)
 
@@ -113,7 +126,7 @@ class _Done:
 
 
 def normalize_vectors(vectors: Vectors) -> Vectors:
-    """Scale each row to length 1; a row of zeros stays. float32 (rows, dim)."""
+    """Scale each row of float32 (rows, dim) to length 1. A row of zeros stays as it is."""
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
     scaled: Vectors = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
     return scaled
@@ -122,7 +135,7 @@ def normalize_vectors(vectors: Vectors) -> Vectors:
 def embed_clips(
     model: EmbeddingModel, clips: Iterable[npt.NDArray[np.float32]], *, frames_at_once: int = FRAMES_AT_ONCE
 ) -> Vectors:
-    """Embed any number of clips, in batches of like lengths, reading them as they are needed.
+    """Embed any number of clips in batches of similar lengths. Clips are read as they are needed.
 
     Args:
         clips: float32 (frames, features) each; frames past the model's max_frames are cut.

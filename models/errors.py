@@ -1,16 +1,17 @@
-"""Everything that can go wrong between a model's name and its embeddings.
+"""Errors between a model's name and its embeddings.
 
 ModelsError
 ├── CatalogError              a configuration file does not describe a model
-├── UnknownModelError         no such name or alias
-├── WeightsMissingError       known, but its weights or tokenizer are not on this machine
+├── UnknownModelError         no model has this name or alias
+├── WeightsMissingError       the model is known, but its weights or tokenizer are not on this machine
 ├── CheckpointError
 │   ├── CheckpointFormatError the file is not a readable checkpoint
-│   └── TensorMismatchError   a tensor is missing, left over or has another shape
-├── DownloadError             the weights or the tokenizer could not be fetched
-├── DigestMismatchError       a file is not the one that was recorded
-├── TokenizerError            a folder holds no tokenizer we can read
-├── UnknownLanguageError      no sign language of that tag, name or alias
+│   └── TensorMismatchError   a tensor is missing, unexpected or of another shape
+├── DownloadError             the weights or the tokenizer could not be downloaded
+├── ExportError               a model computes something that the authors' code cannot
+├── DigestMismatchError       a file is not the file that was recorded
+├── TokenizerError            a folder holds no readable BERT tokenizer
+├── UnknownLanguageError      no sign language has this tag, name or alias
 ├── BackendError              a backend, device or number format that this machine does not have
 └── ShapeError                an array of the wrong shape reached a tower
 """
@@ -70,6 +71,10 @@ class DownloadError(ModelsError):
     code = "download_failed"
 
 
+class ExportError(ModelsError):
+    code = "export_impossible"
+
+
 class DigestMismatchError(ModelsError):
     code = "digest_mismatch"
 
@@ -83,8 +88,6 @@ class UnknownLanguageError(ModelsError):
 
 
 class BackendError(ModelsError):
-    """The wanted backend, device or number format is not available on this machine."""
-
     code = "backend_unavailable"
 
 

@@ -1,4 +1,4 @@
-"""Sign languages: the tags SignCLIP was trained with, their names and aliases, and the prompts built from them.
+"""Sign languages: the tags that SignCLIP was trained with, their names and aliases, and the prompts made of them.
 
 Source: configs/languages.csv; Spreadthesign's tags with the clips each had in pretraining.
 """
@@ -16,7 +16,7 @@ from models.errors import UnknownLanguageError
 
 TABLE = Path(__file__).resolve().parent.parent / "configs" / "languages.csv"
 DEFAULT_SPOKEN = "en"
-# A tag may never close its own bracket or smuggle another: letters, digits and hyphens only (BCP 47's alphabet).
+# Letters, digits and hyphens only (BCP 47's alphabet), so that a tag cannot close its bracket or bring another one.
 _TAG = re.compile(r"^[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*$")
 
 
@@ -66,6 +66,8 @@ def _initials(name: str) -> str:
 
 @dataclass(frozen=True)
 class SignLanguage:
+    """A sign language and the number of its clips in SignCLIP's pretraining."""
+
     tag: str
     name: str
     aliases: tuple[str, ...]
@@ -95,7 +97,7 @@ class LanguageTable(Mapping[str, SignLanguage]):
         """Find a sign language by tag ("ase"), alias ("asl") or name ("American Sign Language").
 
         Raises:
-            UnknownLanguageError: none is called that; the message names the nearest.
+            UnknownLanguageError: no sign language is called that; the message names the most similar one.
         """
         language = self.find(word)
         if language is None:
@@ -131,6 +133,7 @@ class LanguageTable(Mapping[str, SignLanguage]):
 
 @lru_cache(maxsize=1)
 def read_languages() -> LanguageTable:
+    """Read the table of sign languages, once for each process."""
     with TABLE.open(encoding="utf-8", newline="") as file:
         return LanguageTable(
             [
@@ -147,6 +150,8 @@ def read_languages() -> LanguageTable:
 
 @dataclass(frozen=True)
 class Prompt:
+    """A text as a model takes it, and what its user should know about it."""
+
     text: str
     warnings: tuple[str, ...] = ()
 
@@ -154,27 +159,29 @@ class Prompt:
 def build_prompt(
     config: ModelConfig, text: str, *, sign_language: str | None = None, spoken_language: str | None = None
 ) -> Prompt:
-    """Write a text the way the model saw it in training, `<en> <ase> house`.
+    """Write a text in the form that the model saw in training, such as `<en> <ase> house`.
 
     Args:
-        config: the model; its `prompt` is the pattern, its `sign_languages` what it was trained on.
-        sign_language: tag, alias or name; None and no spoken_language: the text as it is.
-        spoken_language: tag of the text's own language, "en" if only sign_language is given.
+        config: of the model. `prompt` is the pattern; `sign_languages` and `spoken_languages` were seen in training.
+        text: the text without tags.
+        sign_language: tag, alias or name. If neither language is given, the prompt is the text as it is.
+        spoken_language: tag of the text's own language; "en" if only sign_language is given.
     Returns:
-        The prompt, with a warning for each tag the model has not seen.
+        The prompt, with a warning for each tag that the model has not seen.
     Raises:
-        UnknownLanguageError: sign_language is in no table, or spoken_language is no language tag.
+        UnknownLanguageError: the table does not have sign_language, spoken_language is no language tag, or
+            spoken_language is given alone.
     """
     if sign_language is None and spoken_language is None:
         return Prompt(text)
     if sign_language is None:
-        raise UnknownLanguageError("spoken_language needs a sign_language beside it: prompts name both")
+        raise UnknownLanguageError("spoken_language needs a sign_language beside it, because prompts name both")
     language = read_languages().resolve(sign_language)
     spoken = DEFAULT_SPOKEN if spoken_language is None else spoken_language.strip().lower()
     if not _SPOKEN_TAG.match(spoken):
         near = _SPOKEN_NAMES.get(spoken)
         hint = f"; did you mean {near!r}?" if near else " such as 'en'"
-        raise UnknownLanguageError(f"spoken_language {spoken_language!r} is no language tag{hint}")
+        raise UnknownLanguageError(f"spoken_language {spoken_language!r} is not a language tag{hint}")
     warnings = []
     for kind, tag, known in (
         ("sign language", language.tag, config.sign_languages),

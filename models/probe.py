@@ -1,4 +1,4 @@
-"""One text and one clip with known vectors: what a served model must reproduce before it is called ready."""
+"""One text and one clip with known vectors. A served model must reproduce these vectors before it is called ready."""
 
 import hashlib
 import logging
@@ -26,7 +26,11 @@ TOLERANCE = {"float32": 1e-3, "tf32": 2e-2, "float16": 2e-2, "bfloat16": 1e-1}
 
 
 def make_probe_items(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, npt.NDArray[Any]]:
-    """One item for each tower: a word, and smooth made-up motion of FRAMES frames that a hand could follow."""
+    """Make one item for each tower: a word, and smooth made-up motion that a hand could follow.
+
+    Returns:
+        "text": int32 (tokens,); "pose": float32 (frames, features), of FRAMES frames or config.max_frames if less.
+    """
     text = tokenizer.build_input_ids(tokenizer.split([TEXT])[0], max_pieces=config.max_pieces)
     frames = min(FRAMES, config.max_frames)
     time = np.arange(frames)[:, None] / 12
@@ -35,17 +39,19 @@ def make_probe_items(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, npt
 
 
 def find_expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer, *, digest: str) -> dict[str, Any]:
-    """What the reference backend computes for the probe, kept beside the weights from the first time on.
+    """Find what the reference backend computes for the probe. The first call keeps it in a file beside the weights.
 
     Args:
-        path: the model's safetensors file.
-        digest: of its checkpoint; a record made from another one, or for another configuration, is replaced.
+        path: safetensors file of the model.
+        config: of the model.
+        tokenizer: of the model.
+        digest: of its checkpoint. A file that was made from another checkpoint or configuration is replaced.
     Returns:
         float32 (embed_dim,) for "text" and "pose".
     """
     record = path.with_name(f"{config.name}.{FILE}")
     items = make_probe_items(config, tokenizer)
-    # The vectors depend on the configuration and the tokenizer too, which users edit without touching the weights.
+    # The vectors also depend on the configuration and the tokenizer, which users edit without changing the weights.
     facts = f"{digest} {config.vector_fields} {items['text'].tolist()}"
     key = hashlib.sha256(facts.encode()).hexdigest()
     try:
@@ -54,7 +60,7 @@ def find_expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer,
             return known
     except (OSError, SafetensorError, KeyError):
         pass
-    from models.backends.pytorch import TorchBackend  # torch is needed once; afterwards the record serves
+    from models.backends.pytorch import TorchBackend  # late, because torch is needed only until the file exists
 
     backend = TorchBackend(path, config, device="cpu", dtype="float32")
     model = EmbeddingModel(config, tokenizer, backend, digest)
@@ -62,12 +68,20 @@ def find_expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer,
     try:
         write_file(record, save({**vectors, "key": np.frombuffer(key.encode(), dtype=np.uint8)}))
     except OSError:
-        log.info("the weights folder is read-only; the probe is computed at every start", extra={"model": config.name})
+        log.info(
+            "the weights folder is read-only, so the probe is computed at every start", extra={"model": config.name}
+        )
     return vectors
 
 
 def measure_error(got: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
-    """Largest difference as a share of the largest expected value; infinite when a value is not finite."""
+    """Measure the largest difference as a share of the largest expected value.
+
+    Args:
+        got, expected: float32 (embed_dim,).
+    Returns:
+        The share; infinite if a value of `got` is not finite.
+    """
     if not np.isfinite(got).all():
         return float("inf")
     return float(np.abs(got - expected).max() / np.abs(expected).max())

@@ -1,4 +1,4 @@
-"""Loaded models by name: each loaded once, on first use, and let go when others are used more."""
+"""Loaded models by name. A model is loaded once, on its first use, and unloaded when other models are used more."""
 
 import logging
 import threading
@@ -24,16 +24,20 @@ from processes.files import hold_lock
 
 log = logging.getLogger(__name__)
 BackendFactory = Callable[[Path, ModelConfig], Backend]
-# A file that is replaced while it loads is read again, this often at most.
+# A file that is replaced while it is loaded is read again, at most this many times in all.
 _TRIES = 3
 SHIPPED = "fingerspelling"
 
 
 def choose_default_model(catalog: Catalog, weights: WeightsFolder, *, wanted: str | None = None) -> str:
-    """Name the model that answers when none is asked for: `wanted`, else "default" if fetched, else the shipped one.
+    """Choose the model that answers a request without a model's name.
 
+    Args:
+        wanted: a name or an alias; None: the model "default" if its files are here, else the model that is shipped.
+    Returns:
+        The name of the model.
     Raises:
-        UnknownModelError: `wanted` is in no catalog.
+        UnknownModelError: `wanted` is not in the catalog.
     """
     if wanted is not None:
         return catalog.resolve(wanted).name
@@ -43,11 +47,13 @@ def choose_default_model(catalog: Catalog, weights: WeightsFolder, *, wanted: st
 
 
 def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
-    """Path of the model's safetensors file, converted from the checkpoint beside it if that is newer or all there is.
+    """Convert a model's checkpoint if it has no safetensors file yet, or an older one.
 
+    Returns:
+        Path of the safetensors file.
     Raises:
-        WeightsMissingError: neither file is there.
-        CheckpointError: the checkpoint does not fit, or the folder cannot be written to.
+        WeightsMissingError: the model has neither file, or no tokenizer.
+        CheckpointError: the checkpoint does not fit the model, or the folder cannot be written to.
     """
     missing = weights.find_missing(config)
     if missing is not None:
@@ -55,7 +61,7 @@ def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
     source, target = weights.locate_checkpoint(config), weights.locate_converted(config)
     if not _is_stale(source, target):
         return target
-    from models.checkpoints.authors import convert  # brings torch, which a served OpenVINO model can do without
+    from models.checkpoints.authors import convert  # late, because it imports torch, which OpenVINO does not need
 
     try:
         with hold_lock(target.with_name(".convert.lock")):
@@ -74,11 +80,14 @@ def _is_stale(source: Path, target: Path) -> bool:
 
 
 class Registry:
-    """Every method may be called from any thread.
+    """The models of a catalog, loaded or not. Every method may be called from any thread.
 
     Args:
+        catalog: all models.
+        weights: where their files lie.
         make_backend: builds the forward pass on a safetensors file.
-        max_loaded: models kept at once; past it the least recently used is let go (its last user frees it).
+        max_loaded: how many models stay loaded. Past it the least recently used one is unloaded, and its memory is
+            free when its last user is done.
     """
 
     def __init__(
@@ -90,17 +99,19 @@ class Registry:
         self._max_loaded = max_loaded
         self._lock = threading.Lock()
         self._loaded: OrderedDict[str, EmbeddingModel] = OrderedDict()
-        # Held while a model loads. Never dropped: whoever waits on one must exclude whoever comes later.
+        # A lock is held while its model loads. It is never removed, because a thread that waits for it must also keep
+        # out the threads that come later.
         self._loading: dict[str, threading.Lock] = {}
         self._failed: dict[str, ModelsError] = {}
         self._digests: dict[tuple[Path, float], str | None] = {}
 
     def get(self, name: str) -> EmbeddingModel:
-        """Load a model, or find it loaded.
+        """Return a model, and load it first if need be.
 
         Raises:
-            UnknownModelError: no such name or alias.
-            WeightsMissingError, CheckpointError, TokenizerError: it cannot be loaded; the next call tries again.
+            UnknownModelError: no model has this name or alias.
+            WeightsMissingError, CheckpointError, TokenizerError, BackendError: the model cannot be loaded. The next
+                call tries again.
         """
         config = self.catalog.resolve(name)
         with self._lock:
@@ -114,7 +125,7 @@ class Registry:
             return model or self._load(config)
 
     def get_loaded(self, name: str) -> EmbeddingModel | None:
-        """The model if it is loaded now; counts as a use."""
+        """Return a model if it is loaded now, else None. The call counts as a use."""
         with self._lock:
             return self._touch(name)
 
@@ -144,22 +155,22 @@ class Registry:
         return model
 
     def _build(self, path: Path, config: ModelConfig) -> tuple[Backend, str]:
-        """The forward pass and the digest of the weights in it, of one and the same file."""
+        """Build the forward pass, and read the digest of the same file."""
         for _ in range(_TRIES):
             before = path.stat()
             backend, digest = self._make_backend(path, config), read_digest(path)
             after = path.stat()
             if (before.st_ino, before.st_mtime_ns, before.st_size) == (after.st_ino, after.st_mtime_ns, after.st_size):
                 return backend, digest
-        raise CheckpointFormatError(f"{path} changes whenever it is read")
+        raise CheckpointFormatError(f"{path} was replaced while it was loaded, {_TRIES} times; load it again later")
 
     def list_loaded(self) -> list[str]:
-        """Names of the models in memory, least recently used first."""
+        """List the names of the loaded models, least recently used first."""
         with self._lock:
             return list(self._loaded)
 
     def unload(self, name: str) -> bool:
-        """Let go of a model; True if it was loaded."""
+        """Unload a model; returns whether it was loaded."""
         with self._lock:
             return self._loaded.pop(self.catalog.resolve(name).name, None) is not None
 
@@ -184,10 +195,10 @@ class Registry:
             return ModelStatus(name, "missing", reason=str(missing))
         if failed is not None:
             return ModelStatus(name, "failed", reason=str(failed))
-        return ModelStatus(name, "available", digest=self._known_digest(config))
+        return ModelStatus(name, "available", digest=self._find_digest(config))
 
-    def _known_digest(self, config: ModelConfig) -> str | None:
-        """The digest of a model that is not loaded, if its file tells: whoever asks must not wait for a gigabyte."""
+    def _find_digest(self, config: ModelConfig) -> str | None:
+        """Find a digest in the header of a file; None if it is not there, because hashing a gigabyte takes seconds."""
         path = self.weights.locate_converted(config)
         try:
             key = (path, path.stat().st_mtime)
@@ -199,10 +210,13 @@ class Registry:
 
 
 def check_vocabulary(path: Path, vocab_size: int) -> None:
-    """Refuse a tokenizer that could name rows the text tower does not have.
+    """Check that a model's word list has a row for every piece of its tokenizer.
 
+    Args:
+        path: safetensors file of the model.
+        vocab_size: pieces of the tokenizer.
     Raises:
-        TensorMismatchError: it has more pieces than the model's word list has rows.
+        TensorMismatchError: the tokenizer has more pieces than the word list has rows.
     """
     shape = read_safetensors_header(path).get(TEXT_WORDS, {}).get("shape")
     rows = shape[0] if shape else 0
@@ -216,9 +230,10 @@ def find_model(name: str) -> tuple[ModelConfig, WeightsFolder]:
     Args:
         name: of a model, or of a folder that holds config.yaml.
     Returns:
-        its configuration, and the weights directory that its folder lies in.
+        The model's configuration, and the weights directory that its folder lies in.
     Raises:
-        UnknownModelError, CatalogError
+        UnknownModelError: no model has this name or alias.
+        CatalogError: a configuration file does not describe a model.
     """
     folder = Path(name)
     if (folder / "config.yaml").is_file():

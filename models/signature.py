@@ -1,4 +1,4 @@
-"""What made a vector, in one short string: vectors are comparable exactly when their signatures are equal."""
+"""The origin of a vector in one short string. Vectors can be compared exactly when their signatures are equal."""
 
 import hashlib
 import json
@@ -6,20 +6,21 @@ from collections.abc import Mapping
 
 from models.catalog import ModelConfig
 
-# Raised whenever the same weights would give other numbers (pooling, positions, text clean-up).
+# To be raised whenever the same weights would give other numbers (pooling, positions, text clean-up).
 ARCHITECTURE_VERSION = 1
 
 
 def compute_signature(
     config: ModelConfig, *, digest: str, dtype: str, features_version: int, options: Mapping[str, str | bool]
 ) -> str:
-    """Name a vector's origin, `fingerspelling-9f2c41d07a3b`.
+    """Compute the signature of a vector, such as `fingerspelling-9f2c41d07a3b`.
 
     Args:
+        config: of the model.
         digest: SHA-256 of the checkpoint, hex.
         dtype: number format of the forward: "float32", "tf32", "float16" or "bfloat16".
         features_version: of the pose features the model takes.
-        options: those that move a vector (normalize, flip, anonymize), defaults left out by the caller.
+        options: the options that change a vector (normalize, flip, anonymize). The caller leaves defaults out.
     """
     facts = {
         "architecture": ARCHITECTURE_VERSION,

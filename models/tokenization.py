@@ -1,4 +1,4 @@
-"""Texts to BERT word pieces, through Hugging Face's `tokenizers` alone: transformers would bring torch along."""
+"""From texts to BERT word pieces. Only Hugging Face's `tokenizers` is used, because transformers would import torch."""
 
 import json
 from collections.abc import Sequence
@@ -15,22 +15,32 @@ from models.errors import TokenizerError
 
 
 class Tokenizer:
-    """Word pieces of one BERT vocabulary, without special tokens; safe to share between threads."""
+    """Splits texts into the word pieces of one BERT vocabulary. Threads may share it.
+
+    Args:
+        fast: the tokenizer that does the work.
+        name: of the tokenizer, for messages.
+    Attributes:
+        vocab_size: rows that a model's word list needs.
+        cls_id, sep_id, unk_id: of [CLS], [SEP] and [UNK].
+    Raises:
+        TokenizerError: the vocabulary lacks one of these three tokens.
+    """
 
     def __init__(self, fast: FastTokenizer, *, name: str) -> None:
         fast.no_padding()
         fast.no_truncation()
         self._fast = fast
         self.name = name
-        # Not the number of pieces: ids may have gaps, and each must be a row of the model's word list.
+        # More than the number of pieces where ids have gaps, because every id is a row of the model's word list.
         self.vocab_size: int = 1 + max(fast.get_vocab().values(), default=-1)
-        self.cls_id = self._special("[CLS]")
-        self.sep_id = self._special("[SEP]")
-        self.unk_id = self._special("[UNK]")  # without it, a text with an unknown word cannot be encoded at all
+        self.cls_id = self._find_special("[CLS]")
+        self.sep_id = self._find_special("[SEP]")
+        self.unk_id = self._find_special("[UNK]")  # without it, a text with an unknown word cannot be encoded
 
     def split(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text's word pieces, of any length, without [CLS] and [SEP]."""
-        encodings = self._fast.encode_batch([_valid_unicode(text) for text in texts], add_special_tokens=False)
+        """Split texts of any length into word pieces; returns the ids of each text, without [CLS] and [SEP]."""
+        encodings = self._fast.encode_batch([_replace_surrogates(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def build_input_ids(self, pieces: Sequence[int], *, max_pieces: int) -> npt.NDArray[np.int32]:
@@ -40,15 +50,15 @@ class Tokenizer:
         """
         return np.array([self.cls_id, *pieces[:max_pieces], self.sep_id], dtype=np.int32)
 
-    def _special(self, token: str) -> int:
+    def _find_special(self, token: str) -> int:
         token_id = self._fast.token_to_id(token)
         if token_id is None:
             raise TokenizerError(f"tokenizer {self.name!r} has no {token}; SignCLIP needs a BERT vocabulary")
         return int(token_id)
 
 
-def _valid_unicode(text: str) -> str:
-    """JSON may carry lone surrogates, which the tokenizer's UTF-8 cannot hold; the replacement mark can."""
+def _replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which JSON may hold and UTF-8 cannot, by the replacement character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -58,9 +68,9 @@ def load_tokenizer(folder: Path, lowercase: bool | None = None) -> Tokenizer:
 
     Args:
         folder: holds `tokenizer.json`, or `vocab.txt` with or without `tokenizer_config.json`.
-        lowercase: overrules the folder's own setting; None keeps it.
+        lowercase: replaces the folder's own setting; None keeps that setting.
     Raises:
-        TokenizerError: nothing there can be read, or it is no BERT vocabulary.
+        TokenizerError: the folder holds no readable tokenizer, or no BERT vocabulary.
     """
     settings = _read_json(folder / "tokenizer_config.json")
     lower = bool(settings.get("do_lower_case", True)) if lowercase is None else lowercase
@@ -77,7 +87,7 @@ def load_tokenizer(folder: Path, lowercase: bool | None = None) -> Tokenizer:
             return Tokenizer(FastTokenizer.from_str(built.to_str()), name=folder.name)
     except TokenizerError:
         raise
-    except Exception as error:  # `tokenizers` raises bare Exception for whatever it cannot read
+    except Exception as error:  # `tokenizers` raises plain Exception for every file that it cannot read
         raise TokenizerError(f"{folder} holds no readable tokenizer: {error}") from error
     raise TokenizerError(f"{folder} holds neither tokenizer.json nor vocab.txt")
 

@@ -1,4 +1,4 @@
-"""What can be said of a model's files without trusting them: digests, strict loading, the probe."""
+"""Checks of a model's files: digests, strict loading and the probe."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from models.tokenization import load_tokenizer
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `ok` is False when the model must not be served."""
+    """The result of one check; if `ok` is False, the model must not be served."""
 
     ok: bool
     what: str
@@ -26,10 +26,12 @@ class Finding:
 
 
 def verify(config: ModelConfig, weights: WeightsFolder) -> Iterator[Finding]:
-    """Check a model's files one after another; later checks run even when earlier ones fail.
+    """Check a model's files. All checks run, even if the first ones fail.
 
+    Yields:
+        A finding for each check.
     Raises:
-        WeightsMissingError: there is nothing to check.
+        WeightsMissingError: the model has no files to check.
     """
     missing = weights.find_missing(config)
     if missing is not None:
@@ -50,17 +52,17 @@ def verify(config: ModelConfig, weights: WeightsFolder) -> Iterator[Finding]:
 def _check_download(config: ModelConfig, weights: WeightsFolder) -> str:
     record = read_record(weights.locate_folder(config))
     if record is None:
-        return "not fetched by this project: no record to compare with"
+        return "not downloaded by this project, so there is no record to compare with"
     record.check(weights.locate_folder(config))
     digests = ", ".join(f"{name} {recorded.sha256[:12]}" for name, recorded in record.files.items())
-    return f"as fetched on {record.downloaded:%Y-%m-%d} from {record.source}: {digests}"
+    return f"as downloaded on {record.downloaded:%Y-%m-%d} from {record.source}: {digests}"
 
 
 def _check_conversion(config: ModelConfig, weights: WeightsFolder) -> str:
     path, checkpoint = ensure_converted(config, weights), weights.locate_checkpoint(config)
     origin = read_digest(path)
     if not checkpoint.is_file():
-        return f"{path.name} is of {origin[:12]}; no {checkpoint.name} beside it to compare with"
+        return f"{path.name} was made from {origin[:12]}; there is no {checkpoint.name} to compare with"
     digest = compute_digest(checkpoint)
     if digest != origin:
         raise DigestMismatchError(
@@ -76,13 +78,13 @@ def _check_tokenizer(config: ModelConfig, weights: WeightsFolder) -> str:
     check_vocabulary(ensure_converted(config, weights), tokenizer.vocab_size)
     record = read_record(folder)
     if record is None:
-        return f"{tokenizer.vocab_size} pieces in {folder}; no record to compare with"
+        return f"{tokenizer.vocab_size} pieces in {folder}; there is no record to compare with"
     record.check(folder)
-    return f"{tokenizer.vocab_size} pieces, as fetched from {record.source}"
+    return f"{tokenizer.vocab_size} pieces, as downloaded from {record.source}"
 
 
 def _check_probe(config: ModelConfig, weights: WeightsFolder) -> str:
-    """Load every tensor strictly, then run the probe beside a shorter companion, which must not change it."""
+    """Load every tensor strictly, and run the probe beside a shorter item, which must not change the vector."""
     path = ensure_converted(config, weights)
     tokenizer = load_tokenizer(weights.locate_tokenizer(config), config.lowercase)
     digest = read_digest(path)

@@ -1,1 +1,1 @@
-"""Ranking and scoring of vectors: arrays in, ids out; no models and no HTTP."""
+"""Scores and ranks vectors. Functions take arrays and return ids; nothing here knows models or HTTP."""

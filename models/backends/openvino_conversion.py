@@ -1,4 +1,4 @@
-"""Towers as OpenVINO graphs: traced from the module once, kept beside the weights, laid out for the CPU's kernels."""
+"""Converts towers into OpenVINO graphs that suit the CPU's kernels, and keeps them beside the weights."""
 
 import hashlib
 import importlib
@@ -19,29 +19,44 @@ from processes.files import hold_lock, replace_folder
 
 log = logging.getLogger(__name__)
 TOWERS = ("text", "pose")
-# Raised whenever the same weights would give another graph; older files are converted anew.
+# To be raised whenever the same weights would give another graph; graphs of older versions are converted again.
 GRAPH_VERSION = 2
 
 
 def import_openvino() -> ModuleType:
-    """Import OpenVINO with its telemetry package out of reach: it reports imports and conversions otherwise."""
+    """Import OpenVINO without its telemetry package, which would report imports and conversions."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     module: ModuleType = importlib.import_module("openvino")
     return module
 
 
 def locate_graphs(path: Path, config: ModelConfig) -> Path:
-    """Where a model's converted towers are kept, by checkpoint and configuration."""
+    """Return the folder of a model's converted towers; each checkpoint and configuration has its own.
+
+    Raises:
+        CheckpointFormatError: `path` is no safetensors file.
+    """
     facts = f"{GRAPH_VERSION} {read_digest(path)} {config.vector_fields}"
     return path.parent / "openvino" / f"{config.name}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
 
 
 def is_converted(path: Path, config: ModelConfig) -> bool:
+    """Check whether both towers of a model are converted."""
     return all((locate_graphs(path, config) / f"{tower}.xml").is_file() for tower in TOWERS)
 
 
 def load_graphs(core: Any, path: Path, config: ModelConfig) -> dict[str, Any]:
-    """Both towers, read from beside the weights; converted first where they are not there or damaged."""
+    """Read both towers of a model. If they are missing or damaged, convert them first.
+
+    Args:
+        core: openvino.Core.
+        path: safetensors file of the model.
+        config: of the model.
+    Returns:
+        An openvino.Model for "text" and for "pose".
+    Raises:
+        CheckpointError: the file does not fit the model.
+    """
     folder = locate_graphs(path, config)
     if is_converted(path, config):
         try:
@@ -52,7 +67,7 @@ def load_graphs(core: Any, path: Path, config: ModelConfig) -> dict[str, Any]:
     try:
         _convert_once(path, config, folder)
         return _read_graphs(core, folder)
-    except (OSError, RuntimeError) as error:  # OpenVINO's own, where the disk is full
+    except (OSError, RuntimeError) as error:  # OpenVINO raises RuntimeError when the disk is full
         log.warning("converted towers cannot be kept", extra={"model": config.name, "error": str(error)})
         return convert_towers(path, config)
 
@@ -62,7 +77,7 @@ def _read_graphs(core: Any, folder: Path) -> dict[str, Any]:
 
 
 def _convert_once(path: Path, config: ModelConfig, folder: Path) -> None:
-    """Convert both towers into `folder`, all or nothing, while other processes that want them wait."""
+    """Convert both towers into `folder`, whole or not at all, while other processes that need them wait."""
     folder.parent.mkdir(exist_ok=True)
     with hold_lock(folder.parent / ".lock"):
         if is_converted(path, config):
@@ -76,16 +91,16 @@ def _convert_once(path: Path, config: ModelConfig, folder: Path) -> None:
 
 
 def _drop_outdated(folder: Path, config: ModelConfig) -> None:
-    """Remove what was converted from an earlier checkpoint of this model: each copy is as large as the weights."""
+    """Remove the towers of earlier checkpoints of this model, because each copy is as large as the weights."""
     for other in folder.parent.glob(f"{config.name}-????????????"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
 
 
 def _fold_attention_scale(module: Any) -> None:
-    """Scale attention's scores in the weights that make the queries: 1/8 there for heads of 64 numbers, which is exact.
+    """Scale the weights of the queries instead of attention's scores; for heads of 64 numbers that is exact, by 1/8.
 
-    OpenVINO would scale the keys as they leave their product, by a kernel that takes half as long again.
+    Otherwise OpenVINO scales the keys after their product, by a kernel that takes half as long again.
     """
     for part in module.modules():
         if hasattr(part, "query") and hasattr(part, "scaling"):
@@ -95,11 +110,13 @@ def _fold_attention_scale(module: Any) -> None:
 
 
 def separate_gelu(graph: Any) -> None:
-    """Keep GELU out of the product before it: OpenVINO runs the two as one by a kernel that takes 1.6 times as long.
+    """Keep OpenVINO from fusing GELU into the product before it, by a kernel that takes 1.6 times as long in float32.
 
-    So it is in float32; in bfloat16, one kernel for both is faster.
+    In bfloat16 one kernel for both is faster. GELU is written with a minus twice, because OpenVINO recognizes every
+    other way to write it, and fuses it again.
 
-    Written with a minus twice, since OpenVINO recognizes every other way to write GELU and fuses it again.
+    Args:
+        graph: an openvino.Model, which is changed.
     """
     ops = import_openvino().opset13
     for node in graph.get_ops():
@@ -111,7 +128,13 @@ def separate_gelu(graph: Any) -> None:
 
 
 def convert_towers(path: Path, config: ModelConfig) -> dict[str, Any]:
-    """Trace both towers of a model into OpenVINO graphs that take any batch and length."""
+    """Trace both towers of a model into OpenVINO graphs that take any batch and length.
+
+    Returns:
+        An openvino.Model for "text" and for "pose".
+    Raises:
+        CheckpointError: the file does not fit the model.
+    """
     openvino = import_openvino()
     import torch
 
@@ -128,13 +151,13 @@ def convert_towers(path: Path, config: ModelConfig) -> dict[str, Any]:
         def forward(self, pose_features: torch.Tensor, frame_mask: torch.Tensor) -> torch.Tensor:
             return module.encode_pose(pose_features, frame_mask)
 
-    mask = torch.tensor([[True] * 7, [True] * 5 + [False] * 2])  # unequal lengths, or tracing drops the mask
+    mask = torch.tensor([[True] * 7, [True] * 5 + [False] * 2])  # of two lengths, because else tracing drops the mask
     examples = {
         "text": (TextGraph(), {"input_ids": torch.ones(2, 7, dtype=torch.long), "attention_mask": mask}),
         "pose": (PoseGraph(), {"pose_features": torch.zeros(2, 7, config.feature_dim), "frame_mask": mask}),
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns of our shape checks, which hold for every shape it is given
+        warnings.simplefilter("ignore")  # because tracing warns of shape checks, which hold for all shapes it sees
         return {
             tower: openvino.convert_model(graph, example_input=inputs) for tower, (graph, inputs) in examples.items()
         }

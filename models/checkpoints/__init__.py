@@ -1,1 +1,1 @@
-"""Checkpoints: finding their folders, reading files that nobody trusts yet, and loading the weights."""
+"""Checkpoints: where they lie, how files from outside are read safely, and how weights are loaded."""

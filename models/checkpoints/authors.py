@@ -1,4 +1,4 @@
-"""The authors' checkpoint files, read and written: their names for tensors and ours, and the rest of the layout.
+"""Reads and writes the authors' checkpoint files: one table pairs their names for tensors with ours.
 
 Every tensor of a file gets a place in the model, or an error names it.
 
@@ -27,7 +27,7 @@ from models.checkpoints.pickled import StoredTensor, open_checkpoint
 from models.errors import CheckpointFormatError, TensorMismatchError
 from processes.files import replace_file
 
-# The authors' names, and ours. {layer} is a number, {rest} any further name; both are the same on either side.
+# The authors' names, and ours. {layer} is a number and {rest} is the end of the name; both are equal on either side.
 _NAMES = (
     ("mmmodel.video_encoder.videomlp.{rest}", "pose_tower.mlp.{rest}"),
     ("mmmodel.video_encoder.videoconv.conv1d_{layer}.{rest}", "pose_tower.convolution.layers.{layer}.{rest}"),
@@ -45,7 +45,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 _TO_OURS = tuple((_compile(theirs), ours) for theirs, ours in _NAMES)
 _TO_THEIRS = tuple((_compile(ours), theirs) for theirs, ours in _NAMES)
-# By our names: their files hold these, but no tower uses them. Older transformers wrote position_ids.
+# By our names. The authors' files hold these tensors, but no tower uses them; older transformers wrote position_ids.
 _UNUSED = re.compile(r"(pose|text)_tower\.bert\.(pooler\.dense\.(weight|bias)|embeddings\.position_ids)")
 # Rows of BERT's [CLS] and [SEP] in the word list of bert-base-cased and bert-base-uncased alike.
 BERT_CLS_ID, BERT_SEP_ID = 101, 102
@@ -72,8 +72,10 @@ def read_checkpoint(path: Path, config: ModelConfig) -> dict[str, Tensor]:
     """Read the authors' `.pt` as this project's tensors, float32.
 
     Args:
-        path: pickled dict whose "model" holds `mmmodel.…` tensors, float32 or float16; nothing in it is executed.
-        config: the model they must fit. Its pose tower keeps only the two rows of the word list that it uses.
+        path: pickled dict whose "model" holds `mmmodel.…` tensors, float32 or float16. Nothing in it is executed.
+        config: the model that the tensors must fit. Its pose tower keeps the two rows of the word list that it uses.
+    Returns:
+        The tensors by our names.
     Raises:
         CheckpointFormatError: the file cannot be read, or holds no "model".
         TensorMismatchError: a tensor is missing, unexpected, or of another shape or type; all are named.
@@ -93,7 +95,7 @@ def read_checkpoint(path: Path, config: ModelConfig) -> dict[str, Tensor]:
 
 
 def _name_tensors(stored: Mapping[object, object]) -> tuple[dict[str, StoredTensor], list[str]]:
-    """The tensors of a file by our names, and what is wrong with the others."""
+    """Name the tensors of a file as we do; returns them, and what is wrong with the others."""
     named: dict[str, StoredTensor] = {}
     problems = []
     for name, tensor in stored.items():
@@ -118,7 +120,7 @@ def _count_rows(named: Mapping[str, StoredTensor], name: str) -> int | None:
 
 
 def _compare(named: Mapping[str, StoredTensor], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Problems of tensors by our names; the pose tower's word list is still whole here."""
+    """List what is wrong with tensors by our names. The pose tower's word list is still whole here."""
     shapes = {name: tensor.shape for name, tensor in named.items()}
     words, width = shapes.pop(POSE_WORDS, None), expected[POSE_WORDS][1]
     problems = compare_shapes(shapes, {name: shape for name, shape in expected.items() if name != POSE_WORDS})
@@ -154,13 +156,14 @@ def convert(checkpoint: Path, target: Path, config: ModelConfig) -> str:
 def write_checkpoint(target: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a model's tensors as the authors' `.pt`, whole or not at all.
 
-    The file gets what their code loads and ours has no use for, filled with zeros: BERT's poolers, and the pose
-    tower's word list but for [CLS] and [SEP].
+    Their code also loads tensors that ours does not use. They are zeros in the file: BERT's poolers, and the pose
+    tower's words other than [CLS] and [SEP].
 
     Args:
-        tensors: by our names, of a model whose every tensor theirs has too.
+        target: the `.pt` file.
+        tensors: by our names; shapes as list_shapes gives them.
     Raises:
-        TensorMismatchError: their model has no place for a tensor; all such are named.
+        TensorMismatchError: the authors' model has no place for a tensor; all such tensors are named.
         OSError, RuntimeError: the file cannot be written.
     """
     renamed: OrderedDict[str, Tensor] = OrderedDict()
@@ -190,7 +193,7 @@ def _fill_unused(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _lay_out(tensors: OrderedDict[str, Tensor]) -> dict[str, Any]:
-    # The keys of a released file, without its pickled classes, so that nobody needs fairseq to load this one.
+    # The keys of a released file, without its pickled classes, so that it can be loaded without fairseq.
     return {
         "args": None,
         "cfg": {"model": {"arch": "mmarch", "_name": "mmarch"}, "common": {"fp16": False}},

@@ -1,6 +1,6 @@
 """From a safetensors file to a module, strictly: every tensor gets its place, or an error names it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,10 +19,11 @@ POSE_POSITIONS = "pose_tower.bert.embeddings.position_embeddings.weight"
 
 
 def list_shapes(config: ModelConfig, *, vocab_size: int | None) -> dict[str, tuple[int, ...]]:
-    """Shapes of a model's tensors in a file, by name; allocates nothing.
+    """List the shapes that a model's tensors have in a file, by name. No tensor is allocated.
 
     Args:
-        vocab_size: rows of the file's text word list, for configurations that leave it open.
+        config: of the model.
+        vocab_size: rows of the text word list, where the configuration leaves them open.
     """
     with torch.device("meta"):
         module = SignClip(config, vocab_size=config.text_tower.vocab_size or vocab_size or 4)
@@ -33,7 +34,14 @@ def list_shapes(config: ModelConfig, *, vocab_size: int | None) -> dict[str, tup
 
 
 def compare_shapes(shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Name every tensor that is missing, unexpected or of another shape than the model's."""
+    """List what is wrong with a file's tensors.
+
+    Args:
+        shapes: of the file's tensors, by name.
+        expected: of the model's tensors, by name.
+    Returns:
+        A sentence for every tensor that is missing, unexpected or of another shape.
+    """
     problems = [f"{name} is missing" for name in expected if name not in shapes]
     problems += [f"{name} is unexpected" for name in shapes if name not in expected]
     problems += [
@@ -43,24 +51,34 @@ def compare_shapes(shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str,
 
 
 def write_safetensors(target: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors so that a reader sees the whole file or none of it."""
+    """Write a safetensors file whole or not at all.
+
+    Args:
+        target: the file.
+        tensors: by name, of any shapes.
+        metadata: kept in the file's header, beside the format.
+    Raises:
+        OSError, SafetensorError: the file cannot be written.
+    """
     with replace_file(target) as part:
         save_file(dict(tensors), part, metadata={"format": "pt", **metadata})
 
 
 def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.float32) -> SignClip:
-    """Build a model on a safetensors file, whose float32 tensors stay memory-mapped.
+    """Build a model on a safetensors file. Tensors stay memory-mapped unless their number format changes.
 
     Args:
-        path: as `write_safetensors` writes it.
-        dtype: number format of the module; another than the file's is copied into memory.
+        path: file that `write_safetensors` wrote.
+        config: the model that the file must fit.
+        dtype: number format of the module.
     Returns:
-        The module in evaluation mode, no gradients.
+        The module in evaluation mode, without gradients.
     Raises:
-        CheckpointFormatError: the file is not safetensors.
+        CheckpointFormatError: the file cannot be read, or it is no safetensors file.
         TensorMismatchError: a tensor is missing, unexpected or of another shape; all are named.
     """
-    shapes = {name: tuple(entry["shape"]) for name, entry in _tensor_entries(path)}
+    header = read_safetensors_header(path)
+    shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     vocab_size = next(iter(shapes.get(TEXT_WORDS, ())), None)
     expected = list_shapes(config, vocab_size=vocab_size)
     if problems := compare_shapes(shapes, expected):
@@ -79,12 +97,8 @@ def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.fl
     return module.eval().requires_grad_(False)
 
 
-def _tensor_entries(path: Path) -> Iterable[tuple[str, dict[str, list[int]]]]:
-    return ((name, entry) for name, entry in read_safetensors_header(path).items() if name != "__metadata__")
-
-
 def _materialize_buffers(module: SignClip) -> None:
-    """Give the buffers that no file holds (position and token type ids) real memory after a build on "meta"."""
+    """Allocate the buffers that no file holds, position and token type ids, after a build on "meta"."""
     for part in module.modules():
         for name, buffer in list(part.named_buffers(recurse=False)):
             if not buffer.is_meta:

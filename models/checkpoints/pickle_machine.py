@@ -1,9 +1,10 @@
-"""A pickle read as data: numbers, strings, plain containers, and names that are never looked up.
+"""Reads a pickle as data: numbers, strings, plain containers, and names that are never looked up.
 
-A pickle is a program for a stack machine. Python's own machine imports and calls what the program names; and however
-one restricts that, eight bytes can ask it for gigabytes, and tuples nested deeply enough crash it when they are hashed.
-This machine never imports, calls, hashes or compares anything of the program's choosing, and its memory grows with the
-program's length alone. Its words are pickletools': a stack, marks on it, a memo of numbered objects.
+A pickle is a program for a stack machine. Python's own machine imports and calls what the program names. Restricting it
+is not enough: eight bytes can make it allocate gigabytes, and it crashes when it hashes tuples that are nested deeply.
+This machine imports and calls nothing that the program chooses, and hashes only strings and short numbers. Its memory
+grows with the length of the program alone. Its words are pickletools':
+a stack, marks on it, and a memo of numbered objects.
 """
 
 import pickletools
@@ -12,11 +13,11 @@ from typing import Any, NamedTuple
 
 
 class Placeholder:
-    """Stands for an object we do not build."""
+    """Stands for an object that is not built."""
 
 
 class Name(NamedTuple):
-    """A class or function the pickle names."""
+    """A class or function that the pickle names."""
 
     module: object
     name: object
@@ -28,13 +29,14 @@ def read_pickle(
     """Build what a pickle describes.
 
     Args:
-        call: from a Name (or whatever stands in its place) and its arguments to what stands for the call's result.
-        persistent: from a persistent identifier, pickle's word for an object kept elsewhere, to what stands for it.
+        program: the pickle.
+        call: takes what was called, usually a Name, and its arguments; returns what stands for the result.
+        persistent: takes the identifier of an object that is kept outside of the pickle; returns what stands for it.
     Returns:
-        None, bool, int, float, str, bytes, list, tuple, dict, Name, or what `call` and `persistent` gave; may hold
-        itself. Dicts keep only keys that are strings or 64-bit numbers; sets are lists.
+        None, bool, int, float, str, bytes, list, tuple, dict, Name, or what `call` and `persistent` returned. The value
+        may contain itself. Dicts keep only keys that are strings or 64-bit numbers. Sets become lists.
     Raises:
-        ValueError, LookupError: it is no whole pickle.
+        ValueError, LookupError, TypeError: this is not a whole pickle.
     """
     return _Machine(call, persistent).run(program)
 
@@ -59,8 +61,8 @@ class _Machine:
                 _STEPS[opcode.name](self, argument)
         raise ValueError("the pickle has no end")
 
-    def items(self) -> list[Any]:
-        """Take everything above the last mark."""
+    def take_marked(self) -> list[Any]:
+        """Take what lies above the last mark."""
         return self.take(len(self.stack) - self._marks.pop())
 
     def take(self, count: int) -> list[Any]:
@@ -76,7 +78,7 @@ class _Machine:
 
     def pop(self) -> None:
         if self._marks and self._marks[-1] == len(self.stack):
-            self._marks.pop()  # in Python's machine marks stand on the stack, where POP takes them
+            self._marks.pop()  # because in Python's machine marks lie on the stack, where POP takes them
         else:
             self.stack.pop()
 
@@ -90,12 +92,12 @@ class _Machine:
         self.stack.append(self._memo[index])
 
     def extend(self, items: list[Any]) -> None:
-        """Put items into the list on top; what stands for something else takes none."""
+        """Add items to the list on top of the stack. An object of another class ignores them."""
         if isinstance(self.stack[-1], list):
             self.stack[-1].extend(items)
 
     def update(self, items: list[Any]) -> None:
-        """Put key, value, key, value… into the dict on top. A tuple's hash may take for ever, a large number's long."""
+        """Add keys and values, in turn, to the dict on top. Other keys are dropped: hashing a tuple may never end."""
         if not isinstance(self.stack[-1], dict):
             return
         for key, value in zip(items[::2], items[1::2], strict=True):
@@ -103,7 +105,7 @@ class _Machine:
                 self.stack[-1][key] = value
 
     def make_dict(self) -> None:
-        items = self.items()
+        items = self.take_marked()
         self.stack.append({})
         self.update(items)
 
@@ -133,32 +135,32 @@ _CONSTANTS: dict[str, Callable[[], object]] = {
     "EMPTY_SET": list,
     **dict.fromkeys(("PERSID", "EXT1", "EXT2", "EXT4"), Placeholder),
 }
-# Buffers outside the pickle (NEXT_BUFFER, READONLY_BUFFER) are not among the steps: a file has none.
+# There are no steps for buffers outside of the pickle (NEXT_BUFFER, READONLY_BUFFER), because a file has none.
 _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _: None),
     "MARK": lambda machine, _: machine.mark(),
     "POP": lambda machine, _: machine.pop(),
-    "POP_MARK": lambda machine, _: machine.items(),
+    "POP_MARK": lambda machine, _: machine.take_marked(),
     "DUP": lambda machine, _: machine.stack.append(machine.stack[-1]),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda machine, index: machine.put(index)),
     "MEMOIZE": lambda machine, _: machine.memoize(),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda machine, index: machine.get(index)),
-    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.items())),
+    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.take_marked())),
     "TUPLE1": lambda machine, _: machine.stack.append(tuple(machine.take(1))),
     "TUPLE2": lambda machine, _: machine.stack.append(tuple(machine.take(2))),
     "TUPLE3": lambda machine, _: machine.stack.append(tuple(machine.take(3))),
-    **dict.fromkeys(("LIST", "FROZENSET"), lambda machine, _: machine.stack.append(machine.items())),
+    **dict.fromkeys(("LIST", "FROZENSET"), lambda machine, _: machine.stack.append(machine.take_marked())),
     "APPEND": lambda machine, _: machine.extend(machine.take(1)),
-    **dict.fromkeys(("APPENDS", "ADDITEMS"), lambda machine, _: machine.extend(machine.items())),
+    **dict.fromkeys(("APPENDS", "ADDITEMS"), lambda machine, _: machine.extend(machine.take_marked())),
     "DICT": lambda machine, _: machine.make_dict(),
     "SETITEM": lambda machine, _: machine.update(machine.take(2)),
-    "SETITEMS": lambda machine, _: machine.update(machine.items()),
+    "SETITEMS": lambda machine, _: machine.update(machine.take_marked()),
     "GLOBAL": lambda machine, words: machine.stack.append(Name(*words.split(" ", 1))),
     "STACK_GLOBAL": lambda machine, _: machine.stack.append(Name(*machine.take(2))),
     **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda machine, _: machine.reduce()),
     "NEWOBJ_EX": lambda machine, _: machine.instantiate(machine.take(3)),
-    **dict.fromkeys(("INST", "OBJ"), lambda machine, _: machine.instantiate(machine.items())),
-    # An object's state, given to it in Python's machine; attributes of what we build are never read.
+    **dict.fromkeys(("INST", "OBJ"), lambda machine, _: machine.instantiate(machine.take_marked())),
+    # Python's machine would give the state to the object. Here it is dropped, because placeholders have no state.
     "BUILD": lambda machine, _: machine.take(1),
     "BINPERSID": lambda machine, _: machine.persist(),
 }

@@ -1,8 +1,8 @@
-"""Tensors out of a PyTorch checkpoint without executing anything in it.
+"""Reads the tensors of a PyTorch checkpoint without executing anything in it.
 
-A checkpoint is a zip archive: `data.pkl` describes the objects, one file each under `data/` holds a tensor's bytes.
-Tensors and plain containers are known here; whatever is of another class becomes an inert placeholder. Tensors stay on
-disk until asked for, so an optimizer's state beside them costs nothing.
+A checkpoint is a zip archive. `data.pkl` describes the objects, and files under `data/` hold the bytes of the tensors.
+Tensors and plain containers are read; an object of any other class becomes an inert placeholder. Tensors stay on disk
+until they are loaded, so the optimizer's state beside them costs nothing.
 """
 
 import zipfile
@@ -19,7 +19,7 @@ from torch import Tensor
 from models.checkpoints.pickle_machine import Name, Placeholder, read_pickle
 from models.errors import CheckpointFormatError
 
-# data.pkl of the released files is under 1 MB; each byte may ask for an object of some 64 bytes.
+# data.pkl of the released files is under 1 MB. Each byte of it may create an object of some 64 bytes.
 _DESCRIPTION_LIMIT_BYTES = 10_000_000
 # The largest stored tensor, a convolution's weight, has 3 dimensions.
 _RANK_LIMIT = 8
@@ -53,7 +53,14 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor that is still on disk: one entry of the archive, seen through a shape and strides (in elements)."""
+    """A tensor that is still on disk.
+
+    Attributes:
+        entry: file of the archive that holds its numbers.
+        offset: of its first number in that file, in numbers.
+        shape: of the tensor.
+        stride: how many numbers lie between neighbours, for each dimension.
+    """
 
     entry: str
     dtype: torch.dtype
@@ -62,10 +69,10 @@ class StoredTensor:
     stride: tuple[int, ...]
 
     def load(self, archive: zipfile.ZipFile) -> Tensor:
-        """Read it into memory of its own.
+        """Read the tensor into memory.
 
         Raises:
-            CheckpointFormatError: its bytes are not in the archive, or fewer than its shape needs.
+            CheckpointFormatError: the archive lacks the file, or the file has fewer bytes than the shape needs.
         """
         span = 1 + sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
         elements = 0 if 0 in self.shape else self.offset + span
@@ -73,7 +80,7 @@ class StoredTensor:
             info = archive.getinfo(self.entry)
         except KeyError:
             raise CheckpointFormatError(f"the archive lacks {self.entry!r}") from None
-        # prod: strides of 0 may repeat a few stored numbers any number of times.
+        # With prod, because strides of 0 could repeat a few stored numbers until memory is full.
         needed = max(elements, prod(self.shape)) * self.dtype.itemsize
         if info.compress_type != zipfile.ZIP_STORED or info.file_size < needed:
             raise CheckpointFormatError(
@@ -91,7 +98,7 @@ class _Storage(NamedTuple):
 
 
 def _stand_for_call(function: object, arguments: object) -> object:
-    """What the named class or function would give: a container, a tensor's description or a placeholder."""
+    """Return what stands for a call's result: a container, a tensor's description or a placeholder."""
     match function, arguments:
         case Name("collections", "OrderedDict"), ():
             return {}
@@ -107,16 +114,18 @@ def _describe_tensor(storage: _Storage, offset: object, shape: object, stride: o
         numbers = (offset, *shape, *stride)
         if all(type(number) is int and 0 <= number < 2**48 for number in numbers):
             return StoredTensor(storage.entry, storage.dtype, numbers[0], shape, stride)
-    # Not shown: the file may have put anything there, of any size.
+    # The values are not shown, because the file may give values of any size.
     raise CheckpointFormatError(f"{storage.entry!r} has an impossible shape, stride or offset")
 
 
 @contextmanager
 def open_checkpoint(path: Path) -> Iterator[tuple[Any, zipfile.ZipFile]]:
-    """Open a `.pt` file: what was pickled, its tensors as StoredTensor, and the archive to load them from.
+    """Open a `.pt` file.
 
+    Yields:
+        What was pickled, with a StoredTensor for every tensor, and the archive to load these from.
     Raises:
-        CheckpointFormatError: the file is no PyTorch checkpoint of torch 1.6 or later, or is damaged.
+        CheckpointFormatError: the file is damaged, or no checkpoint of PyTorch 1.6 or later.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -20,7 +20,7 @@ UNREACHABLE = {
     "RequestError": "only its subclasses are raised",
     "ModelsError": "only its subclasses are raised",
     "DownloadError": "only `python -m models` downloads",
-    "ExportError": "only training exports",
+    "ExportError": "only `python -m models.export` exports",
     "ShapeError": "items are checked before they are queued",
     "PackingError": "poses.reading translates it",
     "PackedDamagedError": "poses.reading translates it",

@@ -61,8 +61,8 @@ def test_download_fetches_says_so_and_then_verifies(origins, run, weights):
     status, said, errors = run("download", "small")
     assert (status, errors) == (0, "")
     assert said.splitlines() == [
-        "small: checkpoint fetched",
-        "small: tokenizer fetched",
+        "small: checkpoint downloaded",
+        "small: tokenizer downloaded",
         f"small: ready in {weights.path / 'small' / 'model.safetensors'}",
     ]
     assert run("download", "small")[1].splitlines()[:2] == [
@@ -107,7 +107,7 @@ def test_download_shows_progress_where_someone_looks(origins, weights, monkeypat
 
 def test_force_is_passed_on(origins, run):
     run("download", "small")
-    assert "checkpoint fetched" in run("download", "small", "--force")[1]
+    assert "checkpoint downloaded" in run("download", "small", "--force")[1]
 
 
 def test_convert_takes_a_models_name(run, checkpoint):
@@ -127,7 +127,7 @@ def test_convert_takes_any_file_with_a_models_configuration(run, checkpoint, tmp
     elsewhere = checkpoint.rename(tmp_path / "mine.pt")
     status, _, error = run("convert", elsewhere)
     assert status == 1
-    assert "names no model; say which with --model NAME" in error
+    assert "is no model's name; give the model with --model NAME" in error
     assert run("convert", elsewhere, "--model", "small")[0] == 0
     assert load_file(tmp_path / "mine.safetensors")
 
@@ -157,8 +157,8 @@ def test_verify_reports_what_fails_and_refuses(run, checkpoint, weights, tiny_we
         (["download", "defualt"], "there is no model 'defualt'. Did you mean 'default'?"),
         (["download", "fingerspelling"], "model 'fingerspelling' has no `download:` in its configuration"),
         (["verify", "small"], "model 'small' has no weights on this machine"),
-        (["convert", "small"], "checkpoint_best.pt is not there; nothing to convert"),
-        (["convert", "nothing.pt", "--model", "small"], "nothing.pt is not there"),
+        (["convert", "small"], "checkpoint_best.pt does not exist, so there is nothing to convert"),
+        (["convert", "nothing.pt", "--model", "small"], "nothing.pt does not exist"),
         (["convert", "nothing"], "there is no model 'nothing'"),
         (["convert", "nothing.pt", "--model", "nothing"], "there is no model 'nothing'"),
     ],

@@ -17,7 +17,7 @@ from models.checkpoints.folders import compute_digest, read_digest
 from models.download import Fetched, fetch, read_record
 from models.errors import DigestMismatchError, DownloadError, TensorMismatchError
 from models.registry import Registry
-from tests.models.origins import COMMIT, FILE_ID, FOLDER_ID, OTHER_ID, QUOTA_PAGE, RUN_FOLDER_ID
+from tests.models.origins import COMMIT, FILE_ID, QUOTA_PAGE
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_everything_is_offline_afterwards(origins, weights, config):
 
 def test_a_broken_transfer_resumes_where_it_broke(origins, weights, config):
     origins.cut_after = 1_700_000
-    with pytest.raises(DownloadError, match=r"^the checkpoint of 'small' could not be fetched: .*resume"):
+    with pytest.raises(DownloadError, match=r"^the checkpoint of 'small' could not be downloaded: .*resume"):
         fetch(config, weights)
     assert not weights.locate_checkpoint(config).exists()
     assert weights.find_missing(config) is not None
@@ -129,7 +129,7 @@ def test_a_changed_file_is_found_and_replaced_on_request(origins, weights, confi
     changed = weights.path / name
     good = changed.read_bytes()
     changed.write_bytes(good[:-1] + b"x")
-    with pytest.raises(DigestMismatchError, match=f"{changed} is not what was fetched on .* --force"):
+    with pytest.raises(DigestMismatchError, match=f"{changed} is not what was downloaded on .* --force"):
         fetch(config, weights)
     fetch(config, weights, force=True)
     assert changed.read_bytes() == good
@@ -189,7 +189,7 @@ def test_a_checkpoint_of_another_model_is_kept_and_named(origins, weights, confi
 
 def test_a_file_drive_does_not_give_is_an_error(origins, weights, config):
     origins.refused.add(FILE_ID)
-    with pytest.raises(DownloadError, match="the checkpoint of 'small' could not be fetched"):
+    with pytest.raises(DownloadError, match="the checkpoint of 'small' could not be downloaded"):
         fetch(config, weights)
 
 
@@ -210,7 +210,7 @@ def test_a_disk_that_fills_up_keeps_what_was_received(origins, weights, config, 
         return report
 
     with monkeypatch.context() as patch:
-        patch.setattr(models.download, "_progress", fill)
+        patch.setattr(models.download, "_make_progress", fill)
         with pytest.raises(DownloadError, match="No space left on device"):
             fetch(config, weights)
     fetch(config, weights)
@@ -219,67 +219,14 @@ def test_a_disk_that_fills_up_keeps_what_was_received(origins, weights, config, 
 
 def test_a_folder_that_cannot_be_made_is_an_error(origins, weights, config):
     (weights.path / "tokenizers").write_text("a file where a folder should be")
-    with pytest.raises(DownloadError, match="the tokenizer 'bert-small' could not be fetched"):
+    with pytest.raises(DownloadError, match="the tokenizer 'bert-small' could not be downloaded"):
         fetch(config, weights)
-
-
-@pytest.fixture
-def in_folder(weights) -> ModelConfig:
-    """The small model, published as an experiment in a folder of Drive."""
-    path = weights.path / "small" / "config.yaml"
-    text = path.read_text().replace(f"drive_file: {FILE_ID}", f"drive_folder: {FOLDER_ID}")
-    path.write_text(text)
-    return load_catalog(weights=weights.path)["small"]
-
-
-def test_an_experiment_is_found_in_its_folder(origins, weights, in_folder):
-    origins.folders = {
-        FOLDER_ID: ("public", [(RUN_FOLDER_ID, "runs/"), (OTHER_ID, "checkpoint_best.pt")]),
-        RUN_FOLDER_ID: ("runs", [("s" * 33, "small/"), ("x" * 33, "smaller/")]),
-        "s" * 33: ("small", [(FILE_ID, "checkpoint_best.pt"), (OTHER_ID, "checkpoint_last.pt")]),
-        "x" * 33: ("smaller", [(OTHER_ID, "checkpoint_best.pt")]),
-    }
-    assert fetch(in_folder, weights).checkpoint
-    record = read_record(weights.locate_folder(in_folder))
-    assert record is not None
-    assert record.source == f"drive:{FILE_ID}"
-
-
-@pytest.mark.parametrize(
-    ("folders", "message"),
-    [
-        (
-            {
-                FOLDER_ID: ("public", [(OTHER_ID, "other/")]),
-                OTHER_ID: ("other", [(FILE_ID, "checkpoint_best.pt")]),
-            },
-            "its checkpoints: other$",
-        ),
-        ({FOLDER_ID: ("public", [])}, "holds 0 files 'runs/small/checkpoint_best.pt'; its checkpoints: none"),
-        ({}, "could not be fetched: Failed to retrieve folder contents"),
-    ],
-)
-def test_a_folder_without_the_experiment_is_an_error(origins, weights, in_folder, folders, message):
-    origins.folders = folders
-    with pytest.raises(DownloadError, match=message):
-        fetch(in_folder, weights)
-
-
-def test_a_source_that_names_no_file_is_an_error(origins, weights, config):
-    nowhere = config.model_copy(update={"download": config.download.model_copy(update={"drive_file": None})})
-    with pytest.raises(DownloadError, match="neither drive_file nor drive_folder"):
-        fetch(nowhere, weights)
-
-
-def test_a_model_without_a_source_is_an_error(weights, tiny_model):
-    with pytest.raises(DownloadError, match=r"model 'tiny' has no `download:` .* belong into .*/tiny"):
-        fetch(tiny_model.config, weights)
 
 
 def test_a_tokenizer_that_breaks_off_leaves_none(origins, weights, config):
     """The word list alone would be read as lower-casing."""
     origins.refused.add("tokenizer_config.json")
-    with pytest.raises(DownloadError, match="the tokenizer 'bert-small' could not be fetched"):
+    with pytest.raises(DownloadError, match="the tokenizer 'bert-small' could not be downloaded"):
         fetch(config, weights)
     assert not weights.locate_tokenizer(config).exists()
     origins.refused.clear()
@@ -297,7 +244,7 @@ def test_a_repository_without_a_tokenizer_is_an_error(origins, weights, config, 
 
 def test_an_unknown_repository_and_a_machine_offline_are_errors(origins, weights, config, monkeypatch):
     unknown = config.model_copy(update={"tokenizer": "nothing"})
-    with pytest.raises(DownloadError, match="the tokenizer 'nothing' could not be fetched"):
+    with pytest.raises(DownloadError, match="the tokenizer 'nothing' could not be downloaded"):
         fetch(unknown, weights)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DownloadError, match="offline mode is enabled"):

@@ -6,7 +6,8 @@ import torch
 from models.catalog import ModelConfig
 from models.checkpoints.authors import convert
 from models.checkpoints.loading import load_model, write_safetensors
-from models.export import ExportError, export, main
+from models.errors import ExportError
+from models.export import export, main
 from tests import make_checkpoint
 from tests.training.synthetic_pairs import MODEL, PairBatches, tiny_model
 from training.runs.model_folder import write_config, write_weights

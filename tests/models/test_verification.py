@@ -44,9 +44,9 @@ def check(folder: Path) -> dict[str, str]:
 def test_a_whole_model_passes(folder):
     found = check(folder)
     digest = compute_digest(folder / "checkpoint_best.pt")[:12]
-    assert found["download"] == f"as fetched on 2024-05-06 from drive:id: checkpoint_best.pt {digest}"
+    assert found["download"] == f"as downloaded on 2024-05-06 from drive:id: checkpoint_best.pt {digest}"
     assert found["conversion"] == f"model.safetensors was made from checkpoint_best.pt {digest}"
-    assert found["tokenizer"].endswith("pieces, as fetched from drive:id")
+    assert found["tokenizer"].endswith("pieces, as downloaded from drive:id")
     assert found["probe"].startswith("all tensors fit; text off by ")
 
 
@@ -61,7 +61,7 @@ def test_a_checkpoint_deleted_after_conversion_is_known_by_what_was_made_of_it(f
     (folder / "checkpoint_best.pt").unlink()
     found = check(folder)
     assert not any(detail.startswith("!") for detail in found.values())
-    assert "no checkpoint_best.pt beside it" in found["conversion"]
+    assert "there is no checkpoint_best.pt to compare with" in found["conversion"]
 
 
 def test_nothing_to_check_is_an_error(folder):
@@ -77,7 +77,7 @@ def test_another_checkpoint_than_was_fetched_is_found(folder, make_config, make_
     save_checkpoint(tensors, folder)
     os.utime(folder / "checkpoint_best.pt", (time.time() - 1000,) * 2)  # as `cp -p` leaves it: no newer than its copy
     found = check(folder)
-    assert "is not what was fetched on 2024-05-06" in found["download"]
+    assert "is not what was downloaded on 2024-05-06" in found["download"]
     assert found["conversion"].startswith("!")
     assert "run: python -m models convert small" in found["conversion"]
 
@@ -87,7 +87,7 @@ def test_a_changed_tokenizer_is_found(folder):
     vocabulary.write_text(vocabulary.read_text().replace("house", "horse"))
     found = check(folder)
     assert found["tokenizer"].startswith("!")
-    assert "vocab.txt is not what was fetched" in found["tokenizer"]
+    assert "vocab.txt is not what was downloaded" in found["tokenizer"]
     assert not found["conversion"].startswith("!")
 
 

@@ -63,7 +63,7 @@ def test_chunked_vectors_equal_unchunked_to_the_bit(seed, rows, columns):
     scores = DotProducts(queries, candidates)
     whole = rank(scores, query_labels, candidate_labels)
     chunked = rank(scores, query_labels, candidate_labels, size=TileSize(rows, columns))
-    for name in ("ranks", "right_scores", "top", "top_scores"):
+    for name in ("ranks", "relevant_scores", "top", "top_scores"):
         assert getattr(whole, name).tobytes() == getattr(chunked, name).tobytes()
 
 

@@ -72,9 +72,9 @@ def _default_model(command: list[str]) -> str | None:
 
 def test_only_an_engine_of_which_none_was_ever_ready_ends_the_service_when_it_fails(settings: EngineSettings) -> None:
     supervisor = EngineSupervisor(settings)
-    assert "--failure" in supervisor._command()
+    assert "--failure" in supervisor._build_command()
     supervisor._record.write_text("tiny")
-    assert "--failure" not in supervisor._command()
+    assert "--failure" not in supervisor._build_command()
     supervisor.stop()
 
 

@@ -1,5 +1,6 @@
 """What an engine does about a device that fails for good, and about models that do not load beside the default one."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from engine import readiness
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
+from engine.readiness import EngineHealth
 from models.embedding import EmbeddingModel
 from tests.engine.engines import WORD, clip, hold_forwards, started
 from tests.engine.fakes import TIMEOUT_S, in_thread, until
@@ -59,6 +61,87 @@ class TestABrokenDevice:
         go_on.set()
         finish()
         until(lambda: engine.health.find_defect() is None)
+
+
+class TestAStartThatCannotSucceed:
+    @pytest.fixture(autouse=True)
+    def impatience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(readiness, "_LOOK_S", 0.01)
+
+    def test_files_that_stay_damaged_are_its_failure(self, make_engine: Callable[..., LocalEngine], weights: Path):
+        (weights / "tiny" / "model.safetensors").write_bytes(b"damaged")
+        engine = started(make_engine())
+        until(lambda: engine.health.start_failure is not None)
+        assert engine.health.start_failure == engine.get_readiness().reason
+
+    def test_a_probe_that_strays_is_its_failure(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(readiness, "measure_error", lambda *_: 1.0)
+        engine = started(make_engine())
+        until(lambda: engine.health.start_failure is not None)
+        assert "strays 1.0e+00 from its probe, past 0.001" in (engine.health.start_failure or "")
+
+    def test_a_device_that_runs_no_item_is_not_waited_for_and_not_blamed_on_the_files(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
+    ):
+        """One failed forward pass may pass; only files that are wrong, or a probe that strays, stay so."""
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("out of memory")
+
+        monkeypatch.setattr(EmbeddingModel, "encode", fail)
+        looked, asked = watch_files(monkeypatch)
+        engine = started(make_engine())
+        assert looked.wait(TIMEOUT_S)
+        assert asked
+        assert engine.health.start_failure is None
+
+    def test_missing_files_may_come(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch, weights: Path
+    ):
+        (weights / "tiny" / "model.safetensors").unlink()
+        looked, _ = watch_files(monkeypatch)
+        engine = started(make_engine())
+        assert looked.wait(TIMEOUT_S)
+        assert engine.health.start_failure is None
+        assert not engine.get_readiness().ready
+
+    def test_files_that_change_after_the_first_failure_are_being_copied(
+        self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch, weights: Path
+    ):
+        model = weights / "tiny" / "model.safetensors"
+        model.write_bytes(b"damaged")
+        copying, fingerprints = iter(range(4)), iter(range(100))
+        real = EngineHealth._fingerprint_files
+        looked = threading.Event()
+
+        def change(health: EngineHealth) -> object:
+            """Files that change three times, then stay as they are."""
+            if next(copying, None) is not None:
+                return next(fingerprints)
+            looked.set()
+            return real(health)
+
+        monkeypatch.setattr(EngineHealth, "_fingerprint_files", change)
+        engine = started(make_engine())
+        assert looked.wait(TIMEOUT_S)
+        engine.close()
+        assert engine.health.start_failure is None
+
+
+def watch_files(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, list[EngineHealth]]:
+    """An event: the files were looked at five times; and who looked."""
+    real, looked, asked = EngineHealth._fingerprint_files, threading.Event(), []
+
+    def fingerprint(health: EngineHealth) -> object:
+        asked.append(health)
+        if len(asked) == 5:
+            looked.set()
+        return real(health)
+
+    monkeypatch.setattr(EngineHealth, "_fingerprint_files", fingerprint)
+    return looked, asked
 
 
 class TestPreloading:

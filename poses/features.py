@@ -188,6 +188,19 @@ def check_layout(header: PoseHeader, kind: str) -> None:
     check_selection(layout_key(header), _find_kind(kind).measured)
 
 
+def is_flipped(pose: Pose, options: FeatureOptions) -> bool:
+    """Tell whether a clip is mirrored before its features are computed.
+
+    Raises:
+        PersonError: several people and none chosen, or the chosen one is not there.
+        PoseEmptyError: no frames or no people.
+        PoseLayoutError: the layout has no right hand, and flip is "auto".
+    """
+    if options.flip != "auto":
+        return options.flip == "always"
+    return never_moves(pose, choose_person(pose, options.person))
+
+
 def _find_kind(kind: str) -> FeatureKind:
     if kind not in FEATURE_KINDS:
         raise FeatureKindError(f"no features named {kind!r}; there are {', '.join(FEATURE_KINDS)}")
@@ -217,7 +230,7 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
     """
     feature_kind = _find_kind(kind)
     person = choose_person(pose, options.person)
-    flip = options.flip == "always" or (options.flip == "auto" and never_moves(pose, person))
+    flip = is_flipped(pose, options)
     # Anonymization compares the body, and gives wrists and shoulders back in relation to the whole.
     measured = feature_kind.measured
     if options.anonymize and not set(_WHOLE.points) <= set(measured.points):

@@ -61,8 +61,9 @@ class Measures:
         if self.body is None:
             return 0.0
         # The squares of what float32 holds need float64.
-        x, y = self._distances(self.values.astype(np.float64))
-        return float(np.hypot(x, y).max(initial=0.0) / self.body[2])
+        return float(
+            np.hypot(*self._distances(self.values[..., :2].astype(np.float64))).max(initial=0.0) / self.body[2]
+        )
 
     def _distances(self, values: Floats) -> tuple[Floats, Floats]:
         """How far points are from between the shoulders along x and y, (frames, points) each; 0 where not seen."""

@@ -90,17 +90,19 @@ def report(pose: Pose, person: int | None = None) -> QualityReport:
     )
 
 
-def find_warnings(pose: Pose, person: int | None = None) -> tuple[str, ...]:
+def find_warnings(pose: Pose, person: int | None = None, *, is_flipped: bool = False) -> tuple[str, ...]:
     """Give the warnings of a report alone, in a fraction of its time.
 
     Args:
         pose: any readable pose; not changed.
         person: index of the person, needed when there are several.
+        is_flipped: whether the clip is mirrored before it is embedded, which makes the left hand the right one.
     Raises:
         PersonError: the pose has several people and none was chosen, or the chosen person is not there.
         PoseEmptyError: the pose has no frames or no people.
     """
-    return tuple(_warnings(Measures(pose, choose_person(pose, person)), float(pose.body.fps)))
+    clip = Measures(pose, choose_person(pose, person))
+    return tuple(_warnings(clip, float(pose.body.fps), signing="left" if is_flipped else "right"))
 
 
 def share_with_body(pose: Pose, component: str = "POSE_LANDMARKS") -> float:
@@ -114,14 +116,14 @@ def _is_rate(fps: float) -> bool:
     return math.isfinite(fps) and fps > 0
 
 
-def _warnings(clip: Measures, fps: float) -> Iterator[str]:
+def _warnings(clip: Measures, fps: float, *, signing: Hand = "right") -> Iterator[str]:
     if len(clip.seen) == 1:
         yield "single frame"
     if not _is_rate(fps):
         yield f"{fps:g} frames per second, which is no rate; features do not depend on it, the duration is unknown"
     elif not _LOWEST_FPS < fps < _HIGHEST_FPS:
         yield f"{fps:g} frames per second; models saw 24 to 30"
-    yield from _hand_warnings(clip)
+    yield from _hand_warnings(clip, signing)
     if clip.shoulders is None:
         yield "no shoulders in the layout"
     elif clip.shoulders == 0:
@@ -134,20 +136,23 @@ def _warnings(clip: Measures, fps: float) -> Iterator[str]:
         yield turned
 
 
-def _hand_warnings(clip: Measures) -> Iterator[str]:
-    # A sign may need one hand only, and models expect that to be the right one: an absent left hand is no fault.
-    if clip.left_hand is None and clip.right_hand is None:
+def _hand_warnings(clip: Measures, signing: Hand) -> Iterator[str]:
+    # A sign may need one hand only, and models expect that to be the right one: an absent other hand is no fault.
+    seen, other, places = clip.right_hand, clip.left_hand, clip.parts.right_hand
+    if signing == "left":
+        seen, other, places = clip.left_hand, clip.right_hand, clip.parts.left_hand
+    if seen is None and other is None:
         yield "no hands in the layout"
-    elif clip.right_hand is None:
-        yield "no right hand in the layout"
-    elif clip.right_hand == 0:
-        yield "no right hand in any frame" if clip.left_hand else "no hand in any frame"
-    elif clip.right_hand < _RARELY_SEEN:
-        yield f"right hand in only {_percent(clip.right_hand)} of frames"
+    elif seen is None:
+        yield f"no {signing} hand in the layout"
+    elif seen == 0:
+        yield f"no {signing} hand in any frame" if other else "no hand in any frame"
+    elif seen < _RARELY_SEEN:
+        yield f"{signing} hand in only {_percent(seen)} of frames"
     elif len(clip.seen) > 1:
-        hand = clip.values[:, clip.parts.right_hand]
+        hand = clip.values[:, places]
         if (hand == hand[0]).all():
-            yield "the right hand never moves"
+            yield f"the {signing} hand never moves"
 
 
 def _number_warnings(clip: Measures) -> Iterator[str]:

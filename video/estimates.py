@@ -85,6 +85,6 @@ def check_seen(pose: Pose, *, min_seen: float = LEAST_SEEN) -> None:
     share = share_with_body(pose)
     if share < min_seen:
         raise NobodyInViewError(
-            f"somebody is seen in {100 * share:.0f} % of {len(pose.body.data)} frames; "
+            f"a person is seen in {100 * share:.0f} % of {len(pose.body.data)} frames; "
             f"at least {100 * min_seen:.0f} % are needed (min_seen)"
         )

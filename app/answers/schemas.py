@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import list_error_lines
 
-_WARNINGS = "sentences about the items: what was cut, and what the model does not know; left out when there are none"
+_WARNINGS = (
+    "sentences about the items: what was cut, what the model does not know, what about a clip will not embed well; "
+    "left out when there are none"
+)
 _SKIPPED = "index, code and detail of each item that was skipped; left out when there are none"
 _PROMPTS = "the texts as they were embedded, when sign_language was given"
 
@@ -34,6 +37,16 @@ class Quality(_Answer):
     shoulders: float | None = Field(description="share of frames in which both are seen; null: not in the layout")
     active_hand: str | None = Field(description="the hand that signs; null when the clip does not show it")
     warnings: list[str] = Field(description="what about the clip will not embed well; empty for a good clip")
+
+
+class Inspection(Quality):
+    """What a clip holds, and which models can embed it."""
+
+    layout: str = Field(description="the tool that the layout of points seems to come from")
+    models: dict[str, str | None] = Field(
+        description="by name of a model of /api/models: null where it takes the layout, else what is missing"
+    )
+    advice: str | None = Field(None, description="what to do; left out where every model takes the layout")
 
 
 class VideoAnswer(_Answer):

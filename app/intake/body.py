@@ -18,7 +18,11 @@ from processes.file_kinds import recognize
 
 # A decoder of the zstd content coding must support this much (RFC 9659). With more, one frame could ask for gigabytes.
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
-_VIDEO_TYPES = ("video/", "image/gif")
+# What one raw file may be called, beside application/octet-stream.
+_FILE_TYPES = {
+    "video": ("video/", "image/gif", "application/ogg"),
+    "pose": ("application/zstd", "application/gzip", "application/x-gzip"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def read_body(request: Request, key: str, *, max_bytes: int, max_items: int) -> 
     """
     if not request.mimetype or request.is_json:
         return Body(_parse(request, _read(request, max_bytes=max_bytes)))
-    if request.mimetype == "application/octet-stream" or (key == "video" and request.mimetype.startswith(_VIDEO_TYPES)):
+    if request.mimetype == "application/octet-stream" or request.mimetype.startswith(_FILE_TYPES[key]):
         return Body(_read_options(request.args), files=[_read(request, max_bytes=max_bytes)])
     if request.mimetype == "multipart/form-data":
         _refuse_query(request)

@@ -14,6 +14,7 @@ from app.errors import (
     Problem,
     TextTooLongError,
     TokensOverLimitError,
+    TooLargeError,
     find_code,
 )
 from app.intake.base64_text import decode_base64
@@ -23,9 +24,12 @@ from models.errors import UnknownLanguageError
 from models.languages import build_prompt, find_doubled_tags, find_unknown_tags
 from models.tokenization import Tokenizer
 from poses import quality
-from poses.errors import PoseError
-from poses.features import FeatureOptions, extract
-from poses.reading import read
+from poses.errors import NotAPoseError, PoseError, PoseTooLargeError
+from poses.features import FeatureOptions, extract, is_flipped
+from poses.headers import ReadLimits, describe_other
+from poses.reading import FilePose, read, unpack_pose
+from processes.compression import find_packing
+from processes.file_kinds import recognize
 from video.errors import EstimatorError, VideoError
 
 ItemArray = npt.NDArray[Any]
@@ -160,6 +164,8 @@ def prepare_clips(
         features = extract(pose, config.features, wanted)[: config.max_frames]
         if with_quality:
             reports[index] = report_quality(pose, clips.person)
+        found = quality.find_warnings(pose, clips.person, is_flipped=is_flipped(pose, wanted))
+        warnings.extend(f"{rules.pointers[index]}: {warning}" for warning in found)
         return features
 
     items, failures = _prepare_each(prepare, rules)
@@ -176,14 +182,47 @@ def prepare_clips(
     )
 
 
-def read_pose(file: str | bytes) -> pose_format.Pose:
-    """Read a .pose file from its bytes or from their base64.
+class PoseFiles:
+    """The .pose files of one request, which together may unpack to no more than one body may hold.
 
-    Raises:
-        Base64Error: the text is no base64.
-        PoseError: the bytes are no usable pose.
+    Args:
+        items: bytes of each file, packed or not, or their base64.
+        config: the model that is to embed the poses. A layout that lacks its points is refused before a clip that is
+            too long. None: any layout is accepted.
+        max_bytes: of one file, and of all files that are packed, once they are unpacked.
     """
-    return read(decode_base64(file) if isinstance(file, str) else file)
+
+    def __init__(self, items: Sequence[str | bytes], *, config: ModelConfig | None = None, max_bytes: int) -> None:
+        self._items = items
+        self._kind = None if config is None else config.features
+        self._limits = ReadLimits(max_bytes=max_bytes)
+        self._bytes_left = max_bytes
+
+    def read(self, index: int) -> FilePose:
+        """Read one file.
+
+        Raises:
+            Base64Error: the text is no base64.
+            PoseError: the bytes are no usable pose.
+            TooLargeError: the files unpack to more than the limit.
+        """
+        item = self._items[index]
+        data = decode_base64(item) if isinstance(item, str) else item
+        if find_packing(data) is not None:
+            data = self._unpack(data)
+        return read(data, limits=self._limits, kind=self._kind)
+
+    def _unpack(self, data: bytes) -> bytes:
+        # One limit for all of them: a few hundred bytes unpack to gigabytes, and a request may hold hundreds of files.
+        try:
+            unpacked = unpack_pose(data, limits=ReadLimits(max_bytes=self._bytes_left))
+        except PoseTooLargeError as error:
+            limit = self._limits.max_bytes
+            raise TooLargeError(f"packed poses that unpack to more than {limit} bytes together") from error
+        self._bytes_left -= len(unpacked)
+        if find_packing(unpacked) is not None:  # packed twice, which would escape the limit
+            raise NotAPoseError(describe_other(recognize(unpacked)))
+        return unpacked
 
 
 def report_quality(pose: pose_format.Pose, person: int | None) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from video.estimates import LEAST_SEEN
+
 # Steps of an error's location that are not in the document: they name the branch of a union.
 ONE, MANY = "(one)", "(many)"
 _TAG = r"^[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*$"
@@ -132,7 +134,7 @@ class InspectRequest(InspectOptions):
 
 class SeenOptions(_Request):
     min_seen: float = Field(
-        0.5,
+        LEAST_SEEN,
         ge=0,
         le=1,
         description="smallest share of a video's frames, 0-1, that must show a person; a video with fewer is refused",

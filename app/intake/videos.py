@@ -17,10 +17,9 @@ from app.intake.items import ItemRules, locate_error
 from app.settings import ServiceSettings
 from app.telemetry import get_record
 from models.catalog import ModelConfig
-from poses.quality import share_with_body
 from poses.reading import read
-from video.errors import EstimatorError, NobodyInViewError, TooManyFramesError, VideoError
-from video.estimates import Estimate, VideoLimits
+from video.errors import EstimatorError, TooManyFramesError, VideoError
+from video.estimates import Estimate, VideoLimits, check_seen
 from video.interface import EstimateRequest, Estimators, Progress
 
 # Room in a body for what is not video: options, boundaries and names.
@@ -190,12 +189,7 @@ def read_outcome(outcome: Outcome, *, min_seen: float) -> pose_format.Pose:
     if isinstance(outcome, Exception):
         raise outcome
     pose = read(outcome.pose)
-    share = share_with_body(pose)
-    if share < min_seen:
-        raise NobodyInViewError(
-            f"a person is seen in {100 * share:.0f} % of {outcome.facts.frames} frames; "
-            f"at least {100 * min_seen:.0f} % are needed (min_seen)"
-        )
+    check_seen(pose, min_seen=min_seen)
     return pose
 
 

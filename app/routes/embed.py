@@ -12,7 +12,7 @@ from app.answers.vectors import NPY, answer_json, answer_npy, encode_rows
 from app.inference import RequestVectors, embed, set_deadline
 from app.intake.body import read_json
 from app.intake.clips import read_clips
-from app.intake.items import ItemRules, PreparedItems, list_failures, prepare_clips, prepare_texts, read_pose
+from app.intake.items import ItemRules, PoseFiles, PreparedItems, list_failures, prepare_clips, prepare_texts
 from app.intake.schemas import (
     EmbedOptions,
     PoseOptions,
@@ -90,7 +90,8 @@ def embed_text(shared: Services) -> Response:
         statuses=_STATUSES,
         npy=True,
         description="Poses are sent as base64 in JSON, as multipart file parts named pose with the options as fields, "
-        "or as one raw .pose body with the options in the query. GET with a JSON body does the same as POST.",
+        "or as one raw .pose body with the options in the query. They may be packed (.pose.gz, .pose.zst). GET with a "
+        "JSON body does the same as POST.",
     )
 )
 @admit
@@ -115,7 +116,7 @@ def embed_pose(shared: Services) -> Response:
     _record(config, len(clips.items))
     prepared = prepare_clips(
         config,
-        lambda index: read_pose(clips.items[index]),
+        PoseFiles(clips.items, config=config, max_bytes=settings.max_body_bytes).read,
         clips=wanted,
         rules=ItemRules(clips.pointers, wanted.truncate, wanted.on_error == "skip"),
         with_quality=wanted.quality,

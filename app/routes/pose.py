@@ -7,15 +7,16 @@ from typing import Any
 import orjson
 import pybase64
 from flask import Blueprint, Response, request, stream_with_context
+from pose_format import Pose
 
 from app.access.admission import admit, admit_with_videos
 from app.answers import problems
-from app.answers.schemas import EstimationAnswer, Quality
+from app.answers.schemas import EstimationAnswer, Inspection
 from app.answers.vectors import answer_json
 from app.errors import Base64Error, InputError, ItemError, Problem, RequestError
 from app.inference import set_deadline
 from app.intake.clips import read_clips
-from app.intake.items import ItemRules, list_failures, locate_error, read_pose, report_quality
+from app.intake.items import ItemRules, PoseFiles, list_failures, locate_error, report_quality
 from app.intake.schemas import EstimationOptions, EstimationRequest, InspectOptions, InspectRequest
 from app.intake.videos import (
     Estimation,
@@ -31,6 +32,9 @@ from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
 from poses.errors import PoseError
+from poses.features import find_layout_lacks
+from poses.layouts import recognize_layout
+from poses.points import layout_key
 from processes.errors import ProcessError
 from video.errors import EstimatorError, VideoError
 from video.interface import Progress
@@ -93,15 +97,15 @@ def estimate_pose(shared: Services) -> Response:
         summary="Report on a pose's quality",
         request=InspectRequest,
         options=InspectOptions,
-        answer=Quality,
+        answer=Inspection,
         statuses=(400, 401, 413, 415, 422, 429),
-        description="What a clip holds, and what about it will not embed well. One clip is inspected; for several, "
-        "embed them with quality: true. No model is needed.",
+        description="What a clip holds, what about it will not embed well, and which models take its layout. One clip "
+        "is inspected; for several, embed them with quality: true. No model is needed.",
     )
 )
 @admit
 def inspect_pose(shared: Services) -> Response:
-    """Report on the quality of one pose.
+    """Report on the quality of one pose, and on the models that can embed it.
 
     Raises:
         InputError: the request has several files.
@@ -122,9 +126,18 @@ def inspect_pose(shared: Services) -> Response:
         raise InputError(message, problems=(Problem("/pose", message),))
     get_record().items = 1
     try:
-        return answer_json(report_quality(read_pose(clips.items[0]), clips.options.person))
+        pose = PoseFiles(clips.items, max_bytes=settings.max_body_bytes).read(0)
+        return answer_json(report_quality(pose, clips.options.person) | _find_models(shared, pose))
     except (Base64Error, PoseError) as error:
         raise locate_error(error, "/pose") from error
+
+
+def _find_models(shared: Services, pose: Pose) -> dict[str, Any]:
+    """Find the models that take a pose's layout, what the others lack, and what to do about it."""
+    layout = recognize_layout(layout_key(pose.header))
+    models = {name: find_layout_lacks(pose.header, config.features) for name, config in shared.catalog.items()}
+    found: dict[str, Any] = {"layout": layout.name, "models": models}
+    return found | {"advice": layout.advice} if any(models.values()) else found
 
 
 def _choose_kind(videos: int) -> str:
@@ -141,6 +154,7 @@ def _choose_kind(videos: int) -> str:
 def _build_answer(outcomes: dict[int, Outcome], *, rules: ItemRules, min_seen: float) -> dict[str, Any]:
     poses: list[dict[str, Any] | None] = []
     failures: dict[int, Exception] = {}
+    warnings: list[str] = []
     for index, pointer in enumerate(rules.pointers):
         outcome = outcomes[index]
         try:
@@ -153,8 +167,9 @@ def _build_answer(outcomes: dict[int, Outcome], *, rules: ItemRules, min_seen: f
         else:
             quality = report_quality(pose, None)
             poses.append({"pose": pack_pose(outcome), "video": describe_video(outcome), "quality": quality})
+            warnings += [f"{pointer}: {warning}" for warning in quality["warnings"]]
     answer: dict[str, Any] = {"poses": poses}
-    warnings = collect_warnings(outcomes, rules.pointers)
+    warnings = collect_warnings(outcomes, rules.pointers) + warnings
     if warnings:
         answer["warnings"] = warnings
     if failures:

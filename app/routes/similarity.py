@@ -13,7 +13,7 @@ from app.answers.vectors import answer_json
 from app.errors import TooLargeError
 from app.inference import embed, set_deadline
 from app.intake.body import read_json
-from app.intake.items import ItemRules, PreparedItems, prepare_clips, prepare_texts, read_pose
+from app.intake.items import ItemRules, PoseFiles, PreparedItems, prepare_clips, prepare_texts
 from app.intake.schemas import SimilarityRequest, locate_items
 from app.intake.validation import check_count, validate
 from app.intake.videos import (
@@ -105,6 +105,7 @@ def _prepare_rows(
 ) -> tuple[PreparedItems, list[str]]:
     """Prepare the poses of the request, then those estimated in its videos; also return the pointer to each."""
     files, pointers = locate_items("pose", wanted.pose) if wanted.pose is not None else ([], [])
+    poses = PoseFiles(files, config=config, max_bytes=shared.settings.max_body_bytes)
     outcomes: dict[int, Outcome] = {}
     if wanted.video is not None:
         items, places = locate_items("video", wanted.video)
@@ -118,7 +119,7 @@ def _prepare_rows(
 
     def read_item(index: int) -> Pose:
         if index < len(files):
-            return read_pose(files[index])
+            return poses.read(index)
         return read_outcome(outcomes[index - len(files)], min_seen=wanted.min_seen)
 
     prepared = prepare_clips(config, read_item, clips=wanted, rules=ItemRules(pointers, wanted.truncate))

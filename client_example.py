@@ -28,6 +28,8 @@ EXAMPLE_WORDS = ["A", "B", "C", "house"]
 EXAMPLE_TEXTS = [f"<en> <ase> {word}" for word in EXAMPLE_WORDS]
 # A server that is busy or restarts says in Retry-After how long it needs; nobody waits longer than this for one try.
 LONGEST_WAIT_S = 30.0
+# Packed poses go as they are: the server unpacks them.
+POSE_SUFFIXES = (".pose", ".pose.gz", ".pose.zst")
 # A file by its path, or its bytes.
 Clip = str | Path | bytes
 Item = TypeVar("Item", str, Clip)
@@ -224,6 +226,11 @@ def _base64(clip: Clip) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
+def _name(path: Path) -> str:
+    """A file's name without its suffixes."""
+    return Path(path.stem).stem if path.suffix.lower() in (".gz", ".zst") else path.stem
+
+
 def _print_matrix(title: str, rows: Sequence[str], columns: Sequence[str], scores: Floats) -> None:
     width = max(10, *(len(name) + 2 for name in columns))
     margin = max(len(name) for name in rows) + 2
@@ -238,7 +245,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Embed texts, poses and videos, and print how similar they are.",
         epilog="Without texts, a few examples are taken; without clips, the texts are compared with each other.",
     )
-    parser.add_argument("clips", nargs="*", type=Path, metavar="FILE", help="a .pose file; anything else is a video")
+    parser.add_argument(
+        "clips",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="a .pose file, which may be packed (.gz, .zst); anything else is a video",
+    )
     parser.add_argument("--url", default=DEFAULT_URL, help=f"where the service is (default: {DEFAULT_URL})")
     parser.add_argument("--text", action="append", dest="texts", help="a text; may be given several times")
     parser.add_argument("--model", help="a name of GET /api/models (default: the server's own)")
@@ -255,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     texts = wanted.texts or (EXAMPLE_WORDS if wanted.sign_language else EXAMPLE_TEXTS)
     options = {"sign_language": wanted.sign_language, "flip": wanted.flip, "truncate": wanted.truncate}
     options = {key: value for key, value in options.items() if value}
-    poses = [path for path in wanted.clips if path.suffix.lower() == ".pose"]
+    poses = [path for path in wanted.clips if path.name.lower().endswith(POSE_SUFFIXES)]
     videos = [path for path in wanted.clips if path not in poses]
     client = SignClip(wanted.url, model=wanted.model, api_key=wanted.api_key)
     try:
@@ -268,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.status is None:
             print("Is the service running? `make serve` starts it; --url says where it is.", file=sys.stderr)
         return 1
-    rows = [path.stem for path in (*poses, *videos)] or texts
+    rows = [_name(path) for path in (*poses, *videos)] or texts
     for warning in scores.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"model: {scores.model_name}")

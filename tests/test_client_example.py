@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import gzip
 import json
 import socket
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from werkzeug.serving import make_server
 
 import client_example
@@ -222,3 +224,24 @@ def test_what_is_no_pose_is_sent_as_a_video(tmp_path, monkeypatch, capsys):
     assert base64.b64decode(sent["video"][0]) == b"tree.MP4"
     rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith(("house", "tree"))]
     assert rows[:2] == ["house", "tree"]
+
+
+@pytest.mark.parametrize("name", ["house.pose.zst", "house.POSE.GZ", "my.house.pose.gz"])
+def test_a_packed_pose_is_sent_as_a_pose(name, tmp_path, monkeypatch, capsys):
+    sent = {}
+
+    def post(self, path, body):
+        sent.update(body)
+        return {"cosine": [[1.0]], "dot": [[2.0]], "model_name": "tiny"}
+
+    monkeypatch.setattr(SignClip, "_post", post)
+    (tmp_path / name).write_bytes(b"packed")
+    assert main([str(tmp_path / name), "--text", "sun"]) == 0
+    assert (list(sent), base64.b64decode(sent["pose"][0])) == (["text", "pose"], b"packed")
+    assert any(line.startswith(name.lower().split(".pose")[0]) for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_packed_pose_gives_the_same_scores(url, pack, tmp_path):
+    client = SignClip(url)
+    np.testing.assert_array_equal(client.embed_pose(pack(CLIP.read_bytes())), client.embed_pose(CLIP))

@@ -1,4 +1,4 @@
-"""Fixtures of what people really send."""
+"""Fixtures of what people really send, and the application that they send it to."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import pytest
 from pose_format import Pose
 
 import poses
+from tests.app.conftest import app_settings, client, engine, estimators, make_client, make_video_client
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "poses"
+# The application over fakes, as its own tests have it.
+__all__ = ["app_settings", "client", "engine", "estimators", "make_client", "make_video_client"]
 
 
 @pytest.fixture(params=sorted(path.stem for path in GOLDEN.glob("*.pose")))

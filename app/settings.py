@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +22,7 @@ from pydantic import (
     field_validator,
 )
 
+from app.access.origins import normalize_origin
 from engine.settings import EngineSettings
 from models.checkpoints.folders import ROOT
 from processes.logs import LOG_LEVELS
@@ -39,18 +39,6 @@ def _split_at_commas(value: object) -> object:
     if isinstance(value, str):
         return tuple(word.strip() for word in value.split(",") if word.strip())
     return value
-
-
-def _normalize_origin(origin: str) -> str:
-    """Write an origin as browsers send it: lower case, without a slash at its end."""
-    if origin == "*":
-        return origin
-    parts = urlsplit(origin)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{origin!r} is no origin; write one as https://sign.example or http://localhost:8080")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
-        raise ValueError(f"{origin!r} has more than an origin; write {parts.scheme}://{parts.netloc} alone")
-    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_split_at_commas)]
@@ -110,7 +98,7 @@ class ServiceSettings(BaseModel):
     @field_validator("cors_origins")
     @classmethod
     def _read_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return () if value == ("none",) else tuple(map(_normalize_origin, value))
+        return () if value == ("none",) else tuple(map(normalize_origin, value))
 
     @field_validator("api_keys")
     @classmethod

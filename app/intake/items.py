@@ -97,17 +97,6 @@ def prepare_texts(
     short = [prompt if len(text) <= max_chars else "" for text, prompt in zip(texts, written, strict=True)]
     pieces = tokenizer.split(short)
 
-    def find_faults(index: int) -> list[str]:
-        faults = find_unknown_tags(config, texts[index]) + find_doubled_tags(config, written[index])
-        if not texts[index].strip():
-            faults.append("the text is blank")
-        # Texts that differ only in unknown words get the same vector.
-        count, unknown = len(pieces[index]), pieces[index].count(tokenizer.unk_id)
-        if unknown:
-            few = f"{unknown} of {count} word pieces are" if unknown < count else f"all {count} word pieces are"
-            faults.append(f"{few} unknown to model {config.name!r}")
-        return faults
-
     def prepare(index: int) -> ItemArray:
         if len(texts[index]) > max_chars:
             raise TextTooLongError(f"{len(texts[index])} characters; a text may have {max_chars}")
@@ -117,7 +106,9 @@ def prepare_texts(
             if not rules.truncate:
                 raise TokensOverLimitError(f"{excess}. Send truncate: true to keep the first")
             warnings.append(f"{rules.pointers[index]}: {excess}, the first are kept")
-        warnings.extend(f"{rules.pointers[index]}: {fault}" for fault in find_faults(index))
+        faults = find_unknown_tags(config, texts[index]) + find_doubled_tags(config, written[index])
+        faults += _find_text_faults(config, texts[index], pieces[index], unk_id=tokenizer.unk_id)
+        warnings.extend(f"{rules.pointers[index]}: {fault}" for fault in faults)
         return tokenizer.build_input_ids(pieces[index], max_pieces=config.max_pieces)
 
     items, failures = _prepare_each(prepare, rules)
@@ -258,6 +249,18 @@ def _write_prompt(config: ModelConfig, text: str, options: PromptOptions, *, war
         raise InputError(str(error), problems=(Problem("/sign_language", str(error)),), code=error.code) from error
     warnings.extend(prompt.warnings)
     return prompt.text
+
+
+def _find_text_faults(config: ModelConfig, text: str, pieces: Sequence[int], *, unk_id: int) -> list[str]:
+    """Find what a model cannot read in a text. Texts that differ only in unknown words get the same vector."""
+    faults = [] if text.strip() else ["the text is blank"]
+    unknown = sum(piece == unk_id for piece in pieces)
+    if unknown:
+        few = (
+            f"{unknown} of {len(pieces)} word pieces are" if unknown < len(pieces) else f"all {unknown} word pieces are"
+        )
+        faults.append(f"{few} unknown to model {config.name!r}")
+    return faults
 
 
 def _prepare_each(

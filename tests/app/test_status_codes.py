@@ -145,13 +145,6 @@ def test_413_the_item_count(client, path, body):
     assert refused(client.post(path, json=body), 413, "9 items; one request may hold 8")["code"] == "too_many_items"
 
 
-@pytest.mark.parametrize(("path", "key"), [(TEXT, "text"), (OPENAI, "input")])
-def test_413_the_texts_of_a_request_for_texts_alone(make_client, path, key):
-    client = make_client(max_texts=8)
-    assert client.post(path, json={key: ["a"] * 8}).status_code == 200
-    refused(client.post(path, json={key: ["a"] * 9}), 413, "9 items; one request may hold 8")
-
-
 def test_413_more_than_the_queue_could_ever_hold(make_client, app_settings, engine):
     small = replace(app_settings.engine, max_queue_items=280, max_queue_tokens=8192)
     client = make_client(engine=small)

@@ -185,6 +185,15 @@ def test_a_list_as_long_as_openai_takes_is_answered(client):
     assert len(client.post(OPENAI, json={"input": ["sun"] * 2048}).json["data"]) == 2048
 
 
+@pytest.mark.parametrize(("path", "key"), [(TEXT, "text"), (OPENAI, "input")])
+def test_texts_alone_have_a_limit_of_their_own(make_client, path, key):
+    client = make_client(max_texts=8, max_items=2)
+    assert client.post(path, json={key: ["a"] * 8}).status_code == 200
+    refused = client.post(path, json={key: ["a"] * 9})
+    assert (refused.status_code, refused.json["code"]) == (413, "too_many_items")
+    assert "9 items; one request may hold 8" in refused.json["detail"]
+
+
 @pytest.mark.parametrize(
     ("document", "warning"),
     [

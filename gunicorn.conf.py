@@ -75,6 +75,7 @@ def pre_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Tell the new worker where the engine and the estimators are."""
     launcher.configure_worker(worker.place)
 
 

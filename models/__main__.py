@@ -1,4 +1,4 @@
-"""python -m models list | download NAME… | convert FILE|NAME | verify NAME…"""
+"""`python -m models list | download NAME… | convert FILE|NAME | verify NAME…`."""
 
 import argparse
 import json

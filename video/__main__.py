@@ -1,4 +1,4 @@
-"""python -m video estimate VIDEO… --out DIR | view FILE.pose --out clip.mp4 | serve --address SOCKET"""
+"""`python -m video estimate VIDEO… --out DIR | view FILE.pose --out clip.mp4 | serve --address SOCKET`."""
 
 from __future__ import annotations
 

@@ -80,6 +80,7 @@ def embed_openai(shared: Services) -> Response:
     )
 )
 def list_openai_models() -> Response:
+    """List the models that can serve here."""
     shared = get_services()
     data = [
         _describe_model(config) for config in shared.catalog.values() if shared.weights.find_missing(config) is None
@@ -90,6 +91,11 @@ def list_openai_models() -> Response:
 @blueprint.get("/models/<name>")
 @describe(Operation(summary="Find a model, in OpenAI's shape", answer=OpenAIModel, statuses=(401, 404)))
 def find_openai_model(name: str) -> Response:
+    """Find one model, whether its files are here or not.
+
+    Raises:
+        UnknownModelError: no model has this name or alias.
+    """
     return answer_json(_describe_model(get_services().catalog.resolve(name)))
 
 

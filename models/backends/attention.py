@@ -26,7 +26,9 @@ Prepare = Callable[[Segments], Attend]
 
 
 def attend_by_length(segments: Segments) -> Attend:
-    """Attention that reads the items' offsets itself: CUDA, float16 and bfloat16.
+    """Make the attention that reads the items' offsets itself: CUDA, float16 and bfloat16.
+
+    Query, key and value are (rows, heads, dim).
 
     PyTorch calls this interface a prototype, so nothing else here knows it.
     """
@@ -44,7 +46,10 @@ def attend_by_length(segments: Segments) -> Attend:
 
 
 def attend_padded(segments: Segments) -> Attend:
-    """Attention over items padded for it alone: any device and number format; all products stay without padding."""
+    """Make an attention over items that are padded for it alone: any device and number format.
+
+    Query, key and value are (rows, heads, dim). All other products stay without padding.
+    """
     offsets, longest, rows = segments
     counts = offsets.diff()  # (items)
     items = len(counts)
@@ -64,7 +69,10 @@ def attend_padded(segments: Segments) -> Attend:
 
 
 def attend_by_item(segments: Segments) -> Attend:
-    """Attention of one item after another: for CPUs, where nothing waits to be launched."""
+    """Make the attention of one item after another: for CPUs, where nothing waits to be launched.
+
+    Query, key and value are (rows, heads, dim).
+    """
     # Rows past the last item belong to none; they are kept apart as one more.
     spans = [(start, end) for start, end in pairwise([*segments.offsets.tolist(), segments.rows]) if start < end]
 

@@ -72,13 +72,20 @@ class PackedBackend:
                 self._graphs = self._capture()
 
     def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
+        """int64 and bool (batch, tokens) → float32 (batch, embed_dim), raw."""
         return self.begin("text", [input_ids[attention_mask]], attention_mask.sum(axis=1)).wait()
 
     def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
+        """float32 (batch, frames, features) and bool (batch, frames) → float32 (batch, embed_dim), raw."""
         return self.begin("pose", [pose_features[frame_mask]], frame_mask.sum(axis=1)).wait()
 
     def begin(self, tower: str, arrays: Sequence[Array], lengths: npt.NDArray[Any]) -> "RunningBatch":
-        """Start a forward and return while the device still computes; see models.backends.PackingBackend."""
+        """Start a forward and return while the device still computes; see models.backends.PackingBackend.
+
+        Args:
+            arrays: all items, one after another: int (tokens,) or float (frames, features).
+            lengths: int (items,), tokens or frames of each.
+        """
         with self._computing():
             layout = self._lay_out(tower, arrays, lengths)
             captured = None if self._graphs is None else self._graphs.find(tower, layout)
@@ -176,7 +183,11 @@ def _encode(towers: PackedTowers, layout: Layout, flat: Tensor, frames: Tensor |
 
 
 def sample(padded: TorchBackend, tower: str) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.int64]]:
-    """Three made-up items of unlike lengths, one after another, as `begin` takes them."""
+    """Make up three items of unlike lengths, one after another, as `begin` takes them.
+
+    Returns:
+        One array, int32 (tokens,) or float32 (frames, features), and the lengths, int64 (3,).
+    """
     config = padded.config
     generator = np.random.default_rng(0)
     if tower == "text":
@@ -205,6 +216,7 @@ class RunningBatch:
     mend: Callable[[Vectors], None]
 
     def wait(self) -> Vectors:
+        """Wait until the vectors are on the host: float32 (items, embed_dim), raw. May be called once."""
         if self.arrived is not None:
             self.arrived.synchronize()
         vectors: Vectors = self.host.numpy().copy()  # the page-locked memory is used again

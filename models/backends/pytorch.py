@@ -56,9 +56,11 @@ class TorchBackend:
         self._exact = load_model(path, config) if dtype == "float16" else None
 
     def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
+        """int64 and bool (batch, tokens) → float32 (batch, embed_dim), raw."""
         return self._encode("text", input_ids, attention_mask)
 
     def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
+        """float32 (batch, frames, features) and bool (batch, frames) → float32 (batch, embed_dim), raw."""
         return self._encode("pose", pose_features, frame_mask)
 
     def _encode(self, tower: str, items: Array, mask: Array) -> Vectors:
@@ -70,7 +72,14 @@ class TorchBackend:
         return vectors
 
     def encode_exactly(self, tower: str, items: Array, mask: Array) -> Vectors:
-        """Run padded items in float32: those that overflowed in float16."""
+        """Run padded items in float32, because they overflowed in float16.
+
+        Args:
+            items: int64 (batch, tokens) or float32 (batch, frames, features).
+            mask: bool (batch, tokens or frames), True where an item is.
+        Returns:
+            float32 (batch, embed_dim), raw.
+        """
         log.info("items overflowed and run again in float32", extra={"tower": tower, "items": len(items)})
         if self._exact is not None:
             self._exact = self._exact.to(self.device)

@@ -39,10 +39,12 @@ class Layout:
 
     @property
     def rows(self) -> int:
+        """How many positions all items have together."""
         return len(self.sources)
 
     @property
     def items(self) -> int:
+        """How many items there are."""
         return len(self.offsets) - 1
 
     def flatten(self, rows: int, items: int) -> Ints:

@@ -31,7 +31,7 @@ class Staging:
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def send(self, arrays: Sequence[npt.NDArray[Any]]) -> Tensor:
-        """Bring arrays of one type, joined along their first axis, to the device.
+        """Bring arrays of one type, (rows, …) each, joined along their first axis, to the device.
 
         The current stream waits for the copy; the calling thread does not.
         """
@@ -45,7 +45,11 @@ class Staging:
         return arrived
 
     def fetch(self, vectors: Tensor) -> tuple[Tensor, "torch.cuda.Event | None"]:
-        """Start bringing vectors to the host: the tensor they come to, and the event of their arrival."""
+        """Start bringing vectors, (items, embed_dim), to the host.
+
+        Returns:
+            The tensor that they come to, of the same shape, and the event of their arrival.
+        """
         if self._stream is None:
             return vectors, None
         host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
@@ -56,7 +60,7 @@ class Staging:
 
 
 def gather(arrays: Sequence[npt.NDArray[Any]], *, pinned: bool = True) -> Tensor:
-    """Join arrays along their first axis, in page-locked memory if `pinned`."""
+    """Join arrays, (rows, …) each, along their first axis, in page-locked memory if `pinned`."""
     rows = sum(map(len, arrays))
     joined = torch.from_numpy(np.empty(0, arrays[0].dtype)).new_empty((rows, *arrays[0].shape[1:]), pin_memory=pinned)
     target = joined.numpy()

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora import CacheError, Clips, FeatureCache, WorkerLostError, loading, read_corpus
+from corpora import CacheError, Clips, FeatureCache, loading, read_corpus
 from corpora.cache import Place
 from corpora.clip_files import read_features
-from corpora.loading import map_clips
 from poses import FeatureOptions
 
 
@@ -267,58 +266,3 @@ def test_without_a_cache_clips_are_parsed_each_time(clips, parsed):
     for _ in range(2):
         assert clips[1].features.shape == (20, 609)
     assert len(parsed) == 2
-
-
-def test_streaming_gives_all_in_order(clips, cache):
-    *read, last = clips.stream()
-    assert [clip.example.id for clip in read] == [example.id for example in clips.corpus.examples[:3]]
-    assert (last.id, "video estimate" in last.reason) == ("clips/c.mov", True)
-    assert [len(clip.features) for clip in clips.fill_cache(cache).stream()] == [73, 20, 21]
-
-
-def frames_of(example):
-    return len(read_features(example, "fingerclip", FeatureOptions()))
-
-
-def die(example):
-    os._exit(9)
-
-
-def fail(example):
-    raise ValueError(example.id)
-
-
-def test_processes_give_results_in_order(clips):
-    examples = clips.corpus.examples[:3] * 12
-    got = list(map_clips(frames_of, examples, workers=2))
-    assert got == [73, 20, 21] * 12
-
-
-def leave_mark(example):
-    tempfile.mkstemp(dir=example.path.parent, suffix=".mark")
-
-
-def test_processes_wait_for_whoever_takes_their_results(clips, manifest):
-    results = map_clips(leave_mark, clips.corpus.examples * 50, workers=2)
-    next(results)
-    results.close()
-    assert not multiprocessing.active_children()
-    assert 16 <= len(list((manifest / "clips").glob("*.mark"))) <= 2 * 2 * 16
-
-
-def test_a_dying_process_and_a_failing_function_are_errors(clips):
-    examples = clips.corpus.examples[:3] * 12
-    with pytest.raises(WorkerLostError, match="2 reading processes"):
-        list(map_clips(die, examples, workers=2))
-    with pytest.raises(ValueError, match="clips/house"):
-        list(map_clips(fail, examples, workers=2))
-
-
-def test_parallel_cache_equals_serial(asl_signs, tmp_path):
-    clips = Clips(read_corpus("asl_signs_no_face", asl_signs))
-    serial = clips.fill_cache(FeatureCache(tmp_path / "serial"))
-    parallel = clips.fill_cache(FeatureCache(tmp_path / "parallel"), workers=2)
-    assert len(serial) == len(parallel) == 39
-    for one, other in zip(serial, parallel, strict=True):
-        assert one.example == other.example
-        assert (one.features == other.features).all()

@@ -1,6 +1,5 @@
 """Each data set, from a miniature in its published form: texts, languages, splits, prompts, and what is skipped."""
 
-import json
 import random
 
 import numpy as np
@@ -260,58 +259,3 @@ def test_draw_split_is_a_partition():
     splits = draw_split(names, held_out=0.05)
     assert sorted(splits, key=int) == names
     assert [list(splits.values()).count(split) for split in ("train", "val", "test")] == [900, 50, 50]
-
-
-@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_manifest_in_three_forms(manifest, suffix):
-    rows = [line.split(",") for line in (manifest / "manifest.csv").read_text().splitlines()]
-    records = [dict(zip(rows[0], (cell or None for cell in row), strict=True)) for row in rows[1:]]
-    for record in records:
-        for column in ("start_s", "end_s"):
-            record[column] = record[column] and float(record[column])
-    if suffix == "jsonl":
-        (manifest / "manifest.csv").unlink()
-        (manifest / "manifest.jsonl").write_text("\n".join(json.dumps(record) for record in records))
-    elif suffix == "parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        (manifest / "manifest.csv").unlink()
-        pq.write_table(pa.Table.from_pylist(records), manifest / "manifest.parquet")
-    corpus = read_corpus("manifest", manifest)
-    assert ids(corpus) == ["clips/house.pose", "clips/house.pose@0.4-1.2", "clips/a.pose", "clips/c.mov"]
-    assert prompts(corpus) == ["<en> <ase> house", "<en> <ase> the roof", "<de> <gsg> A", "C"]
-    assert [(e.start_s, e.end_s, e.signer) for e in corpus.examples[:2]] == [(None, None, "me"), (0.4, 1.2, "me")]
-    assert ids(read_corpus("manifest", manifest / f"manifest.{suffix}", "test")) == ["clips/a.pose"]
-    assert [s.reason for s in corpus.skipped] == ["no file clips/gone.pose"]
-
-
-@pytest.mark.parametrize(
-    ("row", "problem"),
-    [
-        ("a.pose,A,1,0.5,train", "span from 1.0 to 0.5 seconds is empty"),
-        ("a.pose,A,-1,,train", "span from -1.0 to None seconds is empty"),
-        ("a.pose,A,nan,,train", "not a finite number"),
-        ("a.pose,A,,,dev", "split is 'dev'"),
-        (",A,,,train", "path is empty"),
-        ("a.pose,A", "cells"),
-        ("a.pose,A,,,train,more", "cells"),
-        ("b.pose,B,,,train", "line 2 has the same id, 'b.pose'"),
-    ],
-)
-def test_manifest_faults_name_file_and_line(tmp_path, text_file, row, problem):
-    path = text_file(tmp_path / "manifest.csv", "path,text,start_s,end_s,split", "b.pose,B,,,train", row)
-    with pytest.raises(RowError, match=problem) as raised:
-        read_corpus("manifest", tmp_path)
-    assert str(raised.value).startswith(f"{path}, line 3: ")
-    assert raised.value.line == 3
-
-
-def test_a_pose_beside_a_video_is_taken_for_it(tmp_path, text_file, pose_file):
-    folder = text_file(tmp_path / "manifest.csv", "path,text", "clips/b.mov,B", "clips/c.mp4,C").parent
-    (folder / "clips").mkdir()
-    (folder / "clips" / "b.mov").write_bytes(b"video")
-    (folder / "clips" / "c.mp4").write_bytes(b"video")
-    pose_file(folder / "clips" / "b.pose")
-    corpus = read_corpus("manifest", folder)
-    assert [example.path.name for example in corpus.examples] == ["b.pose", "c.mp4"]

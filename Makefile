@@ -33,7 +33,7 @@ lint: install-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m checks.house --advise
+	$(BIN)/python -m checks.house
 	$(BIN)/python -m checks.picture --check
 
 check: lint test

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import av
 import cv2
@@ -39,37 +39,44 @@ def corner(frames: int, width: int, height: int) -> list[Picture]:
     return [picture] * frames
 
 
-def encode(
-    pictures: Sequence[Picture],
-    *,
-    container: str = "mp4",
-    codec: str = "libx264",
-    pixels: str = "yuv420p",
-    rate: int = 25,
-    rotation: int = 0,
-    aspect: Fraction | None = None,
-    times: Sequence[int] | None = None,
-    options: dict[str, str] | None = None,
-    container_options: dict[str, str] | None = None,
-) -> bytes:
-    """Encode pictures.
+class Coding(TypedDict, total=False):
+    """How pictures are encoded.
 
-    Args:
+    Attributes:
         rotation: degrees counterclockwise by which a player is to turn them.
         aspect: width of a pixel over its height.
         times: of each picture, in thousandths of a second; None: as the rate says.
     """
+
+    container: str
+    codec: str
+    pixels: str
+    rate: int
+    rotation: int
+    aspect: Fraction | None
+    times: Sequence[int] | None
+    options: dict[str, str]
+    container_options: dict[str, str]
+
+
+def encode(pictures: Sequence[Picture], **coding: Unpack[Coding]) -> bytes:
+    """Encode pictures; what is not said is as phones do it: H.264 in MP4, 25 a second."""
+    pixels, times = coding.get("pixels", "yuv420p"), coding.get("times")
     file = io.BytesIO()
-    with av.open(file, "w", format=container, options=container_options or {}) as output:
-        stream: Any = output.add_stream(codec, rate=rate, options=options or {})
+    with av.open(
+        file, "w", format=coding.get("container", "mp4"), options=coding.get("container_options", {})
+    ) as output:
+        stream: Any = output.add_stream(
+            coding.get("codec", "libx264"), rate=coding.get("rate", 25), options=coding.get("options", {})
+        )
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pixels
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
-        if aspect is not None:
-            stream.codec_context.sample_aspect_ratio = aspect
-        if rotation:
-            stream.set_display_rotation(rotation)
+        if coding.get("aspect") is not None:
+            stream.codec_context.sample_aspect_ratio = coding["aspect"]
+        if coding.get("rotation"):
+            stream.set_display_rotation(coding["rotation"])
         for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pixels)
             if times is not None:

@@ -16,6 +16,7 @@ from corpora.readers import (
     fingerspelling_lexicon,
     how2sign,
     manifest,
+    pop_sign,
     rwth_fingerspelling,
     sem_lex,
     signsuisse,
@@ -47,6 +48,7 @@ CORPORA: Mapping[str, Reader] = MappingProxyType(
             f"asl_signs_{subset}": partial(asl_signs.read, name=f"asl_signs_{subset}", features=f"islr_{subset}")
             for subset in ("no_face", "full_face", "selected_face")
         },
+        "pop_sign": pop_sign.read,
         "spreadthesign": spreadthesign.read,
         "spreadthesign_all_texts": partial(spreadthesign.read, name="spreadthesign_all_texts", texts_in=None),
         "asl_citizen": asl_citizen.read,

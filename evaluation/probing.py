@@ -1,6 +1,6 @@
 """What frozen embeddings know without texts: probes that learn classes from a few clips, or from all of them.
 
-Source: test_recognition_few_shot_knn.py and test_recognition_supervised.py of J22Melody/fairseq@4e491ec3.
+Source: test_recognition_few_shot_knn.py and test_recognition_supervised.py of J22Melody/fairseq@1a341c14.
 """
 
 import warnings

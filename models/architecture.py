@@ -67,17 +67,22 @@ class FrameConvolution(nn.Module):
 
 
 class FrameMlp(nn.Module):
-    """Linear, GELU, LayerNorm and Linear on each frame (the authors' `VideoTokenMLP`)."""
+    """Linear, GELU, LayerNorm and Linear on each frame (the authors' `VideoTokenMLP`).
 
-    def __init__(self, features: int, width: int) -> None:
+    Dropout follows LayerNorm and the second Linear. The authors have it only where an experiment sets dropout.
+    """
+
+    def __init__(self, features: int, width: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.linear1 = nn.Linear(features, width)
         self.LayerNorm = nn.LayerNorm(width)  # with eps 1e-5, as the authors' code; BERT's own is 1e-12
         self.linear2 = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (…, features) to (…, width)."""
-        mapped: Tensor = self.linear2(self.LayerNorm(functional.gelu(self.linear1(frames))))
+        hidden = self.dropout(self.LayerNorm(functional.gelu(self.linear1(frames))))  # (…, width)
+        mapped: Tensor = self.dropout(self.linear2(hidden))
         return mapped
 
 
@@ -93,7 +98,7 @@ class PoseTower(nn.Module):
         self.convolution = (
             FrameConvolution(features, config.convolutions, config.max_frames) if config.convolutions else None
         )
-        self.mlp = FrameMlp(features, tower.width)
+        self.mlp = FrameMlp(features, tower.width, dropout=config.frame_dropout)
         positions = max(tower.positions, self.length + 2)
         self.bert = _build_bert(tower, vocab_size=2, positions=positions, dropout=config.dropout)
 

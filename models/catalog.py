@@ -76,6 +76,9 @@ class ModelConfig(_Strict):
     projection: Literal["none", "linear", "linear_l2", "l2"] = "none"
     logit_scale: float = Field(1.0, gt=0, description="dot products of raw vectors are multiplied by it")
     dropout: float = Field(0.1, ge=0, lt=1, description="in training only")
+    frame_dropout: float = Field(
+        0.0, ge=0, lt=1, description="in the frame MLP, in training only; the authors' wherever they set dropout"
+    )
     text_dropout: float | None = Field(
         None, ge=0, lt=1, description="None: as dropout; the authors always use BERT's 0.1"
     )

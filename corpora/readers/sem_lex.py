@@ -2,13 +2,14 @@
 
 Form: `semlex_metadata.csv` with video_id, signer_id, duration, split, label_type and label; poses as
 `<split>/<video_id>.npy`, float16 (frames, 553, 3): face 478, body 33, left hand 21, right hand 21, x and y as shares of
-the image, NaN for a point that was not seen; or videos. A video may have several rows, even in several splits. Only its
-first row in each split counts, so that no clip is an answer twice.
-Source: github.com/leekezar/SemLex; sign-language-processing/datasets, sem_lex.py.
+the image, NaN for a point that was not seen; or videos. A video may have several rows, even in several splits. As in
+the authors' code, each row is an example.
+Source: github.com/leekezar/SemLex; sign-language-processing/datasets@d71f97f5, sem_lex.py.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from corpora.examples import (
@@ -50,17 +51,16 @@ def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True)
     }
     examples: list[Example] = []
     skipped: list[Skipped] = []
-    seen: set[tuple[str, str]] = set()
+    rows: Counter[str] = Counter()
     for row in read_csv(table, _COLUMNS):
         if row["split"] not in media:
             continue
         video = row.require("video_id")
         example_id = f"{row['split']}/{video}"
-        if (row["split"], video) in seen:
-            skipped.append(Skipped(example_id, "the video has another row in this split"))
-            continue
-        seen.add((row["split"], video))
         file = media[row["split"]].find(example_id) or media[row["split"]].find(video)
+        rows[example_id] += 1
+        if rows[example_id] > 1:
+            example_id = f"{example_id}/{rows[example_id]}"
         if file is None:
             skipped.append(media[row["split"]].note_missing(example_id, video))
             continue

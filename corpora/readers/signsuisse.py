@@ -1,6 +1,7 @@
 """Signsuisse, the Swiss lexicon in three sign languages, with a sentence for most entries.
 
-Form: `train.csv`, `val.csv` and `test.csv` with id, name, spokenLanguage, signedLanguage (dsgs, lsf-ch, lis-ch) and
+Form: `train.csv`, `val.csv` and `test.csv`, or the authors' `metadata_train_train.csv`, `metadata_train_val.csv` and
+`metadata_test.csv`, with id, name, spokenLanguage, signedLanguage (dsgs, lsf-ch, lis-ch) and
 example; `poses/<id>.pose` is the sign, `example_poses/<id>.pose` its example sentence, if it has one.
 Source: signsuisse.sgb-fss.ch; SignCLIPSuisseMetaProcessor, J22Melody/fairseq, dsprocessor_sign.py.
 """
@@ -17,12 +18,18 @@ from corpora.examples import (
     Split,
 )
 from corpora.readers.media import Media
-from corpora.readers.tables import Row, expand_split, read_csv
+from corpora.readers.tables import Row, expand_split, find_file, read_csv
 from models.catalog import TAGGED_PROMPT
 
 # The authors' tags. For the French and Italian parts they take the sign languages of France and Italy.
 SIGN_LANGUAGES = {"dsgs": "sgg", "lsf-ch": "fsl", "lis-ch": "ise"}
 _EXAMPLES = "example_poses"
+# Source: suisse_finetune.yaml and test_suisse_finetune.yaml, J22Melody/fairseq@a8199440.
+_AUTHORS_TABLES = {
+    "train": "metadata_train_train.csv",
+    "val": "metadata_train_val.csv",
+    "test": "metadata_test.csv",
+}
 
 
 def read(root: Path, split: Split) -> Corpus:
@@ -39,7 +46,8 @@ def read(root: Path, split: Split) -> Corpus:
     examples: list[Example] = []
     skipped: list[Skipped] = []
     for part in expand_split(split):
-        for row in read_csv(root / f"{part}.csv", ("id", "name", "spokenLanguage", "signedLanguage", "example")):
+        table = find_file(root, (f"{part}.csv", _AUTHORS_TABLES[part]))
+        for row in read_csv(table, ("id", "name", "spokenLanguage", "signedLanguage", "example")):
             item = row.require("id")
             file = signs.find(item)
             if file is None:

@@ -26,8 +26,9 @@ from corpora.readers.tables import (
 )
 from models.catalog import TAGGED_PROMPT
 
-# Share of the rows in each of validation and test. Source: as above.
-HELD_OUT = 0.001
+# Share of the rows in each of validation and test. Source: split.py as above, since commit 98b5615 (2024-04-08), before
+# the paper's runs; the published shares of clips fit 4,531 candidates, 1 % of the English rows.
+HELD_OUT = 0.01
 
 
 def read(

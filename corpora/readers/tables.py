@@ -235,7 +235,7 @@ def draw_split(names: Sequence[str], *, held_out: float) -> dict[str, str]:
         held_out: share of rows, 0 to 1, in each of validation and test.
     Returns:
         The split of each name.
-    Source: sign-language-processing/datasets, asl_signs/splits/1.0.0-uzh/split.py (0.05) and spread_the_sign's (0.001).
+    Source: sign-language-processing/datasets, asl_signs/splits/1.0.0-uzh/split.py (0.05) and spread_the_sign's (0.01).
     """
     shuffled = list(names)
     random.Random(_SHUFFLE_SEED).shuffle(shuffled)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from models.architecture import CONVOLUTION_KERNEL, FrameConvolution, SignClip
+from models.architecture import CONVOLUTION_KERNEL, FrameConvolution, FrameMlp, SignClip
 from models.catalog import ModelConfig
 from models.errors import ShapeError
 from tests.models.conftest import small_config
@@ -123,6 +123,24 @@ def test_convolutions_equal_those_over_the_fully_padded_clip(count, frames, extr
         hidden = functional.conv1d(hidden, layer.weight, layer.bias, padding=CONVOLUTION_KERNEL // 2)
     got = convolution(features, torch.ones(1, frames, dtype=torch.bool))
     torch.testing.assert_close(got, hidden[:, :, :frames].transpose(1, 2), rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_of_the_frame_mlp_follows_the_norm_and_the_second_layer():
+    mlp = FrameMlp(6, 8, dropout=0.5)
+    frames = torch.randn(5, 6, generator=torch.Generator().manual_seed(3))
+    torch.manual_seed(4)
+    dropped = mlp.train()(frames)
+    torch.manual_seed(4)
+    hidden = functional.dropout(mlp.LayerNorm(functional.gelu(mlp.linear1(frames))), 0.5)
+    torch.testing.assert_close(dropped, functional.dropout(mlp.linear2(hidden), 0.5))
+    assert (dropped == 0).any()
+    torch.testing.assert_close(mlp.eval()(frames), mlp.linear2(mlp.LayerNorm(functional.gelu(mlp.linear1(frames)))))
+
+
+def test_a_configuration_sets_the_dropout_of_the_frame_mlp_apart_from_berts():
+    towers = [SignClip(small_config(**changes), vocab_size=50).pose_tower for changes in ({}, {"frame_dropout": 0.4})]
+    assert [tower.mlp.dropout.p for tower in towers] == [0.0, 0.4]
+    assert len({tower.bert.config.hidden_dropout_prob for tower in towers}) == 1
 
 
 def test_scores_of_unit_vectors_are_scaled_cosines():

@@ -37,7 +37,7 @@ def test_every_released_checkpoint_is_described():
         assert (config.embed_dim, config.text_tower.layers, config.pose_tower.heads) == (768, 12, 12)
         assert (config.projection, config.convolutions, config.logit_scale) == ("none", 0, 1.0)
         assert not config.interpolates_positions
-    assert set(catalog) == {*RELEASED, "default_long", "fingerspelling"}
+    assert set(catalog) == {*RELEASED, "default_long", "fingerclip_128", "fingerspelling"}
 
 
 def test_long_clips_share_the_weights_of_default():
@@ -47,6 +47,15 @@ def test_long_clips_share_the_weights_of_default():
     assert (long.max_frames, long.interpolates_positions) == (2046, True)
     assert long.download == short.download
     assert not set(long.aliases) & set(short.aliases)
+
+
+def test_fingerclip_as_it_was_trained_shares_the_weights_of_fingerclip():
+    catalog = load_catalog()
+    served, trained = catalog["fingerclip"], catalog["fingerclip_128"]
+    assert trained.folder == served.folder == "fingerclip"
+    # [SEP] stands behind the last of max_frames positions, so the two give different vectors.
+    assert trained.vector_fields == served.vector_fields | {"max_frames": 128}
+    assert trained.download == served.download
 
 
 def test_languages_of_every_model_are_in_the_table():

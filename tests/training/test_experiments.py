@@ -138,6 +138,7 @@ def changes(name):
         "projection": model.projection,
         "convolutions": model.convolutions,
         "dropout": model.dropout,
+        "frame_dropout": model.frame_dropout,
         "text_dropout": model.text_dropout,
         "batch": run.batch.size,
         "warmup": run.optimizer.warmup,
@@ -159,8 +160,8 @@ BASELINE = {key: value for key, value in TEMPORAL.items() if key != "temporal"}
     ("name", "base", "changed"),
     [
         ("signclip_v1_1/baseline", BASELINE, {"layers": 6}),
-        ("signclip_v1_1/baseline_layer", BASELINE, {"batch": 512}),
-        ("signclip_v1_1/baseline_proj", BASELINE, {"batch": 512, "projection": "linear"}),
+        ("signclip_v1_1/baseline_layer", BASELINE, {}),
+        ("signclip_v1_1/baseline_proj", BASELINE, {"projection": "linear"}),
         ("signclip_v1_1/baseline_proj_l2", BASELINE, {"projection": "linear_l2"}),
         ("signclip_v1_1/baseline_reduce", BASELINE, {"features": "signclip_reduced"}),
         ("signclip_v1_1/baseline_pre", BASELINE, {"features": "signclip_standardized"}),
@@ -172,19 +173,20 @@ BASELINE = {key: value for key, value in TEMPORAL.items() if key != "temporal"}
         ("islr/asl_signs", FACE, {"features": "islr_no_face", "warmup": 100}),
         ("islr/asl_signs_face_full", FACE, {"features": "islr_full_face"}),
         ("islr/asl_signs_face_conv1d", FACE, {"convolutions": 2}),
-        ("islr/asl_signs_face_dropout_0.2", FACE, {"dropout": 0.2, "text_dropout": 0.1}),
-        ("islr/asl_signs_face_dropout_0.4", FACE, {"dropout": 0.4, "text_dropout": 0.1}),
-        ("islr/asl_signs_face_batch_250", FACE, {"batch": 250}),
+        ("islr/asl_signs_face_dropout_0.2", FACE, {"dropout": 0.2, "frame_dropout": 0.2, "text_dropout": 0.1}),
+        ("islr/asl_signs_face_dropout_0.4", FACE, {"dropout": 0.4, "frame_dropout": 0.4, "text_dropout": 0.1}),
+        ("islr/asl_signs_face_batch_250", FACE, {"batch": 248}),
         ("fingerclip/rwthfs_scratch_pose", HAND, {"features": "signclip_full_face"}),
         ("fingerclip/rwthfs_scratch_pose_aug", HAND, {"features": "signclip_full_face", **CAMERA}),
         ("fingerclip/rwthfs_scratch_hand_dominant_3d_norm", HAND, {"features": "fingerclip_3d"}),
-        ("fingerclip/rwthfs_scratch_hand_dominant_aug", HAND, {"frames": 256, **CAMERA}),
+        ("fingerclip/rwthfs_scratch_hand_dominant_aug", HAND, CAMERA),
         ("fingerclip/rwthfs_scratch_s3d", HAND, {"features": "s3d", "frames": 8, "tokens": 32}),
         ("fingerclip/rwthfs_scratch_i3d", HAND, {"features": "i3d", "frames": 32}),
         ("fingerclip/rwthfs_scratch_i3d_512", HAND, {"features": "i3d_512", "frames": 32}),
         ("signclip_asl/asl_citizen_scratch", BASELINE, {"batch": 256, "skip_long": True}),
         ("signclip_asl/asl_citizen_finetune", BASELINE, {"batch": 256, "skip_long": True, "warmup": 122}),
-        ("signclip_suisse/suisse_finetune", BASELINE, {"batch": 256, "warmup": 122}),
+        ("signclip_suisse/suisse_finetune", BASELINE, {"warmup": 122}),
+        ("signclip_asl/asl_finetune", BASELINE, {"skip_long": True, "warmup": 122}),
     ],
 )
 def test_what_each_experiment_changes(name, base, changed):
@@ -193,11 +195,11 @@ def test_what_each_experiment_changes(name, base, changed):
 
 def test_what_the_compared_ones_are():
     assert TEMPORAL == BASELINE | {"temporal": 0.2}
-    common = {"projection": "none", "dropout": 0.1, "text_dropout": None, "convolutions": 0}
+    common = {"projection": "none", "dropout": 0.1, "frame_dropout": 0.0, "text_dropout": None, "convolutions": 0}
     common |= {"anonymize": False, "skip_long": False}
     signclip = {"layers": 12, "features": "signclip", "frames": 256, "tokens": 64, "batch": 448, "warmup": 1000}
     islr = {"layers": 6, "features": "islr_selected_face", "frames": 128, "tokens": 96, "batch": 128, "warmup": 1000}
-    hand = {"layers": 6, "features": "fingerclip", "frames": 128, "tokens": 96, "batch": 35, "warmup": 1000}
+    hand = {"layers": 6, "features": "fingerclip", "frames": 128, "tokens": 96, "batch": 32, "warmup": 1000}
     assert common | signclip | {"unique_texts": False} == BASELINE
     assert common | islr | {"unique_texts": True} == FACE
     assert common | hand | {"unique_texts": True} == HAND

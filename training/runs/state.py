@@ -20,6 +20,8 @@ STATE = "state.pt"
 _NEUTRAL = frozenset(
     {"output", "logs", "record", "save_every", "data.folder", "data.cache", "data.workers", "batch.chunk"}
 )
+# Settings that an earlier version did not have, with the values that it worked by.
+_ADDED = {"model.frame_dropout": 0.0}
 # Settings that may grow when a run is resumed, if its learning rate does not depend on them.
 _LENGTH = frozenset({"steps", "epochs"})
 # What torch.load raises for files that are damaged or hold something else, and what a missing part raises.
@@ -73,7 +75,7 @@ def load_state(folder: Path, run: Experiment) -> tuple[RunProgress, dict[str, An
     except _DAMAGE as error:
         raise StateError(f"{path} cannot be read: {error}; use --restart to train the run again") from error
     # An earlier version may have written the state under former names of settings.
-    before = {rename_setting(key): value for key, value in _flatten(recipe).items()}
+    before = _ADDED | {rename_setting(key): value for key, value in _flatten(recipe).items()}
     now = _flatten(run.describe())
     ignored = _NEUTRAL | (_LENGTH if _may_be_longer(run) else frozenset())
     differing = [key for key in {**before, **now} if key not in ignored and before.get(key) != now.get(key)]

@@ -95,7 +95,28 @@ def test_spreadthesign(spreadthesign):
 def test_spreadthesign_without_lists_is_divided_as_in_the_paper(spreadthesign):
     for split in ("train", "val", "test"):
         (spreadthesign / f"{split}.txt").unlink()
-    assert len(read_corpus("spreadthesign", spreadthesign, "train")) == 3  # 0.1 % of five rows is none
+    assert len(read_corpus("spreadthesign", spreadthesign, "train")) == 3  # 1 % of five rows is none
+    table = spreadthesign / "spreadthesign.csv"
+    header, row = table.read_text().splitlines()[:2]
+    table.write_text("\n".join([header, *[row] * 400]) + "\n")
+    # What split.py of sign-language-processing/datasets does, in its own words.
+    numbers = list(range(400))
+    random.seed(3407)
+    random.shuffle(numbers)
+    for split, expected in (("val", numbers[:4]), ("test", numbers[4:8]), ("train", numbers[8:])):
+        assert set(ids(read_corpus("spreadthesign", spreadthesign, split))) == {str(number) for number in expected}
+
+
+def test_pop_sign(tmp_path, pose_file):
+    for part, name in (("train", "cat/2"), ("train", "cat/1"), ("train", "airplane/9"), ("test", "cat/3")):
+        pose_file(tmp_path / part / f"{name}.pose")
+    pose_file(tmp_path / "train" / "stray.pose")
+    train = read_corpus("pop_sign", tmp_path, "train")
+    assert ids(train) == ["train/airplane/9", "train/cat/1", "train/cat/2"]
+    assert prompts(train) == ["<en> <ase> airplane", "<en> <ase> cat", "<en> <ase> cat"]
+    assert {example.split for example in read_corpus("pop_sign", tmp_path, "test").examples} == {"test"}
+    with pytest.raises(FileMissingError, match="has no folder val"):
+        read_corpus("pop_sign", tmp_path)
 
 
 def test_asl_citizen(asl_citizen):
@@ -115,10 +136,11 @@ def test_sem_lex(sem_lex):
     corpus = read_corpus("sem_lex", sem_lex)
     assert [(e.id, e.text, e.path.parent.name) for e in corpus.examples] == [
         ("train/vidA", "think chin", "train"),
+        ("train/vidA/2", "THINK", "train"),
         ("val/vidA", "think chin", "val"),
         ("test/vidB", "30 minute", "test"),
     ]
-    assert [s.id for s in corpus.skipped] == ["train/vidA", "test/vidC"]
+    assert [s.id for s in corpus.skipped] == ["test/vidC"]
     assert read_corpus("sem_lex_glosses", sem_lex, "val").examples[0].text == "think_chin_2"
 
 
@@ -157,6 +179,13 @@ def test_signsuisse(signsuisse):
         "<fr> <fsl> maison",
         "<it> <ise> casa",
     ]
+
+
+def test_signsuisse_has_the_authors_names_of_tables_too(signsuisse):
+    expected = prompts(read_corpus("signsuisse", signsuisse))
+    for part, name in (("train", "train_train"), ("val", "train_val"), ("test", "test")):
+        (signsuisse / f"{part}.csv").rename(signsuisse / f"metadata_{name}.csv")
+    assert prompts(read_corpus("signsuisse", signsuisse)) == expected
 
 
 def test_signsuisse_knows_three_languages(signsuisse, text_file):

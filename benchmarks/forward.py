@@ -1,6 +1,6 @@
 """The forward of the full-size model, by backend, number format and batch: against the machine and the original's way.
 
-    python -m benchmarks.forward [--quick] [--out DIR] [--device cuda] [--batches 1,8,32] [--compiled]
+    python -m benchmarks.forward [--quick] [--out DIR] [--device cuda] [--batches 1,8,32]
 
 Short texts (8 positions), clips of 73 frames (75 positions) and clips of mixed lengths (20 to 256 frames), through the
 same code that serves them, from NumPy arrays to NumPy arrays. A share is of the fastest matrix product of that number
@@ -12,12 +12,12 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from benchmarks import products
 from benchmarks.forward_cases import (
-    COMPILED,
     LOADS,
     Forward,
     backends,
@@ -51,13 +51,11 @@ def agreement(vectors: Vectors, reference: Vectors) -> float:
     return float((normalize_vectors(vectors) * normalize_vectors(reference)).sum(axis=1).min())
 
 
-def load_models(config: ModelConfig, device: str, *, compiled: bool) -> dict[tuple[str, str], EmbeddingModel]:
+def load_models(config: ModelConfig, device: str) -> dict[tuple[str, str], EmbeddingModel]:
     """The full-size model on every backend in every number format, by both; prints how long each takes to load."""
     weights = full_size_weights()
-    wanted = [(backend, dtype) for backend in backends(device) for dtype in formats(device)]
-    wanted += [(COMPILED, "float16" if device != "cpu" else "float32")] * compiled
     models = {}
-    for backend, dtype in wanted:
+    for backend, dtype in product(backends(device), formats(device)):
         began = time.perf_counter()
         model = load(config, weights, backend=backend, device=device, dtype=dtype)
         model.encode("text", items_for(config, "texts", 2))
@@ -89,7 +87,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     device = choose_device(options.device)
     batches = options.batches or BATCHES["cpu" if device == "cpu" else "cuda"]
     config = load_catalog()["default"]
-    models = load_models(config, device, compiled=options.compiled)
+    models = load_models(config, device)
     reference = models["torch", "float32"]
     forwards = list_forwards(models, batches, device)
     cases: dict[str, Callable[[], object]] = {ORIGINAL: original_way(reference), **make_cases(models, forwards)}
@@ -142,11 +140,12 @@ def product_rates(seconds: dict[str, float], dtype: str, device: str) -> dict[st
 
 def row(forward: Forward, config: ModelConfig, seconds: dict[str, float], rates: dict[str, float]) -> dict[str, Any]:
     """What one case comes to: items a second, its share of the machine's rate, its ratio to the original."""
-    rate = operations(config, forward) / seconds[forward.key]
-    per_item = seconds[forward.key] / forward.batch
+    of_batch = seconds[forward.key] / forward.batches
+    rate = operations(config, forward) / of_batch
+    per_item = of_batch / forward.batch
     return {
         **asdict(forward),
-        "seconds": seconds[forward.key],
+        "seconds": of_batch,
         "items_per_s": 1 / per_item,
         "operations_per_s": rate,
         "share_of_product_rate": rate / max(rates.values()),
@@ -196,7 +195,6 @@ def main() -> None:
         type=lambda value: tuple(int(count) for count in value.split(",")),
         help="batch sizes, comma-separated (default: 1,8,32 on a CPU; 1,32,128,512,1024 on a GPU)",
     )
-    parser.add_argument("--compiled", action="store_true", help="also compile what follows attention, in one format")
     options = parser.parse_args()
     results = measure(options)
     print(render(results))

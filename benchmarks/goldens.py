@@ -8,13 +8,14 @@ Texts, clips and a clip of 258 frames, of the full-size model by the recipe that
 import argparse
 import json
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.forward import device_facts
-from benchmarks.forward_cases import COMPILED, backends, formats, load
+from benchmarks.forward_cases import backends, formats, load
 from benchmarks.inputs import GOLDEN, full_size_weights
 from benchmarks.measuring import machine_facts, write_results
 from models.backends import Vectors
@@ -51,14 +52,12 @@ def read_goldens() -> tuple[dict[str, dict[str, Vectors]], dict[str, Any]]:
     return wanted, items
 
 
-def measure(device: str, *, compiled: bool) -> dict[str, Any]:
+def measure(device: str) -> dict[str, Any]:
     """Compare every backend in every number format with the authors' numbers."""
     catalog, weights = load_catalog(), full_size_weights()
     wanted, items = read_goldens()
     rows = []
-    pairs = [(backend, dtype) for backend in backends(device) for dtype in formats(device)]
-    pairs += [(COMPILED, "float16" if device != "cpu" else "float32")] * compiled
-    for backend, dtype in pairs:
+    for backend, dtype in product(backends(device), formats(device)):
         for name, golden in wanted.items():
             model = load(catalog[name], weights, backend=backend, device=device, dtype=dtype)
             for row in compare(model, golden, items):
@@ -81,11 +80,10 @@ def main() -> int:
     """Compare as the command line says, print the figures and write them; 1 when a format strays too far."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    parser.add_argument("--compiled", action="store_true", help="also the compiled forward, in one format")
     parser.add_argument("--out", type=Path, help="folder or .json file (default: benchmarks/results)")
     parser.add_argument("--quick", action="store_true", help="changes nothing: it is quick")
     options = parser.parse_args()
-    results = measure(choose_device(options.device), compiled=options.compiled)
+    results = measure(choose_device(options.device))
     print(render(results))
     write_results("goldens", results, options.out)
     return int(not all(row["within"] for row in results["goldens"]))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All checks of a GPU in one run, then one table: tests, the authors' numbers in every format, the forward, the service.
 #
-#   benchmarks/gpu_check.sh [--device cpu] [--out DIR]
+#   benchmarks/gpu_check.sh [--device cpu] [--out DIR] [--only tests,goldens,forward,traffic]
 #
 # Needs Python with PyTorch, transformers, safetensors and pytest. WHEELS names a folder of wheels for what else is
 # missing; they go into a temporary folder. A part whose packages are missing is left out and says so; a part that fails
@@ -11,13 +11,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 device=cuda
 out=runs/gpu-check
+all=tests,goldens,forward,traffic
+only=$all
 while [ $# -gt 0 ]; do
   case $1 in
     --device) device=$2 ;;
     --out) out=$2 ;;
+    --only) only=$2 ;;
     *) echo "unknown option: $1" >&2; exit 2 ;;
   esac
   shift 2
+done
+for name in ${only//,/ }; do
+  [[ ,$all, == *",$name,"* ]] || { echo "no part is called $name; choose from $all" >&2; exit 2; }
 done
 mkdir -p "$out"
 log=$out/check.log
@@ -42,6 +48,7 @@ missing() { # names of those modules that cannot be found
 part() { # NAME SECONDS "MODULES" COMMAND…
   local name=$1 limit=$2 modules=$3 absent began status
   shift 3
+  [[ ,$only, == *",$name,"* ]] || return 0
   # shellcheck disable=SC2086
   absent=$(missing $modules)
   if [ -n "$absent" ]; then
@@ -73,7 +80,7 @@ if [ "$device" = cpu ]; then
 else
   patience=1 # all parts together end within eight minutes
   tests=(-m gpu tests/models/backends)
-  forward=(--compiled)
+  forward=()
 fi
 # Warnings are errors where the pinned versions are installed; here they need not be.
 part tests 100 "$base pytest hypothesis huggingface_hub requests" \

@@ -33,7 +33,7 @@ _TOLERANCE = {"float32": 1e-4, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 1e-1}
 _MISSING = (ImportError, AttributeError, TypeError, ValueError, RuntimeError)
 
 
-def pack(padded: TorchBackend, *, compiled: bool = False) -> Backend:
+def pack(padded: TorchBackend) -> Backend:
     """Give a model's forward without padding, on the same module, where that is faster; else the padded one.
 
     Models that read hand geometry turn each clip into readings of one length: nothing there is padded.
@@ -41,7 +41,7 @@ def pack(padded: TorchBackend, *, compiled: bool = False) -> Backend:
     if padded.module.pose_tower.geometry is not None:
         return padded
     try:
-        return PackedBackend(padded, compiled=compiled)
+        return PackedBackend(padded)
     except BackendError as error:
         _warn_once("batches are padded, because packed ones cannot run here", str(error))
         return padded
@@ -59,7 +59,7 @@ class PackedBackend:
         BackendError: no way to compute attention here gives the padded forward's vectors.
     """
 
-    def __init__(self, padded: TorchBackend, *, compiled: bool = False) -> None:
+    def __init__(self, padded: TorchBackend) -> None:
         self.device = padded.device
         self.dtype = padded.dtype
         self._padded = padded
@@ -67,7 +67,7 @@ class PackedBackend:
         self._staging = Staging(self._device)
         self._graphs: CapturedForwards | None = None
         with self._computing():
-            self._towers = self._choose_towers(compiled)
+            self._towers = self._choose_towers()
             if self._device.type == "cuda":
                 self._graphs = self._capture()
 
@@ -123,12 +123,12 @@ class PackedBackend:
             again = [items[number] for number in np.flatnonzero(overflowed)]
             vectors[overflowed] = self._padded.encode_exactly(tower, *_pad(tower, again))
 
-    def _choose_towers(self, compiled: bool) -> PackedTowers:
+    def _choose_towers(self) -> PackedTowers:
         """The fastest way to compute attention that gives the padded forward's vectors here."""
         problems = []
         for prepare in attentions(self._device.type, self._padded.module.pose_tower.mlp.linear1.weight.dtype):
             try:
-                towers = PackedTowers(self._padded.module, prepare, compiled=compiled)
+                towers = PackedTowers(self._padded.module, prepare)
                 error = max(self._stray(towers, tower) for tower in ("text", "pose"))
                 if error <= _TOLERANCE[self.dtype]:
                     return towers

@@ -25,7 +25,7 @@ class Weights(NamedTuple):
     output_norm: tuple[Tensor, Tensor]
 
 
-def run_after_attention(attended: Tensor, hidden: Tensor, weights: Weights, eps: float) -> Tensor:
+def _run_after_attention(attended: Tensor, hidden: Tensor, weights: Weights, eps: float) -> Tensor:
     """The rest of a layer; attended and hidden are (rows, width)."""
     width = hidden.shape[-1:]
     hidden = functional.layer_norm(
@@ -43,10 +43,9 @@ class PackedTower:
     Args:
         bert: transformers' BertModel. Its query, key and value weights become parts of one matrix, so that nothing is
             kept twice; it computes what it did.
-        compiled: whether what follows attention is compiled, for any number of rows.
     """
 
-    def __init__(self, bert: Any, prepare: Prepare, *, compiled: bool) -> None:
+    def __init__(self, bert: Any, prepare: Prepare) -> None:
         embeddings = bert.embeddings
         types = embeddings.token_type_embeddings.weight[0].float()
         self.words: Tensor = embeddings.word_embeddings.weight
@@ -57,7 +56,6 @@ class PackedTower:
         self._prepare = prepare
         self._attention = [_fuse_attention(layer.attention.self) for layer in bert.encoder.layer]
         self._layers = [_read_layer(layer) for layer in bert.encoder.layer]
-        self._finish = torch.compile(run_after_attention, dynamic=True) if compiled else run_after_attention
 
     def __call__(self, table: Tensor, places: Places, *, longest: int) -> Tensor:
         """Run over rows of `table`, (…, width): float (rows, width) of the last layer."""
@@ -69,7 +67,7 @@ class PackedTower:
         for attention, weights in zip(self._attention, self._layers, strict=True):
             fused = functional.linear(hidden, *attention).view(rows, 3, self._heads, -1)
             attended = attend(*fused.unbind(1)).reshape(rows, width)
-            hidden = self._finish(attended, hidden, weights, self._eps)
+            hidden = _run_after_attention(attended, hidden, weights, self._eps)
         return hidden
 
 
@@ -95,11 +93,11 @@ class PackedTowers:
         prepare: how attention stays within items; see models.backends.attention.
     """
 
-    def __init__(self, module: SignClip, prepare: Prepare, *, compiled: bool = False) -> None:
+    def __init__(self, module: SignClip, prepare: Prepare) -> None:
         self._module = module
         self._towers = {
-            "text": PackedTower(module.text_tower.bert, prepare, compiled=compiled),
-            "pose": PackedTower(module.pose_tower.bert, prepare, compiled=compiled),
+            "text": PackedTower(module.text_tower.bert, prepare),
+            "pose": PackedTower(module.pose_tower.bert, prepare),
         }
         # What follows pooling is small, and in float32 it costs no accuracy.
         self._projections = {

@@ -15,7 +15,7 @@ from models.checkpoints.folders import (
     WeightsFolder,
     find_weights_dir,
 )
-from models.errors import CatalogError, ModelsError
+from models.errors import CatalogError, DownloadError, ModelsError
 from processes.version import PRODUCT
 
 # Each command imports what it needs, so that `list` answers at once, without torch.
@@ -118,11 +118,17 @@ def download_models(catalog: Catalog, weights: WeightsFolder, options: argparse.
         UnknownModelError: a name is in no catalog.
         DownloadError, DigestMismatchError, CheckpointError: see models.download.fetch.
     """
+    from models.by_hand import describe_by_hand
     from models.download import fetch
 
     # Models may share a folder, which is fetched once.
     for config in {config.folder: config for config in map(catalog.resolve, options.names)}.values():
-        fetched = fetch(config, weights, force=options.force)
+        try:
+            fetched = fetch(config, weights, force=options.force)
+        except DownloadError:
+            if config.download is not None:
+                print(describe_by_hand(config, weights), file=sys.stderr)
+            raise
         for what, is_new in (("checkpoint", fetched.checkpoint), ("tokenizer", fetched.tokenizer)):
             print(f"{config.name}: {what} {'downloaded' if is_new else 'was here, unchanged'}")
         print(f"{config.name}: ready in {fetched.path}")

@@ -11,6 +11,8 @@ from models.catalog import ModelConfig
 from models.errors import CheckpointFormatError, WeightsMissingError
 
 ROOT = Path(__file__).resolve().parents[2]
+# The weights directory of the project, which holds the model that ships.
+SHIPPED = ROOT / "weights"
 ENVIRONMENT_VARIABLE = "SIGNCLIP_WEIGHTS_DIR"
 # The row count of this tensor is the size of a model's vocabulary.
 TEXT_WORDS = "text_tower.bert.embeddings.word_embeddings.weight"
@@ -25,7 +27,7 @@ _SIZE_LIMIT = 2**48
 
 def find_weights_dir() -> Path:
     """Return the weights directory: $SIGNCLIP_WEIGHTS_DIR, else weights/ of the project."""
-    return Path(os.environ.get(ENVIRONMENT_VARIABLE) or ROOT / "weights")
+    return Path(os.environ.get(ENVIRONMENT_VARIABLE) or SHIPPED)
 
 
 def holds_tokenizer(folder: Path) -> bool:
@@ -40,8 +42,14 @@ class WeightsFolder:
     path: Path
 
     def locate_folder(self, config: ModelConfig) -> Path:
-        """Return the folder of a model's weights, whether or not it exists."""
-        return self.path / config.folder
+        """Return the folder of a model's weights, whether or not it exists.
+
+        The model that ships lies in the project; it is served from there when another weights directory has no copy.
+        """
+        own = self.path / config.folder
+        if config.download is None and not own.is_dir() and (SHIPPED / config.folder / CONVERTED).is_file():
+            return SHIPPED / config.folder
+        return own
 
     def locate_checkpoint(self, config: ModelConfig) -> Path:
         """Return the path of the authors' file, whether or not it exists."""

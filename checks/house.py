@@ -121,7 +121,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m checks.house", description=__doc__)
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to look at; default: this one")
     parser.add_argument("--all", action="store_true", help="list what falls short in rooms that reach the limit, too")
-    parser.add_argument("--advise", action="store_true", help="exit 0 all the same")
     options = parser.parse_args(arguments)
     rooms = survey(read_modules(options.root))
     print(table(rooms))
@@ -132,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = list(complaints(rooms))
     if found:
         print("\n" + "\n".join(found), file=sys.stderr)
-    return 1 if found and not options.advise else 0
+    return 1 if found else 0
 
 
 def _count_file(room: Room, module: Module) -> None:

@@ -99,10 +99,6 @@ def test_tests_are_held_to_lengths_alone(tmp_path: Path, capsys: pytest.CaptureF
     assert complaints_of(tmp_path, capsys)[0] == 1
 
 
-def test_advice_does_not_fail(tmp_path: Path) -> None:
-    assert main(["--root", str(place_room(tmp_path, "x = 1\n" * 301)), "--advise"]) == 0
-
-
 def test_functions_are_found_wherever_they_stand(tmp_path: Path) -> None:
     text = "if True:\n    def a():\n        class B:\n            def c(self): ...\n"
     text += "class D:\n    class E:\n        def f(self): ...\n"

@@ -81,6 +81,8 @@ def _measure(corpus: Corpus, options: argparse.Namespace) -> None:
     draw_charts(statistics, folder / "stats.png")
     for name, value in statistics.summarize().items():
         print(f"{name:42} {value:>12,.3f}" if isinstance(value, float) else f"{name:42} {value:>12,}")
+    if corpus.skipped:
+        print(f"\n{corpus.describe_skipped()}")
     print(f"\nwritten to {folder}")
 
 
@@ -89,6 +91,8 @@ def _fill_cache(corpus: Corpus, options: argparse.Namespace) -> None:
     with tqdm(total=len(corpus), unit="clip", disable=None) as bar:
         cached = clips.fill_cache(FeatureCache(options.folder), workers=options.workers, on_clip=track_clips(bar))
     print(f"{len(cached):,} clips in {options.folder}; {len(cached.unreadable):,} cannot be read")
+    if corpus.skipped:
+        print(corpus.describe_skipped())
     for unreadable in cached.unreadable[:20]:
         print(f"  {unreadable.id}: {unreadable.reason}")
 

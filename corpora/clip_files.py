@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import struct
 from pathlib import Path
 
@@ -26,15 +27,19 @@ from corpora.landmark_arrays import (
     make_pose,
     read_kaggle,
 )
-from corpora.readers.media import VIDEO_SUFFIXES
+from corpora.readers.media import is_pose, is_video
 from poses import FEATURE_KINDS, FeatureOptions, PoseError, ReadLimits, extract, read
 from poses.headers import read_header
+from poses.reading import unpack_pose
+from processes.compression import find_packing
+from processes.file_kinds import recognize
 
 # A data set may be larger than a request: some recordings are 40 minutes long and take 1 GB.
 _LIMITS = ReadLimits(max_bytes=4 * 1024**3, max_frames=1_000_000)
 _BODY_V0_1 = struct.Struct("<HHH")  # fps, frames modulo 65536, people
 _BODY_V0_2 = struct.Struct("<fIH")  # fps, frames, people
 _FLOAT_BYTES = 4
+_HEAD_BYTES = 64 * 1024
 
 
 def read_features(example: Example, kind: str, options: FeatureOptions) -> Float32Array:
@@ -75,7 +80,7 @@ def read_pose(example: Example) -> Pose:
         ClipError: the file holds no pose. No other exception is raised, whatever the file contains.
     """
     path = example.path
-    if path.suffix == ".pose":
+    if is_pose(path):
         return _read_pose_file(example)
     if path.suffix == ".parquet":
         return make_pose(_cut(read_kaggle(path), example))
@@ -84,11 +89,11 @@ def read_pose(example: Example) -> Pose:
         if landmarks.ndim != 3 or landmarks.shape[1:] not in ((SEM_LEX_POINTS, 3), (KAGGLE_POINTS, 3)):
             raise FeaturesUnavailableError(f"{path}: an array of shape {landmarks.shape} holds no landmarks of a pose")
         return make_pose(_cut(landmarks, example))
-    if path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir():
+    if is_video(path) or path.is_dir():
         raise VideoNotEstimatedError(
             f"{path} is a video: estimate its pose with `python -m video estimate` and put the .pose file beside it"
         )
-    raise ClipUnreadableError(f"{path}: the file is neither .pose nor .npy nor .parquet")
+    raise ClipUnreadableError(f"{path}: the file is neither .pose (.pose.gz, .pose.zst) nor .npy nor .parquet")
 
 
 def _read_array_features(example: Example, kind: ArrayKind) -> Float32Array:
@@ -122,10 +127,17 @@ def _load_array(path: Path) -> Float32Array:
     except OSError as error:
         raise ClipOutOfReachError(f"{path}: {error}") from None
     except (ValueError, EOFError) as error:
-        raise ClipUnreadableError(f"{path}: the file holds no array of numbers: {error}") from None
+        raise ClipUnreadableError(f"{path}: the file holds no array of numbers{_describe_other(path)}") from error
     if not isinstance(loaded, np.ndarray) or loaded.dtype.kind != "f":
         raise ClipUnreadableError(f"{path}: the file holds no array of floating-point numbers")
     return loaded.astype(np.float32)
+
+
+def _describe_other(path: Path) -> str:
+    """Say what a file looks like that is not what its suffix promises; "" where that says nothing."""
+    with path.open("rb") as file:
+        kind = recognize(file.read(_HEAD_BYTES))
+    return "" if kind.family in ("array", "unknown") else f"; it looks like {kind.name}. {kind.advice}".rstrip(". ")
 
 
 def _cut(landmarks: Float32Array, example: Example) -> Float32Array:
@@ -137,21 +149,27 @@ def _read_pose_file(example: Example) -> Pose:
     try:
         if example.start_s is None and example.end_s is None:
             return read(example.path.read_bytes(), limits=_LIMITS)
-        with example.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return read(_cut_file(mapped, example), limits=_LIMITS)
+        with example.path.open("rb") as file:
+            if find_packing(file.read(8)) is not None or not os.fstat(file.fileno()).st_size:  # cannot be mapped
+                whole = unpack_pose(example.path.read_bytes(), limits=_LIMITS)
+                return read(_cut_file(whole, example), limits=_LIMITS)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                return read(_cut_file(mapped, example), limits=_LIMITS)
     except OSError as error:
         raise ClipOutOfReachError(f"{example.path}: {error}") from None
-    except ValueError as error:  # mmap refuses an empty file
-        raise ClipUnreadableError(f"{example.path}: {error}") from None
     except PoseError as error:
         raise ClipUnreadableError(f"{example.path}: {error}") from None
 
 
-def _cut_file(mapped: mmap.mmap, example: Example) -> bytes:
+def _cut_file(mapped: mmap.mmap | bytes, example: Example) -> bytes:
     """Build the .pose file of an example's span.
 
     Only the span is read, because a recording may take a gigabyte. A file whose sizes disagree with its length is
     passed whole to `poses.read`, which reports what is wrong with it.
+
+    Raises:
+        ClipSpanError: the file has no frame rate, or no frame lies in the span.
+        PoseError: the file has no readable header.
     """
     head = mapped[: _LIMITS.max_header_bytes]
     header, layout, offset = read_header(head, limits=_LIMITS)
@@ -164,8 +182,13 @@ def _cut_file(mapped: mmap.mmap, example: Example) -> bytes:
     frame_bytes = row_bytes * (layout.dims + 1)
     if sizes is _BODY_V0_1 and frame_bytes:
         frames = (len(mapped) - start) // frame_bytes
-    if not frames or not fps > 0 or len(mapped) - start != frames * frame_bytes:
+    if not frames or len(mapped) - start != frames * frame_bytes:
         return mapped[:]
+    if not (math.isfinite(fps) and fps > 0):
+        raise ClipSpanError(
+            f"{example.path}: {fps:g} frames a second are no rate, so the span from {example.start_s or 0:g} to "
+            f"{example.end_s or math.inf:g} s cannot be found; cut the file beforehand and leave start and end empty"
+        )
     first, last = _find_frames(example, frames, fps=fps)
     value_bytes = row_bytes * layout.dims
     confidences = start + frames * value_bytes

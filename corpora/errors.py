@@ -6,6 +6,7 @@ CorpusError
 ├── FileMissingError        a list or a table is not where the data set keeps it
 ├── ColumnMissingError      a table lacks a column
 ├── RowError                a row makes no sense; the message names the file and the line
+│   └── EncodingError       a table is not UTF-8 from that line on
 ├── TaskError               prompts of a task cannot be written for these examples
 ├── ClipError               one clip cannot be used, but the others can
 │   ├── ClipUnreadableError its file is damaged or holds something else
@@ -57,6 +58,11 @@ class RowError(CorpusError):
         super().__init__(f"{path}, line {line}: {problem}")
         self.path = path
         self.line = line
+        self.problem = problem
+
+
+class EncodingError(RowError):
+    """A table is not UTF-8: it was saved in the encoding of an old program, and other rows would lose their letters."""
 
 
 class TaskError(CorpusError):

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 Split = Literal["train", "val", "test", "all"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+_SHOWN_SKIPPED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Corpus:
         features: the kind that the paper's experiments compute, a name of corpora.feature_kinds.
         licence: what the publishers allow, in a few words. Their own page is what counts.
         source: where the data set is published.
-        skipped: rows without a usable file.
+        skipped: rows that did not become examples: without a file, without a text, or with a fault.
     """
 
     name: str
@@ -78,6 +79,13 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.examples)
 
+    def describe_skipped(self) -> str:
+        """Say how many rows did not become examples, and why the first ones did not."""
+        if not self.skipped:
+            return "the data set has no rows"
+        first = "; ".join(f"{note.id}: {note.reason}" for note in self.skipped[:_SHOWN_SKIPPED])
+        return f"{len(self.skipped)} rows were skipped, such as {first}"
+
     def select(self, examples: Sequence[Example]) -> Corpus:
         """Return the same data set with only these of its examples."""
         return replace(self, examples=tuple(examples))
@@ -86,5 +94,6 @@ class Corpus:
 Reader = Callable[[Path, Split], Corpus]
 """Reads the data set below a folder, or one of its parts.
 
-It raises a CorpusError when a table is missing or wrong. Examples whose file is missing are listed as skipped.
+It raises a CorpusError when a table is missing or wrong. Rows whose file is missing, that have no text, or that make no
+sense, are listed as skipped.
 """

@@ -111,7 +111,9 @@ def _run(options: argparse.Namespace) -> None:
     if probed:
         print(format_probes(list_probes(metrics)))
     if metrics["skipped"]:
+        name, reason = next(iter(metrics["skipped"].items()))
         print(f"{len(metrics['skipped'])} clips were left out; metrics.json lists the reasons", file=sys.stderr)
+        print(f"the first: {name}: {reason}", file=sys.stderr)
     print(f"results are in {out}")
 
 

@@ -108,7 +108,7 @@ def embed_corpus(
     pose = embed_clips(model, watch(reader))
     kept = reader.kept
     if not kept:
-        reason = next(iter(reader.skipped.values()), "the data set has no examples")
+        reason = next(iter(reader.skipped.values()), None) or corpus.describe_skipped()
         raise EmptyCorpusError(f"none of {len(corpus)} clips could be embedded: {reason}")
     prompts = write_prompts(model.config.prompt, kept, task=settings.task, tagged=settings.tagged)
     prompt_of, firsts = number_labels(prompts)

@@ -17,9 +17,9 @@ Family = Literal[
 ]  # fmt: skip
 
 # Suffixes under which videos are looked for in folders and data sets.
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".gif", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
-    | {".mpg", ".mpeg", ".vob", ".flv", ".wmv", ".asf", ".ogv"}
+VIDEO_SUFFIXES = (
+    *(".mp4", ".webm", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".m4v", ".gif", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"),
+    *(".vob", ".flv", ".wmv", ".asf", ".ogv"),
 )
 
 _CLUSTER, _BLOCK = b"\x1f\x43\xb6\x75", b"\xa3"  # of Matroska and WebM (RFC 9559)

@@ -15,6 +15,7 @@ from corpora.examples import (
     Skipped,
     Split,
 )
+from corpora.readers.faults import skip_faults
 from corpora.readers.glosses import clean_asl_citizen
 from corpora.readers.media import Media
 from corpora.readers.tables import expand_split, read_csv
@@ -40,26 +41,27 @@ def read(root: Path, split: Split, *, name: str = "asl_citizen", clean: bool = T
     examples: list[Example] = []
     skipped: list[Skipped] = []
     for part in expand_split(split):
-        for row in read_csv(root / "splits" / f"{part}.csv", _COLUMNS):
-            video, gloss = row.require("Video file"), row.require("Gloss")
-            file = media.find(video)
-            if file is None:
-                skipped.append(media.note_missing(video, video))
-                continue
-            text = clean_asl_citizen(gloss) if clean else gloss
-            examples.append(
-                Example(
-                    id=video,
-                    path=file,
-                    text=text,
-                    label=text,
-                    split=part,
-                    spoken_language="en",
-                    sign_language="ase",
-                    signer=row["Participant ID"],
-                    gloss=gloss,
+        for row in read_csv(root / "splits" / f"{part}.csv", _COLUMNS, skipped=skipped):
+            with skip_faults(skipped):
+                video, gloss = row.require("Video file"), row.require("Gloss")
+                file = media.find(video)
+                if file is None:
+                    skipped.append(media.note_missing(video, video))
+                    continue
+                text = clean_asl_citizen(gloss) if clean else gloss
+                examples.append(
+                    Example(
+                        id=video,
+                        path=file,
+                        text=text,
+                        label=text,
+                        split=part,
+                        spoken_language="en",
+                        sign_language="ase",
+                        signer=row["Participant ID"],
+                        gloss=gloss,
+                    )
                 )
-            )
     return Corpus(
         name=name,
         root=root,

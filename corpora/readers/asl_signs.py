@@ -17,6 +17,7 @@ from corpora.examples import (
     Skipped,
     Split,
 )
+from corpora.readers.faults import skip_faults
 from corpora.readers.tables import expand_split, read_csv, read_splits
 from models.catalog import TAGGED_PROMPT
 
@@ -37,33 +38,39 @@ def read(root: Path, split: Split, *, name: str = "asl_signs", features: str = "
     Raises:
         CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
-    rows = list(read_csv(root / "train.csv", ("path", "participant_id", "sequence_id", "sign")))
-    splits = read_splits(root, [row["sequence_id"] for row in rows], held_out=HELD_OUT)
+    skipped: list[Skipped] = []
+    columns = ("path", "participant_id", "sequence_id", "sign")
+    rows = list(read_csv(root / "train.csv", columns, skipped=skipped))
+    # Rows that were left out keep their places, or the draw would divide all others anew.
+    names = [f"row {number}" for number in range(len(rows) + len(skipped))]
+    for row in rows:
+        names[row.number] = row["sequence_id"]
+    splits = read_splits(root, names, held_out=HELD_OUT)
     wanted = expand_split(split)
     present = {folder.name: {file.name for file in folder.iterdir()} for folder in _list_folders(root)}
     examples: list[Example] = []
-    skipped: list[Skipped] = []
     for row in rows:
-        sequence = row.require("sequence_id")
-        if splits.get(sequence) not in wanted:
-            continue
-        path = root / row.require("path")
-        if path.name not in present.get(path.parent.name, ()):
-            skipped.append(Skipped(sequence, f"no file {row['path']}"))
-            continue
-        sign = row.require("sign")
-        examples.append(
-            Example(
-                id=sequence,
-                path=path,
-                text=sign,
-                label=sign,
-                split=splits[sequence],
-                spoken_language="en",
-                sign_language="ase",
-                signer=row["participant_id"],
+        with skip_faults(skipped):
+            sequence = row.require("sequence_id")
+            if splits.get(sequence) not in wanted:
+                continue
+            path = root / row.require("path").replace("\\", "/")
+            if path.name not in present.get(path.parent.name, ()):
+                skipped.append(Skipped(sequence, f"no file {row['path']}"))
+                continue
+            sign = row.require("sign")
+            examples.append(
+                Example(
+                    id=sequence,
+                    path=path,
+                    text=sign,
+                    label=sign,
+                    split=splits[sequence],
+                    spoken_language="en",
+                    sign_language="ase",
+                    signer=row["participant_id"],
+                )
             )
-        )
     return Corpus(
         name=name,
         root=root,

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from corpora.errors import RowError
 from corpora.examples import (
     Corpus,
     Example,
     Skipped,
     Split,
 )
+from corpora.readers.faults import skip_faults
 from corpora.readers.media import Media
 from corpora.readers.tables import expand_split, find_file, read_csv
 from models.catalog import TAGGED_PROMPT
@@ -40,28 +42,32 @@ def read(root: Path, split: Split) -> Corpus:
     wanted = expand_split(split)
     examples: list[Example] = []
     skipped: list[Skipped] = []
-    for row in read_csv(table, _COLUMNS):
-        part = _SPLITS.get(row["partition"])
-        if part not in wanted:
-            continue
-        sequence = row.require("filename")
-        clip = sequence.replace("/", "-").replace("_(youtube)", "").replace("_(nad)", "")
-        file = media.find(clip) or media.find(sequence)
-        if file is None:
-            skipped.append(media.note_missing(sequence, clip))
-            continue
-        examples.append(
-            Example(
-                id=sequence,
-                path=file,
-                text=row.require("label_proc"),
-                label=row["label_proc"],
-                split=_SPLITS[row["partition"]],
-                spoken_language="en",
-                sign_language="ase",
-                signer=row["signer"],
+    for row in read_csv(table, _COLUMNS, skipped=skipped):
+        with skip_faults(skipped):
+            part = _SPLITS.get(row["partition"])
+            if part is None:
+                known = ", ".join(_SPLITS)
+                raise RowError(row.path, row.line, f"partition is {row['partition']!r}, not one of {known}")
+            if part not in wanted:
+                continue
+            sequence = row.require("filename")
+            clip = sequence.replace("/", "-").replace("_(youtube)", "").replace("_(nad)", "")
+            file = media.find(clip) or media.find(sequence)
+            if file is None:
+                skipped.append(media.note_missing(sequence, clip))
+                continue
+            examples.append(
+                Example(
+                    id=sequence,
+                    path=file,
+                    text=row.require("label_proc"),
+                    label=row["label_proc"],
+                    split=part,
+                    spoken_language="en",
+                    sign_language="ase",
+                    signer=row["signer"],
+                )
             )
-        )
     return Corpus(
         name="chicago_fs_wild",
         root=root,

@@ -17,6 +17,8 @@ from corpora.examples import (
     Skipped,
     Split,
 )
+from corpora.readers.faults import skip_faults
+from corpora.readers.folders import resolve_path
 from corpora.readers.tables import read_csv, require_undivided
 from models.catalog import TAGGED_PROMPT
 
@@ -55,19 +57,22 @@ def read(root: Path, split: Split) -> Corpus:
         root = root / _FOLDER
     examples: list[Example] = []
     skipped: list[Skipped] = []
-    for row in read_csv(root / "index.csv", ("path", "spoken_language", "signed_language", "words")):
-        path, sign_language = row.require("path"), row.require("signed_language")
-        # The copies have the same paths as the originals, so the id needs the tag.
-        example_id = f"{sign_language}/{Path(path).stem}"
-        if sign_language == DUPLICATE:
-            skipped.append(Skipped(example_id, "a copy of American Sign Language under another tag"))
-        elif not (root / path).is_file():
-            skipped.append(Skipped(example_id, f"no file {path}"))
-        else:
+    columns = ("path", "spoken_language", "signed_language", "words")
+    for row in read_csv(root / "index.csv", columns, skipped=skipped):
+        with skip_faults(skipped):
+            path, sign_language = resolve_path(root, row.require("path")), row.require("signed_language")
+            # The copies have the same paths as the originals, so the id needs the tag.
+            example_id = f"{sign_language}/{path.stem}"
+            if sign_language == DUPLICATE:
+                skipped.append(Skipped(example_id, "a copy of American Sign Language under another tag"))
+                continue
+            if not path.is_file():
+                skipped.append(Skipped(example_id, f"no file {row['path']}"))
+                continue
             examples.append(
                 Example(
                     id=example_id,
-                    path=root / path,
+                    path=path,
                     text=row.require("words"),
                     label=row["words"].casefold(),
                     split="all",

@@ -17,6 +17,7 @@ from corpora.examples import (
     Skipped,
     Split,
 )
+from corpora.readers.faults import skip_faults
 from corpora.readers.media import Media
 from corpora.readers.tables import (
     Row,
@@ -45,14 +46,15 @@ def read(root: Path, split: Split) -> Corpus:
         name = f"how2sign_realigned_{part}.csv"
         table = find_file(root, (name, f"{part}/{name}"))
         # Sentences contain quotations, and some quotation marks have no counterpart.
-        for row in read_csv(table, _COLUMNS, delimiters="\t,", row_a_line=True):
-            example = _make_example(row, part, media)
-            if example is None:
-                skipped.append(
-                    media.note_missing(row["SENTENCE_NAME"], f"{row['SENTENCE_NAME']} or {row['VIDEO_NAME']}")
-                )
-            else:
-                examples.append(example)
+        for row in read_csv(table, _COLUMNS, delimiters="\t,", row_a_line=True, skipped=skipped):
+            with skip_faults(skipped):
+                example = _make_example(row, part, media)
+                if example is None:
+                    skipped.append(
+                        media.note_missing(row["SENTENCE_NAME"], f"{row['SENTENCE_NAME']} or {row['VIDEO_NAME']}")
+                    )
+                else:
+                    examples.append(example)
     return Corpus(
         name="how2sign",
         root=root,

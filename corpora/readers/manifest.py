@@ -18,7 +18,9 @@ from corpora.examples import (
     Skipped,
     Split,
 )
-from corpora.readers.media import VIDEO_SUFFIXES
+from corpora.readers.faults import skip_faults
+from corpora.readers.folders import describe_folder, resolve_path
+from corpora.readers.media import find_pose_beside, is_video
 from corpora.readers.tables import (
     Row,
     find_file,
@@ -48,17 +50,18 @@ def read(root: Path, split: Split) -> Corpus:
     examples: list[Example] = []
     skipped: list[Skipped] = []
     seen: dict[str, int] = {}
-    for row in _read_rows(path):
-        example = _make_example(row, folder)
-        if example.id in seen:
-            raise RowError(path, row.line, f"line {seen[example.id]} has the same id, {example.id!r}")
-        seen[example.id] = row.line
-        if split not in ("all", example.split):
-            continue
-        if example.path.is_file():
-            examples.append(example)
-        else:
-            skipped.append(Skipped(example.id, f"no file {row['path']}"))
+    for row in _read_rows(path, skipped):
+        with skip_faults(skipped):
+            example = _make_example(row, folder)
+            if example.id in seen:
+                raise RowError(path, row.line, f"line {seen[example.id]} has the same id, {example.id!r}")
+            seen[example.id] = row.line
+            if split not in ("all", example.split):
+                continue
+            if example.path.is_file():
+                examples.append(example)
+            else:
+                skipped.append(Skipped(example.id, f"no file {row['path']}{_describe_place(example.path)}"))
     if not examples and not skipped and split != "all":
         raise SplitMissingError(f"{path} has no rows of split {split!r}")
     return Corpus(
@@ -73,11 +76,11 @@ def read(root: Path, split: Split) -> Corpus:
     )
 
 
-def _read_rows(path: Path) -> Iterator[Row]:
+def _read_rows(path: Path, skipped: list[Skipped]) -> Iterator[Row]:
     if path.suffix == ".csv":
-        return read_csv(path, COLUMNS)
+        return read_csv(path, COLUMNS, skipped=skipped)
     if path.suffix in (".jsonl", ".ndjson"):
-        return read_jsonl(path, COLUMNS)
+        return read_jsonl(path, COLUMNS, skipped=skipped)
     if path.suffix == ".parquet":
         return read_parquet(path, COLUMNS)
     raise FileMissingError(f"{path} is not a manifest: its name must end in .csv, .jsonl or .parquet")
@@ -90,13 +93,13 @@ def _make_example(row: Row, folder: Path) -> Example:
     part = row.get("split") or "all"
     if part not in SPLITS:
         raise RowError(row.path, row.line, f"split is {part!r}, not one of {', '.join(SPLITS)}")
-    path = row.require("path")
+    path, text = row.require("path"), row.require("text")
     span = "" if start_s is None and end_s is None else f"@{start_s or 0:g}-{'' if end_s is None else f'{end_s:g}'}"
     return Example(
         id=row.get("id") or f"{path}{span}",
-        path=_find_pose(folder / path),
-        text=row["text"],
-        label=row.get("label") or row["text"],
+        path=_find_pose(resolve_path(folder, path)),
+        text=text,
+        label=row.get("label") or text,
         split=part,
         spoken_language=row.get("spoken_language"),
         sign_language=_resolve_sign_language(row),
@@ -106,10 +109,17 @@ def _make_example(row: Row, folder: Path) -> Example:
     )
 
 
+def _describe_place(path: Path) -> str:
+    """Say what lies where a missing file's folder should be; "" where the folder is there."""
+    if path.parent.is_dir():
+        return ""
+    nearest = next((parent for parent in path.parents if parent.is_dir()), path.parent)
+    return f"; {describe_folder(nearest)}"
+
+
 def _find_pose(path: Path) -> Path:
     """Find the pose that lies beside a video; without one, return the file itself."""
-    pose = path.with_suffix(".pose")
-    return pose if path.suffix.lower() in VIDEO_SUFFIXES and pose.is_file() else path
+    return (find_pose_beside(path) or path) if is_video(path) else path
 
 
 def _resolve_sign_language(row: Row) -> str | None:

@@ -17,8 +17,9 @@ from corpora.examples import (
     Skipped,
     Split,
 )
+from corpora.readers.faults import note_fault
 from corpora.readers.media import POSE_SUFFIXES, Media
-from corpora.readers.tables import expand_split, find_file, read_list
+from corpora.readers.tables import expand_split, find_file, read_lines, read_list
 
 PROMPT = "Fingerspell the letter {text} in {language}."
 # Camera 1 shows the dominant hand alone, in which a pose estimator finds no person. The paper leaves it out for poses.
@@ -51,10 +52,12 @@ def read(
     skipped: list[Skipped] = []
     for part in expand_split(split):
         path = root / f"{part}.txt"
-        for line, clip in enumerate(read_list(path), start=1):
+        for line, clip in read_lines(path):
             pieces = clip.split("_")
             if len(pieces) != 4 or pieces[1] not in letters:
-                raise RowError(path, line, f"{clip!r} is not a name signer_gesture_sequence_camera of a known gesture")
+                problem = f"{clip!r} is not a name signer_gesture_sequence_camera of a known gesture"
+                skipped.append(note_fault(RowError(path, line, problem)))
+                continue
             file = media.find(clip)
             if from_poses and pieces[3] == HANDS_ONLY:
                 skipped.append(Skipped(clip, "camera 1 shows the hand alone"))

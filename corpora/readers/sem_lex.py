@@ -12,14 +12,17 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from corpora.errors import RowError
 from corpora.examples import (
+    SPLITS,
     Corpus,
     Example,
     Skipped,
     Split,
 )
+from corpora.readers.faults import note_fault, skip_faults
 from corpora.readers.glosses import clean_sem_lex
-from corpora.readers.media import Media
+from corpora.readers.media import POSE_SUFFIXES, Media
 from corpora.readers.tables import (
     Row,
     expand_split,
@@ -46,25 +49,29 @@ def read(root: Path, split: Split, *, name: str = "sem_lex", clean: bool = True)
     table = find_file(root, _NAMES)
     # A video may be in two splits and have a file in each of their folders.
     media = {
-        part: Media.list_files(root, ("poses", "pose", part, "videos"), (".pose", ".npy"))
+        part: Media.list_files(root, ("poses", "pose", part, "videos"), (*POSE_SUFFIXES, ".npy"))
         for part in expand_split(split)
     }
     examples: list[Example] = []
     skipped: list[Skipped] = []
     rows: Counter[str] = Counter()
-    for row in read_csv(table, _COLUMNS):
+    for row in read_csv(table, _COLUMNS, skipped=skipped):
         if row["split"] not in media:
+            if row["split"] not in SPLITS[:3]:
+                fault = RowError(row.path, row.line, f"split is {row['split']!r}, not one of {', '.join(SPLITS[:3])}")
+                skipped.append(note_fault(fault))
             continue
-        video = row.require("video_id")
-        example_id = f"{row['split']}/{video}"
-        file = media[row["split"]].find(example_id) or media[row["split"]].find(video)
-        rows[example_id] += 1
-        if rows[example_id] > 1:
-            example_id = f"{example_id}/{rows[example_id]}"
-        if file is None:
-            skipped.append(media[row["split"]].note_missing(example_id, video))
-            continue
-        examples.append(_make_example(row, example_id, file, clean=clean))
+        with skip_faults(skipped):
+            video = row.require("video_id")
+            example_id = f"{row['split']}/{video}"
+            file = media[row["split"]].find(example_id) or media[row["split"]].find(video)
+            rows[example_id] += 1
+            if rows[example_id] > 1:
+                example_id = f"{example_id}/{rows[example_id]}"
+            if file is None:
+                skipped.append(media[row["split"]].note_missing(example_id, video))
+                continue
+            examples.append(_make_example(row, example_id, file, clean=clean))
     return Corpus(
         name=name,
         root=root,

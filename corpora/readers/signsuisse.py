@@ -17,6 +17,7 @@ from corpora.examples import (
     Skipped,
     Split,
 )
+from corpora.readers.faults import skip_faults
 from corpora.readers.media import Media
 from corpora.readers.tables import Row, expand_split, find_file, read_csv
 from models.catalog import TAGGED_PROMPT
@@ -30,6 +31,7 @@ _AUTHORS_TABLES = {
     "val": "metadata_train_val.csv",
     "test": "metadata_test.csv",
 }
+_COLUMNS = ("id", "name", "spokenLanguage", "signedLanguage", "example")
 
 
 def read(root: Path, split: Split) -> Corpus:
@@ -46,17 +48,19 @@ def read(root: Path, split: Split) -> Corpus:
     examples: list[Example] = []
     skipped: list[Skipped] = []
     for part in expand_split(split):
-        table = find_file(root, (f"{part}.csv", _AUTHORS_TABLES[part]))
-        for row in read_csv(table, ("id", "name", "spokenLanguage", "signedLanguage", "example")):
-            item = row.require("id")
-            file = signs.find(item)
-            if file is None:
-                skipped.append(signs.note_missing(item, item))
-            else:
-                examples.append(_make_example(row, part, item, file, row.require("name")))
-            sentence = sentences.find(item) if sentences else None
-            if sentence is not None and row["example"].strip():
-                examples.append(_make_example(row, part, f"{item}/example", sentence, row["example"].strip()))
+        for row in read_csv(find_file(root, (f"{part}.csv", _AUTHORS_TABLES[part])), _COLUMNS, skipped=skipped):
+            with skip_faults(skipped):
+                item = row.require("id")
+                file = signs.find(item)
+                if file is None:
+                    skipped.append(signs.note_missing(item, item))
+                else:
+                    examples.append(_make_example(row, part, item, file, row.require("name")))
+                sentence = sentences.find(item) if sentences else None
+                if sentence is not None and not row["example"].strip():
+                    skipped.append(Skipped(f"{item}/example", "the example has no text"))
+                elif sentence is not None:
+                    examples.append(_make_example(row, part, f"{item}/example", sentence, row["example"].strip()))
     return Corpus(
         name="signsuisse",
         root=root,

@@ -17,6 +17,7 @@ from corpora.examples import (
     Skipped,
     Split,
 )
+from corpora.readers.faults import skip_faults
 from corpora.readers.media import Media
 from corpora.readers.tables import (
     expand_split,
@@ -46,31 +47,34 @@ def read(
     """
     table = find_file(root, ("spreadthesign.csv", "metadata.csv"))
     media = Media.list_files(root, ("poses", "pose", "videos"))
-    rows = list(read_csv(table, ("pose", "videoLanguage", "language", "text")))
-    splits = read_splits(root, [str(number) for number in range(len(rows))], held_out=HELD_OUT)
+    skipped: list[Skipped] = []
+    rows = list(read_csv(table, ("pose", "videoLanguage", "language", "text"), skipped=skipped))
+    # Rows that were left out keep their numbers, or all rows after them would change splits.
+    splits = read_splits(root, [str(number) for number in range(len(rows) + len(skipped))], held_out=HELD_OUT)
     wanted = expand_split(split)
     examples: list[Example] = []
-    skipped: list[Skipped] = []
-    for number, row in enumerate(rows):
+    for row in rows:
+        number = row.number
         part = splits.get(str(number))
         if part not in wanted or (texts_in is not None and row["language"] not in texts_in):
             continue
-        pose = row.require("pose")
-        file = media.find(pose)
-        if file is None:
-            skipped.append(media.note_missing(str(number), pose))
-            continue
-        examples.append(
-            Example(
-                id=str(number),
-                path=file,
-                text=row.require("text"),
-                label=row["text"],
-                split=splits[str(number)],
-                spoken_language=row.require("language"),
-                sign_language=row.require("videoLanguage"),
+        with skip_faults(skipped):
+            pose = row.require("pose")
+            file = media.find(pose)
+            if file is None:
+                skipped.append(media.note_missing(str(number), pose))
+                continue
+            examples.append(
+                Example(
+                    id=str(number),
+                    path=file,
+                    text=row.require("text"),
+                    label=row["text"],
+                    split=splits[str(number)],
+                    spoken_language=row.require("language"),
+                    sign_language=row.require("videoLanguage"),
+                )
             )
-        )
     return Corpus(
         name=name,
         root=root,

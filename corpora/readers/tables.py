@@ -9,15 +9,19 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 from corpora.errors import (
     ColumnMissingError,
+    EncodingError,
     FileMissingError,
     RowError,
     SplitMissingError,
 )
-from corpora.examples import SPLITS, Split
+from corpora.examples import SPLITS, Skipped, Split
+from corpora.readers.cells import describe_missing, find_delimiter, split_cells
+from corpora.readers.faults import describe_no_table, find_encoding_fault, note_fault
+from corpora.readers.folders import describe_folder
 
 # Source: sign-language-processing/datasets, splits/1.0.0-uzh/split.py of asl_signs and spread_the_sign.
 _SHUFFLE_SEED = 3407
@@ -31,11 +35,13 @@ class Row:
         path: of the table.
         line: number of the row's last line in the file, from 1; in parquet, the number of the row.
         values: text by column; "" for an empty cell.
+        number: of the row, from 0, in which rows that were left out count: lists of splits go by it.
     """
 
     path: Path
     line: int
     values: dict[str, str]
+    number: int = 0
 
     def __getitem__(self, column: str) -> str:
         return self.values[column]
@@ -82,10 +88,17 @@ def find_file(root: Path, names: Sequence[str]) -> Path:
     for name in names:
         if (root / name).is_file():
             return root / name
-    raise FileMissingError(f"{root} has no {' or '.join(names)}")
+    raise FileMissingError(f"{root} has no {' or '.join(names)}; {describe_folder(root)}")
 
 
-def read_csv(path: Path, columns: Sequence[str], *, delimiters: str = ",", row_a_line: bool = False) -> Iterator[Row]:
+def read_csv(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    delimiters: str = ",",
+    row_a_line: bool = False,
+    skipped: list[Skipped] | None = None,
+) -> Iterator[Row]:
     """Read a table with a header line.
 
     Args:
@@ -93,81 +106,86 @@ def read_csv(path: Path, columns: Sequence[str], *, delimiters: str = ",", row_a
         columns: that the table must have; other columns are kept too.
         delimiters: tried in this order. The first that finds the columns is used.
         row_a_line: no cell contains a line break, so a single quotation mark does not join the rows after it.
+        skipped: rows with more or fewer cells than the header are noted here and left out; None: they are refused.
     Returns:
         The rows, read one by one.
     Raises:
         FileMissingError: the file does not exist.
         ColumnMissingError: the header lacks a column.
-        RowError: a row has more or fewer cells than the header, or is not UTF-8.
+        RowError: the file is not UTF-8, or is damaged; or a row has more or fewer cells than the header.
     """
-    delimiter = _find_delimiter(path, columns, delimiters)
+    delimiter = find_delimiter(path, columns, delimiters)
     with path.open(encoding="utf-8-sig", newline="") as file:
         header: list[str] = []
-        line = 0
+        line, number = 0, -1
         try:
-            for line, cells in _split_cells(file, delimiter, row_a_line=row_a_line):
+            for line, cells in split_cells(file, delimiter, row_a_line=row_a_line):
                 if not header:
                     header = cells
-                elif len(cells) != len(header):
-                    raise RowError(path, line, f"{len(cells)} cells; the header has {len(header)}")
+                    continue
+                number += 1
+                if len(cells) != len(header):
+                    fault = RowError(path, line, f"{len(cells)} cells; the header has {len(header)}")
+                    if skipped is None:
+                        raise fault
+                    skipped.append(note_fault(fault))
                 else:
-                    yield Row(path, line, dict(zip(header, cells, strict=True)))
-        except (UnicodeDecodeError, csv.Error) as error:
+                    yield Row(path, line, dict(zip(header, cells, strict=True)), number)
+        except UnicodeDecodeError:
+            raise find_encoding_fault(path) from None
+        except csv.Error as error:
             raise RowError(path, line + 1, str(error)) from None
 
 
-def _split_cells(file: TextIO, delimiter: str, *, row_a_line: bool) -> Iterator[tuple[int, list[str]]]:
-    """Split the rows that are not empty into cells, each with the number of its last line."""
-    if row_a_line:
-        for number, text in enumerate(file, start=1):
-            if text.strip():
-                yield number, next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter))
-        return
-    reader = csv.reader(file, delimiter=delimiter)
-    for cells in reader:
-        if cells:
-            yield reader.line_num, cells
-
-
-def _find_delimiter(path: Path, columns: Sequence[str], delimiters: str) -> str:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-    except FileNotFoundError:
-        raise FileMissingError(f"{path} does not exist") from None
-    except UnicodeDecodeError as error:
-        raise RowError(path, 1, str(error)) from None
-    missing: list[str] = []
-    for delimiter in delimiters:
-        names = next(csv.reader([header], delimiter=delimiter), [])
-        missing = [column for column in columns if column not in names]
-        if not missing:
-            return delimiter
-    raise ColumnMissingError(f"{path} has no column {', '.join(missing)}; its header is {header.strip()[:200]!r}")
-
-
-def read_jsonl(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_jsonl(path: Path, columns: Sequence[str], *, skipped: list[Skipped] | None = None) -> Iterator[Row]:
     """Read a file with one JSON object a line. Numbers become text, and null becomes "".
 
+    Args:
+        path: of a file in UTF-8.
+        columns: that the first object must have; where a later one lacks them, its row makes no sense.
+        skipped: rows that make no sense are noted here and left out; None: they are refused.
     Raises:
         FileMissingError, ColumnMissingError, RowError: as read_csv.
     """
     if not path.is_file():
-        raise FileMissingError(f"{path} does not exist")
+        raise describe_missing(path)
+    number = -1
+    is_first = True
     with path.open("rb") as file:
         for line, text in enumerate(file, start=1):
             if not text.strip():
                 continue
+            number += 1
             try:
-                cells = json.loads(text)
-            except ValueError as error:
-                raise RowError(path, line, f"the line is not JSON: {error}") from None
-            if not isinstance(cells, dict):
-                raise RowError(path, line, "the line is not a JSON object")
-            missing = [column for column in columns if column not in cells]
-            if missing:
-                raise ColumnMissingError(f"{path}, line {line}: the object has no {', '.join(missing)}")
-            yield Row(path, line, {name: "" if value is None else str(value) for name, value in cells.items()})
+                cells = _parse_object(path, line, text)
+                _check_columns(path, line, cells, columns, is_strict=is_first or skipped is None)
+            except RowError as fault:
+                if skipped is None or isinstance(fault, EncodingError):
+                    raise
+                skipped.append(note_fault(fault))
+                continue
+            is_first = False
+            yield Row(path, line, {name: "" if value is None else str(value) for name, value in cells.items()}, number)
+
+
+def _parse_object(path: Path, line: int, text: bytes) -> dict[str, Any]:
+    try:
+        cells = json.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise find_encoding_fault(path) from None
+    except ValueError as error:
+        raise RowError(path, line, f"the line is not JSON: {error}") from None
+    if not isinstance(cells, dict):
+        raise RowError(path, line, "the line is not a JSON object")
+    return cells
+
+
+def _check_columns(path: Path, line: int, cells: dict[str, Any], columns: Sequence[str], *, is_strict: bool) -> None:
+    missing = [column for column in columns if column not in cells]
+    if missing and is_strict:
+        raise ColumnMissingError(f"{path}, line {line}: the object has no {', '.join(missing)}")
+    if missing:
+        raise RowError(path, line, f"the object has no {', '.join(missing)}")
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
@@ -181,7 +199,7 @@ def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise FileMissingError(f"{path} does not exist")
+        raise describe_missing(path)
     try:
         with pq.ParquetFile(path) as file:
             missing = [column for column in columns if column not in file.schema_arrow.names]
@@ -191,25 +209,35 @@ def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
             for batch in file.iter_batches():
                 for cells in batch.to_pylist():
                     line += 1
-                    yield Row(path, line, {name: "" if value is None else str(value) for name, value in cells.items()})
+                    values = {name: "" if value is None else str(value) for name, value in cells.items()}
+                    yield Row(path, line, values, line - 1)
     except (pa.ArrowException, OSError) as error:
-        raise RowError(path, 1, f"the file is not parquet: {error}") from None
+        raise RowError(path, 1, describe_no_table(path) or f"the file is not parquet: {error}") from None
 
 
 def read_list(path: Path) -> list[str]:
     """Read a file with one name a line. Empty lines are skipped.
 
     Raises:
+        FileMissingError, EncodingError: as read_lines.
+    """
+    return [text for _, text in read_lines(path)]
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Read the lines of a file that are not empty, each with its number, from 1.
+
+    Raises:
         FileMissingError: the file does not exist.
-        RowError: the file is not text in UTF-8.
+        EncodingError: the file is not UTF-8.
     """
     if not path.is_file():
-        raise FileMissingError(f"{path} does not exist")
+        raise describe_missing(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RowError(path, 1, f"the file is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise find_encoding_fault(path) from None
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 def expand_split(split: Split) -> tuple[str, ...]:

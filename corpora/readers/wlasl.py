@@ -10,16 +10,20 @@ Source: github.com/dxli94/WLASL, start_kit.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from corpora.errors import FileMissingError, RowError
+from corpora.errors import RowError
 from corpora.examples import (
     Corpus,
     Example,
     Skipped,
     Split,
 )
+from corpora.readers.cells import describe_missing
+from corpora.readers.faults import describe_no_table, find_encoding_fault, skip_faults
 from corpora.readers.glosses import clean_wlasl
 from corpora.readers.media import Media
 from corpora.readers.tables import expand_split
@@ -45,9 +49,8 @@ def read(root: Path, split: Split) -> Corpus:
     examples: list[Example] = []
     skipped: list[Skipped] = []
     for number, entry in enumerate(_read_entries(table), start=1):
-        try:
-            gloss = str(entry["gloss"])
-            for instance in entry["instances"]:
+        for gloss, instance in _list_instances(table, number, entry, skipped):
+            with skip_faults(skipped), _translate_faults(table, number):
                 if instance["split"] not in wanted:
                     continue
                 video = str(instance["video_id"])
@@ -56,8 +59,6 @@ def read(root: Path, split: Split) -> Corpus:
                     skipped.append(media.note_missing(video, video))
                 else:
                     examples.append(_make_example(gloss, instance, file, whole=whole))
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise RowError(table, number, f"not an entry of WLASL: {type(error).__name__} {error}") from None
     return Corpus(
         name="wlasl",
         root=root,
@@ -70,16 +71,41 @@ def read(root: Path, split: Split) -> Corpus:
     )
 
 
-def _read_entries(table: Path) -> list[dict[str, Any]]:
+def _read_entries(table: Path) -> list[Any]:
+    if not table.is_file():
+        raise describe_missing(table)
     try:
-        entries = json.loads(table.read_bytes())
-    except FileNotFoundError:
-        raise FileMissingError(f"{table} is not there") from None
+        entries = json.loads(table.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise find_encoding_fault(table) from None
     except ValueError as error:
-        raise RowError(table, getattr(error, "lineno", 1), f"not JSON: {error}") from None
+        problem = describe_no_table(table) or f"the file is not JSON: {error}"
+        raise RowError(table, getattr(error, "lineno", 1), problem) from None
     if not isinstance(entries, list):
-        raise RowError(table, 1, "not a list of glosses")
+        raise RowError(table, 1, "the file is not a list of glosses")
     return entries
+
+
+def _list_instances(
+    table: Path, number: int, entry: Any, skipped: list[Skipped]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Pair each instance of an entry with its gloss; an entry that has none is noted."""
+    with skip_faults(skipped), _translate_faults(table, number):
+        gloss = str(entry["gloss"]).strip()
+        if not gloss:
+            raise RowError(table, number, "gloss is empty")
+        for instance in list(entry["instances"]):
+            yield gloss, instance
+
+
+@contextmanager
+def _translate_faults(table: Path, number: int) -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        raise RowError(table, number, f"the entry has no {error.args[0]}") from None
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise RowError(table, number, f"not an entry of WLASL: {error}") from None
 
 
 def _make_example(gloss: str, instance: dict[str, Any], file: Path, *, whole: bool) -> Example:

@@ -1,0 +1,57 @@
+"""The cells of a table in CSV: which character divides them, and where rows end."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from corpora.errors import ColumnMissingError, FileMissingError
+from corpora.readers.faults import describe_no_table, find_encoding_fault
+from corpora.readers.folders import describe_folder
+
+
+def split_cells(file: TextIO, delimiter: str, *, row_a_line: bool) -> Iterator[tuple[int, list[str]]]:
+    """Split the rows that are not empty into cells, each with the number of its last line."""
+    if row_a_line:
+        for number, text in enumerate(file, start=1):
+            if text.strip():
+                yield number, next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter))
+        return
+    reader = csv.reader(file, delimiter=delimiter)
+    for cells in reader:
+        if cells:
+            yield reader.line_num, cells
+
+
+def find_delimiter(path: Path, columns: Sequence[str], delimiters: str) -> str:
+    """Find the first delimiter with which the header has all columns.
+
+    Raises:
+        FileMissingError: the file does not exist.
+        ColumnMissingError: the header lacks a column with every delimiter, or the file is no table.
+        EncodingError: the header is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+    except FileNotFoundError:
+        raise describe_missing(path) from None
+    except UnicodeDecodeError:
+        other = describe_no_table(path)
+        raise find_encoding_fault(path) if other is None else ColumnMissingError(other) from None
+    missing: list[str] = []
+    for delimiter in delimiters:
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        missing = [column for column in columns if column not in names]
+        if not missing:
+            return delimiter
+    raise ColumnMissingError(
+        describe_no_table(path) or f"{path} has no column {', '.join(missing)}; its header is {header.strip()[:200]!r}"
+    )
+
+
+def describe_missing(path: Path) -> FileMissingError:
+    """Say that a table does not exist, and what lies in its folder instead."""
+    return FileMissingError(f"{path} does not exist; {describe_folder(path.parent)}")

@@ -18,7 +18,7 @@ from corpora.examples import (
     Split,
 )
 from corpora.readers.faults import skip_faults
-from corpora.readers.tables import expand_split, read_csv, read_splits
+from corpora.readers.tables import Row, expand_split, read_csv, read_splits
 from models.catalog import TAGGED_PROMPT
 
 PROMPT = 'Sign the sign "{text}" in {language}.'
@@ -41,11 +41,7 @@ def read(root: Path, split: Split, *, name: str = "asl_signs", features: str = "
     skipped: list[Skipped] = []
     columns = ("path", "participant_id", "sequence_id", "sign")
     rows = list(read_csv(root / "train.csv", columns, skipped=skipped))
-    # Rows that were left out keep their places, or the draw would divide all others anew.
-    names = [f"row {number}" for number in range(len(rows) + len(skipped))]
-    for row in rows:
-        names[row.number] = row["sequence_id"]
-    splits = read_splits(root, names, held_out=HELD_OUT)
+    splits = read_splits(root, _list_names(rows, left_out=len(skipped)), held_out=HELD_OUT)
     wanted = expand_split(split)
     present = {folder.name: {file.name for file in folder.iterdir()} for folder in _list_folders(root)}
     examples: list[Example] = []
@@ -81,6 +77,14 @@ def read(root: Path, split: Split, *, name: str = "asl_signs", features: str = "
         source="kaggle.com/competitions/asl-signs",
         skipped=tuple(skipped),
     )
+
+
+def _list_names(rows: list[Row], *, left_out: int) -> list[str]:
+    """Name every row by its sequence. Rows that were left out keep their places, or the draw would change for all."""
+    names = [f"row {number}" for number in range(len(rows) + left_out)]
+    for row in rows:
+        names[row.number] = row["sequence_id"]
+    return names
 
 
 def _list_folders(root: Path) -> list[Path]:

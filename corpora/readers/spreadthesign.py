@@ -54,23 +54,22 @@ def read(
     wanted = expand_split(split)
     examples: list[Example] = []
     for row in rows:
-        number = row.number
-        part = splits.get(str(number))
+        example_id = str(row.number)
+        part = splits.get(example_id)
         if part not in wanted or (texts_in is not None and row["language"] not in texts_in):
             continue
         with skip_faults(skipped):
-            pose = row.require("pose")
-            file = media.find(pose)
+            file = media.find(row.require("pose"))
             if file is None:
-                skipped.append(media.note_missing(str(number), pose))
+                skipped.append(media.note_missing(example_id, row["pose"]))
                 continue
             examples.append(
                 Example(
-                    id=str(number),
+                    id=example_id,
                     path=file,
                     text=row.require("text"),
                     label=row["text"],
-                    split=splits[str(number)],
+                    split=splits[example_id],
                     spoken_language=row.require("language"),
                     sign_language=row.require("videoLanguage"),
                 )

@@ -30,6 +30,8 @@ from models.catalog import TAGGED_PROMPT
 # Share of the rows in each of validation and test. Source: split.py as above, since commit 98b5615 (2024-04-08), before
 # the paper's runs; the published shares of clips fit 4,531 candidates, 1 % of the English rows.
 HELD_OUT = 0.01
+_TABLES = ("spreadthesign.csv", "metadata.csv")
+_COLUMNS = ("pose", "videoLanguage", "language", "text")
 
 
 def read(
@@ -45,10 +47,9 @@ def read(
     Raises:
         CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
-    table = find_file(root, ("spreadthesign.csv", "metadata.csv"))
     media = Media.list_files(root, ("poses", "pose", "videos"))
     skipped: list[Skipped] = []
-    rows = list(read_csv(table, ("pose", "videoLanguage", "language", "text"), skipped=skipped))
+    rows = list(read_csv(find_file(root, _TABLES), _COLUMNS, skipped=skipped))
     # Rows that were left out keep their numbers, or all rows after them would change splits.
     splits = read_splits(root, [str(number) for number in range(len(rows) + len(skipped))], held_out=HELD_OUT)
     wanted = expand_split(split)
@@ -59,8 +60,7 @@ def read(
         if part not in wanted or (texts_in is not None and row["language"] not in texts_in):
             continue
         with skip_faults(skipped):
-            file = media.find(row.require("pose"))
-            if file is None:
+            if (file := media.find(row.require("pose"))) is None:
                 skipped.append(media.note_missing(example_id, row["pose"]))
                 continue
             examples.append(

@@ -133,12 +133,15 @@ BAD_ROWS: dict[str, tuple[Callable[[Path], Path], str, str, str]] = {
     "spreadthesign": (miniatures.spreadthesign, "spreadthesign.csv", "a,b", "2 cells; the header has"),
     "signsuisse": (miniatures.signsuisse, "train.csv", ",Haus,,de,dsgs,", "id is empty"),
     "signsuisse, language": (miniatures.signsuisse, "train.csv", "1,Haus,,de,dgs,", "signedLanguage is 'dgs'"),
+    "how2sign, span": (
+        miniatures.how2sign, "how2sign_realigned_train.csv", "v\tb\ts\tn\t0.5\t0.3\thello", "the span from 0.5 to 0.3"
+    ),
     "how2sign": (miniatures.how2sign, "how2sign_realigned_train.csv", "v\tb\ts\tn\tsoon\t1\thello", "'soon'"),
     "chicago_fs_wild": (miniatures.chicago, "ChicagoFSWild.csv", "a,b", "2 cells; the header has"),
     "fingerspelling_lexicon": (miniatures.lexicon, "index.csv", "a,b", "2 cells; the header has"),
     "rwth_fingerspelling": (miniatures.rwth, "train.txt", "1_99_1_cam2", "of a known gesture"),
     "manifest": (miniatures.manifest, "manifest.csv", "a,b", "2 cells; the header has"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD_ROWS)

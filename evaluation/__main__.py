@@ -38,11 +38,10 @@ from evaluation.vocabulary import (
     read_vocabulary,
 )
 from models.backends.choice import DTYPES, choose_device, choose_dtype, make_backend
-from models.catalog import load_catalog
-from models.checkpoints.folders import WeightsFolder, find_weights_dir
+from models.catalog import Catalog
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
-from models.registry import Registry
+from models.registry import Registry, find_model
 from poses import PoseError
 from processes.version import PRODUCT
 
@@ -142,14 +141,11 @@ def load_model(name: str, weights_dir: Path | None, *, device: str, dtype: str) 
     Raises:
         ModelsError: the model is unknown, its weights are missing or damaged, or the device is not available.
     """
-    folder = Path(name)
-    if (folder / "config.yaml").is_file():
-        name, weights_dir = folder.resolve().name, folder.resolve().parent
-    weights = WeightsFolder(weights_dir or find_weights_dir())
+    config, weights = find_model(name, weights_dir=weights_dir)
     device = choose_device(device)
     dtype = choose_dtype(dtype, device)
     factory = partial(make_backend, backend="auto", device=device, dtype=dtype, threads=None)
-    return Registry(load_catalog(weights=weights.path), weights, make_backend=factory).get(name)
+    return Registry(Catalog({config.name: config}), weights, make_backend=factory).get(config.name)
 
 
 def find_vocabulary(where: str, *, over: int) -> frozenset[str]:

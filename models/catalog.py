@@ -12,6 +12,8 @@ from models.errors import CatalogError, UnknownModelError
 # The two encoders of a model, named after what they take.
 Tower = Literal["text", "pose"]
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "models"
+# Configuration of a user's own model, in the folder of its weights.
+CONFIG = "config.yaml"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # SignCLIP's prompt, in all experiments of the paper but the preliminary ones (FingerCLIP and ISLR).
 TAGGED_PROMPT = "<{spoken}> <{sign}> {text}"
@@ -179,14 +181,14 @@ def load_catalog(configs: Path = CONFIGS, weights: Path | None = None) -> Catalo
 
     Args:
         configs: folder of YAML files, one for each model. A file may start from another one with `base: NAME`.
-        weights: folder whose subfolders may hold a `config.yaml`. Such a model has the name of its folder.
+        weights: folder whose subfolders may hold a CONFIG. Such a model has the name of its folder.
     Raises:
         CatalogError: a file is not YAML, lacks a field or has an unknown one, or two models share a name.
     """
     raw = {path.stem: _read_yaml(path) for path in sorted(configs.glob("*.yaml"))}
     origins = {name: configs / f"{name}.yaml" for name in raw}
     if weights is not None and weights.is_dir():
-        for path in sorted(weights.glob("*/config.yaml")):
+        for path in sorted(weights.glob(f"*/{CONFIG}")):
             name = path.parent.name
             if name in raw:
                 raise CatalogError(f"{path} would replace the model {name!r} of {origins[name]}; rename its folder")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from models.backends import Backend
-from models.catalog import Catalog, ModelConfig, load_catalog
+from models.catalog import CONFIG, Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import (
     TEXT_WORDS,
     WeightsFolder,
@@ -224,11 +224,12 @@ def check_vocabulary(path: Path, vocab_size: int) -> None:
         raise TensorMismatchError(str(path), [f"its tokenizer has {vocab_size} pieces, {TEXT_WORDS} {rows} rows"])
 
 
-def find_model(name: str) -> tuple[ModelConfig, WeightsFolder]:
+def find_model(name: str, *, weights_dir: Path | None = None) -> tuple[ModelConfig, WeightsFolder]:
     """Find a model by its name in the catalog, or by its folder.
 
     Args:
         name: of a model, or of a folder that holds config.yaml.
+        weights_dir: folder of all weights; None: that of the service. A model's folder overrides it.
     Returns:
         The model's configuration, and the weights directory that its folder lies in.
     Raises:
@@ -236,8 +237,7 @@ def find_model(name: str) -> tuple[ModelConfig, WeightsFolder]:
         CatalogError: a configuration file does not describe a model.
     """
     folder = Path(name)
-    if (folder / "config.yaml").is_file():
-        name, weights = folder.resolve().name, folder.resolve().parent
-    else:
-        weights = find_weights_dir()
-    return load_catalog(weights=weights).resolve(name), WeightsFolder(weights)
+    if (folder / CONFIG).is_file():
+        name, weights_dir = folder.resolve().name, folder.resolve().parent
+    weights = WeightsFolder(weights_dir or find_weights_dir())
+    return load_catalog(weights=weights.path).resolve(name), weights

@@ -11,8 +11,8 @@ from transformers.utils import logging
 
 from models.architecture import POSE_CLS, POSE_SEP, SignClip
 from models.catalog import ModelConfig
-from models.checkpoints.folders import WeightsFolder, find_weights_dir, holds_tokenizer
-from models.checkpoints.loading import load_model
+from models.checkpoints.folders import TEXT_WORDS, WeightsFolder, find_weights_dir, holds_tokenizer
+from models.checkpoints.loading import compare_shapes, load_model
 from models.download import fetch_tokenizer
 from models.registry import ensure_converted, find_model
 from models.tokenization import Tokenizer, load_tokenizer
@@ -96,16 +96,13 @@ def resize_vocabulary(config: ModelConfig, vocab_size: int) -> ModelConfig:
 def _continue_from(run: Experiment, name: str, vocab_size: int) -> SignClip:
     config, weights = find_model(name)
     tensors = load_model(ensure_converted(config, weights), config).state_dict()
-    rows = len(tensors["text_tower.bert.embeddings.word_embeddings.weight"])
+    rows = len(tensors[TEXT_WORDS])
     if vocab_size > rows:
         raise InitializationError(f"start.model {name} knows {rows} word pieces, but the tokenizer has {vocab_size}")
     model = SignClip(resize_vocabulary(run.model, rows))
     own = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     given = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    wrong = [
-        f"{key} is {given.get(key)}, not {own.get(key)}" for key in {**own, **given} if own.get(key) != given.get(key)
-    ]
-    if wrong:
+    if wrong := compare_shapes(given, own):
         raise InitializationError(f"start.model {name} does not fit the run's model: {'; '.join(wrong[:8])}")
     model.load_state_dict(tensors)
     return model

@@ -142,7 +142,7 @@ def test_fine_tuning_starts_from_a_models_weights(tmp_path, served):
     ("model", "message"),
     [
         ({"pose_tower": {"inner": 64}}, "does not fit the run's model"),
-        ({"projection": "linear"}, "pose_projection.weight is None"),
+        ({"projection": "linear"}, "pose_projection.weight is missing"),
     ],
 )
 def test_a_model_that_does_not_fit_is_named(tmp_path, served, model, message):

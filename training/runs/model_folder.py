@@ -10,12 +10,11 @@ import yaml
 from torch import Tensor
 
 from models.architecture import SignClip
-from models.catalog import ModelConfig
+from models.catalog import CONFIG, ModelConfig
 from models.checkpoints.folders import CONVERTED, TOKENIZER, TOKENIZER_FILES
 from models.checkpoints.loading import write_safetensors
 from processes.files import replace_file, write_file
 
-CONFIG = "config.yaml"
 # A model in a folder has the name of the folder and its own weights, so these fields of the model that it was made from
 # are left out.
 _LEFT_OUT = {"name", "aliases", "weights", "download"}

@@ -1,4 +1,7 @@
-"""Measure data sets and fill caches: `python -m corpora list | stats DATASET ROOT | cache DATASET ROOT FOLDER`."""
+"""Measure data sets, fill caches, and bring the authors' lists.
+
+`python -m corpora list | stats DATASET ROOT | cache DATASET ROOT FOLDER | fetch NAME`
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from tqdm import tqdm
 
@@ -15,9 +19,10 @@ from corpora.charts import draw_charts, write_tables
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS, Corpus
 from corpora.loading import Clips, track_clips
+from corpora.published_files import PUBLISHED_FILES, download, fetch_files, read_copy
 from corpora.registry import CORPORA, DATA, read_corpus
 from corpora.statistics import measure_corpus
-from poses import FeatureOptions
+from poses.features import FeatureOptions, Flip
 from processes.version import PRODUCT
 
 
@@ -31,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "list":
             print("\n".join(CORPORA))
+            return 0
+        if options.command == "fetch":
+            source = download if options.source is None else read_copy(options.source)
+            print("\n".join(map(str, fetch_files(options.name, options.data, source=source))))
             return 0
         corpus = read_corpus(options.dataset, options.root or DATA / options.dataset, options.split)
         if options.command == "stats":
@@ -58,6 +67,16 @@ def _build_parser() -> argparse.ArgumentParser:
         command.add_argument("dataset", metavar="DATASET", help="a name that `list` prints")
         command.add_argument("--split", choices=SPLITS, default="all")
         command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="number of reading processes")
+    fetch = commands.add_parser("fetch", help="bring lists and tables that the authors published beside their code")
+    fetch.add_argument("name", choices=PUBLISHED_FILES, metavar="NAME", help=", ".join(PUBLISHED_FILES))
+    fetch.add_argument("--data", type=Path, default=DATA, help="the folder of all data sets (default: %(default)s)")
+    fetch.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FOLDER",
+        help="a copy of the authors' examples/MMPT, for a machine without network",
+    )
     stats.add_argument(
         "root", metavar="ROOT", nargs="?", type=Path, help="the data set's folder (default: data/DATASET)"
     )
@@ -66,7 +85,7 @@ def _build_parser() -> argparse.ArgumentParser:
     stats.add_argument("--max-frames", type=int, default=256, help="the model's limit (default: 256)")
     cache.add_argument("folder", metavar="FOLDER", type=Path, help="the cache's folder, created if need be")
     cache.add_argument("--features", help="kind of features (default: the data set's own)")
-    cache.add_argument("--flip", choices=("never", "auto", "always"), default="never")
+    cache.add_argument("--flip", choices=get_args(Flip), default="never")
     cache.add_argument("--anonymize", action="store_true")
     return parser
 

@@ -6,6 +6,7 @@ import math
 import mmap
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,9 @@ def read_features(example: Example, kind: str, options: FeatureOptions) -> Float
         known = ", ".join((*FEATURE_KINDS, *ARRAY_KINDS))
         raise FeaturesUnavailableError(f"there is no kind of features {kind!r}; use one of {known}")
     pose = read_pose(example)
+    if options.flip == "authors" and example.path.suffix in (".parquet", ".npy"):
+        # The authors' readers of bare arrays give every point the confidence 1, so their rule sees every point.
+        options = replace(options, flip="auto")
     try:
         return extract(pose, kind, options)
     except PoseError as error:

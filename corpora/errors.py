@@ -14,6 +14,7 @@ CorpusError
 │   ├── ClipSpanError       its start and end lie outside its file
 │   ├── FeaturesUnavailableError  its file cannot give the requested features
 │   └── VideoNotEstimatedError    it is a video whose pose has not been estimated yet
+├── FetchError              a published list or table cannot be brought, or is another file
 ├── CacheError              the folder of the feature cache cannot be used
 └── WorkerLostError         a reading process died, most often because memory ran out
 
@@ -91,6 +92,10 @@ class FeaturesUnavailableError(ClipError):
 
 class VideoNotEstimatedError(ClipError):
     """The clip is a video whose pose has not been estimated yet."""
+
+
+class FetchError(CorpusError):
+    """A published list or table cannot be brought, or it is not the published file."""
 
 
 class CacheError(CorpusError):

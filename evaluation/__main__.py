@@ -18,6 +18,7 @@ from corpora.cache import FeatureCache
 from corpora.errors import CorpusError
 from corpora.examples import SPLITS
 from corpora.prompts import TASKS
+from corpora.published_files import VOCABULARY_FILE
 from corpora.registry import CORPORA, DATA, read_corpus
 from evaluation.clips import ReadingOptions
 from evaluation.command_line import parse_positive
@@ -29,9 +30,10 @@ from evaluation.evaluation import (
     evaluate,
     run_probes,
 )
-from evaluation.probing import PROBES, SHOTS, Shots
+from evaluation.probing import PROBES, SHOTS, Neighbours, Shots
+from evaluation.published import Published, find_published_test, read_published
 from evaluation.results import ScoreKind, write_run
-from evaluation.tables import Published, compare_runs, format_probes, format_results, list_probes, read_published
+from evaluation.tables import compare_runs, format_probes, format_results, list_probes
 from evaluation.vocabulary import (
     RARE_COUNT,
     find_common_texts,
@@ -43,6 +45,7 @@ from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.registry import Registry, find_model
 from poses import PoseError
+from poses.features import Flip
 from processes.version import PRODUCT
 
 OUTPUT = Path("runs") / "evaluation"
@@ -75,7 +78,7 @@ def _run(options: argparse.Namespace) -> None:
         vocabulary=options.in_vocabulary,
     )
     published = read_published()
-    _warn_if_unpublished(options.experiment, published)
+    _warn_if_unpublished(options.experiment, options.dataset, published)
     vocabulary = None
     if options.in_vocabulary is not None:
         vocabulary = find_vocabulary(options.in_vocabulary, over=options.vocabulary_over)
@@ -101,7 +104,7 @@ def _run(options: argparse.Namespace) -> None:
             support, _ = embed_corpus(
                 model, learned, settings=settings, vocabulary=vocabulary, reading=reading, watch=watch
             )
-        probes = ProbeSettings(options.probes, options.shots, range(options.seeds))
+        probes = ProbeSettings(options.probes, options.shots, range(options.seeds), options.neighbours)
         metrics["probes"] = run_probes(vectors, support, settings=probes)
     probed = bool(options.probes)
     out = options.out or name_folder(options.model, corpus.name, split=options.split, settings=settings, probed=probed)
@@ -116,8 +119,11 @@ def _run(options: argparse.Namespace) -> None:
     print(f"results are in {out}")
 
 
-def _warn_if_unpublished(experiment: str | None, published: Published) -> None:
-    if experiment is None or experiment in published:
+def _warn_if_unpublished(experiment: str | None, dataset: str, published: Published) -> None:
+    if experiment is None or find_published_test(published, experiment, dataset) is not None:
+        return
+    if experiment in published:
+        print(f"warning: no metrics of {experiment} on {dataset} are published", file=sys.stderr)
         return
     near = get_close_matches(experiment, published, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
@@ -167,6 +173,10 @@ def _show_progress(clips: Iterable[Float32Array], *, total: int, what: str) -> I
     return shown
 
 
+def _parse_neighbours(word: str) -> Neighbours:
+    return "sqrt" if word == "sqrt" else "shots" if word == "shots" else parse_positive(word)
+
+
 def _parse_shots(word: str) -> Shots:
     return "all" if word == "all" else parse_positive(word)
 
@@ -195,7 +205,10 @@ def _add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
     prompts.add_argument(
         "--in-vocabulary",
         metavar="FILE|DATASET:ROOT",
-        help="evaluate only texts of a list or CSV file (text, count), or of a data set's training part",
+        nargs="?",
+        const=str(DATA / VOCABULARY_FILE),
+        help="evaluate only texts of a list or CSV file (text, count), or of a data set's training part; without a "
+        "value: of the authors' table, which `python -m corpora fetch vocabulary` brings (%(const)s)",
     )
     prompts.add_argument(
         "--vocabulary-over",
@@ -210,11 +223,12 @@ def _add_clip_arguments(parser: argparse.ArgumentParser) -> None:
     clips = parser.add_argument_group("clips")
     clips.add_argument(
         "--flip",
-        choices=("never", "auto", "always"),
+        choices=get_args(Flip),
         nargs="?",
         default="never",
         const="auto",
-        help="mirror clips; auto, also the meaning of --flip alone: the left-handed ones",
+        help="mirror clips; auto, also the meaning of --flip alone: those whose right hand never moves; authors: their "
+        "rule, which never mirrors a .pose file whose right hand was not seen at all",
     )
     clips.add_argument("--anonymize", action="store_true", help="replace each signer's appearance by the average one")
     clips.add_argument("--skip-long", action="store_true", help="leave out clips over max_frames; else they are cut")
@@ -225,6 +239,13 @@ def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
     probes.add_argument("--probes", nargs="+", choices=PROBES, default=[], metavar="PROBE", help=", ".join(PROBES))
     probes.add_argument("--shots", nargs="+", type=_parse_shots, default=list(SHOTS), help="clips a class, or all")
     probes.add_argument("--seeds", type=parse_positive, default=5, help="number of draws (default: %(default)s)")
+    probes.add_argument(
+        "--neighbours",
+        type=_parse_neighbours,
+        default="shots",
+        help="clips that vote in nearest_clips: as many as there are shots, a number, or sqrt: as the authors do, the "
+        "square root of the number of learned clips (default: %(default)s)",
+    )
     probes.add_argument(
         "--learn-from",
         choices=SPLITS,

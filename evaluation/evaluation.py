@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from corpora.examples import Corpus
 from corpora.prompts import Task, write_prompts
 from evaluation.clips import ClipReader, ReadingOptions
 from evaluation.errors import EmptyCorpusError
-from evaluation.probing import SHOTS, LabelledVectors, Shots, probe
+from evaluation.probing import SHOTS, LabelledVectors, Neighbours, Shots, probe
 from evaluation.results import ScoreKind, SearchResults, search_corpus
 from evaluation.retrieval import number_labels
 from evaluation.vectors import EmbeddedCorpus
 from evaluation.vocabulary import keep_vocabulary
 from models.embedding import EmbeddingModel, embed_clips, embed_prompts
-from poses import FeatureOptions
+from poses.features import FeatureOptions, Flip
 
 Watch = Callable[[Iterable[Float32Array]], Iterable[Float32Array]]
 """Passes clips through unchanged and follows the progress, for example with a progress bar."""
@@ -39,7 +39,7 @@ class EvaluationSettings:
 
     task: Task = "retrieval"
     tagged: bool = True
-    flip: Literal["never", "auto", "always"] = "never"
+    flip: Flip = "never"
     anonymize: bool = False
     skip_long: bool = False
     score: ScoreKind = "dot"
@@ -71,11 +71,13 @@ class ProbeSettings:
         names: keys of probing.PROBES.
         shots: numbers of clips a class that each probe learns from.
         seeds: of the draws of clips.
+        neighbours: see probing.vote_nearest_clips.
     """
 
     names: Sequence[str] = ()
     shots: Sequence[Shots] = SHOTS
     seeds: Sequence[int] = range(5)
+    neighbours: Neighbours = "shots"
 
 
 def embed_corpus(
@@ -180,7 +182,8 @@ def run_probes(
     Returns:
         One row for each probe and number of shots. Rows without a clip to classify are left out.
     """
-    classes = {str(prompt): number for number, prompt in enumerate(query.prompts)}
+    # In the order of their names, as the authors' LabelEncoder numbers them.
+    classes = {prompt: number for number, prompt in enumerate(sorted(map(str, query.prompts)))}
 
     def label(vectors: EmbeddedCorpus) -> LabelledVectors:
         # A prompt that `query` lacks gets a class of its own.
@@ -195,7 +198,14 @@ def run_probes(
         shared = np.isin(labelled_support.classes, labelled_query.classes)
         labelled_support = labelled_support[np.flatnonzero(shared)]
     rows = [
-        probe(name, labelled_support, None if support is None else labelled_query, shots=shots, seeds=settings.seeds)
+        probe(
+            name,
+            labelled_support,
+            None if support is None else labelled_query,
+            shots=shots,
+            seeds=settings.seeds,
+            neighbours=settings.neighbours,
+        )
         for name in settings.names
         for shots in settings.shots
     ]

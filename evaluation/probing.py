@@ -3,9 +3,11 @@
 Source: test_recognition_few_shot_knn.py and test_recognition_supervised.py of J22Melody/fairseq@1a341c14.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +19,7 @@ from evaluation.errors import ScoresError
 from evaluation.retrieval import summarize_clips
 
 Shots = int | Literal["all"]
+Neighbours = int | Literal["shots", "sqrt"]
 SHOTS: tuple[Shots, ...] = (1, 5, 10, 100)
 # Distances that are held in memory at once; in float64 they take 128 MB.
 DISTANCES_AT_ONCE = 1 << 24
@@ -57,17 +60,18 @@ class ProbeResult:
 
 
 def vote_nearest_clips(
-    support: LabelledVectors, query: LabelledVectors, *, neighbours: int | None = None
+    support: LabelledVectors, query: LabelledVectors, *, neighbours: Neighbours = "shots"
 ) -> ProbeResult:
     """Let the nearest support clips vote, after scaling each dimension to unit variance as the authors do.
 
-    Classes with equal votes are ordered by their nearest clip, then by number, so that every class has a rank.
+    Classes with equal votes are ordered by their nearest clip, then by number, so that every class has a rank. With
+    "sqrt" the class of the larger number comes first, as in scikit-learn's top_k_accuracy_score, which the authors use.
 
     Args:
         support: the clips to learn from.
         query: the clips to classify, of classes that the support has.
-        neighbours: number of clips that vote; None: as many as the largest class has clips, so 1 for one shot. The
-            authors take the number of classes, which for one shot lets every clip vote alike.
+        neighbours: number of clips that vote; "shots": as many as the largest class has clips, so 1 for one shot;
+            "sqrt": as the authors do, the rounded square root of the number of support clips.
     Raises:
         ScoresError: the query has a class that the support lacks.
     """
@@ -75,7 +79,8 @@ def vote_nearest_clips(
     order = np.argsort(support.classes, kind="stable")
     present, starts, counts = np.unique(support.classes[order], return_index=True, return_counts=True)
     clips = scaler.transform(support.vectors[order])
-    voters = min(neighbours or int(counts.max()), len(support))
+    voters = min(_count_neighbours(neighbours, counts), len(support))
+    later_first = np.broadcast_to(-np.arange(len(present), dtype=np.float64), (1, len(present)))
 
     def rank_some(vectors: FloatArray, own: Int64Array) -> Int64Array:
         distances = _measure_squared_distances(vectors, clips)  # query, support
@@ -83,10 +88,18 @@ def vote_nearest_clips(
         votes = np.zeros((len(vectors), len(present)), dtype=np.int64)
         voted = np.searchsorted(present, support.classes[order])[nearest]
         np.add.at(votes, (np.arange(len(vectors))[:, None], voted), 1)
+        if neighbours == "sqrt":
+            return _rank_own(-votes, np.repeat(later_first, len(votes), axis=0), own)
         return _rank_own(-votes, np.minimum.reduceat(distances, starts, axis=1), own)
 
     own = _find_own_columns(present, query)
     return ProbeResult(_rank_in_chunks(rank_some, scaler.transform(query.vectors), own, candidates=len(clips)))
+
+
+def _count_neighbours(neighbours: Neighbours, clips_by_class: Int64Array) -> int:
+    if isinstance(neighbours, int):
+        return neighbours
+    return int(clips_by_class.max()) if neighbours == "shots" else round(math.sqrt(clips_by_class.sum()))
 
 
 def compare_class_means(support: LabelledVectors, query: LabelledVectors) -> ProbeResult:
@@ -139,7 +152,13 @@ PROBES: dict[str, Callable[[LabelledVectors, LabelledVectors], ProbeResult]] = {
 
 
 def probe(
-    name: str, support: LabelledVectors, query: LabelledVectors | None, *, shots: Shots, seeds: Sequence[int]
+    name: str,
+    support: LabelledVectors,
+    query: LabelledVectors | None,
+    *,
+    shots: Shots,
+    seeds: Sequence[int],
+    neighbours: Neighbours = "shots",
 ) -> dict[str, Any] | None:
     """Let a probe learn from some clips of each class and classify the others.
 
@@ -150,12 +169,15 @@ def probe(
             the clips of `support` that were not drawn.
         shots: number of clips drawn a class; a smaller class gives all its clips. "all" draws once.
         seeds: of the draws; each seed draws anew.
+        neighbours: of nearest_clips.
     Returns:
         The numbers of classes and of classified clips; for R@1, R@5, R@10, median_rank and mean_rank the mean over
         seeds, the standard deviation ("spread") and each seed's value. None if no clip is left to classify.
     """
     if shots == "all" and query is not None:
         seeds = seeds[:1]
+    nearest = name == "nearest_clips"
+    learn = partial(vote_nearest_clips, neighbours=neighbours) if nearest else PROBES[name]
     metrics, notes, clips, classes = [], [], 0, 0
     for seed in seeds:
         drawn, others = draw_shots(support.classes, shots, seed=seed, keep_one=query is None)
@@ -163,7 +185,7 @@ def probe(
         classified = classified[np.flatnonzero(np.isin(classified.classes, learned.classes))]
         if not len(classified):
             return None
-        result = PROBES[name](learned, classified)
+        result = learn(learned, classified)
         metrics.append(summarize_clips(result.ranks))
         notes.append(result.notes)
         clips, classes = len(classified), len(np.unique(learned.classes))
@@ -171,6 +193,7 @@ def probe(
     return {
         "probe": name,
         "shots": shots,
+        "neighbours": neighbours if nearest else None,
         "clips": clips,
         "classes": classes,
         "mean": {key: float(np.mean(values)) for key, values in columns.items()},

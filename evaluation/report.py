@@ -8,16 +8,9 @@ from pathlib import Path
 
 from evaluation.errors import EvaluationError
 from evaluation.plots import plot_concept, plot_confusions, plot_languages, plot_rank_curves
+from evaluation.published import PUBLISHED, read_published
 from evaluation.results import Run, read_run
-from evaluation.tables import (
-    PUBLISHED,
-    compare_runs,
-    format_probes,
-    format_results,
-    list_probes,
-    read_published,
-    write_csv,
-)
+from evaluation.tables import compare_runs, format_probes, format_results, list_probes, write_csv
 
 
 def write_report(
@@ -29,7 +22,7 @@ def write_report(
         runs: in the order of the tables.
         out: a folder, created if need be; files of the same names are replaced.
         published: file of published metrics.
-        every: also list published experiments that have no run.
+        every: also list what is published without a run.
         concept: of the heat map; None: the text that most languages have.
     Returns:
         The written files.
@@ -104,7 +97,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--published", type=Path, default=PUBLISHED, help="file of published metrics to print beside ours"
     )
-    parser.add_argument("--all", action="store_true", help="also list published experiments without a run")
+    parser.add_argument("--all", action="store_true", help="also list what is published without a run")
     parser.add_argument("--concept", help="text of the heat map (default: the text that most languages have)")
     return parser
 

@@ -1,58 +1,24 @@
 """Tables of runs with published metrics beside ours: CSV for programs, Markdown for people."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from evaluation.errors import PublishedError
+from evaluation.published import DIRECTIONS, METRICS, Published, find_published_test, list_published_tests
 from evaluation.results import flatten_metrics
 
-PUBLISHED = Path(__file__).with_name("published.yaml")
-DIRECTIONS = {"pose_to_text": "pose→text", "text_to_pose": "text→pose"}
-METRICS = tuple(
-    [f"pose_to_text {name}" for name in ("R@1", "R@5", "R@10", "median_rank", "mean_rank")]
-    + [f"text_to_pose {name}" for name in ("P@1", "P@5", "P@10", "R@1", "R@5", "R@10", "median_rank", "mean_rank")]
-)
 # The columns of the Markdown table are those of the paper.
 SHOWN_METRICS = tuple(
     metric for metric in METRICS if "mean_rank" not in metric and not metric.startswith("text_to_pose R@")
 )
-Published = Mapping[str, Mapping[str, Any]]
-
-
-def read_published(path: Path = PUBLISHED) -> Published:
-    """Read the published metrics of each experiment.
-
-    Raises:
-        PublishedError: the file is not a mapping, or an entry has keys that tables do not know.
-        OSError: the file cannot be read.
-    """
-    try:
-        experiments = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PublishedError(f"{path} is not YAML: {error}") from error
-    if not isinstance(experiments, dict) or not all(isinstance(entry, dict) for entry in experiments.values()):
-        raise PublishedError(f"{path} is not a mapping from experiments to metrics")
-    for name, entry in experiments.items():
-        unknown = set(entry) - {"about", *DIRECTIONS}
-        metrics = {f"{direction} {metric}" for direction in DIRECTIONS for metric in entry.get(direction, {})}
-        if unknown or not metrics or not metrics <= set(METRICS):
-            problem = sorted(unknown | (metrics - set(METRICS)))
-            raise PublishedError(f"{path}: {name} has {f'the unknown keys {problem}' if problem else 'no metrics'}")
-    return {str(name): entry for name, entry in experiments.items()}
-
-
-def find_published_metrics(published: Published, experiment: str | None) -> dict[str, float]:
-    """Find the published metrics of an experiment, by `direction metric`; empty if it has none."""
-    entry = published.get(experiment or "", {})
-    return {
-        f"{direction} {metric}": float(value)
-        for direction in DIRECTIONS
-        for metric, value in entry.get(direction, {}).items()
-    }
+# Beside published metrics that were measured on other candidates than ours.
+OTHER_CANDIDATES = "†"
+_NOTE = (
+    f"{OTHER_CANDIDATES} Not comparable: the published metric was measured on another number of clips or prompts than "
+    "ours, or on a number that is not published. A rank among more candidates is harder. The columns clips and prompts "
+    "have our number and, in brackets, the published one."
+)
 
 
 def compare_runs(runs: Sequence[dict[str, Any]], published: Published, *, every: bool = False) -> list[dict[str, Any]]:
@@ -61,20 +27,21 @@ def compare_runs(runs: Sequence[dict[str, Any]], published: Published, *, every:
     Args:
         runs: their metrics.
         published: of read_published.
-        every: also list published experiments that have no run.
+        every: also list what is published without a run.
     Returns:
-        One row a run, with the columns of flatten_metrics and `published …` columns.
+        One row a run, with the columns of flatten_metrics and `published …` columns. A run has published metrics beside
+        it only if they were measured on the same data set.
     """
-    rows = [
-        flatten_metrics(metrics)
-        | {f"published {key}": value for key, value in find_published_metrics(published, metrics["experiment"]).items()}
-        for metrics in runs
-    ]
-    seen = {metrics["experiment"] for metrics in runs}
+    rows, seen = [], set()
+    for metrics in runs:
+        row = flatten_metrics(metrics)
+        test = find_published_test(published, metrics["experiment"], metrics["dataset"])
+        rows.append(row if test is None else row | test.list_columns())
+        seen.add((metrics["experiment"], None if test is None else test.dataset))
     for name in published if every else ():
-        if name not in seen:
-            metrics = find_published_metrics(published, name)
-            rows.append({"experiment": name} | {f"published {key}": value for key, value in metrics.items()})
+        for test in list_published_tests(published, name):
+            if (name, test.dataset) not in seen:
+                rows.append({"experiment": name, "published dataset": test.dataset} | test.list_columns())
     return rows
 
 
@@ -88,19 +55,53 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def format_results(rows: Sequence[dict[str, Any]]) -> str:
-    """Format rows of compare_runs as a Markdown table: `ours (published)`, and a dash for a missing number."""
+    """Format rows of compare_runs as a Markdown table: `ours (published)`, and a dash for a missing number.
+
+    Published metrics that were measured on other candidates than ours have a mark, and the table a note on it.
+    """
     columns = [metric for metric in SHOWN_METRICS if any(metric in row or f"published {metric}" in row for row in rows)]
-    names = [_format_heading(metric) for metric in columns]
+    abouts = [key for key in ("parameters_millions", "hours") if any(f"published {key}" in row for row in rows)]
+    names = [*map(_format_heading, columns), *(f"published {key.replace('_', ' ')}" for key in abouts)]
     lines = [
-        "| experiment | model | data | task | clips | " + " | ".join(names) + " |",
-        "|---|---|---|---|--:|" + "--:|" * len(names),
+        "| experiment | model | data | task | clips | prompts | " + " | ".join(names) + " |",
+        "|---|---|---|---|--:|--:|" + "--:|" * len(names),
     ]
     for row in rows:
-        data = f"{row['dataset']} {row['split']}" if "dataset" in row else "–"
-        about = [row.get("experiment") or "–", row.get("model", "–"), data, row.get("task", "–"), row.get("clips", "–")]
-        cells = [_format_cell(metric, row.get(metric), row.get(f"published {metric}")) for metric in columns]
-        lines.append("| " + " | ".join(map(_escape, [*map(str, about), *cells])) + " |")
+        mark = "" if compares_alike(row) else OTHER_CANDIDATES
+        about = [row.get("experiment") or "–", row.get("model", "–"), _name_data(row), row.get("task", "–")]
+        counts = [_format_count(row, key) for key in ("clips", "prompts")]
+        cells = [_format_cell(metric, row.get(metric), row.get(f"published {metric}"), mark=mark) for metric in columns]
+        cells += [f"({row[f'published {key}']:g})" if f"published {key}" in row else "–" for key in abouts]
+        lines.append("| " + " | ".join(map(_escape, [*map(str, about), *counts, *cells])) + " |")
+    if any(not compares_alike(row) for row in rows):
+        lines += ["", _NOTE]
     return "\n".join(lines) + "\n"
+
+
+def compares_alike(row: dict[str, Any]) -> bool:
+    """Tell whether the published metrics of a row were measured on as many clips and prompts as ours.
+
+    Returns:
+        False if a published number of clips or prompts is another one or is not known; True if the row has no metrics
+        of ours or no published ones.
+    """
+    if "clips" not in row or "published clips" not in row:
+        return True
+    return all(row[f"published {key}"] == row[key] for key in ("clips", "prompts"))
+
+
+def _name_data(row: dict[str, Any]) -> str:
+    if "dataset" in row:
+        return f"{row['dataset']} {row['split']}"
+    return str(row.get("published dataset") or "–")
+
+
+def _format_count(row: dict[str, Any], key: str) -> str:
+    ours = str(row.get(key, "–"))
+    if f"published {key}" not in row:
+        return ours
+    published = row[f"published {key}"]
+    return f"{ours} ({'?' if published is None else published})".removeprefix("– ")
 
 
 def list_probes(metrics: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,11 +109,16 @@ def list_probes(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {key: metrics[key] for key in ("experiment", "model", "dataset")}
         | {key: probe[key] for key in ("probe", "shots", "clips", "classes")}
+        | ({"probe": f"{probe['probe']}, {probe['neighbours']} neighbours"} if _is_unusual(probe) else {})
         | {"seeds": len(probe["by_seed"])}
         | dict(probe["mean"].items())
         | {f"{metric} spread": spread for metric, spread in probe["spread"].items() if spread is not None}
         for probe in metrics.get("probes", [])
     ]
+
+
+def _is_unusual(probe: dict[str, Any]) -> bool:
+    return probe.get("neighbours") not in (None, "shots")
 
 
 def format_probes(rows: Sequence[dict[str, Any]]) -> str:
@@ -140,10 +146,12 @@ def _format_heading(metric: str) -> str:
     return f"{DIRECTIONS.get(direction, '')} {name.replace('_', ' ')}".strip()
 
 
-def _format_cell(metric: str, ours: float | None, published: float | None) -> str:
+def _format_cell(metric: str, ours: float | None, published: float | None, *, mark: str = "") -> str:
     if ours is None:
         return "–" if published is None else f"({_format_number(metric, published)})"
-    return _format_number(metric, ours) + (f" ({_format_number(metric, published)})" if published is not None else "")
+    return _format_number(metric, ours) + (
+        f" ({_format_number(metric, published)}){mark}" if published is not None else ""
+    )
 
 
 def _format_number(metric: str, value: float) -> str:

@@ -19,9 +19,14 @@ def read_vocabulary(path: Path, *, over: int = RARE_COUNT) -> frozenset[str]:
         path: CSV with the columns text and count, as the authors' data_stat_sp_concept_dis.csv, or one text a line.
         over: texts of a CSV file with at most this count are left out. A plain list has no counts and is kept whole.
     Raises:
-        VocabularyError: a CSV file lacks these columns, or a count is not a whole number.
+        VocabularyError: the file does not exist, a CSV file lacks these columns, or a count is not a whole number.
         OSError: the file cannot be read.
     """
+    if not path.is_file():
+        raise VocabularyError(
+            f"there is no vocabulary {path}; the authors' table is brought by `python -m corpora fetch vocabulary`, or "
+            "give another file, or DATASET:ROOT to count the texts of a data set's training part"
+        )
     with path.open(encoding="utf-8", newline="") as file:
         if path.suffix != ".csv":
             return frozenset(line.strip() for line in file if line.strip())

@@ -18,7 +18,7 @@ from pose_format.pose_header import PoseHeader
 
 from poses.anonymize import remove_appearance
 from poses.errors import FeatureKindError, PoseContentError, PoseScaleError
-from poses.flip import never_moves
+from poses.flip import never_moves, never_moves_where_seen
 from poses.hand_frame import turn_right_hand
 from poses.landmarks import (
     BODY_POINTS,
@@ -43,7 +43,7 @@ from poses.points import (
 from poses.sign_vq import POINTS as SIGN_VQ_POINTS
 from poses.sign_vq import hands_from_wrists, standardize
 
-Flip = Literal["never", "auto", "always"]
+Flip = Literal["never", "auto", "always", "authors"]
 
 # The order is the authors': it decides which feature is which.
 _WHOLE = Selection((*BODY_POINTS, *FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS))
@@ -84,7 +84,8 @@ class FeatureOptions:
     """What to do to a pose before its features are computed.
 
     Attributes:
-        flip: mirror the clip: ``never``, ``always``, or, with ``auto``, when the right hand never moves.
+        flip: mirror the clip: ``never``, ``always``, or, with ``auto``, when the right hand never moves. ``authors`` is
+            the authors' rule, which leaves out a hand that was never seen; see poses.flip.never_moves_where_seen.
         anonymize: replace the signer's appearance by the average one.
         person: which person, needed when there are several.
     Raises:
@@ -194,11 +195,12 @@ def is_flipped(pose: Pose, options: FeatureOptions) -> bool:
     Raises:
         PersonError: several people and none chosen, or the chosen one is not there.
         PoseEmptyError: no frames or no people.
-        PoseLayoutError: the layout has no right hand, and flip is "auto".
+        PoseLayoutError: the layout has no right hand, and flip is "auto" or "authors".
     """
-    if options.flip != "auto":
+    if options.flip in ("never", "always"):
         return options.flip == "always"
-    return never_moves(pose, choose_person(pose, options.person))
+    asks = never_moves if options.flip == "auto" else never_moves_where_seen
+    return asks(pose, choose_person(pose, options.person))
 
 
 def _find_kind(kind: str) -> FeatureKind:

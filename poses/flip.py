@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pose_format import Pose
@@ -68,6 +68,24 @@ def never_moves(pose: Pose, person: int) -> bool:
     """
     values = np.nan_to_num(select(pose, person, _RIGHT_HAND).values)  # frames, 21, 3
     return bool((values == values[0]).all())
+
+
+def never_moves_where_seen(pose: Pose, person: int) -> bool:
+    """Tell whether the right hand is seen, and each of its points is in the same place wherever it is seen.
+
+    This is the authors' rule to the letter: a variance over a masked array, which has no value for a hand that was
+    never seen. Published metrics with a flip at test time were measured by it.
+
+    Raises:
+        PoseLayoutError: the layout has no right hand.
+    Source: as never_moves.
+    """
+    clip = select(pose, person, _RIGHT_HAND)
+    unseen = np.broadcast_to(clip.missing[..., None], clip.values.shape)  # frames, 21, 3
+    # NumPy's masked arrays have no types.
+    masked: Any = np.ma.MaskedArray(clip.values, mask=unseen)  # type: ignore[no-untyped-call]
+    variance = masked.var(axis=0).sum()
+    return variance is not np.ma.masked and bool(variance == 0)
 
 
 def active_hand(pose: Pose, person: int | None = None) -> Hand | None:

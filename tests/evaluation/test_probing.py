@@ -1,11 +1,15 @@
 """Probes on clusters whose answer is support, and against slow twins."""
 
+import math
 from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from evaluation import probing
@@ -107,3 +111,28 @@ def test_one_class_is_always_right():
 def test_a_fit_that_did_not_converge_says_so(monkeypatch):
     monkeypatch.setattr(probing, "LOGISTIC_STEPS", 1)
     assert fit_logistic_regression(_clusters(5, spread=2.0), _clusters(5)).notes == {"converged": False}
+
+
+# scikit-learn warns of one clip a class, which is what one shot means.
+@pytest.mark.filterwarnings("ignore:The number of unique classes:UserWarning")
+@pytest.mark.parametrize("shots", [1, 3])
+def test_sqrt_gives_the_authors_numbers(shots):
+    rng = np.random.default_rng(shots)
+    support = LabelledVectors(rng.normal(size=(30 * shots, 4)), np.arange(30 * shots) % 30)
+    query = LabelledVectors(rng.normal(size=(200, 4)), np.arange(200) % 30)
+    # As test_recognition_few_shot_knn.py puts it.
+    neighbours = round(math.sqrt(len(support)))
+    steps = [("scaler", StandardScaler()), ("knn", KNeighborsClassifier(n_neighbors=neighbours))]
+    votes = Pipeline(steps).fit(support.vectors, support.classes).predict_proba(query.vectors)
+    ranks = vote_nearest_clips(support, query, neighbours="sqrt").ranks
+    for k in (1, 5, 10):
+        expected = top_k_accuracy_score(query.classes, votes, labels=np.arange(30), k=k)
+        assert (ranks <= k).mean() == pytest.approx(expected)
+
+
+def test_neighbours_are_recorded_and_change_the_vote():
+    support, query = _clusters(4, spread=2.0), _clusters(50, spread=2.0, seed=1)
+    rows = {n: probe("nearest_clips", support, query, shots=4, seeds=[0], neighbours=n) for n in ("shots", "sqrt", 4)}
+    assert [row["neighbours"] for row in rows.values()] == ["shots", "sqrt", 4]
+    assert rows["shots"]["mean"] == rows[4]["mean"] != rows["sqrt"]["mean"]
+    assert probe("nearest_means", support, query, shots=4, seeds=[0], neighbours=3)["neighbours"] is None

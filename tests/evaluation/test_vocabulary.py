@@ -29,6 +29,11 @@ def test_vocabulary_of_a_table_leaves_rare_texts_out(tmp_path):
         read_vocabulary(path)
 
 
+def test_a_vocabulary_that_is_not_there_says_where_it_comes_from(tmp_path):
+    with pytest.raises(VocabularyError, match=r"there is no vocabulary .*python -m corpora fetch vocabulary"):
+        read_vocabulary(tmp_path / "data_stat_sp_concept_dis.csv")
+
+
 def test_vocabulary_of_a_list(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("house\n\n sun \n")

@@ -8,7 +8,8 @@ from pose_format.utils.hand import estimate_active_hand
 
 import poses
 from poses import FeatureOptions, PoseLayoutError, active_hand, extract, mirror
-from poses.flip import never_moves
+from poses.features import is_flipped
+from poses.flip import never_moves, never_moves_where_seen
 
 CLIPS = ["house", "ase_A", "gsg_C", "sgg_Ü", "gss_long"]
 
@@ -160,3 +161,27 @@ def test_no_active_hand_in_other_layouts(layout, make_pose):
 def test_no_active_hand_when_none_is_seen(make_pose):
     missing = {"LEFT_HAND_LANDMARKS": slice(None), "RIGHT_HAND_LANDMARKS": slice(None)}
     assert active_hand(make_pose(missing=missing)) is None
+
+
+def as_the_authors_ask(pose):
+    return np.nan_to_num(pose.get_components(["RIGHT_HAND_LANDMARKS"]).body.data).var(axis=0).sum() == 0
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("unseen", [(), (0,), (0, 1), (0, 1, 2)])
+@pytest.mark.parametrize("still", [False, True])
+def test_the_authors_rule_is_theirs_on_masked_arrays(make_pose, frames, unseen, still):
+    missing = {"RIGHT_HAND_LANDMARKS": [frame for frame in unseen if frame < frames]}
+    pose = make_pose(frames, missing=missing)
+    if still:
+        pose.body.data.data[:] = pose.body.data.data[:1]
+    # Their comparison gives a masked value, which counts as false, where every point is masked.
+    assert never_moves_where_seen(pose, 0) == bool(as_the_authors_ask(pose))
+    assert is_flipped(pose, FeatureOptions(flip="authors")) == never_moves_where_seen(pose, 0)
+
+
+def test_the_authors_rule_never_mirrors_a_hand_that_was_not_seen(make_pose):
+    pose = make_pose(3, missing={"RIGHT_HAND_LANDMARKS": [0, 1, 2]})
+    pose.body.data.data[...] = np.where(pose.body.confidence[..., None] == 0, 0, pose.body.data.data)
+    assert never_moves(pose, 0)
+    assert not never_moves_where_seen(pose, 0)

@@ -9,7 +9,7 @@ import pytest
 from corpora import get_feature_dim
 from corpora.registry import CORPORA
 from evaluation.__main__ import _build_parser as build_evaluation_parser
-from evaluation.tables import read_published
+from evaluation.published import read_published
 from models.catalog import load_catalog
 from training.__main__ import _build_parser as build_training_parser
 from training.clips.augmentation import check_augmentation
@@ -175,6 +175,9 @@ BASELINE = {key: value for key, value in TEMPORAL.items() if key != "temporal"}
         ("islr/asl_signs_face_conv1d", FACE, {"convolutions": 2}),
         ("islr/asl_signs_face_dropout_0.2", FACE, {"dropout": 0.2, "frame_dropout": 0.2, "text_dropout": 0.1}),
         ("islr/asl_signs_face_dropout_0.4", FACE, {"dropout": 0.4, "frame_dropout": 0.4, "text_dropout": 0.1}),
+        ("islr/asl_signs_face_dropout_0.8", FACE, {"dropout": 0.8, "frame_dropout": 0.8, "text_dropout": 0.1}),
+        ("signclip_v1_1/baseline_final_proj", BASELINE, {"temporal": 0.2, "noise": 0.001, "projection": "linear"}),
+        ("signclip_v1_1/baseline_anonym_no_pre", BASELINE, {"anonymize": True}),
         ("islr/asl_signs_face_batch_250", FACE, {"batch": 248}),
         ("fingerclip/rwthfs_scratch_pose", HAND, {"features": "signclip_full_face"}),
         ("fingerclip/rwthfs_scratch_pose_aug", HAND, {"features": "signclip_full_face", **CAMERA}),

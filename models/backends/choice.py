@@ -37,7 +37,7 @@ def choose_device(wanted: str) -> str:
 def choose_dtype(wanted: str, device: str) -> str:
     """Turn "auto" into float16 on CUDA, which the authors trained in, and into float32 on CPUs.
 
-    On CUDA float16 is as fast as bfloat16 and strays a seventh as far from the authors' numbers.
+    On CUDA float16 is as fast as bfloat16 and strays an eighth as far from the authors' numbers (docs/performance.md).
 
     Raises:
         BackendError: there is no number format of this name, or a CPU does not multiply it faster than float32.

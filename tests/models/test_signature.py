@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from models.backends.choice import choose_dtype
 from models.catalog import ModelConfig
 from models.signature import compute_signature
 
@@ -30,6 +31,8 @@ def test_equal_facts_give_equal_signatures(tiny_model):
     [
         {"digest": "cd" * 32},
         {"dtype": "bfloat16"},
+        {"dtype": "float16"},
+        {"dtype": "tf32"},
         {"features_version": 2},
         {"options": {}},
         {"options": {"normalize": False}},
@@ -38,6 +41,16 @@ def test_equal_facts_give_equal_signatures(tiny_model):
 )
 def test_whatever_moves_a_vector_changes_the_signature(tiny_model, change):
     assert compute_signature(tiny_model.config, **{**FACTS, **change}) != compute_signature(tiny_model.config, **FACTS)
+
+
+def test_auto_signs_as_the_format_that_it_means(tiny_model):
+    """`auto` means float16 on a GPU and float32 on a CPU, so vectors of the two do not mix unnoticed."""
+    meant = {device: choose_dtype("auto", device) for device in ("cuda", "cuda:1", "cpu")}
+    assert meant == {"cuda": "float16", "cuda:1": "float16", "cpu": "float32"}
+    signatures = {
+        device: compute_signature(tiny_model.config, **{**FACTS, "dtype": dtype}) for device, dtype in meant.items()
+    }
+    assert signatures["cuda"] == signatures["cuda:1"] != signatures["cpu"]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from benchmarks.serving import serving
 from tests.video.make_videos import encode, moving
 from video.decoding import VideoReader
 from video.estimates import Estimate
-from video.holistic import silenced
+from video.holistic import silence_stderr
 from video.interface import EstimateRequest, Finished
 from video.local import LocalEstimators
 
@@ -80,7 +80,7 @@ def compare(estimators: LocalEstimators, clips: list[bytes], folder: Path, *, ro
     }
     shown, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: SIM115 (pose-format prints what it does)
     try:
-        with silenced():
+        with silence_stderr():
             seconds = take_turns(cases, rounds=rounds, limit_s=600)
             command()
     finally:

@@ -27,7 +27,7 @@ from poses.features import (
     extract,
     find_layout_lacks,
 )
-from poses.flip import active_hand, mirror
+from poses.flip import find_active_hand, mirror
 from poses.headers import ReadLimits
 from poses.quality import QualityReport, find_warnings, report
 from poses.reading import read
@@ -52,9 +52,9 @@ __all__ = [
     "PoseVersionError",
     "QualityReport",
     "ReadLimits",
-    "active_hand",
     "check_layout",
     "extract",
+    "find_active_hand",
     "find_layout_lacks",
     "find_warnings",
     "mirror",

@@ -17,8 +17,8 @@ from poses.errors import PoseError
 from poses.features import FEATURE_KINDS, find_layout_lacks
 from poses.headers import ReadLimits
 from poses.layouts import recognize_layout
-from poses.points import layout_key
-from poses.quality import report, share_with_body
+from poses.points import make_layout_key
+from poses.quality import measure_share_with_body, report
 from poses.reading import read
 from processes.version import PRODUCT
 
@@ -78,13 +78,13 @@ def inspect_pose(options: argparse.Namespace) -> int:
 
 def _describe(pose: Pose) -> dict[str, Any]:
     size = pose.header.dimensions
-    known = recognize_layout(layout_key(pose.header))
+    known = recognize_layout(make_layout_key(pose.header))
     features = {kind: find_layout_lacks(pose.header, kind) for kind in FEATURE_KINDS}
     return {
         **asdict(report(pose)),
         "width": size.width,
         "height": size.height,
-        "body": share_with_body(pose),
+        "body": measure_share_with_body(pose),
         "layout": known.name,
         "components": {component.name: len(component.points) for component in pose.header.components},
         "features": {kind: lacks or "yes" for kind, lacks in features.items()},

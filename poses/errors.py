@@ -76,7 +76,7 @@ class PoseContentError(PoseError):
 
 
 class PoseEmptyError(PoseContentError):
-    """The clip has no frames, or nobody is in it."""
+    """The clip has no frames or no people."""
 
     code = "pose_empty"
 

@@ -37,7 +37,7 @@ from poses.points import (
     check_selection,
     choose_person,
     find_lacks,
-    layout_key,
+    make_layout_key,
     select,
 )
 from poses.sign_vq import POINTS as SIGN_VQ_POINTS
@@ -63,8 +63,8 @@ class FeatureKind:
         points: what a frame's features hold, in order, three coordinates each.
         measured: what is read from the pose, which includes the shoulders.
         depth_in_pixels: multiply z by the image's width first.
-        finish: what is done to normalized values (frames, points, 3), given what is missing (frames, points) and which
-            points they are; may change both.
+        finish: the last step. It gets the normalized values (frames, points, 3), which of them are missing
+            (frames, points), and which points they are; it may change the first two.
         mirrors: whether a mirrored pose has these features with sides swapped and x negated.
     """
 
@@ -89,7 +89,7 @@ class FeatureOptions:
         anonymize: replace the signer's appearance by the average one.
         person: which person, needed when there are several.
     Raises:
-        ValueError: flip is none of these.
+        ValueError: flip is another word.
     """
 
     flip: Flip = "never"
@@ -176,7 +176,7 @@ def find_layout_lacks(header: PoseHeader, kind: str) -> str | None:
     Raises:
         FeatureKindError: there is no such kind.
     """
-    return find_lacks(layout_key(header), _find_kind(kind).measured)
+    return find_lacks(make_layout_key(header), _find_kind(kind).measured)
 
 
 def check_layout(header: PoseHeader, kind: str) -> None:
@@ -186,15 +186,15 @@ def check_layout(header: PoseHeader, kind: str) -> None:
         FeatureKindError: there is no such kind.
         PoseLayoutError: it names what is missing, where the layout seems to come from, and what to do.
     """
-    check_selection(layout_key(header), _find_kind(kind).measured)
+    check_selection(make_layout_key(header), _find_kind(kind).measured)
 
 
 def is_flipped(pose: Pose, options: FeatureOptions) -> bool:
-    """Tell whether a clip is mirrored before its features are computed.
+    """Return whether a clip is mirrored before its features are computed.
 
     Raises:
-        PersonError: several people and none chosen, or the chosen one is not there.
-        PoseEmptyError: no frames or no people.
+        PersonError: the pose has several people and none was chosen, or the chosen person is not there.
+        PoseEmptyError: the pose has no frames or no people.
         PoseLayoutError: the layout has no right hand, and flip is "auto" or "authors".
     """
     if options.flip in ("never", "always"):
@@ -222,12 +222,12 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
     Returns:
         float32 (frames, dim), C-contiguous and finite, in shoulder widths.
     Raises:
-        FeatureKindError: no such kind.
-        PersonError: several people and none chosen, or the chosen one is not there.
-        PoseEmptyError: no frames or no people.
+        FeatureKindError: there is no such kind.
+        PersonError: the pose has several people and none was chosen, or the chosen person is not there.
+        PoseEmptyError: the pose has no frames or no people.
         PoseLayoutError: the pose lacks a component or a point.
-        PoseScaleError: the shoulders are never seen together, or are in one place.
-        PoseContentError: numbers too large to be measured in shoulder widths.
+        PoseScaleError: the shoulders are never seen together, or are always in one place.
+        PoseContentError: the numbers are too large to be measured in shoulder widths.
     Source: PoseProcessor.__call__ and, for the order of points, its pose_components ``reduced_face``.
     """
     feature_kind = _find_kind(kind)

@@ -16,7 +16,7 @@ from poses.landmarks import (
     RIGHT_HAND,
     RIGHT_HAND_POINTS,
     Point,
-    mirrored,
+    mirror_point,
 )
 from poses.points import Selection, choose_person, select
 
@@ -34,8 +34,8 @@ def mirror(pose: Pose) -> Pose:
     Args:
         pose: a holistic pose, whole or reduced; not changed.
     Returns:
-        A pose with the same header. Missing points keep their counterpart's stored value: pose-format leaves the
-        image's width under the mask, which whoever reads stored values takes for a point.
+        A pose with the same header. Missing points keep their counterpart's stored value. pose-format leaves the
+        image's width under the mask instead, and code that reads stored values would take it for a point.
     Raises:
         PoseLayoutError: no component of MediaPipe Holistic.
     Source: pose_format.utils.holistic.mirror_horizontal, which imports mediapipe.
@@ -46,7 +46,7 @@ def mirror(pose: Pose) -> Pose:
         raise PoseLayoutError(f"only holistic poses can be mirrored; the pose has {names}")
     points = [Point(component.name, name) for component in components for name in component.points]
     places = {point: place for place, point in enumerate(points)}
-    source = [places.get(mirrored(point), place) for place, point in enumerate(points)]
+    source = [places.get(mirror_point(point), place) for place, point in enumerate(points)]
     in_image = np.array(["WORLD" not in point.component for point in points])  # points
 
     values = np.asarray(pose.body.data)[:, :, source]  # frames, people, points, dims
@@ -57,10 +57,11 @@ def mirror(pose: Pose) -> Pose:
 
 
 def never_moves(pose: Pose, person: int) -> bool:
-    """Tell whether the right hand is the same in every frame, as it is when it was never seen.
+    """Return whether the right hand is the same in every frame, as it is when it was never seen.
 
-    The authors ask whether the variance of the hand, NaN counting as 0, is 0. Taken over a masked array, as they do,
-    that is never true of a hand that is missing throughout, the very case it is for; so it is asked of what is stored.
+    The authors ask whether the variance of the hand, with NaN as 0, is 0. They compute it over a masked array, where it
+    is never 0 for a hand that is missing in all frames. That is the very case the option was made for, so the stored
+    values are compared here.
 
     Raises:
         PoseLayoutError: the layout has no right hand.
@@ -88,7 +89,7 @@ def never_moves_where_seen(pose: Pose, person: int) -> bool:
     return variance is not np.ma.masked and bool(variance == 0)
 
 
-def active_hand(pose: Pose, person: int | None = None) -> Hand | None:
+def find_active_hand(pose: Pose, person: int | None = None) -> Hand | None:
     """Estimate which hand signs.
 
     Args:
@@ -97,7 +98,7 @@ def active_hand(pose: Pose, person: int | None = None) -> Hand | None:
     Returns:
         The hand, or None when neither is ever seen or the layout is not holistic.
     Raises:
-        PersonError: several people and none chosen, or the chosen one is not there.
+        PersonError: the pose has several people and none was chosen, or the chosen person is not there.
     Source: pose_format.utils.hand.estimate_active_hand.
     """
     person = choose_person(pose, person)

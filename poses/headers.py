@@ -1,8 +1,8 @@
 """The header of a .pose file: version, image size, and the layout of components, points and limbs.
 
-pose-format's own reader allocates what a header claims before looking at the bytes, raises five unrelated
-exception types, and returns one header object to every caller whose bytes are equal. This one checks each claim
-against the bytes at hand first. Layouts repeat from file to file, so the last few are remembered by their bytes.
+pose-format's own reader allocates what a header claims before it looks at the bytes. It raises five unrelated
+exception types, and returns one header object to all callers whose bytes are equal. This reader checks each claim
+against the bytes first. Layouts repeat from file to file, so the last few are remembered by their bytes.
 Format: https://github.com/sign-language-processing/pose/blob/master/docs/specs/v0.2.md
 """
 
@@ -46,10 +46,10 @@ _ADVICE: dict[Family, str] = {
     "text": "Send the bytes of a .pose file; keypoints in JSON or CSV become one with pose_format",
     "document": "Send the bytes of a .pose file, as video_to_pose and python -m video estimate write it",
     "picture": "A pose is estimated from a video of the whole sign",
-    "audio": "It is a sound and shows nobody: send the video",
+    "audio": "It is a sound and shows no signer: send the video",
 }
 
-# Remembered layouts are chosen by whoever sends files: both numbers bound what they can make us keep (a few MB).
+# Senders of files choose which layouts are remembered. Both numbers bound the memory that this can take (a few MB).
 # MediaPipe's layout with 478 face points takes 15 kB.
 _REMEMBERED_LAYOUTS = 16
 _REMEMBERED_BYTES = 32 * 1024

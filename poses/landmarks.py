@@ -97,7 +97,7 @@ _MIRRORED_HAND = {LEFT_HAND: RIGHT_HAND, RIGHT_HAND: LEFT_HAND}
 _MIRRORED_FACE_NAMES = {str(number): str(other) for number, other in enumerate(_MIRRORED_FACE)}
 
 
-def mirrored(point: Point) -> Point:
+def mirror_point(point: Point) -> Point:
     """The point of the original that a mirrored pose shows under this name; points of other layouts are their own."""
     component, name = point
     if component in _MIRRORED_HAND:

@@ -30,18 +30,18 @@ class Measures:
         if isinstance(pose, FilePose):
             self.not_finite += pose.not_finite[person]
         self.seen = seen
-        self.left_hand = self._share_any(self.parts.left_hand)
-        self.right_hand = self._share_any(self.parts.right_hand)
-        self.face = self._share_any(self.parts.face)
+        self.left_hand = self._measure_share(self.parts.left_hand)
+        self.right_hand = self._measure_share(self.parts.right_hand)
+        self.face = self._measure_share(self.parts.face)
         together = seen[:, self.parts.shoulders].all(axis=1)
         self.shoulders = float(together.mean()) if len(self.parts.shoulders) else None
         self.body = self._measure_shoulders(together)
 
-    def _share_any(self, places: Indexes) -> float | None:
+    def _measure_share(self, places: Indexes) -> float | None:
         return float(self.seen[:, places].any(axis=1).mean()) if len(places) else None
 
     def _measure_shoulders(self, together: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
-        """Measure x and y of the point between the shoulders, and their distance; None if the numbers give none."""
+        """Measure x and y of the point between the shoulders, and their distance; None if there is no distance."""
         if not self.shoulders:
             return None
         shoulders = self.values[together][:, self.parts.shoulders, :2].astype(np.float64)  # frames, 2, 2
@@ -49,23 +49,25 @@ class Measures:
         x, y = shoulders.mean(axis=(0, 1)).tolist()
         return (x, y, width) if math.isfinite(width) and width > 0 else None
 
-    def reach(self) -> float:
+    def measure_reach(self) -> float:
         """How far the farthest seen point of the image is from between the shoulders, along x or y, as stored.
 
         0 where the shoulders give no measure.
         """
-        return float(np.maximum(*self._distances(self.values)).max(initial=0.0)) if self.body is not None else 0.0
+        return (
+            float(np.maximum(*self._measure_distances(self.values)).max(initial=0.0)) if self.body is not None else 0.0
+        )
 
-    def farthest_shoulder_widths(self) -> float:
+    def measure_farthest(self) -> float:
         """How far the farthest seen point of the image is from between the shoulders; 0 without a measure."""
         if self.body is None:
             return 0.0
         # The squares of what float32 holds need float64.
         return float(
-            np.hypot(*self._distances(self.values[..., :2].astype(np.float64))).max(initial=0.0) / self.body[2]
+            np.hypot(*self._measure_distances(self.values[..., :2].astype(np.float64))).max(initial=0.0) / self.body[2]
         )
 
-    def _distances(self, values: Floats) -> tuple[Floats, Floats]:
+    def _measure_distances(self, values: Floats) -> tuple[Floats, Floats]:
         """How far points are from between the shoulders along x and y, (frames, points) each; 0 where not seen."""
         center_x, center_y, _ = self.body or (0.0, 0.0, 0.0)
         values, unseen = values[:, self.parts.in_image], ~self.seen[:, self.parts.in_image]

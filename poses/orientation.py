@@ -15,15 +15,15 @@ Place = npt.NDArray[np.float64]
 
 # Signers lean by up to 25° in the lexicon's and the golden clips. A camera held the wrong way turns them by 90°.
 _MOST_LEANING_DEGREES = 50.0
-# Where the shoulders are apart, what they and the head say of the direction must agree to within 45°: no body is at
-# odds with itself by more.
+# The direction by the shoulders and the direction by the head must agree to within 45°. Where they differ by more, the
+# points are wrong, and nothing is reported.
 _LEAST_COSINE = 0.7
-# Shoulders that are closer than a quarter of the body's length are seen from the side, and say nothing.
+# Shoulders that are closer than a quarter of the body's length are seen from the side, and give no direction.
 _LEAST_WIDTH = 0.25
 
 
 def find_orientation_warning(values: Floats, seen: Seen, parts: Parts) -> str | None:
-    """Say how a signer is turned who is not upright; None for an upright one, or where it cannot be told.
+    """Describe how a signer is turned who is not upright; None for an upright signer, or if the clip does not show it.
 
     Args:
         values: (frames, points, dims): x to the right and y downwards, in any unit.

@@ -11,7 +11,7 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderD
 from pose_format.utils.generic import hands_components, pose_shoulders
 
 from poses.layouts import LayoutKey
-from poses.points import Indexes, layout_key
+from poses.points import Indexes, make_layout_key
 
 # What the points are called, without regard to case, spaces and underscores, by MediaPipe, OpenPose and COCO.
 _HEAD = frozenset({"nose", "lefteye", "righteye", "leye", "reye"})
@@ -43,7 +43,7 @@ class Parts:
 
 def find_parts(header: PoseHeader) -> Parts:
     """Find the parts of the body in a pose's layout."""
-    return _find_parts(layout_key(header))
+    return _find_parts(make_layout_key(header))
 
 
 # A few layouts are in use at a time.

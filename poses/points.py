@@ -16,7 +16,7 @@ from poses.landmarks import (
     LEG_POINTS,
     RIGHT_SHOULDER,
     Point,
-    mirrored,
+    mirror_point,
 )
 from poses.layouts import LayoutKey, recognize_layout
 
@@ -43,7 +43,7 @@ class Selection:
     @cached_property
     def mirror(self) -> Selection:
         """The points that a mirrored pose shows under these names."""
-        return Selection(tuple(mirrored(point) for point in self.points))
+        return Selection(tuple(mirror_point(point) for point in self.points))
 
     @lru_cache(maxsize=16)  # noqa: B019 (selections live as long as the module)
     def positions(self, points: tuple[Point, ...]) -> Indexes:
@@ -68,11 +68,11 @@ class Clip:
 
 
 def choose_person(pose: Pose, person: int | None) -> int:
-    """Check the choice of a person, or make it where there is only one.
+    """Check the choice of a person; without a choice, take the only person.
 
     Raises:
-        PersonError: several people and none chosen, or the chosen one is not there.
-        PoseEmptyError: no frames or no people.
+        PersonError: the pose has several people and none was chosen, or the chosen person is not there.
+        PoseEmptyError: the pose has no frames or no people.
     """
     frames, people = pose.body.data.shape[:2]
     if frames == 0 or people == 0:
@@ -103,7 +103,7 @@ def select(pose: Pose, person: int, selection: Selection, *, flip: bool = False)
         PoseLayoutError: a point is not in the layout, or has other coordinates than x, y and z.
     """
     source = selection.mirror if flip else selection
-    index = _indexes(layout_key(pose.header), source)
+    index = _indexes(make_layout_key(pose.header), source)
     values = np.take(np.asarray(pose.body.data)[:, person], index, axis=1).astype(np.float32, copy=False)
     confidence = np.take(pose.body.confidence[:, person], index, axis=1)  # frames, points
     missing = confidence == 0
@@ -117,7 +117,7 @@ def select(pose: Pose, person: int, selection: Selection, *, flip: bool = False)
     return Clip(selection, values, missing)
 
 
-def layout_key(header: PoseHeader) -> LayoutKey:
+def make_layout_key(header: PoseHeader) -> LayoutKey:
     """Describe a layout in hashable form: equal keys have their points in equal places."""
     return tuple((component.name, component.format, tuple(component.points)) for component in header.components)
 

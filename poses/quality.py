@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pose_format import Pose
 
-from poses.flip import Hand, active_hand
+from poses.flip import Hand, find_active_hand
 from poses.measures import Measures
 from poses.orientation import find_orientation_warning
 from poses.parts import find_parts
@@ -43,7 +43,7 @@ class QualityReport:
         right_hand: the same for the right hand.
         face: the same for the face.
         shoulders: share of frames in which both are seen; None if the layout has no shoulders.
-        active_hand: which hand signs; None when it cannot be told.
+        active_hand: the hand that signs; None when the clip does not show it.
         warnings: short sentences, each true of this clip; a good clip has none.
     """
 
@@ -64,7 +64,7 @@ def report(pose: Pose, person: int | None = None) -> QualityReport:
 
     Args:
         pose: any readable pose, holistic or not; not changed.
-        person: index of the person; without it the first is described, and a warning says so if there are several.
+        person: index of the person. Without it the first person is described; if there are several, a warning says so.
     Raises:
         PersonError: the chosen person is not there.
         PoseEmptyError: the pose has no frames or no people.
@@ -73,7 +73,7 @@ def report(pose: Pose, person: int | None = None) -> QualityReport:
     chosen = choose_person(pose, 0 if person is None else person)
     fps = float(pose.body.fps)
     clip = Measures(pose, chosen)
-    warnings = list(_warnings(clip, fps))
+    warnings = list(_find_clip_warnings(clip, fps))
     if person is None and people > 1:
         warnings.insert(0, f"{people} people; this describes person 0")
     return QualityReport(
@@ -85,7 +85,7 @@ def report(pose: Pose, person: int | None = None) -> QualityReport:
         right_hand=clip.right_hand,
         face=clip.face,
         shoulders=clip.shoulders,
-        active_hand=active_hand(pose, chosen),
+        active_hand=find_active_hand(pose, chosen),
         warnings=tuple(warnings),
     )
 
@@ -102,11 +102,11 @@ def find_warnings(pose: Pose, person: int | None = None, *, is_flipped: bool = F
         PoseEmptyError: the pose has no frames or no people.
     """
     clip = Measures(pose, choose_person(pose, person))
-    return tuple(_warnings(clip, float(pose.body.fps), signing="left" if is_flipped else "right"))
+    return tuple(_find_clip_warnings(clip, float(pose.body.fps), signing="left" if is_flipped else "right"))
 
 
-def share_with_body(pose: Pose, component: str = "POSE_LANDMARKS") -> float:
-    """Share of frames, 0 to 1, in which anybody's body is seen at all; 0 if the layout has no such component."""
+def measure_share_with_body(pose: Pose, component: str = "POSE_LANDMARKS") -> float:
+    """Measure the share of frames, 0 to 1, in which a body is seen at all; 0 if the layout has no such component."""
     places = [place for place, name in enumerate(find_parts(pose.header).components) if name == component]
     seen = pose.body.confidence[:, :, places] != 0  # frames, people, points
     return float(seen.any(axis=(1, 2)).mean()) if places and len(seen) else 0.0
@@ -116,28 +116,28 @@ def _is_rate(fps: float) -> bool:
     return math.isfinite(fps) and fps > 0
 
 
-def _warnings(clip: Measures, fps: float, *, signing: Hand = "right") -> Iterator[str]:
+def _find_clip_warnings(clip: Measures, fps: float, *, signing: Hand = "right") -> Iterator[str]:
     if len(clip.seen) == 1:
         yield "single frame"
     if not _is_rate(fps):
         yield f"{fps:g} frames per second, which is no rate; features do not depend on it, the duration is unknown"
     elif not _LOWEST_FPS < fps < _HIGHEST_FPS:
         yield f"{fps:g} frames per second; models saw 24 to 30"
-    yield from _hand_warnings(clip, signing)
+    yield from _find_hand_warnings(clip, signing)
     if clip.shoulders is None:
         yield "no shoulders in the layout"
     elif clip.shoulders == 0:
         yield "no shoulders in any frame"
     elif clip.shoulders < 1:
         yield f"shoulders missing in {_percent(1 - clip.shoulders)} of frames"
-    yield from _number_warnings(clip)
+    yield from _find_number_warnings(clip)
     turned = find_orientation_warning(clip.values, clip.seen, clip.parts)
     if turned is not None:
         yield turned
 
 
-def _hand_warnings(clip: Measures, signing: Hand) -> Iterator[str]:
-    # A sign may need one hand only, and models expect that to be the right one: an absent other hand is no fault.
+def _find_hand_warnings(clip: Measures, signing: Hand) -> Iterator[str]:
+    # A sign may need only one hand, and models expect it to be the right hand. So a missing other hand is no fault.
     seen, other, places = clip.right_hand, clip.left_hand, clip.parts.right_hand
     if signing == "left":
         seen, other, places = clip.left_hand, clip.right_hand, clip.parts.left_hand
@@ -155,7 +155,7 @@ def _hand_warnings(clip: Measures, signing: Hand) -> Iterator[str]:
             yield f"the {signing} hand never moves"
 
 
-def _number_warnings(clip: Measures) -> Iterator[str]:
+def _find_number_warnings(clip: Measures) -> Iterator[str]:
     broken = int(clip.not_finite.sum())
     if broken:
         names = dict.fromkeys(
@@ -163,9 +163,9 @@ def _number_warnings(clip: Measures) -> Iterator[str]:
         )
         share = _percent(broken / clip.seen.size)
         yield f"{share} of points have a number that is NaN or infinite and count as not seen ({', '.join(names)})"
-    reach = clip.reach()
+    reach = clip.measure_reach()
     if clip.body is not None and reach * math.sqrt(2) > _FARTHEST_SHOULDER_WIDTHS * clip.body[2]:
-        farthest = clip.farthest_shoulder_widths()
+        farthest = clip.measure_farthest()
         if farthest > _FARTHEST_SHOULDER_WIDTHS:
             yield f"coordinates up to {farthest:.0f} shoulder widths from the body"
     if clip.body is not None and _are_shares(clip.body, reach):
@@ -187,7 +187,7 @@ def _are_shares(body: tuple[float, float, float], reach: float) -> bool:
 
 
 def _percent(share: float) -> str:
-    # Of long clips, a rounded 0 % or 100 % would say of some frames what is true of all others.
+    # In a long clip, a rounded 0 % or 100 % would be wrong for the few frames that differ.
     if share < 0.01:
         return "under 1 %"
     return f"{100 * share:.0f} %" if share <= 0.99 else "over 99 %"

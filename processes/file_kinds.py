@@ -1,6 +1,6 @@
-"""What bytes look like that are not what was asked for, so that a refusal can say what to do next.
+"""Recognizes files of the wrong kind by their first bytes, so that a refusal can name them and say what to do next.
 
-Only the first bytes are looked at, and nothing is believed: the answer is for people to read.
+The result is for people to read. No file is opened or refused because of it.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ _ZIPPED: tuple[tuple[bytes, str, Family], ...] = (
 
 
 def recognize(data: bytes) -> FileKind:
-    """Say what bytes look like, whatever they are.
+    """Find out what bytes look like, whatever they are.
 
     Args:
         data: the whole file.

@@ -1,4 +1,4 @@
-"""Kinds of text, and bytes that were taken for text on their way."""
+"""Recognizes kinds of text, and bytes that were taken for text on their way."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STARTS: tuple[tuple[str, str, TextFamily], ...] = (
 
 
 def recognize_mangled(head: bytes) -> str | None:
-    """Tell whether bytes were once others, and were taken for text; None if not."""
+    """Find out whether bytes were read or sent as text, which changed them; None if they were not."""
     text = _decoded(head)
     if text is None:
         return None if head.count(_REPLACEMENT) < _FEWEST_REPLACEMENTS else _MANGLED
@@ -51,7 +51,7 @@ _MANGLED = "bytes that were taken for text on their way (UTF-8 in place of the f
 
 
 def recognize_text(head: bytes) -> tuple[str, TextFamily] | None:
-    """Say what kind of text bytes are; None if they are no text."""
+    """Find out what kind of text bytes are; None if they are no text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "text in UTF-16", "text"
     text = _decoded(head)

@@ -40,13 +40,13 @@ def estimate_videos(options: argparse.Namespace) -> int:
 
 
 class _Progress:
-    """A bar that moves by bytes of video, for frames are not known beforehand; it tells frames per second."""
+    """A progress bar that counts bytes of video, because the number of frames is unknown beforehand."""
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         from tqdm import tqdm
 
         self.failures: list[Failure] = []
-        # A link to nowhere has no size; that it cannot be read is told when its turn comes.
+        # A broken link has no size. It is reported as unreadable when its turn comes.
         self._sizes = {task: task.video.stat().st_size if task.video.exists() else 0 for task in tasks}
         self._shares: dict[Task, float] = {}
         self._ended = self._frames = 0

@@ -1,7 +1,7 @@
-"""Which containers and codecs are read, which of their streams, and what its time stamps say.
+"""Decides which containers, codecs and streams are read, and reads their time stamps.
 
-A header's length and rate are claims: recorders write none, cameras round, clocks start at one hour. Limits are held
-against the time stamps of the pieces instead, which are read without decoding anything.
+The length and the rate in a header are claims: browsers write no length, cameras round, clocks start at one hour. So
+limits are checked against the time stamps of the pieces, which are read without decoding anything.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _ADVICE: dict[Family, str] = {
 
 @dataclass(frozen=True)
 class Timeline:
-    """What the pieces of a stream of pictures say of themselves.
+    """The time stamps of a stream of pictures, summed up.
 
     Attributes:
         pieces: packets that are not marked as hidden. A few of them may never show.
@@ -79,7 +79,7 @@ class Timeline:
 
     @property
     def rate(self) -> float | None:
-        """Frames per second; None where too few pieces, or no times, are there to tell."""
+        """Frames per second; None with too few pieces, or without time stamps."""
         if self.pieces < FEWEST_FRAMES_FOR_A_RATE or self.span_s <= 0:
             return None
         return (self.pieces - 1) / self.span_s
@@ -92,7 +92,7 @@ def open_container(data: bytes) -> Any:
         VideoUnreadableError: the bytes are no video that is read here; one of its subclasses says why.
     """
     try:
-        with translated(lambda: "the video cannot be opened"):
+        with translate_errors(lambda: "the video cannot be opened"):
             return av.open(
                 io.BytesIO(data), "r", options=_OPEN_OPTIONS, metadata_errors="replace", buffer_size=_READ_BYTES
             )
@@ -128,7 +128,7 @@ def choose_stream(container: Any) -> VideoStream:
     """Choose the stream of moving pictures that players show: one marked as default, of several the largest.
 
     Raises:
-        VideoEmptyError: there is none.
+        VideoEmptyError: there is no stream of moving pictures.
         VideoCodecError: its codec is not read here.
     """
     moving: list[VideoStream] = [stream for stream in container.streams.video if not stream.disposition & _NO_PICTURES]
@@ -192,7 +192,7 @@ def check_rate(rate: float, limits: VideoLimits) -> None:
 
 
 @contextmanager
-def translated(describe: Callable[[], str]) -> Iterator[None]:
+def translate_errors(describe: Callable[[], str]) -> Iterator[None]:
     """Turn the library's errors into ours; its own messages may quote what a file says.
 
     Args:

@@ -1,8 +1,8 @@
-"""Bytes of a video in, upright RGB frames out, one at a time, within limits.
+"""From the bytes of a video to upright RGB frames, one at a time, within limits.
 
-A video from outside may name other files and addresses, declare one size and unpack to another, or turn its pictures
-by a note that most readers overlook. What is read here is read from memory: the library below is given no file name
-and may open no protocol.
+A video from outside may name other files and addresses. It may declare one size and unpack to another. It may turn or
+mirror its pictures by a note that most readers overlook. Everything is read from memory here: the library gets no file
+name and may open no protocol.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from video.containers import (
     choose_stream,
     open_container,
     read_timeline,
-    translated,
+    translate_errors,
 )
 from video.display import Turn, find_square_size, find_turn
 from video.errors import (
@@ -55,7 +55,7 @@ class VideoReader:
     """A video in memory, to be read once from its start to its end.
 
     Attributes:
-        declared_frames: how many there should be; None when nothing says so.
+        declared_frames: how many frames there should be; None when the file does not say.
         bad_packets: pieces that did not decode and were left out.
     Raises:
         VideoError: and nothing else, whatever the bytes are; here or while reading.
@@ -158,12 +158,12 @@ class VideoReader:
             )
         if timeline.rate is not None:
             check_rate(timeline.rate, limits)
-        # Without an index, pieces that never show cannot be told from frames.
+        # Without an index, pieces that are never shown look like frames.
         if self._stream.frames and timeline.pieces > limits.max_frames:
             raise TooManyFramesError(f"{timeline.pieces} frames; at most {limits.max_frames} are taken")
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        with translated(lambda: f"the video is damaged: nothing more decodes after {self._count} frames"):
+        with translate_errors(lambda: f"the video is damaged: nothing more decodes after {self._count} frames"):
             for packet in self._container.demux(self._stream):
                 try:
                     frames = packet.decode()
@@ -215,7 +215,7 @@ class VideoReader:
         return measured or _USUAL_RATE
 
     def _check_end(self) -> None:
-        """Tell a video that was cut off: it decodes without a fault up to there."""
+        """Refuse a video that was cut off. It decodes without a fault up to its end."""
         if not self._count:
             raise VideoEmptyError("not one frame decodes: the video is damaged or cut off. Record or download it again")
         declared = self.declared_frames if self._stream.frames and self.declared_frames else 0

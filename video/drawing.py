@@ -1,4 +1,4 @@
-"""A pose to look at: pose-format's skeleton on white or over its video, as MP4, GIF or a sheet of pictures."""
+"""Draws poses: pose-format's skeleton on white or over its video, as MP4, GIF or a sheet of pictures."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _visualizer(pose: Pose, framing: Framing) -> PoseVisualizer:
 
 
 def find_rate(fps: float) -> float:
-    """The frames per second at which a pose is shown; 25 where its header gives none that can be."""
+    """Choose the frames per second at which a pose is shown: its own, or 25 where its own are no pace."""
     return fps if math.isfinite(fps) and _SLOWEST_FPS <= fps <= _FASTEST_FPS else _USUAL_FPS
 
 

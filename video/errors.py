@@ -13,7 +13,7 @@ VideoError
 ├── VideoTooLongError       it lasts longer than a limit
 │   └── TooManyFramesError  it has more frames than a limit
 ├── VideoTooSlowError       one frame takes longer than any should
-└── NobodyInViewError       nobody is seen in most frames
+└── NobodyInViewError       no person is seen in most frames
 
 EstimatorError              the video may be good, its estimation did not come to an end
 ├── EstimatorLostError      the process died on it
@@ -104,7 +104,7 @@ class VideoTooSlowError(VideoError):
 
 
 class NobodyInViewError(VideoError):
-    """Nobody is seen in most frames."""
+    """No person is seen in most frames."""
 
     code = "video_nobody_in_view"
 

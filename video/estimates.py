@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from pose_format import Pose
 
-from poses.quality import share_with_body
+from poses.quality import measure_share_with_body
 from video.errors import NobodyInViewError
 
-# Least share of a video's frames in which somebody must be seen: in fewer, most of what a model would see is nothing.
+# Least share of a video's frames in which a person must be seen. With fewer, a model would see mostly empty frames.
 LEAST_SEEN = 0.5
 _MIB = 1024 * 1024
 
@@ -77,12 +77,12 @@ class Estimate:
 
 
 def check_seen(pose: Pose, *, min_seen: float = LEAST_SEEN) -> None:
-    """Refuse the pose of a video in which nobody is seen for the most part.
+    """Refuse the pose of a video that mostly shows no person.
 
     Raises:
-        NobodyInViewError: the share of frames in which somebody is seen is under min_seen.
+        NobodyInViewError: a person is seen in a smaller share of frames than min_seen.
     """
-    share = share_with_body(pose)
+    share = measure_share_with_body(pose)
     if share < min_seen:
         raise NobodyInViewError(
             f"a person is seen in {100 * share:.0f} % of {len(pose.body.data)} frames; "

@@ -1,4 +1,4 @@
-"""Folders of videos into folders of poses: several processes, resumable, with a list of what failed."""
+"""Turns folders of videos into folders of poses: in several processes, resumable, with a list of what failed."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _describe_nothing(given: Iterable[Path]) -> str:
     return f"there are no videos, but {present}; videos are known by their suffixes: {known}"
 
 
-def _nothing(*_: object) -> None:
+def _ignore(*_: object) -> None:
     """Take no notice of progress."""
 
 
@@ -150,8 +150,8 @@ class Batch:
         self._jobs = jobs
         self._limits = limits
         self._min_seen = min_seen
-        self._on_frame = on_frame or _nothing
-        self._on_end = on_end or _nothing
+        self._on_frame = on_frame or _ignore
+        self._on_end = on_end or _ignore
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._own = threading.local()

@@ -144,7 +144,7 @@ def _fit(points: Points) -> Framing:
 
 
 def _place_over(points: Points, size: Size) -> Framing:
-    """The video's picture, for a pose whose header gives another one: in its pixels, or in shares of it."""
+    """Place a pose in the video's picture, when its header gives another: in pixels, or in shares of the picture."""
     framing = _shrink(size)
     if _fits(points, size):
         return Framing(framing.size, framing.scale_x, framing.scale_y, is_own=True)

@@ -38,7 +38,7 @@ _FACE_POINTS_BEYOND_468 = 0
 _DEFAULT_LIMITS = VideoLimits()
 
 
-def extractor() -> str:
+def name_extractor() -> str:
     """What makes poses here, as answers and files name it."""
     settings = ",".join(f"{name}={str(value).lower()}" for name, value in SETTINGS.items())
     return f"mediapipe-{version('mediapipe')} holistic {settings}"
@@ -91,7 +91,7 @@ def estimate(
             confidence.append(sure.astype(np.float32))
             if on_frame is not None:
                 on_frame(len(values), reader.declared_frames)
-        facts = replace(reader.facts(), extractor=extractor())
+        facts = replace(reader.facts(), extractor=name_extractor())
         bad = reader.bad_packets
     body = NumPyPoseBody(facts.fps, np.stack(values)[:, None], np.stack(confidence)[:, None])  # frames, people, …
     header = PoseHeader(0.2, PoseHeaderDimensions(facts.width, facts.height, 0), holistic_components("XYZC"))
@@ -112,12 +112,12 @@ def _tracked(reader: VideoReader, tracker: Tracker) -> Iterator[tuple[Frame, Any
         if running:
             yield running[0], running[1].result()
     finally:
-        if running:  # whoever uses the tracker next must find it at rest
+        if running:  # the next user of the tracker must find it at rest
             running[1].exception()
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
+def silence_stderr() -> Iterator[None]:
     """Keep MediaPipe's eleven lines off the terminal: they go to the descriptor and heed no setting."""
     sys.stderr.flush()
     kept = os.dup(2)

@@ -34,7 +34,7 @@ from app.telemetry import get_record
 from poses.errors import PoseError
 from poses.features import find_layout_lacks
 from poses.layouts import recognize_layout
-from poses.points import layout_key
+from poses.points import make_layout_key
 from processes.errors import ProcessError
 from video.errors import EstimatorError, VideoError
 from video.interface import Progress
@@ -134,7 +134,7 @@ def inspect_pose(shared: Services) -> Response:
 
 def _find_models(shared: Services, pose: Pose) -> dict[str, Any]:
     """Find the models that take a pose's layout, what the others lack, and what to do about it."""
-    layout = recognize_layout(layout_key(pose.header))
+    layout = recognize_layout(make_layout_key(pose.header))
     models = {name: find_layout_lacks(pose.header, config.features) for name, config in shared.catalog.items()}
     found: dict[str, Any] = {"layout": layout.name, "models": models}
     return found | {"advice": layout.advice} if any(models.values()) else found

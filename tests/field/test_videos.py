@@ -22,7 +22,7 @@ from video.errors import (
     VideoTooLongError,
 )
 from video.estimates import VideoFacts, VideoLimits
-from video.holistic import Tracker, estimate, silenced
+from video.holistic import Tracker, estimate, silence_stderr
 
 LIMITS = VideoLimits()
 ONE = 1 << 16  # of the matrix's numbers with 16 bits behind the point
@@ -100,7 +100,7 @@ def test_a_selfie_is_shown_unmirrored() -> None:
 
 @pytest.fixture(scope="module")
 def tracker() -> Iterator[Tracker]:
-    with silenced():
+    with silence_stderr():
         tracker = Tracker()
         yield tracker
         tracker.close()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pose_format.utils.hand import estimate_active_hand
 
 import poses
-from poses import FeatureOptions, PoseLayoutError, active_hand, extract, mirror
+from poses import FeatureOptions, PoseLayoutError, extract, find_active_hand, mirror
 from poses.features import is_flipped
 from poses.flip import never_moves, never_moves_where_seen
 
@@ -131,18 +131,18 @@ def test_auto_looks_at_the_chosen_person(make_pose):
 @pytest.mark.parametrize("clip", CLIPS)
 def test_the_active_hand_is_the_librarys(clip, golden_bytes):
     pose = poses.read(golden_bytes(clip))
-    assert active_hand(pose) == estimate_active_hand(pose).lower() == "right"
-    assert active_hand(mirror(pose)) == "left"
+    assert find_active_hand(pose) == estimate_active_hand(pose).lower() == "right"
+    assert find_active_hand(mirror(pose)) == "left"
 
 
 def test_the_active_hand_is_the_chosen_persons(make_pose):
     pose = make_pose(people=2)
     pose.body.confidence[:, 0, -54:-33] = 0
     pose.body.confidence[:, 1, -75:-54] = 0
-    assert active_hand(pose, 0) == "left"
-    assert active_hand(pose, 1) == "right"
+    assert find_active_hand(pose, 0) == "left"
+    assert find_active_hand(pose, 1) == "right"
     with pytest.raises(poses.PersonError):
-        active_hand(pose)
+        find_active_hand(pose)
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_the_active_hand_is_the_chosen_persons(make_pose):
     ],
 )
 def test_no_active_hand_in_other_layouts(layout, make_pose):
-    assert active_hand(make_pose(components=layout)) is None
+    assert find_active_hand(make_pose(components=layout)) is None
 
 
 def test_no_active_hand_when_none_is_seen(make_pose):
     missing = {"LEFT_HAND_LANDMARKS": slice(None), "RIGHT_HAND_LANDMARKS": slice(None)}
-    assert active_hand(make_pose(missing=missing)) is None
+    assert find_active_hand(make_pose(missing=missing)) is None
 
 
 def as_the_authors_ask(pose):

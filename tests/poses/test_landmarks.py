@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from poses.landmarks import BODY_POINTS, FACE_POINTS, LEFT_HAND_POINTS, RIGHT_HAND_POINTS, mirrored
+from poses.landmarks import BODY_POINTS, FACE_POINTS, LEFT_HAND_POINTS, RIGHT_HAND_POINTS, mirror_point
 
 
 def test_names_and_order_are_mediapipes():
@@ -14,4 +14,4 @@ def test_names_and_order_are_mediapipes():
 
 def test_a_reduced_pose_holds_all_its_mirror_image_needs():
     points = {*BODY_POINTS, *FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS}
-    assert {mirrored(point) for point in points} == points
+    assert {mirror_point(point) for point in points} == points

@@ -16,12 +16,12 @@ from poses import quality, read
 from tests.video.make_videos import clip, encode, moving
 from video.errors import TooManyFramesError, VideoError
 from video.estimates import VideoLimits
-from video.holistic import Tracker, estimate, silenced
+from video.holistic import Tracker, estimate, silence_stderr
 
 
 @pytest.fixture(scope="module")
 def tracker() -> Iterator[Tracker]:
-    with silenced():
+    with silence_stderr():
         tracker = Tracker()
         yield tracker
         tracker.close()
@@ -74,7 +74,7 @@ def test_the_layout_is_that_of_the_authors(tracker: Tracker) -> None:
     assert pose.body.data.shape == (6, 1, 576, 3)
     assert pose.header.dimensions.width == pose.header.dimensions.height == 192
     assert (pose.body.fps, done.facts.fps) == (25, 25)
-    assert quality.share_with_body(pose) == 1
+    assert quality.measure_share_with_body(pose) == 1
     assert done.facts.extractor.startswith("mediapipe-0.10.21 holistic model_complexity=1")
     assert done.warnings == ()
 
@@ -103,7 +103,7 @@ def test_what_progress_raises_ends_the_estimation_and_leaves_the_tracker_usable(
 def test_nobody_in_view_is_nobody_in_the_pose(tracker: Tracker) -> None:
     tracker.reset()
     empty = [np.full((96, 96, 3), 90, np.uint8)] * 4
-    assert quality.share_with_body(read(estimate(encode(empty), tracker).pose)) == 0
+    assert quality.measure_share_with_body(read(estimate(encode(empty), tracker).pose)) == 0
     tracker.reset()
     with pytest.raises(TooManyFramesError):
         estimate(encode(empty), tracker, limits=VideoLimits(max_frames=3))

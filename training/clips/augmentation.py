@@ -22,7 +22,7 @@ from numpy.random import Generator
 
 from corpora.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from poses import FEATURE_KINDS
-from poses.landmarks import mirrored
+from poses.landmarks import mirror_point
 from training.errors import DataError
 from training.sections.clips import ClipAugmentation
 
@@ -100,7 +100,7 @@ def mirror_points(points: Float32Array, kind: str) -> Float32Array:
 @lru_cache(maxsize=8)
 def _find_mirror_places(kind: str) -> npt.NDArray[np.intp] | None:
     feature_kind = FEATURE_KINDS[kind]
-    counterparts = [mirrored(point) for point in feature_kind.points]
+    counterparts = [mirror_point(point) for point in feature_kind.points]
     if not feature_kind.mirrors or not set(counterparts) <= set(feature_kind.points):
         return None
     return np.array([feature_kind.points.index(point) for point in counterparts], dtype=np.intp)

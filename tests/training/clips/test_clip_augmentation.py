@@ -14,7 +14,7 @@ from pose_format.utils.generic import pose_normalization_info
 
 from corpora import ARRAY_KINDS
 from poses import FEATURE_KINDS, extract, mirror, read
-from poses.landmarks import FACE_POINTS, LEG_POINTS, Point, mirrored
+from poses.landmarks import FACE_POINTS, LEG_POINTS, Point, mirror_point
 from training.clips.augmentation import (
     augment_clip,
     change_pace,
@@ -75,7 +75,10 @@ def test_flip_equals_the_authors():
     pose = pose.normalize(pose_normalization_info(pose.header))
     pose.body = pose.body.flip(0)
     body = [swap_sides(name) for name in pose.header.components[0].points]
-    order = {"POSE_LANDMARKS": body, "FACE_LANDMARKS": [mirrored(Point("FACE_LANDMARKS", p)).name for p in CONTOURS]}
+    order = {
+        "POSE_LANDMARKS": body,
+        "FACE_LANDMARKS": [mirror_point(Point("FACE_LANDMARKS", p)).name for p in CONTOURS],
+    }
     flipped = pose.get_components(["POSE_LANDMARKS", "FACE_LANDMARKS", *reversed(HANDS)], order)
     flipped = flipped.normalize(pose_normalization_info(flipped.header))
     legs = [place for place, point in enumerate(FEATURE_KINDS["signclip"].points) if point in LEG_POINTS]

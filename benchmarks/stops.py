@@ -156,7 +156,11 @@ def _end(service: Service, what: str, since: float, load: Load | None) -> Stop:
     status = service.process.wait(_GIVE_UP_S)
     seconds = time.monotonic() - since
     left = service.left_behind()
-    return Stop(what, seconds, status, left, load.stop() if load is not None else {})
+    stop = Stop(what, seconds, status, left, load.stop() if load is not None else {})
+    print(
+        f"{stop.what}: {stop.seconds:.2f} s, status {status}, left {left}, {stop.requests}", file=sys.stderr, flush=True
+    )
+    return stop
 
 
 def stop_from_terminal(keys: str, moment: str, sent: Sequence[Body]) -> Stop:

@@ -68,4 +68,4 @@ def test_weights_that_are_not_there_yet_are_waited_for(
         part.rename(file)
         until(service.ready)
         service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(10) == 0
+        assert service.process.wait(60) == 0

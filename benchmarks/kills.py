@@ -40,7 +40,7 @@ _IN_A_ROW = 8 * WORKERS
 # that the engine needs to come back.
 CONNECTIONS = {"text": 6, "pose": 2}
 _REFUSED_PAUSE_S = 0.1
-_PATIENCE_S = 120.0
+_GIVE_UP_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,8 @@ def absence(server: Server) -> float:
     killed = time.monotonic()
     since, answers = killed, 0
     while answers < _IN_A_ROW:
-        if time.monotonic() - killed > _PATIENCE_S:
-            raise RuntimeError(f"the engine is not back after {_PATIENCE_S:g} s")
+        if time.monotonic() - killed > _GIVE_UP_S:
+            raise RuntimeError(f"the engine is not back after {_GIVE_UP_S:g} s")
         if engine_pid(server) in (None, killed_pid) or not _is_ready(server.port):
             answers = 0
             time.sleep(0.02)

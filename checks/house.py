@@ -147,7 +147,7 @@ def _count_length(room: Room, function: Function) -> None:
     room.longest_function = max(room.longest_function, function.lines)
     if function.lines > MAX_FUNCTION_LINES:
         room.too_long.append(f"{function.place}: {function.lines} lines; at most {MAX_FUNCTION_LINES}")
-    # pytest fills a test's parameters by name; nobody calls it.
+    # pytest fills a test's parameters by name; no code calls it.
     if function.node.name.startswith("test_"):
         return
     parameters = len(function.parameters)

@@ -158,7 +158,7 @@ def _arrow(edge: tuple[str, str], count: int, layout: Layout, colour: str) -> It
 
 
 def _port(edge: tuple[str, str], layout: Layout, *, end: int) -> float:
-    """How far from the middle of a box an arrow begins (end 0) or ends (end 1), so that none share a place."""
+    """How far from the middle of a box an arrow begins (end 0) or ends (end 1), so that no two share a place."""
     next_point = 1 if end == 0 else -2
     sharing = [(path[next_point][0], other) for other, path in layout.paths.items() if other[end] == edge[end]]
     order = [other for _, other in sorted(sharing)]

@@ -120,7 +120,7 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
             if not 0 < length <= min(_HEADER_LIMIT_BYTES, path.stat().st_size):
                 raise CheckpointFormatError(f"{path} is no safetensors file: its header claims {length} bytes")
             header = json.loads(file.read(length))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last for lists nested thousands deep
         raise CheckpointFormatError(f"{path} is no safetensors file: {error}") from error
     if not isinstance(header, dict):
         raise CheckpointFormatError(f"{path} is no safetensors file: its header is not a mapping")

@@ -34,6 +34,16 @@ def test_layout_is_that_of_a_released_file(tmp_path, monkeypatch, changes):
     monkeypatch.setitem(make_checkpoint.ARCHITECTURES, "tiny", sizes | changes)
     released, written = make_checkpoint.build("tiny"), _exported(_config(**changes), tmp_path)
     assert written.keys() == released.keys()
+    # Beside the tensors stands what fairseq reads of a run, with plain containers in the place of its classes.
+    assert written["cfg"]["model"] == vars(released["cfg"]["model"])
+    assert written["cfg"].keys() == released["cfg"].keys()
+    (history,), (known,) = written["optimizer_history"], released["optimizer_history"]
+    assert history.keys() == known.keys()
+    assert history["lr_scheduler_state"] == known["lr_scheduler_state"]
+    assert history["criterion_name"] == known["criterion_name"]
+    assert (history["optimizer_name"], history["num_updates"]) == ("FairseqAdam", 0)  # as of a run in float32
+    assert written["extra_state"].items() <= released["extra_state"].items()
+    assert (written["args"], written["criterion"], written["task_state"]) == (None, None, {})
     assert written["model"].keys() == released["model"].keys()
     for name, tensor in released["model"].items():
         # Tiny models have fewer words and positions than the released ones.
@@ -62,10 +72,19 @@ def test_read_back_it_is_the_same_model(tmp_path, changes):
 def test_from_the_command_line(tmp_path, capsys):
     _exported(_config(), tmp_path)
     assert main([str(tmp_path / "tiny"), str(tmp_path / "more" / "again.pt")]) == 0
-    assert "again.pt" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"{tmp_path / 'more' / 'again.pt'} (0 MB)\n"
     assert (tmp_path / "more" / "again.pt").stat().st_size == pytest.approx(
         (tmp_path / "out.pt").stat().st_size, rel=0.01
     )
+
+
+def test_its_help_names_what_it_needs(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: python -m models.export [-h] FOLDER OUT.pt\n\nWrites a model")
+    assert "mmmodel.…" in shown
 
 
 @pytest.mark.parametrize(

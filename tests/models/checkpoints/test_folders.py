@@ -103,6 +103,7 @@ def test_headers_are_read_without_the_data(tmp_path):
         ((200_000_000).to_bytes(8, "little") + b"{}", "claims 200000000 bytes"),
         ((3).to_bytes(8, "little") + b"{x}", "no safetensors file"),
         ((2).to_bytes(8, "little") + b"\xff\xff", "no safetensors file"),
+        ((100_000).to_bytes(8, "little") + b"[" * 100_000, "no safetensors file"),
         ((2).to_bytes(8, "little") + b"[]", "not a mapping"),
         ((8).to_bytes(8, "little") + b'{"w": 1}', "gives 'w' no shape"),
         ((14).to_bytes(8, "little") + b'{"w":{"a": 1}}', "gives 'w' no shape"),

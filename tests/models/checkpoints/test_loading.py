@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import models.checkpoints.loading
@@ -130,6 +133,23 @@ def test_a_word_list_of_a_shape_that_the_file_does_not_hold_is_refused(make_conf
         (CheckpointFormatError, TensorMismatchError), match=r"cannot be read|word_embeddings\.weight is"
     ):
         load_model(converted, make_config())
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_header_gives_the_model_or_the_one_error(make_config, converted, data):
+    whole = converted.read_bytes()
+    end = 8 + int.from_bytes(whole[:8], "little")
+    damaged = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, end - 1))] = data.draw(st.integers(0, 255))
+    copy = converted.with_name("damaged.safetensors")
+    copy.write_bytes(damaged)
+    with contextlib.suppress(CheckpointFormatError, TensorMismatchError):
+        assert (
+            load_model(copy, make_config()).state_dict().keys()
+            == load_model(converted, make_config()).state_dict().keys()
+        )
 
 
 def test_long_clips_stretch_the_stored_table_when_loaded(make_config, make_tensors, save_checkpoint, tmp_path):

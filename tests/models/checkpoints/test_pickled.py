@@ -25,7 +25,12 @@ def archive(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.mark.parametrize(
-    "dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.bool]
+    "dtype",
+    [
+        *(torch.float32, torch.float16, torch.bfloat16, torch.float64),
+        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+    ],
+    ids=str,
 )
 def test_tensors_come_back_as_torch_saved_them(tmp_path, dtype):
     whole = torch.arange(24).reshape(4, 6).to(dtype)
@@ -57,6 +62,7 @@ def test_tensors_come_back_as_torch_saved_them(tmp_path, dtype):
         b"K\x00\x88K\x03\x86K\x03K\x01\x86\x89",  # or a truth
         b"K\x00(" + b"K\x01" * 9 + b"t(" + b"K\x01" * 9 + b"t\x89",  # nine dimensions
         b"K\x00\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\x00K\x03\x86K\x03K\x01\x86\x89",  # 2**64 rows
+        b"K\x00\x8a\x07\x00\x00\x00\x00\x00\x00\x01K\x03\x86K\x03K\x01\x86\x89",  # 2**48 rows
         b"K\x00N" + b"2\x86" * 26 + b"K\x01\x85\x89",  # a shape whose text would fill gigabytes
     ],
 )

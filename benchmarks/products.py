@@ -68,14 +68,13 @@ def _matrices(positions: int) -> tuple[Floats, Floats, Floats]:
 def _in_torch(positions: int, dtype: str, device: str) -> Callable[[], object]:
     import torch
 
-    from models.backends.pytorch import FORMATS, set_tf32
+    from models.backends.pytorch import FORMATS
+    from models.backends.tf32 import hold_format
 
     start, up, down = (torch.from_numpy(m).to(device, FORMATS[dtype]) for m in _matrices(positions))
 
     def run() -> object:
-        if device != "cpu":
-            set_tf32(dtype == "tf32")
-        with torch.inference_mode():
+        with hold_format(device, dtype), torch.inference_mode():
             hidden = start
             for _ in range(CHAIN // 2):
                 hidden = torch.nn.functional.linear(torch.nn.functional.linear(hidden, up), down)

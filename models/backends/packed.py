@@ -19,9 +19,10 @@ from models.backends import Array, Backend, Vectors
 from models.backends.attention import attentions
 from models.backends.cuda_graphs import CapturedForwards
 from models.backends.packed_towers import PackedTowers
-from models.backends.pytorch import TorchBackend, set_tf32
+from models.backends.pytorch import TorchBackend
 from models.backends.shapes import Layout, Size, lay_out_clips, lay_out_texts
 from models.backends.staging import Staging
+from models.backends.tf32 import hold_format
 from models.batching import cut_into_items, pad
 from models.errors import BackendError
 
@@ -104,8 +105,7 @@ class PackedBackend:
         on_device: AbstractContextManager[object] = nullcontext()
         if self._device.type == "cuda":
             on_device = torch.cuda.device(self._device)
-            set_tf32(self.dtype == "tf32")
-        with on_device, torch.inference_mode():
+        with hold_format(self.device, self.dtype), on_device, torch.inference_mode():
             yield
 
     def _lay_out(self, tower: str, arrays: Sequence[Array], lengths: npt.NDArray[Any]) -> Layout:

@@ -2,13 +2,13 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from models.architecture import SignClip
 from models.backends import Array, Vectors
+from models.backends.tf32 import hold_format
 from models.catalog import ModelConfig
 from models.checkpoints.loading import load_model
 
@@ -21,18 +21,6 @@ FORMATS = {
 }
 # Items run again in float32 at once: clips of 256 frames need 0.1 GB of a device's memory for this many.
 _EXACT_ITEMS = 32
-
-
-def set_tf32(allowed: bool) -> None:
-    """Let CUDA multiply float32 numbers in TF32, which keeps 11 bits of them, or forbid it.
-
-    PyTorch forbids it in matrix products and allows it in convolutions otherwise. It is a switch of the whole process:
-    each forward sets what it needs and leaves it so, because putting it back could come between the launches of another
-    thread's forward.
-    """
-    torch.set_float32_matmul_precision("high" if allowed else "highest")
-    convolutions: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    convolutions.fp32_precision = "tf32" if allowed else "ieee"
 
 
 class TorchBackend:
@@ -93,9 +81,7 @@ class TorchBackend:
         # Hand geometry is computed from coordinates that need all of float32; the module goes over to its own format.
         geometry = module.pose_tower.geometry is not None
         dtype = torch.float32 if geometry else module.pose_tower.mlp.linear1.weight.dtype
-        if self.device != "cpu":
-            set_tf32(self.dtype == "tf32")
-        with torch.inference_mode():
+        with hold_format(self.device, self.dtype), torch.inference_mode():
             there = torch.from_numpy(mask).to(self.device)
             values = torch.from_numpy(items).to(self.device, None if tower == "text" else dtype)
             vectors: Vectors = encode(values, there).float().cpu().numpy()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.forward_cases import load
+from benchmarks.goldens import read_goldens
+from benchmarks.inputs import full_size_weights
 from models.backends import packed
 from models.backends.attention import attend_by_length, attend_padded
 from models.backends.choice import make_backend
@@ -17,6 +21,7 @@ from models.backends.packed import PackedBackend, pack
 from models.backends.pytorch import TorchBackend
 from models.backends.shapes import captured_sizes
 from models.batching import pad
+from models.catalog import load_catalog
 from tests.models.backends.variants import VARIANTS, draw_items, error, write_model
 
 pytestmark = [
@@ -204,7 +209,7 @@ def test_without_captures_batches_run_launch_by_launch(tmp_path, monkeypatch: py
 
 
 def test_float32_stays_exact_beside_tf32(backends) -> None:
-    """TF32 is a switch of the whole process: each forward sets what it needs."""
+    """TF32 is a switch of the whole process: each forward holds it as it needs."""
     _, rounding = backends("three convolutions", "tf32")
     on_cpu, exact = backends("three convolutions", "float32")
     items = draw_items(on_cpu.config, "pose", [3, 20, 9])
@@ -213,3 +218,42 @@ def test_float32_stays_exact_beside_tf32(backends) -> None:
     vectors(rounding, "pose", items)
     np.testing.assert_array_equal(vectors(exact, "pose", items), before)
     assert error(before, wanted) <= TOLERANCE["float32"]
+
+
+def test_overlapped_float32_gives_the_authors_numbers_beside_tf32() -> None:
+    """In one thread and beside another: no product of float32 is launched while TF32 is allowed."""
+    config, weights = load_catalog()["default"], full_size_weights()
+    exact, rounding = (
+        load(config, weights, backend="torch", device="cuda", dtype=dtype) for dtype in ("float32", "tf32")
+    )
+    wanted, items = read_goldens()
+    golden = wanted["default"]["clips"]
+    clips = [clip[: config.max_frames] for clip in items["clips"]]
+    for _ in range(10):
+        running = [model.begin("pose", clips) for model in (exact, rounding, exact)]
+        first, rounded, last = (batch.wait() for batch in running)
+        assert error(first, golden) <= TOLERANCE["float32"]
+        assert error(last, golden) <= TOLERANCE["float32"]
+        assert TOLERANCE["float32"] < error(rounded, golden) <= TOLERANCE["tf32"], "it is not TF32"
+
+    ended = threading.Event()
+
+    def run_beside() -> int:
+        batches = 0
+        while not ended.is_set():
+            assert error(rounding.encode("pose", clips), golden) > TOLERANCE["float32"], "it is not TF32"
+            batches += 1
+        return batches
+
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(run_beside)
+        try:
+            before = exact.begin("pose", clips)
+            for _ in range(100):
+                running_next = exact.begin("pose", clips)
+                assert error(before.wait(), golden) <= TOLERANCE["float32"]
+                before = running_next
+            assert error(before.wait(), golden) <= TOLERANCE["float32"]
+        finally:
+            ended.set()
+        assert beside.result() > 1

@@ -1,7 +1,7 @@
 """Files as people send them: what was recorded lies in data/, what can be made of it is made here.
 
-The poses are made from the letter A in the fingerspelling lexicon of spoken-to-signed (MIT), the videos from pose-format's
-test video (MIT).
+The poses are made from the letter A in the fingerspelling lexicon of spoken-to-signed (MIT). The videos are made from
+pose-format's test video (MIT).
 """
 
 from __future__ import annotations

@@ -28,6 +28,16 @@ MARK = "SERVICE_UNDER_TEST"
 _IN_TERMINAL = ["sh", "-c", 'exec "$0" "$@" <"$TERMINAL"']
 
 
+# In real time, which it would inherit from tests that run so, it would keep the cores from everybody, these tests too.
+# It ends with its parent, whatever ends that.
+_BUSY_LOOP = """
+import os, sys
+os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+while os.getppid() == int(sys.argv[1]):
+    pass
+"""
+
+
 @dataclass
 class Service:
     """A gunicorn that runs.
@@ -183,7 +193,8 @@ def running(
 @contextmanager
 def busy_cores(loops: int = 3) -> Iterator[None]:
     """Keep the machine's cores busy: an idle machine hides races between signals."""
-    processes = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(loops)]
+    command = [sys.executable, "-S", "-c", _BUSY_LOOP, str(os.getpid())]
+    processes = [subprocess.Popen(command) for _ in range(loops)]
     try:
         yield
     finally:

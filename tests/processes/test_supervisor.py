@@ -157,6 +157,24 @@ def test_signals_that_come_while_others_are_shielded_are_delivered_afterwards() 
             signal.signal(number, handler)
 
 
+def test_one_process_starts_at_a_time() -> None:
+    started, order = threading.Event(), []
+
+    def start() -> None:
+        started.set()
+        with shield():
+            order.append("second")
+
+    with shield():
+        thread = threading.Thread(target=start)
+        thread.start()
+        assert started.wait(20)
+        thread.join(0.05)
+        order.append("first")
+    thread.join(20)
+    assert order == ["first", "second"]
+
+
 def _is_pending(process: psutil.Process, number: int) -> bool:
     """Whether a signal waits to be delivered, because it is blocked; proc(5)."""
     status = Path(f"/proc/{process.pid}/status").read_text()

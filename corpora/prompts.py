@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from corpora.errors import TaskError
 from corpora.examples import Example
-from models.languages import fill_prompt
+from models.prompts import fill_prompt
 
 Task = Literal["retrieval", "identification", "conceptualization"]
 TASKS: tuple[Task, ...] = get_args(Task)

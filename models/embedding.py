@@ -84,7 +84,7 @@ class EmbeddingModel:
         return _Done(self.backend.encode_pose(*pad(items, dtype=np.float32)))
 
     def embed_text(self, texts: Sequence[str], *, normalize: bool = True) -> Vectors:
-        """Embed texts as they are; models.languages writes prompts.
+        """Embed texts as they are; models.prompts writes prompts.
 
         Args:
             texts: of any lengths; word pieces past config.max_pieces are cut, as in training.

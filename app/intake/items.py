@@ -21,7 +21,7 @@ from app.intake.base64_text import decode_base64
 from app.intake.schemas import ClipOptions, PromptOptions
 from models.catalog import ModelConfig, Tower
 from models.errors import UnknownLanguageError
-from models.languages import build_prompt, find_doubled_tags, find_unknown_tags
+from models.prompts import build_prompt, find_doubled_tags, find_unknown_tags
 from models.tokenization import Tokenizer
 from poses import quality
 from poses.errors import NotAPoseError, PoseError, PoseTooLargeError

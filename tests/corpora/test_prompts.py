@@ -7,7 +7,7 @@ import pytest
 from corpora import Example, TaskError, write_prompts
 from corpora.prompts import tag_text
 from models.catalog import TAGGED_PROMPT, load_catalog
-from models.languages import build_prompt
+from models.prompts import build_prompt
 
 CATALOG = load_catalog()
 

@@ -199,9 +199,9 @@ def test_texts_alone_have_a_limit_of_their_own(make_client, path, key):
     [
         ({"text": ""}, "/text: the text is blank"),
         ({"text": ["sun", " \n"]}, "/text/1: the text is blank"),
-        ({"text": "<en> <asl> house"}, "/text: <asl> is no tag of model 'tiny'; American Sign Language is <ase>"),
-        ({"text": "<en> <lis> sun"}, "/text: <lis> is no tag of model 'tiny'; Italian Sign Language is <ise>"),
-        ({"text": "<xx> <ase> sun"}, "/text: <xx> is no tag of model 'tiny'"),
+        ({"text": "<en> <asl> house"}, "/text: <asl> is not a tag of model 'tiny'; American Sign Language is <ase>"),
+        ({"text": "<en> <lis> sun"}, "/text: <lis> is not a tag of model 'tiny'; Italian Sign Language is <ise>"),
+        ({"text": "<xx> <ase> sun"}, "/text: <xx> is not a tag of model 'tiny'"),
         ({"text": "<en> <ase> <gsg> sun"}, "/text: 2 sign language tags (<ase>, <gsg>)"),
         ({"text": "<en> <ase> sun", "sign_language": "ase"}, "/text: 2 sign language tags (<ase>, <ase>)"),
         ({"text": "\U0001f6f8"}, "/text: all 1 word pieces are unknown to model 'tiny'"),

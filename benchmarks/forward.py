@@ -30,10 +30,10 @@ from benchmarks.forward_cases import (
 )
 from benchmarks.inputs import full_size_weights
 from benchmarks.measuring import machine_facts, take_turns, write_results
-from models.backends import Vectors
 from models.backends.choice import choose_device
 from models.catalog import ModelConfig, load_catalog
-from models.embedding import EmbeddingModel, normalize_vectors
+from models.embedding import EmbeddingModel
+from models.vectors import Vectors, normalize_vectors
 
 BATCHES = {"cpu": (1, 8, 32), "cuda": (1, 32, 128, 512, 1024)}
 # Smaller batches run as captured forwards, whose copies are short.

@@ -18,10 +18,10 @@ from benchmarks.forward import device_facts
 from benchmarks.forward_cases import backends, formats, load
 from benchmarks.inputs import GOLDEN, full_size_weights
 from benchmarks.measuring import machine_facts, write_results
-from models.backends import Vectors
 from models.backends.choice import choose_device
 from models.catalog import load_catalog
-from models.embedding import EmbeddingModel, normalize_vectors
+from models.embedding import EmbeddingModel
+from models.vectors import Vectors, normalize_vectors
 
 # Largest difference as a share of a vector's largest value: TF32 and float16 keep 11 bits of a number, bfloat16 8.
 BOUNDS = {"float32": 1e-4, "tf32": 5e-3, "float16": 5e-3, "bfloat16": 5e-2}

@@ -22,7 +22,7 @@ from pose_format import Pose
 from app.answers.vectors import encode_rows
 from benchmarks import inputs
 from benchmarks.measuring import machine_facts, write_results
-from models.backends import Vectors
+from models.vectors import Vectors
 from poses import extract, read
 
 ITEMS, DIMENSIONS = 16, 768

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.backends import Vectors
+from models.vectors import Vectors
 
 # Model, digest of its checkpoint, bytes of the token ids.
 CacheKey = tuple[str, str, bytes]

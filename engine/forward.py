@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError, ItemFailedError, ModelFailedError
-from models.backends import Vectors
 from models.catalog import Tower
+from models.vectors import Vectors
 
 # A vector, float32 (embed_dim,), or why an item has none.
 Outcome = Vectors | EngineError

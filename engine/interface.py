@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from engine.errors import EngineError
-from models.backends import Vectors
 from models.catalog import Tower
 from models.status import ModelStatus
+from models.vectors import Vectors
 
 
 @dataclass(frozen=True)

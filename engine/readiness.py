@@ -19,8 +19,9 @@ from engine.settings import BATCH_TOKENS
 from models.catalog import ModelConfig, Tower
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError, WeightsMissingError
-from models.probe import TOLERANCE, find_expected_vectors, make_probe_items, measure_error
+from models.probe import TOLERANCE, find_expected_vectors, make_probe_items
 from models.registry import Registry
+from models.vectors import measure_error
 from processes.errors import ProcessError
 
 log = logging.getLogger(__name__)

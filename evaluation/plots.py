@@ -13,8 +13,8 @@ from sklearn.manifold import TSNE
 
 from corpora.arrays import Float32Array, Float64Array, FloatArray
 from evaluation.results import Run
-from models.embedding import normalize_vectors
 from models.languages import read_languages
+from models.vectors import normalize_vectors
 
 # Clips in the projection; of more clips as many are drawn at random. For these t-SNE takes half a minute.
 POINTS_SHOWN = 3000

@@ -13,7 +13,7 @@ from corpora.arrays import Int64Array
 from evaluation.errors import EvaluationError, RunFolderError
 from evaluation.retrieval import summarize_clips, summarize_texts
 from evaluation.vectors import EmbeddedCorpus
-from models.embedding import normalize_vectors
+from models.vectors import normalize_vectors
 from search.ranking import Ranking, rank
 from search.scoring import DotProducts
 

@@ -7,11 +7,12 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from models.backends import Array, Backend, PackingBackend, Pending, Vectors
+from models.backends import Array, Backend, PackingBackend, Pending
 from models.batching import cut_into_items, pad, split_by_length
 from models.catalog import ModelConfig, Tower
 from models.errors import ShapeError
 from models.tokenization import Tokenizer
+from models.vectors import Vectors, normalize_vectors
 
 # Padded frames of a batch. These keep one CPU core or a small GPU busy, and take 20 MB of features.
 FRAMES_AT_ONCE = 8192
@@ -123,13 +124,6 @@ class _Done:
 
     def wait(self) -> Vectors:
         return self.vectors
-
-
-def normalize_vectors(vectors: Vectors) -> Vectors:
-    """Scale each row of float32 (rows, dim) to length 1. A row of zeros stays as it is."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
-    scaled: Vectors = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
-    return scaled
 
 
 def embed_clips(

@@ -72,16 +72,3 @@ def find_expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer,
             "the weights folder is read-only, so the probe is computed at every start", extra={"model": config.name}
         )
     return vectors
-
-
-def measure_error(got: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
-    """Measure the largest difference as a share of the largest expected value.
-
-    Args:
-        got, expected: float32 (embed_dim,).
-    Returns:
-        The share; infinite if a value of `got` is not finite.
-    """
-    if not np.isfinite(got).all():
-        return float("inf")
-    return float(np.abs(got - expected).max() / np.abs(expected).max())

@@ -11,9 +11,10 @@ from models.checkpoints.folders import WeightsFolder, compute_digest, read_diges
 from models.download import read_record
 from models.embedding import EmbeddingModel
 from models.errors import DigestMismatchError, ModelsError
-from models.probe import TOLERANCE, find_expected_vectors, make_probe_items, measure_error
+from models.probe import TOLERANCE, find_expected_vectors, make_probe_items
 from models.registry import check_vocabulary, ensure_converted
 from models.tokenization import load_tokenizer
+from models.vectors import measure_error
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pybase64
 from flask import Response
 
 from app.intake.schemas import EncodingFormat
-from models.backends import Vectors
+from models.vectors import Vectors
 
 NPY = "application/x-npy"
 

@@ -17,7 +17,7 @@ from app.reference.operations import Operation, describe
 from app.services import Services, get_services
 from app.telemetry import get_record
 from models.catalog import ModelConfig
-from models.embedding import normalize_vectors
+from models.vectors import normalize_vectors
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 

@@ -29,9 +29,8 @@ from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
 from engine.errors import ModelFailedError
-from models.backends import Vectors
 from models.catalog import ModelConfig
-from models.embedding import normalize_vectors
+from models.vectors import Vectors, normalize_vectors
 
 # Texts and clips are embedded one after the other. When the model is replaced in between, they are embedded again, up
 # to this often.

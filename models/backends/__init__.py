@@ -1,27 +1,27 @@
-"""Ways to run a tower's forward pass. Each gives float32 vectors."""
+"""Backends: ways to run the forward pass of a tower, all with float32 vectors as the result."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import numpy.typing as npt
 
+from models.vectors import Vectors
+
 Array = npt.NDArray[Any]
-Vectors = npt.NDArray[np.float32]  # (items, embed_dim)
 
 
 class Backend(Protocol):
-    """One model on one device, over padded batches. Called by one thread at a time."""
+    """One model on one device, which takes padded batches. One thread calls it at a time."""
 
     device: str
     dtype: str
 
     def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
-        """int64 and bool (batch, tokens) → float32 (batch, embed_dim), raw."""
+        """Encode int64 and bool (batch, tokens) as float32 (batch, embed_dim), raw."""
         ...
 
     def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
-        """float32 (batch, frames, features) and bool (batch, frames) → float32 (batch, embed_dim), raw."""
+        """Encode float32 (batch, frames, features) and bool (batch, frames) as float32 (batch, embed_dim), raw."""
         ...
 
 
@@ -35,7 +35,7 @@ class Pending(Protocol):
 
 @runtime_checkable
 class PackingBackend(Backend, Protocol):
-    """A backend that takes batches without padding, and the next one while one runs."""
+    """A backend that takes batches without padding, and takes the next batch while one runs."""
 
     def begin(self, tower: str, arrays: Sequence[Array], lengths: npt.NDArray[Any]) -> Pending:
         """Start a forward and return at once. Batches run in the order they were begun.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+# Takes query, key and value, (rows, heads, head_dim) each, and returns what is attended to, in the same shape.
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From query, key and value, (rows, heads, head_dim) each, to what is attended to, in the same shape."""
 
 
 class Segments(NamedTuple):
@@ -21,8 +21,8 @@ class Segments(NamedTuple):
     rows: int
 
 
+# Makes the attention of one batch, which every layer then uses.
 Prepare = Callable[[Segments], Attend]
-"""Makes the attention of one batch, which every layer then uses."""
 
 
 def attend_by_length(segments: Segments) -> Attend:
@@ -34,7 +34,7 @@ def attend_by_length(segments: Segments) -> Attend:
     """
     from torch.nn.attention.varlen import varlen_attn  # since PyTorch 2.10
 
-    # It would report which kernel it took, for every layer of every batch.
+    # It would report the kernel that it chose, for every layer of every batch.
     logging.getLogger("torch.nn.attention.varlen").setLevel(logging.WARNING)
     offsets, longest = segments.offsets, segments.longest
 
@@ -73,7 +73,7 @@ def attend_by_item(segments: Segments) -> Attend:
 
     Query, key and value are (rows, heads, dim).
     """
-    # Rows past the last item belong to none; they are kept apart as one more.
+    # Rows past the last item belong to no item. They are kept apart, as one more item.
     spans = [(start, end) for start, end in pairwise([*segments.offsets.tolist(), segments.rows]) if start < end]
 
     def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def attend_by_item(segments: Segments) -> Attend:
     return attend
 
 
-def attentions(device: str, dtype: torch.dtype) -> list[Prepare]:
+def list_attentions(device: str, dtype: torch.dtype) -> list[Prepare]:
     """Those that may run on a device in a number format, the fastest first; whether one does shows when it runs."""
     if device == "cpu":
         return [attend_by_item]

@@ -1,4 +1,4 @@
-"""Which backend, device and number format serve a model on this machine."""
+"""Chooses the backend, device and number format that serve a model on this machine."""
 
 import platform
 from importlib.util import find_spec
@@ -14,13 +14,13 @@ CPU_DTYPES = ("float32", "bfloat16")
 
 
 def choose_device(wanted: str) -> str:
-    """Turn "auto", "cpu", "cuda" or "cuda:1" into a device that is there.
+    """Turn "auto", "cpu", "cuda" or "cuda:1" into a device of this machine.
 
     Raises:
-        BackendError: it is not.
+        BackendError: this is not the name of a device, or the machine has no such device.
     """
     if wanted == "cpu" or (wanted == "auto" and not _has_nvidia()):
-        return "cpu"  # without torch, whose import takes seconds
+        return "cpu"  # before torch is imported, which takes seconds
     import torch
 
     count = torch.cuda.device_count()
@@ -28,14 +28,14 @@ def choose_device(wanted: str) -> str:
         return "cuda" if count else "cpu"
     kind, _, index = wanted.partition(":")
     if kind != "cuda" or (index and not index.isdecimal()):
-        raise BackendError(f"{wanted!r} names no device; try auto, cpu, cuda or cuda:0")
+        raise BackendError(f"{wanted!r} is not a device; choose auto, cpu, cuda or cuda:0")
     if int(index or 0) >= count:
-        raise BackendError(f"{wanted!r} is not there; torch sees {count} CUDA devices")
+        raise BackendError(f"there is no device {wanted!r}; torch finds {count} CUDA devices")
     return wanted
 
 
 def choose_dtype(wanted: str, device: str) -> str:
-    """Turn "auto" into float16 on CUDA, which the authors trained in, and into float32 on CPUs.
+    """Turn "auto" into float16 on CUDA, because the authors trained in it, and into float32 on CPUs.
 
     On CUDA float16 is as fast as bfloat16 and strays an eighth as far from the authors' numbers (docs/performance.md).
 
@@ -55,10 +55,10 @@ def choose_dtype(wanted: str, device: str) -> str:
 def choose_backend(wanted: str, device: str, config: ModelConfig) -> str:
     """Turn "auto" into openvino on x86-64 CPUs, else torch.
 
-    Models that read hand geometry are small and run in torch: their conversion would save nothing.
+    Models that read hand geometry run in torch, because they are small and their conversion would save nothing.
 
     Raises:
-        BackendError: there is no backend of this name; or openvino is wanted for a GPU, or is not installed.
+        BackendError: there is no backend of this name, or openvino is wanted for a GPU or is not installed.
     """
     if wanted not in BACKENDS:
         raise BackendError(f"there is no backend {wanted!r}; choose one of {', '.join(BACKENDS)}")
@@ -76,7 +76,19 @@ def choose_backend(wanted: str, device: str, config: ModelConfig) -> str:
 def make_backend(
     path: Path, config: ModelConfig, *, backend: str, device: str, dtype: str, threads: int | None
 ) -> Backend:
-    """Build the forward pass of a model on its safetensors file, all choices made."""
+    """Build the forward pass of a model.
+
+    Args:
+        path: safetensors file of the model.
+        config: of the model.
+        backend: one of BACKENDS.
+        device: as choose_device returns it.
+        dtype: as choose_dtype returns it.
+        threads: cores that one forward pass may use; None: all cores of the process.
+    Raises:
+        BackendError: the backend is not available on this machine.
+        CheckpointError: the file does not fit the model.
+    """
     if choose_backend(backend, device, config) == "openvino":
         from models.backends.openvino import OpenVinoBackend
 

@@ -1,4 +1,4 @@
-"""Forwards of small batches as CUDA graphs: captured once by size, then one launch instead of over a hundred."""
+"""Forwards of small batches as CUDA graphs: one launch instead of over a hundred, each size captured once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +12,15 @@ from models.backends.shapes import (
     POSE_SPECIALS,
     Layout,
     Size,
-    captured_sizes,
-    fitting_size,
+    find_fitting_size,
     lay_out_clips,
     lay_out_texts,
+    list_captured_sizes,
 )
 
 
-def sample_layout(towers: PackedTowers, tower: str, size: Size) -> Layout:
-    """A batch that fits a size: items of a middling length."""
+def make_sample_layout(towers: PackedTowers, tower: str, size: Size) -> Layout:
+    """Make a batch that fits a size, of as many items of one length as possible."""
     rows = min(towers.longest[tower], size.rows)
     lengths = np.full(max(1, min(size.items, size.rows // rows)), rows)
     if tower == "text":
@@ -53,12 +53,11 @@ class CapturedForward:
 class CapturedForwards:
     """The captured forwards of both towers.
 
-    Captured from the largest to the smallest, so that all use the memory of the largest. Another thread may use the
-    device meanwhile.
+    The largest is captured first, so that all use its memory. Another thread may use the device meanwhile.
     """
 
     def __init__(self, towers: PackedTowers) -> None:
-        self._sizes = {tower: captured_sizes(tower) for tower in ("text", "pose")}
+        self._sizes = {tower: list_captured_sizes(tower) for tower in ("text", "pose")}
         pool = torch.cuda.graph_pool_handle()
         stream = torch.cuda.Stream(towers.device)  # type: ignore[no-untyped-call]
         self._forwards = {
@@ -68,8 +67,8 @@ class CapturedForwards:
         }
 
     def find(self, tower: str, layout: Layout) -> CapturedForward | None:
-        """The smallest forward that holds a batch; None when the batch is too large for all."""
-        size = fitting_size(self._sizes[tower], layout.rows, layout.items)
+        """Find the smallest forward that holds a batch; None if the batch is too large for all forwards."""
+        size = find_fitting_size(self._sizes[tower], layout.rows, layout.items)
         return None if size is None else self._forwards[tower, size]
 
     def __len__(self) -> int:
@@ -77,15 +76,15 @@ class CapturedForwards:
 
 
 def _capture(towers: PackedTowers, tower: str, size: Size, *, pool: Any, stream: Any) -> CapturedForward:
-    flat = torch.from_numpy(sample_layout(towers, tower, size).flatten(*size)).to(towers.device)
-    frames = towers.empty_frames(size.rows) if tower == "pose" else None
+    flat = torch.from_numpy(make_sample_layout(towers, tower, size).flatten(*size)).to(towers.device)
+    frames = towers.make_frames(size.rows) if tower == "pose" else None
     longest = towers.longest[tower]
     stream.wait_stream(torch.cuda.current_stream(towers.device))
     with torch.cuda.stream(stream):
         towers.encode(flat, size, frames, longest=longest)  # kernels load and pick their algorithms outside the capture
     torch.cuda.current_stream(towers.device).wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    # Only what this thread does is captured: others may allocate meanwhile.
+    # Only the work of this thread is captured, because other threads may allocate memory meanwhile.
     with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
         vectors = towers.encode(flat, size, frames, longest=longest)
     return CapturedForward(size, graph, flat, frames, vectors)

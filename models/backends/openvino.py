@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from models.backends import Array, Vectors
+from models.backends import Array
 from models.backends.openvino_conversion import import_openvino, load_graphs, separate_gelu
 from models.catalog import ModelConfig
+from models.vectors import Vectors
 
 _PRECISION = {"float32": "f32", "bfloat16": "bf16"}
 # Texts are short, so fusing their attention into one kernel costs more than it saves (2 to 10 % of a batch of 32).

@@ -1,6 +1,6 @@
-"""The forward pass without padding: batches of any lengths in one matrix of positions, copies beside the computing.
+"""The forward pass without padding: a batch is one matrix of positions, and is copied while another one is computed.
 
-For CUDA. It runs on a CPU too, so that tests hold it to the authors' numbers without a GPU.
+It is made for CUDA. It also runs on a CPU, so that tests compare it with the authors' numbers without a GPU.
 """
 
 import logging
@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.backends import Array, Backend, Vectors
-from models.backends.attention import attentions
+from models.backends import Array, Backend
+from models.backends.attention import list_attentions
 from models.backends.cuda_graphs import CapturedForwards
 from models.backends.packed_towers import PackedTowers
 from models.backends.pytorch import TorchBackend
@@ -25,19 +25,20 @@ from models.backends.staging import Staging
 from models.backends.tf32 import hold_format
 from models.batching import cut_into_items, pad
 from models.errors import BackendError
+from models.vectors import Vectors, measure_error
 
 log = logging.getLogger(__name__)
-# How far two ways to compute the same vectors may differ, as a share of the largest value: a few times the error of
-# each number format against the authors' numbers (1.6e-6, 2.0e-3, 2.3e-3 and 1.6e-2 on one H200).
+# How far two ways to compute the same vectors may differ, as a share of the largest value. It is a few times the error
+# of each number format against the authors' numbers (1.6e-6, 2.0e-3, 2.3e-3 and 1.6e-2 on one H200).
 _TOLERANCE = {"float32": 1e-4, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 1e-1}
 # What PyTorch raises where a kernel is missing, does not fit the device, or has another interface.
 _MISSING = (ImportError, AttributeError, TypeError, ValueError, RuntimeError)
 
 
 def pack(padded: TorchBackend) -> Backend:
-    """Give a model's forward without padding, on the same module, where that is faster; else the padded one.
+    """Return a model's forward without padding, on the same module, or the padded one if packing cannot run here.
 
-    Models that read hand geometry turn each clip into readings of one length: nothing there is padded.
+    Models that read hand geometry keep the padded one, because they turn all clips into sequences of one length.
     """
     if padded.module.pose_tower.geometry is not None:
         return padded
@@ -73,11 +74,11 @@ class PackedBackend:
                 self._graphs = self._capture()
 
     def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
-        """int64 and bool (batch, tokens) → float32 (batch, embed_dim), raw."""
+        """Encode int64 and bool (batch, tokens) as float32 (batch, embed_dim), raw."""
         return self.begin("text", [input_ids[attention_mask]], attention_mask.sum(axis=1)).wait()
 
     def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
-        """float32 (batch, frames, features) and bool (batch, frames) → float32 (batch, embed_dim), raw."""
+        """Encode float32 (batch, frames, features) and bool (batch, frames) as float32 (batch, embed_dim), raw."""
         return self.begin("pose", [pose_features[frame_mask]], frame_mask.sum(axis=1)).wait()
 
     def begin(self, tower: str, arrays: Sequence[Array], lengths: npt.NDArray[Any]) -> "RunningBatch":
@@ -114,7 +115,7 @@ class PackedBackend:
         return lay_out_clips(lengths, sep_position=self._padded.module.pose_tower.length + 1)
 
     def _mend(self, vectors: Vectors, tower: str, arrays: Sequence[Array], lengths: npt.NDArray[Any]) -> None:
-        """Run again in float32 what overflowed in float16, in place."""
+        """Run the items that overflowed in float16 again in float32; vectors is changed."""
         if self.dtype != "float16":
             return
         overflowed = ~np.isfinite(vectors).all(axis=1)
@@ -124,12 +125,12 @@ class PackedBackend:
             vectors[overflowed] = self._padded.encode_exactly(tower, *_pad(tower, again))
 
     def _choose_towers(self) -> PackedTowers:
-        """The fastest way to compute attention that gives the padded forward's vectors here."""
+        """Choose the fastest way to compute attention that gives the padded forward's vectors here."""
         problems = []
-        for prepare in attentions(self._device.type, self._padded.module.pose_tower.mlp.linear1.weight.dtype):
+        for prepare in list_attentions(self._device.type, self._padded.module.pose_tower.mlp.linear1.weight.dtype):
             try:
                 towers = PackedTowers(self._padded.module, prepare)
-                error = max(self._stray(towers, tower) for tower in ("text", "pose"))
+                error = max(self._measure_stray(towers, tower) for tower in ("text", "pose"))
                 if error <= _TOLERANCE[self.dtype]:
                     return towers
                 problems.append(f"{prepare.__name__}: off by {error:.1e} of the largest value")
@@ -138,23 +139,23 @@ class PackedBackend:
             _warn_once("attention over packed batches falls back", problems[-1])
         raise BackendError("; ".join(problems))
 
-    def _stray(self, towers: PackedTowers, tower: str) -> float:
-        """Largest difference from the padded forward's vectors, as a share of the largest value."""
-        arrays, lengths = sample(self._padded, tower)
+    def _measure_stray(self, towers: PackedTowers, tower: str) -> float:
+        """Measure the largest difference from the padded forward's vectors, as a share of the largest value."""
+        arrays, lengths = make_sample(self._padded, tower)
         layout = self._lay_out(tower, arrays, lengths)
         flat = self._staging.send([layout.flatten(layout.rows, layout.items)])
         frames = self._staging.send(arrays) if tower == "pose" else None
         got = _encode(towers, layout, flat, frames).cpu().numpy()
         encode = self._padded.encode_text if tower == "text" else self._padded.encode_pose
-        return _difference(got, encode(*_pad(tower, cut_into_items(arrays, lengths))))
+        return measure_error(got, encode(*_pad(tower, cut_into_items(arrays, lengths))))
 
     def _capture(self) -> CapturedForwards | None:
-        """Capture forwards of small batches, where attention and its sizes allow it, and compare what they give."""
+        """Capture forwards of small batches, if attention and its sizes allow it, and compare their vectors."""
         if not self._towers.can_be_captured:
             return None
         try:
             graphs = CapturedForwards(self._towers)
-            error = max(self._stray_captured(graphs, tower) for tower in ("text", "pose"))
+            error = max(self._measure_captured(graphs, tower) for tower in ("text", "pose"))
         except _MISSING as error_:
             _warn_once("small batches run without CUDA graphs", str(error_))
             return None
@@ -164,12 +165,12 @@ class PackedBackend:
         log.info("captured forwards of small batches", extra={"sizes": len(graphs)})
         return graphs
 
-    def _stray_captured(self, graphs: CapturedForwards, tower: str) -> float:
-        arrays, lengths = sample(self._padded, tower)
+    def _measure_captured(self, graphs: CapturedForwards, tower: str) -> float:
+        arrays, lengths = make_sample(self._padded, tower)
         without = self.begin(tower, arrays, lengths).wait()
         self._graphs = graphs
         try:
-            return _difference(self.begin(tower, arrays, lengths).wait(), without)
+            return measure_error(self.begin(tower, arrays, lengths).wait(), without)
         finally:
             self._graphs = None
 
@@ -177,12 +178,12 @@ class PackedBackend:
 def _encode(towers: PackedTowers, layout: Layout, flat: Tensor, frames: Tensor | None) -> Tensor:
     filled = None
     if frames is not None:
-        filled = towers.empty_frames(len(frames))
+        filled = towers.make_frames(len(frames))
         filled[:, : frames.shape[1]] = frames
     return towers.encode(flat, Size(layout.rows, layout.items), filled, longest=layout.longest)
 
 
-def sample(padded: TorchBackend, tower: str) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.int64]]:
+def make_sample(padded: TorchBackend, tower: str) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.int64]]:
     """Make up three items of unlike lengths, one after another, as `begin` takes them.
 
     Returns:
@@ -199,12 +200,6 @@ def sample(padded: TorchBackend, tower: str) -> tuple[list[npt.NDArray[Any]], np
 
 def _pad(tower: str, items: Sequence[Array]) -> tuple[Array, Array]:
     return pad(items, dtype=np.int64) if tower == "text" else pad(items, dtype=np.float32)
-
-
-def _difference(got: Vectors, wanted: Vectors) -> float:
-    if not (np.isfinite(got).all() and np.isfinite(wanted).all()):
-        return float("inf")
-    return float(np.abs(got - wanted).max() / np.abs(wanted).max())
 
 
 @dataclass(frozen=True)

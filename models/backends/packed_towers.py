@@ -1,4 +1,4 @@
-"""The towers over a matrix of positions: the same module's weights, without padding."""
+"""The towers over a matrix of positions, without padding, on the weights of the padded module."""
 
 import copy
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from models.architecture import SignClip
 from models.backends.attention import Prepare, Segments, attend_by_length
 from models.backends.shapes import POSE_SPECIALS, Places, Size, split
 
-# Kernels for tensor cores read rows of 16 bytes; 609 numbers in a row would keep the first product off them.
+# Kernels for tensor cores read rows of 16 bytes, so the first product could not use them with 609 numbers in a row.
 COLUMNS_MULTIPLE = 8
 
 
 class Weights(NamedTuple):
-    """One layer of BERT: products as (weight, bias), then norms as (weight, bias)."""
+    """The weight and bias of each product and norm of one layer of BERT."""
 
     attended: tuple[Tensor, Tensor]
     inner: tuple[Tensor, Tensor]
@@ -26,7 +26,7 @@ class Weights(NamedTuple):
 
 
 def _run_after_attention(attended: Tensor, hidden: Tensor, weights: Weights, eps: float) -> Tensor:
-    """The rest of a layer; attended and hidden are (rows, width)."""
+    """Run the rest of a layer on attended and hidden, (rows, width) each."""
     width = hidden.shape[-1:]
     hidden = functional.layer_norm(
         functional.linear(attended, *weights.attended) + hidden, width, *weights.attention_norm, eps=eps
@@ -58,7 +58,7 @@ class PackedTower:
         self._layers = [_read_layer(layer) for layer in bert.encoder.layer]
 
     def __call__(self, table: Tensor, places: Places, *, longest: int) -> Tensor:
-        """Run over rows of `table`, (…, width): float (rows, width) of the last layer."""
+        """Run over rows of `table`, (…, width); returns the last layer, float (rows, width)."""
         rows, width = len(places.sources), table.shape[-1]
         attend = self._prepare(Segments(places.offsets, longest, rows))
         embedded = functional.embedding(places.sources, table)
@@ -72,7 +72,7 @@ class PackedTower:
 
 
 def _fuse_attention(attention: Any) -> tuple[Tensor, Tensor]:
-    """Weight (3 · width, width) and bias (3 · width) of one product for query, key and value."""
+    """Join the weights, (3 · width, width), and biases, (3 · width,), of query, key and value into one product."""
     parts = (attention.query, attention.key, attention.value)
     weight = torch.cat([part.weight for part in parts])
     for part, rows in zip(parts, weight.chunk(3), strict=True):
@@ -99,7 +99,7 @@ class PackedTowers:
             "text": PackedTower(module.text_tower.bert, prepare),
             "pose": PackedTower(module.pose_tower.bert, prepare),
         }
-        # What follows pooling is small, and in float32 it costs no accuracy.
+        # In float32, because what follows pooling is small and then loses no accuracy.
         self._projections = {
             "text": copy.deepcopy(module.text_projection).float() if module.text_projection is not None else None,
             "pose": copy.deepcopy(module.pose_projection).float() if module.pose_projection is not None else None,
@@ -113,11 +113,11 @@ class PackedTowers:
         self.longest = {"text": module.config.max_tokens - 1, "pose": module.config.max_frames + POSE_SPECIALS}
         self.sep_position = module.pose_tower.length + 1
         self._convolves = module.pose_tower.convolution is not None
-        # A captured forward has one shape: no room for padding that depends on the batch.
+        # A captured forward has one shape, so padding may not depend on the batch.
         self.can_be_captured = prepare is attend_by_length and not self._convolves
 
-    def empty_frames(self, rows: int) -> Tensor:
-        """Room for that many frames, (rows, columns), zero."""
+    def make_frames(self, rows: int) -> Tensor:
+        """Make room for that many frames: zeros, (rows, columns)."""
         return torch.zeros(rows, self.columns, dtype=self.dtype, device=self.device)
 
     def encode(self, flat: Tensor, size: Size, frames: Tensor | None, *, longest: int) -> Tensor:
@@ -125,7 +125,7 @@ class PackedTowers:
 
         Args:
             flat: int32, a layout flattened to `size`.
-            frames: (frames of all clips, columns), as `empty_frames` makes it, its first `features` columns filled.
+            frames: (frames of all clips, columns), as `make_frames` makes it, its first `features` columns filled.
             longest: rows of the longest item, or more.
         Returns:
             float32 (items, embed_dim), raw.
@@ -146,7 +146,7 @@ class PackedTowers:
         return self._pool("pose", tower(table, places, longest=longest), places)
 
     def _convolve(self, frames: Tensor, offsets: Tensor, longest: int) -> Tensor:
-        """Convolve clips as the module does, padded for it alone; offsets are those of positions."""
+        """Convolve clips as the module does, which needs padding; offsets are those of positions."""
         items, rows = len(offsets) - 1, len(frames)
         numbers = torch.arange(items, device=frames.device)
         counts = offsets.diff() - POSE_SPECIALS
@@ -161,6 +161,6 @@ class PackedTowers:
         return functional.pad(convolved[places], (0, self.columns - self.features))
 
     def _pool(self, tower: str, hidden: Tensor, places: Places) -> Tensor:
-        """The mean of each item's rows but the first, in float32, always added up in the same order."""
+        """Average the rows of each item but the first, in float32, always added in the same order."""
         means = torch.segment_reduce(hidden.float(), "mean", offsets=places.bounds, unsafe=True)
         return self._module.finish(means[1::2], self._projections[tower])

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from models.architecture import SignClip
-from models.backends import Array, Vectors
+from models.backends import Array
 from models.backends.tf32 import hold_format
 from models.catalog import ModelConfig
 from models.checkpoints.loading import load_model
+from models.vectors import Vectors
 
 log = logging.getLogger(__name__)
 FORMATS = {
@@ -19,7 +20,7 @@ FORMATS = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-# Items run again in float32 at once: clips of 256 frames need 0.1 GB of a device's memory for this many.
+# Items that run again in float32 together. This many clips of 256 frames need 0.1 GB of a device's memory.
 _EXACT_ITEMS = 32
 
 
@@ -27,9 +28,11 @@ class TorchBackend:
     """A SignClip module on a CPU or a CUDA device.
 
     Args:
-        path: the model's safetensors file.
-        dtype: a key of FORMATS. In float16 an item that overflows, past 65504, is run again in float32.
-        threads: cores one forward pass may use; None: all the process may.
+        path: safetensors file of the model.
+        config: of the model.
+        device: "cpu", "cuda" or "cuda:1".
+        dtype: a key of FORMATS. In float16 an item that overflows, past 65504, runs again in float32.
+        threads: cores that one forward pass may use; None: all cores of the process.
     """
 
     def __init__(self, path: Path, config: ModelConfig, *, device: str, dtype: str, threads: int | None = None) -> None:
@@ -40,15 +43,15 @@ class TorchBackend:
         self.config = config
         self.module = load_model(path, config, dtype=FORMATS[dtype]).to(device)
         self.vocab_size = len(self.module.text_tower.bert.embeddings.word_embeddings.weight)
-        # Of the same file, whatever replaces it later. Memory-mapped: it costs no memory until it is needed.
+        # Loaded now, so that it is of the same file. It is memory-mapped, so it takes no memory before it is used.
         self._exact = load_model(path, config) if dtype == "float16" else None
 
     def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
-        """int64 and bool (batch, tokens) → float32 (batch, embed_dim), raw."""
+        """Encode int64 and bool (batch, tokens) as float32 (batch, embed_dim), raw."""
         return self._encode("text", input_ids, attention_mask)
 
     def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
-        """float32 (batch, frames, features) and bool (batch, frames) → float32 (batch, embed_dim), raw."""
+        """Encode float32 (batch, frames, features) and bool (batch, frames) as float32 (batch, embed_dim), raw."""
         return self._encode("pose", pose_features, frame_mask)
 
     def _encode(self, tower: str, items: Array, mask: Array) -> Vectors:
@@ -78,7 +81,7 @@ class TorchBackend:
 
     def _run(self, module: SignClip, tower: str, items: Array, mask: Array) -> Vectors:
         encode = module.encode_text if tower == "text" else module.encode_pose
-        # Hand geometry is computed from coordinates that need all of float32; the module goes over to its own format.
+        # Hand geometry is computed from coordinates that need all of float32; after it the module uses its own format.
         geometry = module.pose_tower.geometry is not None
         dtype = torch.float32 if geometry else module.pose_tower.mlp.linear1.weight.dtype
         with hold_format(self.device, self.dtype), torch.inference_mode():

@@ -1,4 +1,4 @@
-"""How the positions of items of unlike lengths lie in one matrix, without padding."""
+"""Layouts: how the positions of items of different lengths lie in one matrix, without padding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int32]
-# Rows of the pose tower's table before the first frame: its [CLS] and its [SEP], which every clip carries.
+# Rows of the pose tower's table before the first frame: [CLS] and [SEP], which every clip has.
 POSE_SPECIALS = 2
 
 
@@ -48,15 +48,14 @@ class Layout:
         return len(self.offsets) - 1
 
     def flatten(self, rows: int, items: int) -> Ints:
-        """Put all of it into one array, so that one copy takes it to a device.
+        """Put the layout into one array, so that one copy takes it to a device.
 
         Args:
-            rows, items: at least those of this layout. Rows past its end belong to no item; items past its end are
-                empty.
+            rows, items: at least those of this layout. Further rows belong to no item, and further items are empty.
         Returns:
-            int32 (flat_size(rows, items),), as `split` reads it.
+            int32 (count_flat_numbers(rows, items),), as `split` reads it.
         """
-        flat = np.zeros(flat_size(rows, items), dtype=np.int32)
+        flat = np.zeros(count_flat_numbers(rows, items), dtype=np.int32)
         places = split(flat, rows, items)
         places.sources[: self.rows] = self.sources
         places.position_ids[: self.rows] = self.position_ids
@@ -68,8 +67,8 @@ class Layout:
         return flat
 
 
-def flat_size(rows: int, items: int) -> int:
-    """Numbers in the array that `Layout.flatten` makes."""
+def count_flat_numbers(rows: int, items: int) -> int:
+    """Count the numbers in the array that `Layout.flatten` makes."""
     return 2 * rows + 3 * items + 2
 
 
@@ -86,20 +85,20 @@ def lay_out_texts(input_ids: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> Lay
         input_ids: int (tokens of all texts,), [CLS] pieces… [SEP] of each, one text after another.
         lengths: int (texts,), tokens of each.
     """
-    offsets = _offsets(lengths)
+    offsets = _compute_offsets(lengths)
     position_ids = np.arange(offsets[-1], dtype=np.int32) - np.repeat(offsets[:-1], lengths)
     return Layout(input_ids.astype(np.int32, copy=False), position_ids, offsets, int(lengths.max()))
 
 
 def lay_out_clips(frame_counts: npt.NDArray[Any], *, sep_position: int) -> Layout:
-    """Lay out clips as [CLS] [SEP] frames…: attention has no order, and so a mean leaves out the first row alone.
+    """Lay out clips as [CLS] [SEP] frames…. Attention has no order, and this way a mean leaves out one row, the first.
 
     Args:
         frame_counts: int (clips,), frames of each, at least one.
         sep_position: the position id of [SEP], the same however short a clip is.
     """
     lengths = frame_counts + POSE_SPECIALS
-    offsets = _offsets(lengths)
+    offsets = _compute_offsets(lengths)
     starts = offsets[:-1]
     order = np.arange(offsets[-1], dtype=np.int32) - np.repeat(starts, lengths)  # 0, 1, 2 … within each clip
     # The table's first rows are [CLS] and [SEP]; behind them stand the frames of all clips.
@@ -111,7 +110,7 @@ def lay_out_clips(frame_counts: npt.NDArray[Any], *, sep_position: int) -> Layou
     return Layout(sources, position_ids, offsets, int(lengths.max()))
 
 
-def _offsets(lengths: npt.NDArray[Any]) -> Ints:
+def _compute_offsets(lengths: npt.NDArray[Any]) -> Ints:
     offsets = np.zeros(len(lengths) + 1, dtype=np.int32)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
@@ -131,11 +130,11 @@ _CAPTURED_ROWS = (32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096,
 _ROWS_AN_ITEM = {"text": 4, "pose": 16}
 
 
-def captured_sizes(tower: str) -> list[Size]:
-    """Sizes of forwards worth capturing, smallest first."""
+def list_captured_sizes(tower: str) -> list[Size]:
+    """List the sizes of forwards that are worth capturing, smallest first."""
     return [Size(rows, rows // _ROWS_AN_ITEM[tower]) for rows in _CAPTURED_ROWS]
 
 
-def fitting_size(sizes: Sequence[Size], rows: int, items: int) -> Size | None:
-    """The smallest size that holds a batch; None when it is too large for all."""
+def find_fitting_size(sizes: Sequence[Size], rows: int, items: int) -> Size | None:
+    """Find the smallest size that holds a batch; None if the batch is too large for all sizes."""
     return next((size for size in sizes if rows <= size.rows and items <= size.items), None)

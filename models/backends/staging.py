@@ -1,4 +1,4 @@
-"""The way of arrays from the host to a device: gathered by several threads, copied beside what the device computes."""
+"""Brings arrays to a device: several threads gather them, and they are copied while the device computes."""
 
 import os
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ _PIECE_BYTES = 2**20
 
 
 class Staging:
-    """Takes arrays to one device. Called by one thread at a time.
+    """Brings arrays to one device. One thread calls it at a time.
 
-    On CUDA it copies on a stream of its own, out of page-locked memory: 55 GB/s against 12 GB/s out of ordinary memory
-    (one H200), and while the device computes. PyTorch keeps that memory, and gives it out again once its copy is over.
+    On CUDA it copies on a stream of its own while the device computes, and out of page-locked memory: 55 GB/s against
+    12 GB/s out of ordinary memory (one H200). PyTorch keeps that memory and uses it again when its copy is done.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -41,7 +41,8 @@ class Staging:
         with torch.cuda.stream(self._stream):
             arrived = gather(arrays).to(self._device, non_blocking=True)
         current.wait_stream(self._stream)
-        arrived.record_stream(current)  # or its memory could be given out while the current stream still reads it
+        # Because else its memory may be used again while the current stream still reads it.
+        arrived.record_stream(current)
         return arrived
 
     def fetch(self, vectors: Tensor) -> tuple[Tensor, "torch.cuda.Event | None"]:
@@ -68,16 +69,16 @@ def gather(arrays: Sequence[npt.NDArray[Any]], *, pinned: bool = True) -> Tensor
     if len(pieces) == 1:
         _copy(target, pieces[0])
     else:
-        list(_threads().map(lambda piece: _copy(target, piece), pieces))
+        list(_open_threads().map(lambda piece: _copy(target, piece), pieces))
     return joined
 
 
+# Arrays, each with the row of the whole where it goes.
 Piece = list[tuple[int, npt.NDArray[Any]]]
-"""Arrays, each with the row of the whole at which it goes."""
 
 
 def _cut(arrays: Sequence[npt.NDArray[Any]], piece_bytes: int) -> list[Piece]:
-    """Share arrays out into pieces of about that many bytes; arrays larger than a piece are cut."""
+    """Divide arrays into pieces of about that many bytes. Larger arrays are cut."""
     pieces: list[Piece] = [[]]
     row = taken = 0
     for array in arrays:
@@ -99,5 +100,5 @@ def _copy(target: npt.NDArray[Any], piece: Piece) -> None:
 
 
 @lru_cache(maxsize=1)
-def _threads() -> ThreadPoolExecutor:
+def _open_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1), thread_name_prefix="staging")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from models.embedding import EmbeddingModel, embed_clips, embed_prompts, normalize_vectors
+from models.embedding import EmbeddingModel, embed_clips, embed_prompts
 from models.errors import ShapeError
+from models.vectors import normalize_vectors
 
 
 def clip(frames: int, seed: int = 0) -> np.ndarray:
@@ -50,10 +51,6 @@ def test_items_out_of_range_are_refused_whatever_runs_them(tiny_model: Embedding
 def test_clips_of_another_kind_of_features_are_refused(tiny_model: EmbeddingModel) -> None:
     with pytest.raises(ShapeError, match="63"):
         tiny_model.encode("pose", [np.zeros((4, 63), np.float32)])
-
-
-def test_a_vector_of_zeros_stays_one() -> None:
-    np.testing.assert_array_equal(normalize_vectors(np.zeros((1, 3), np.float32)), np.zeros((1, 3)))
 
 
 @pytest.mark.parametrize("frames_at_once", [1, 50, 10_000])

@@ -11,8 +11,9 @@ import pytest
 from models.backends import pytorch
 from models.catalog import ModelConfig, load_catalog
 from models.checkpoints.folders import read_digest
-from models.probe import FRAMES, find_expected_vectors, make_probe_items, measure_error
+from models.probe import FRAMES, find_expected_vectors, make_probe_items
 from models.tokenization import load_tokenizer
+from models.vectors import measure_error
 
 
 @pytest.fixture
@@ -103,11 +104,3 @@ def test_a_folder_that_cannot_be_written_to_costs_time_only(folder, expect, buil
     (folder / "tiny.probe.safetensors").mkdir()
     np.testing.assert_array_equal(expect()["text"], expect()["text"])
     assert built == ["tiny", "tiny"]
-
-
-@pytest.mark.parametrize(
-    ("got", "error"),
-    [([1.0, -4.0], 0.0), ([1.0, -3.0], 0.25), ([5.0, -4.0], 1.0), ([np.nan, -4.0], np.inf), ([np.inf, -4.0], np.inf)],
-)
-def test_the_error_is_a_share_of_the_largest_value(got, error):
-    assert measure_error(np.array(got, np.float32), np.array([1.0, -4.0], np.float32)) == error

@@ -19,7 +19,7 @@ from models.backends.choice import make_backend
 from models.backends.cuda_graphs import CapturedForwards
 from models.backends.packed import PackedBackend, pack
 from models.backends.pytorch import TorchBackend
-from models.backends.shapes import captured_sizes
+from models.backends.shapes import list_captured_sizes
 from models.batching import pad
 from models.catalog import load_catalog
 from tests.models.backends.variants import VARIANTS, draw_items, error, write_model
@@ -80,7 +80,7 @@ def test_halves_attend_by_length_and_small_batches_are_captured(backends, dtype:
     _, on_gpu = backends("plain", dtype)
     assert on_gpu._towers.can_be_captured
     assert on_gpu._graphs is not None
-    assert len(on_gpu._graphs) == len(captured_sizes("text")) + len(captured_sizes("pose"))
+    assert len(on_gpu._graphs) == len(list_captured_sizes("text")) + len(list_captured_sizes("pose"))
 
 
 def test_captured_forwards_give_what_single_launches_give(backends, monkeypatch: pytest.MonkeyPatch) -> None:

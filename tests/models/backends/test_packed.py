@@ -61,7 +61,7 @@ def test_every_variant_equals_the_padded_forward(
     backends, variant: str, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     padded, _ = backends(variant)
-    monkeypatch.setattr(packed, "attentions", lambda *_: [prepare])
+    monkeypatch.setattr(packed, "list_attentions", lambda *_: [prepare])
     unpadded = PackedBackend(padded)
     longest = {"text": padded.config.max_tokens - 1, "pose": padded.config.max_frames}
     for tower, most in longest.items():
@@ -188,7 +188,7 @@ def test_where_attention_is_missing_batches_are_padded(
             raise fault
         return lambda query, key, value: value
 
-    monkeypatch.setattr(packed, "attentions", lambda *_: [broken])
+    monkeypatch.setattr(packed, "list_attentions", lambda *_: [broken])
     packed._warn_once.cache_clear()
     with pytest.raises(BackendError, match=str(fault) if fault else "off by"):
         PackedBackend(padded)
@@ -207,7 +207,7 @@ def test_the_next_attention_serves_where_the_first_is_missing(backends, monkeypa
     def broken(segments: Segments) -> object:
         raise RuntimeError("no kernel for this device")
 
-    monkeypatch.setattr(packed, "attentions", lambda *_: [broken, attend_padded])
+    monkeypatch.setattr(packed, "list_attentions", lambda *_: [broken, attend_padded])
     items = draw_items(padded.config, "pose", [3, 20])
     assert error(vectors(PackedBackend(padded), "pose", items), padded_vectors(padded, "pose", items)) <= 1e-5
 

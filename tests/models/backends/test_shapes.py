@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from models.backends.shapes import (
     Layout,
-    captured_sizes,
-    fitting_size,
-    flat_size,
+    count_flat_numbers,
+    find_fitting_size,
     lay_out_clips,
     lay_out_texts,
+    list_captured_sizes,
     split,
 )
 
@@ -51,7 +51,7 @@ def test_a_flattened_layout_with_room_to_spare(lengths: np.ndarray, rows: int, i
     layout = lay_out_clips(lengths, sep_position=99)
     rows, items = layout.rows + rows, layout.items + items
     flat = layout.flatten(rows, items)
-    assert len(flat) == flat_size(rows, items)
+    assert len(flat) == count_flat_numbers(rows, items)
     places = split(flat, rows, items)
     assert [len(part) for part in places] == [rows, rows, items + 1, 2 * items + 1]
     np.testing.assert_array_equal(places.sources[: layout.rows], layout.sources)
@@ -66,7 +66,7 @@ def test_a_flattened_layout_with_room_to_spare(lengths: np.ndarray, rows: int, i
 @given(st.integers(1, 9000), st.integers(1, 2000))
 def test_the_smallest_size_that_fits(rows: int, items: int) -> None:
     for tower in ("text", "pose"):
-        sizes = captured_sizes(tower)
-        size = fitting_size(sizes, rows, items)
+        sizes = list_captured_sizes(tower)
+        size = find_fitting_size(sizes, rows, items)
         fitting = [size for size in sizes if size.rows >= rows and size.items >= items]
         assert size == (min(fitting) if fitting else None)

@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -53,6 +54,11 @@ class Way:
     def files(self) -> tuple[str, ...]:
         """The files passed, each once."""
         return tuple(dict.fromkeys(file for file, _ in self.steps))
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """The rooms passed, each once."""
+        return tuple(dict.fromkeys(file.partition("/")[0] for file in self.files))
 
 
 class Tracer:
@@ -137,12 +143,13 @@ def way_of(lines: Sequence[Mapping[str, Any]]) -> Way:
 
 def render(ways: Mapping[str, tuple[Way, Way]]) -> str:
     """Write lengths and lists, before and after, as Markdown."""
-    rows = ["| way | functions | hops between files | files | deepest call |", "|---|--:|--:|--:|--:|"]
+    rows = ["| way | functions | hops between files | files | rooms | deepest call |", "|---|--:|--:|--:|--:|--:|"]
     for route, (before, after) in ways.items():
         pairs = (
             (len(before.steps), len(after.steps)),
             (before.hops, after.hops),
             (len(before.files), len(after.files)),
+            (len(before.rooms), len(after.rooms)),
             (before.deepest, after.deepest),
         )
         rows.append(f"| {route} | " + " | ".join(f"{old} → {new}" for old, new in pairs) + " |")
@@ -175,7 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         page = ROOT / PAGE
         block = re.compile(r"(<!-- ways -->\n).*?(<!-- /ways -->)", re.DOTALL)
         text = page.read_text(encoding="utf-8")
-        page.write_text(block.sub(lambda found: f"{found[1]}{render(ways)}\n{found[2]}", text), encoding="utf-8")
+        drawn = f"Commit {_name_commit(options.before)} → {_name_commit(ROOT)}:\n\n{render(ways)}"
+        page.write_text(block.sub(lambda found: f"{found[1]}{drawn}\n{found[2]}", text), encoding="utf-8")
     return int(any(len(after.steps) > len(before.steps) for before, after in ways.values()))
 
 
@@ -201,6 +209,11 @@ def _tracer(tree: Path) -> Iterator[tuple[Tracer, Path]]:
         finally:
             if tracer.is_reading:
                 tracer.stop()
+
+
+def _name_commit(tree: Path) -> str:
+    command = ["git", "-C", str(tree), "rev-parse", "--short=7", "HEAD"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _listed(way: Way) -> str:

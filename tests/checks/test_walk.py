@@ -49,7 +49,7 @@ def test_named_functions_of_the_tree_are_followed_through_threads(tree: Path, tm
     tracer = Tracer(tree, tmp_path)
     tracer.turn(2)
     subprocess.run([sys.executable, "main.py"], cwd=tree, env=tracer.environment, check=True)
-    way = way_of(tracer.stop())
+    way = way_of(tracer.stop(), 2)
     assert way.steps == (
         ("main.py", "main"),
         ("hall/door.py", "Door.open"),
@@ -74,8 +74,9 @@ def test_what_runs_anyway_is_no_part_of_a_way() -> None:
         {"turn": 2, "file": "a.py", "name": "tick", "callers": []},
         {"turn": 2, "file": "a.py", "name": "answer", "callers": ["a.py"]},
         {"turn": 2, "file": "a.py", "name": "answer", "callers": []},
+        {"turn": 3, "file": "a.py", "name": "other", "callers": []},
     ]
-    assert way_of(lines) == Way((("a.py", "answer"),), 1, 2)
+    assert way_of(lines, 2) == Way((("a.py", "answer"),), 1, 2)
 
 
 def test_both_ways_are_drawn_with_their_lengths() -> None:

@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from checks.sources import ROOT
 PAGE = Path("docs") / "architecture.md"
 ROUTES = (*REQUESTS, *COMMANDS)
 _IDLE, _FOLLOWED = 1, 2
+_WIDTH = 150
 # What a process does every second or so shows in this time.
 _IDLE_S = 4.0
 # The access log and the counters come after the answer.
@@ -162,7 +164,7 @@ def render(ways: Mapping[str, tuple[Way, Way]]) -> str:
     parts = ["\n".join(rows)]
     for route, (before, after) in ways.items():
         for title, way in (("now", after), ("before", before)):
-            parts.append(f"<details><summary>{route}, {title}</summary>\n\n{_listed(way)}\n\n</details>")
+            parts.append(f"<details><summary>{route}, {title}</summary>\n\n```text\n{_listed(way)}\n```\n\n</details>")
     return "\n\n".join(parts)
 
 
@@ -228,16 +230,16 @@ def _name_commit(tree: Path) -> str:
 
 
 def _listed(way: Way) -> str:
-    """One line for each stretch in one file."""
-    lines: list[str] = []
+    """One stretch for each file that the way comes to, wrapped like text."""
+    stretches: list[str] = []
     last = None
     for file, name in way.steps:
         if file == last:
-            lines[-1] += f", {name}"
+            stretches[-1] += f", {name}"
         else:
-            lines.append(f"- `{file}`: {name}")
+            stretches.append(f"{file}: {name}")
         last = file
-    return "\n".join(lines)
+    return textwrap.fill("; ".join(stretches), width=_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

@@ -84,5 +84,5 @@ def test_both_ways_are_drawn_with_their_lengths() -> None:
     after = Way((("a.py", "f"), ("b.py", "h"), ("a.py", "g")), 2, 2)
     page = render({"text": (before, after)})
     assert "| text | 3 → 3 | 2 → 2 | 2 → 2 | 2 → 2 | 3 → 2 |" in page
-    assert "text, before</summary>\n\n- `a.py`: f, g\n- `b.py`: h\n" in page
-    assert "text, now</summary>\n\n- `a.py`: f\n- `b.py`: h\n- `a.py`: g\n" in page
+    assert "text, before</summary>\n\n```text\na.py: f, g; b.py: h\n```\n" in page
+    assert "text, now</summary>\n\n```text\na.py: f; b.py: h; a.py: g\n```\n" in page

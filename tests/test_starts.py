@@ -36,7 +36,7 @@ def last_line(service: Service) -> str:
 def test_without_the_device(serve: Start, settings: dict[str, str]) -> None:
     settings["SIGNCLIP_DEVICE"] = "cuda:99"
     with serve() as service:
-        assert last_line(service).startswith("The service cannot start: 'cuda:99' is not there; torch sees ")
+        assert last_line(service).startswith("The service cannot start: there is no device 'cuda:99': torch finds ")
         assert "started again" not in service.log.read_text()
 
 

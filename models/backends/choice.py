@@ -30,7 +30,7 @@ def choose_device(wanted: str) -> str:
     if kind != "cuda" or (index and not index.isdecimal()):
         raise BackendError(f"{wanted!r} is not a device; choose auto, cpu, cuda or cuda:0")
     if int(index or 0) >= count:
-        raise BackendError(f"there is no device {wanted!r}; torch finds {count} CUDA devices")
+        raise BackendError(f"there is no device {wanted!r}: torch finds {count} CUDA devices; choose auto or cpu")
     return wanted
 
 

@@ -95,9 +95,9 @@ def test_an_engine_that_finds_no_device_reports_it(
     lacking = EngineSettings.from_json(settings.to_json().replace('"cpu"', '"cuda:15"'))
     assert run(settings=lacking)() == 1
     err = capsys.readouterr().err
-    assert err.startswith("the engine cannot start: 'cuda:15' is not there")
+    assert err.startswith("the engine cannot start: there is no device 'cuda:15'")
     assert run("--failure", str(tmp_path / "failure"), settings=lacking)() == 1
-    assert "'cuda:15' is not there" in (tmp_path / "failure").read_text()
+    assert "there is no device 'cuda:15'" in (tmp_path / "failure").read_text()
     assert capsys.readouterr().err == ""
 
 

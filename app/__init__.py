@@ -44,6 +44,7 @@ _EXPOSED_HEADERS = (
     "Retry-After",
     "X-SignCLIP-Model",
     "X-SignCLIP-Signature",
+    "X-SignCLIP-Space",
     "X-SignCLIP-Video",
     "X-SignCLIP-Quality",
 )

@@ -18,7 +18,7 @@ from models.catalog import Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.errors import ModelsError, UnknownModelError
 from models.registry import choose_default_model
-from models.signature import compute_signature
+from models.signature import compute_signature, compute_space
 from models.tokenization import Tokenizer, load_tokenizer
 from poses.features import FEATURE_KINDS
 from processes.settings import SettingsError
@@ -87,6 +87,7 @@ class Services:
         self._complete: set[str] = set()
         self._tokenizers: dict[str, Tokenizer] = {}
         self._sign_cached = lru_cache(maxsize=256)(self._sign)
+        self._find_space_cached = lru_cache(maxsize=256)(self._find_space)
         self.metrics_registry = CollectorRegistry()
         self.metrics = RequestMetrics(self.metrics_registry)
         # Places for requests with work to do, and for those with videos, whose bodies are large.
@@ -154,28 +155,39 @@ class Services:
             )
         return known
 
-    def sign(
+    def describe_origin(
         self, config: ModelConfig, options: dict[str, str | bool], *, digest: str | None, dtype: str | None
-    ) -> str | None:
-        """Write the signature of vectors, which says how they were made.
+    ) -> dict[str, str | None]:
+        """Write where vectors come from: their signature says how they were made, their space what they compare with.
 
         Args:
             options: options that change vectors and are not at their default.
             digest: SHA-256 of the checkpoint, hex; None while the engine has not read it.
             dtype: number format of the forward pass.
         Returns:
-            None while digest or dtype is unknown.
+            The keys signature and space, for an answer; None while what they depend on is unknown.
         """
-        if digest is None or dtype is None:
-            return None
-        return self._sign_cached(config.name, digest, dtype, frozenset(options.items()))
+        return {
+            "signature": self._sign_cached(config.name, digest, dtype, frozenset(options.items()))
+            if digest is not None and dtype is not None
+            else None,
+            "space": None if digest is None else self._find_space_cached(config.name, digest),
+        }
 
     def _sign(self, name: str, digest: str, dtype: str, options: frozenset[tuple[str, str | bool]]) -> str:
         config = self.catalog[name]
-        # A model whose features are not computed here, such as those of a video encoder, still embeds texts.
-        kind = FEATURE_KINDS.get(config.features)
-        version = 0 if kind is None else kind.version
+        version = _find_features_version(config)
         return compute_signature(config, digest=digest, dtype=dtype, features_version=version, options=dict(options))
+
+    def _find_space(self, name: str, digest: str) -> str:
+        config = self.catalog[name]
+        return compute_space(config, digest=digest, features_version=_find_features_version(config))
+
+
+def _find_features_version(config: ModelConfig) -> int:
+    # A model whose features are not computed here, such as those of a video encoder, still embeds texts.
+    kind = FEATURE_KINDS.get(config.features)
+    return 0 if kind is None else kind.version
 
 
 def check_names(settings: ServiceSettings, catalog: Catalog) -> None:

@@ -1,4 +1,4 @@
-"""The origin of a vector in one short string. Vectors can be compared exactly when their signatures are equal."""
+"""The origin of a vector in two short strings: its signature says how it was made, its space what it compares with."""
 
 import hashlib
 import json
@@ -8,6 +8,29 @@ from models.catalog import ModelConfig
 
 # To be raised whenever the same weights would give other numbers (pooling, positions, text clean-up).
 ARCHITECTURE_VERSION = 1
+
+
+# Fields of a model that bound or scale its inputs and outputs, but do not move one vector away from another.
+_FIELDS_OF_NO_SPACE = ("max_frames", "max_tokens", "logit_scale")
+
+
+def compute_space(config: ModelConfig, *, digest: str, features_version: int) -> str:
+    """Compute the space of a model's vectors, such as `fingerspelling:4d07a3b9f2c1`.
+
+    Vectors may be compared when their spaces are equal: texts and clips of one model share a space, whatever the number
+    format of the forward pass, the options of the clips and the tool that estimated their poses.
+
+    Args:
+        digest: SHA-256 of the checkpoint, hex.
+        features_version: of the pose features the model takes.
+    """
+    facts = {
+        "architecture": ARCHITECTURE_VERSION,
+        "digest": digest,
+        "features_version": features_version,
+        "model": {name: value for name, value in config.vector_fields.items() if name not in _FIELDS_OF_NO_SPACE},
+    }
+    return f"{config.name}:{_digest_facts(facts)}"
 
 
 def compute_signature(
@@ -30,5 +53,9 @@ def compute_signature(
         "model": config.vector_fields,
         "options": dict(sorted(options.items())),
     }
+    return f"{config.name}-{_digest_facts(facts)}"
+
+
+def _digest_facts(facts: Mapping[str, object]) -> str:
     packed = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
-    return f"{config.name}-{hashlib.sha256(packed).hexdigest()[:12]}"
+    return hashlib.sha256(packed).hexdigest()[:12]

@@ -11,6 +11,8 @@ _WARNINGS = (
     "left out when there are none"
 )
 _SKIPPED = "index, code and detail of each item that was skipped; left out when there are none"
+_SIGNATURE = "how vectors were made"
+_SPACE = "what vectors may be compared with: those of the same space"
 _PROMPTS = "the texts as they were embedded, when sign_language was given"
 
 
@@ -69,7 +71,8 @@ class EmbedAnswer(_Answer):
     model_name: str = Field(description="the model that made the vectors")
     dimensions: int = Field(description="numbers in a vector")
     normalized: bool = Field(description="whether vectors have unit length")
-    signature: str | None = Field(description="how vectors were made; vectors with equal signatures can be compared")
+    signature: str | None = Field(description=_SIGNATURE)
+    space: str | None = Field(description=_SPACE)
     prompts: list[str] | None = Field(None, description=_PROMPTS)
     quality: list[Quality | None] | None = Field(
         None, description="a report on each clip, when the request asks for it"
@@ -125,6 +128,7 @@ class ModelAnswer(_Answer):
     device: str | None = Field(description="where it runs; null until it is loaded")
     dtype: str | None = Field(description="number format of the forward pass; null until it is loaded")
     signature: str | None = Field(description="of vectors made with default options; null until it is loaded")
+    space: str | None = Field(description="of all vectors that it makes; null until it is loaded")
 
 
 class ModelsAnswer(_Answer):
@@ -159,6 +163,8 @@ class OpenAIAnswer(_Answer):
     data: list[OpenAIEmbedding]
     model: str
     usage: OpenAIUsage
+    signature: str | None = Field(description=_SIGNATURE)
+    space: str | None = Field(description=_SPACE)
     warnings: list[str] | None = Field(None, description=_WARNINGS)
 
 

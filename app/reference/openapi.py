@@ -19,8 +19,8 @@ _PATH_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _WORD_BREAK = re.compile(r"\W+")
 _SCHEMAS = "#/components/schemas/"
 _ABOUT = (
-    "SignCLIP puts sign language poses and texts into one vector space. Vectors can be compared exactly when their "
-    "signatures are equal. Every answer carries X-Request-ID. Errors are problem details (RFC 9457)."
+    "SignCLIP puts sign language poses and texts into one vector space. Vectors may be compared when their spaces "
+    "are equal. Every answer carries X-Request-ID. Errors are problem details (RFC 9457)."
 )
 
 

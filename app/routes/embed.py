@@ -192,17 +192,21 @@ def _answer(
         shared.engine, prepared, settings=shared.settings.engine, deadline=deadline, skip=wanted.on_error == "skip"
     )
     options = prepared.options | ({} if wanted.normalize else {"normalize": False})
-    signature = shared.sign(config, options, digest=vectors.digest, dtype=vectors.dtype)
+    origin = shared.describe_origin(config, options, digest=vectors.digest, dtype=vectors.dtype)
     values = normalize_vectors(vectors.values) if wanted.normalize else vectors.values
     if request.accept_mimetypes.best_match(["application/json", NPY]) == NPY:
-        headers = {"X-SignCLIP-Model": config.name, "X-SignCLIP-Signature": signature or ""}
+        headers = {
+            "X-SignCLIP-Model": config.name,
+            "X-SignCLIP-Signature": origin["signature"] or "",
+            "X-SignCLIP-Space": origin["space"] or "",
+        }
         return answer_npy(values, left_out=vectors.failures, headers=headers)
     answer: dict[str, Any] = {
         "embeddings": encode_rows(values, wanted.encoding_format, left_out=vectors.failures),
         "model_name": config.name,
         "dimensions": config.embed_dim,
         "normalized": wanted.normalize,
-        "signature": signature,
+        **origin,
     }
     return answer_json({**answer, **_collect_remarks(prepared, vectors), **more})
 

@@ -28,8 +28,8 @@ def list_models() -> Response:
     models = []
     for name, config in shared.catalog.items():
         status = statuses[name]
-        signature = shared.sign(config, {}, digest=status.digest, dtype=status.dtype)
-        models.append(_describe_model(config, status, signature=signature))
+        origin = shared.describe_origin(config, {}, digest=status.digest, dtype=status.dtype)
+        models.append(_describe_model(config, status) | origin)
     return answer_json({"default": shared.engine.get_default_model(), "models": models})
 
 
@@ -51,7 +51,7 @@ def list_languages() -> Response:
     return answer_json({"languages": languages})
 
 
-def _describe_model(config: ModelConfig, status: ModelStatus, *, signature: str | None) -> dict[str, Any]:
+def _describe_model(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
     return {
         "name": config.name,
         "aliases": config.aliases,
@@ -67,5 +67,4 @@ def _describe_model(config: ModelConfig, status: ModelStatus, *, signature: str 
         "tokenizer": config.tokenizer,
         "device": status.device,
         "dtype": status.dtype,
-        "signature": signature,
     }

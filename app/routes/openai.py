@@ -66,6 +66,7 @@ def embed_openai(shared: Services) -> Response:
         "data": [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)],
         "model": config.name,
         "usage": {"prompt_tokens": prepared.tokens, "total_tokens": prepared.tokens},
+        **shared.describe_origin(config, prepared.options, digest=vectors.digest, dtype=vectors.dtype),
     }
     return answer_json(answer | ({"warnings": prepared.warnings} if prepared.warnings else {}))
 

@@ -6,7 +6,7 @@ import pytest
 
 from models.backends.choice import choose_dtype
 from models.catalog import ModelConfig
-from models.signature import compute_signature
+from models.signature import compute_signature, compute_space
 
 FACTS = {"digest": "ab" * 32, "dtype": "float32", "features_version": 1, "options": {"normalize": True}}
 
@@ -69,3 +69,30 @@ def test_auto_signs_as_the_format_that_it_means(tiny_model):
 def test_whatever_makes_another_model_changes_the_signature(tiny_model, change):
     other = tiny_model.config.model_copy(update=change)
     assert compute_signature(other, **FACTS) != compute_signature(tiny_model.config, **FACTS)
+
+
+SPACE_FACTS = {"digest": FACTS["digest"], "features_version": FACTS["features_version"]}
+
+
+def test_a_space_is_the_models_name_and_twelve_digits(tiny_model):
+    assert re.fullmatch(r"tiny:[0-9a-f]{12}", compute_space(tiny_model.config, **SPACE_FACTS))
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "other"}, {"features": "fingerclip"}, {"projection": "l2"}, {"convolutions": 1}]
+)
+def test_whatever_makes_vectors_incomparable_changes_the_space(tiny_model, change):
+    other = tiny_model.config.model_copy(update=change)
+    assert compute_space(other, **SPACE_FACTS) != compute_space(tiny_model.config, **SPACE_FACTS)
+
+
+@pytest.mark.parametrize("change", [{"digest": "cd" * 32}, {"features_version": 2}])
+def test_another_checkpoint_and_other_features_are_another_space(tiny_model, change):
+    config = tiny_model.config
+    assert compute_space(config, **{**SPACE_FACTS, **change}) != compute_space(config, **SPACE_FACTS)
+
+
+@pytest.mark.parametrize("change", [{"max_frames": 63}, {"max_tokens": 31}, {"logit_scale": 2.0}])
+def test_limits_and_scales_leave_the_space_alone(tiny_model, change):
+    other = tiny_model.config.model_copy(update=change)
+    assert compute_space(other, **SPACE_FACTS) == compute_space(tiny_model.config, **SPACE_FACTS)

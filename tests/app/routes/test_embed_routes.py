@@ -42,9 +42,10 @@ def test_the_original_clients_pose_call(client, pose_base64, method):
 def test_an_answer_says_what_made_it(client):
     answer = client.post("/api/embed/text", json={"text": "house"}).json
     assert answer.pop("embeddings")
-    made_by = answer.pop("signature")
+    made_by, space = answer.pop("signature"), answer.pop("space")
     assert answer == {"model_name": "tiny", "dimensions": 32, "normalized": True}
     assert made_by.startswith("tiny-")
+    assert space.startswith("tiny:")
 
 
 def test_vectors_come_in_the_order_of_the_items(client, engine):
@@ -80,6 +81,7 @@ def test_npy_holds_the_same_numbers(client):
     assert answer.mimetype == "application/x-npy"
     assert answer.headers["X-SignCLIP-Model"] == "tiny"
     assert answer.headers["X-SignCLIP-Signature"] == floats.json["signature"]
+    assert answer.headers["X-SignCLIP-Space"] == floats.json["space"]
     np.testing.assert_array_equal(np.load(io.BytesIO(answer.data), allow_pickle=False), vectors(floats))
 
 

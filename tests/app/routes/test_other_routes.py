@@ -44,6 +44,7 @@ def test_models_say_what_they_are_and_how_to_get_them(client):
     assert models["default"]["state"] == "missing"
     assert "python -m models download" in models["default"]["reason"]
     assert models["default"]["signature"] is None
+    assert models["default"]["space"] is None
 
 
 def test_languages_are_those_of_pretraining(client):

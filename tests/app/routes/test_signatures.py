@@ -34,3 +34,20 @@ def test_texts_and_poses_of_a_model_have_one_signature(client, pose_base64):
     assert text == client.post("/api/embed/pose", json={"pose": pose_base64}).json["signature"]
     models = client.get("/api/models").json["models"]
     assert text == next(model["signature"] for model in models if model["name"] == "tiny")
+
+
+def test_all_vectors_of_a_model_have_one_space(client, pose_base64):
+    spaces = {
+        client.post("/api/embed/text", json={"text": "sun", "sign_language": "ase"}).json["space"],
+        client.post("/api/embed/text", json={"text": "sun", "normalize": False}).json["space"],
+        client.post("/api/embed/pose", json={"pose": pose_base64, "flip": "auto", "anonymize": True}).json["space"],
+        client.post("/v1/embeddings", json={"input": "sun"}).json["space"],
+        next(model["space"] for model in client.get("/api/models").json["models"] if model["name"] == "tiny"),
+    }
+    assert len(spaces) == 1
+    assert spaces.pop().startswith("tiny:")
+
+
+def test_openai_answers_have_the_signature_of_embed_answers(client):
+    openai = client.post("/v1/embeddings", json={"input": "sun"}).json
+    assert openai["signature"] == client.post("/api/embed/text", json={"text": "sun"}).json["signature"]

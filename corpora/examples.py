@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from corpora.errors import TaskError
+
 Split = Literal["train", "val", "test", "all"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 _SHOWN_SKIPPED = 3
@@ -89,6 +91,19 @@ class Corpus:
     def select(self, examples: Sequence[Example]) -> Corpus:
         """Return the same data set with only these of its examples."""
         return replace(self, examples=tuple(examples))
+
+    def select_sign_languages(self, tags: Sequence[str]) -> Corpus:
+        """Return the same data set with only the examples of these sign languages.
+
+        Raises:
+            TaskError: one of them has no example.
+        """
+        examples = [example for example in self.examples if example.sign_language in tags]
+        for tag in tags:
+            if not any(example.sign_language == tag for example in examples):
+                known = sorted({example.sign_language for example in self.examples if example.sign_language})
+                raise TaskError(f"{self.name} has no clip of the sign language {tag!r}; it has {', '.join(known)}")
+        return self.select(examples)
 
 
 Reader = Callable[[Path, Split], Corpus]

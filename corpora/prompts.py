@@ -9,7 +9,7 @@ from corpora.errors import TaskError
 from corpora.examples import Example
 from models.prompts import fill_prompt
 
-Task = Literal["retrieval", "identification", "conceptualization"]
+Task = Literal["retrieval", "identification", "identification_oracle", "conceptualization"]
 TASKS: tuple[Task, ...] = get_args(Task)
 # The authors' conceptualization names American Sign Language in every prompt, whatever language a clip is in.
 # Source: SignCLIPPretrainMetaProcessor, J22Melody/fairseq@a8199440.
@@ -25,16 +25,18 @@ def write_prompts(
         pattern: of a model or a data set; it may name {spoken}, {sign}, {language} and {text}.
         examples: of one data set.
         task: ``retrieval`` writes the text and its languages. ``identification`` leaves the text out, so that the
-            nearest prompt names the sign language. ``conceptualization`` writes the same sign language everywhere, so
+            nearest prompt names the sign language. ``identification_oracle`` writes the prompts of ``retrieval``; the
+            search then compares a clip with the prompts of its own text alone, so that the nearest prompt names the
+            sign language of a known text. ``conceptualization`` writes the same sign language everywhere, so
             that all clips of a concept are right, whatever their languages.
         tagged: whether prompts follow the pattern; False writes the texts alone.
     Returns:
         One prompt an example, in the order of the examples. An example without a sign language gets its text alone.
     Raises:
-        TaskError: identification is asked for without tags, or of examples without a sign language.
+        TaskError: an identification is asked for without tags, or of examples without a sign language.
     Source: SignCLIPPretrainMetaProcessor, J22Melody/fairseq@a8199440.
     """
-    if task == "identification":
+    if task.startswith("identification"):
         _require_languages(examples, tagged=tagged)
     if not tagged:
         return [example.text for example in examples]

@@ -25,6 +25,7 @@ from evaluation.command_line import parse_positive
 from evaluation.errors import EvaluationError
 from evaluation.evaluation import (
     EvaluationSettings,
+    Labels,
     ProbeSettings,
     embed_corpus,
     evaluate,
@@ -68,15 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    settings = EvaluationSettings(
-        task=options.task,
-        tagged=not options.no_tags,
-        flip=options.flip,
-        anonymize=options.anonymize,
-        skip_long=options.skip_long,
-        score=options.score,
-        vocabulary=options.in_vocabulary,
-    )
+    settings = _build_settings(options)
     published = read_published()
     _warn_if_unpublished(options.experiment, options.dataset, published)
     vocabulary = None
@@ -117,6 +110,20 @@ def _run(options: argparse.Namespace) -> None:
         print(f"{len(metrics['skipped'])} clips were left out; metrics.json lists the reasons", file=sys.stderr)
         print(f"the first: {name}: {reason}", file=sys.stderr)
     print(f"results are in {out}")
+
+
+def _build_settings(options: argparse.Namespace) -> EvaluationSettings:
+    return EvaluationSettings(
+        task=options.task,
+        tagged=not options.no_tags,
+        flip=options.flip,
+        anonymize=options.anonymize,
+        skip_long=options.skip_long,
+        score=options.score,
+        vocabulary=options.in_vocabulary,
+        labels=options.labels,
+        sign_languages=tuple(options.sign_languages),
+    )
 
 
 def _warn_if_unpublished(experiment: str | None, dataset: str, published: Published) -> None:
@@ -201,6 +208,13 @@ def _add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
     prompts = parser.add_argument_group("prompts and scores")
     prompts.add_argument("--task", choices=TASKS, default="retrieval")
     prompts.add_argument("--no-tags", action="store_true", help="prompts are the texts, without languages")
+    prompts.add_argument(
+        "--labels",
+        choices=get_args(Labels),
+        default="prompts",
+        help="clips of one label are right answers to each other; decoded: as the authors do, prompts are equal when "
+        "their word pieces are, of which unknown ones vanish (default: %(default)s)",
+    )
     prompts.add_argument("--score", choices=get_args(ScoreKind), default="dot")
     prompts.add_argument(
         "--in-vocabulary",
@@ -229,6 +243,9 @@ def _add_clip_arguments(parser: argparse.ArgumentParser) -> None:
         const="auto",
         help="mirror clips; auto, also the meaning of --flip alone: those whose right hand never moves; authors: their "
         "rule, which never mirrors a .pose file whose right hand was not seen at all",
+    )
+    clips.add_argument(
+        "--sign-languages", nargs="+", default=[], metavar="TAG", help="leave out clips of other sign languages"
     )
     clips.add_argument("--anonymize", action="store_true", help="replace each signer's appearance by the average one")
     clips.add_argument("--skip-long", action="store_true", help="leave out clips over max_frames; else they are cut")

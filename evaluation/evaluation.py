@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from corpora.examples import Corpus
 from corpora.prompts import Task, write_prompts
 from evaluation.clips import ClipReader, ReadingOptions
 from evaluation.errors import EmptyCorpusError
+from evaluation.identification import IDENTIFICATION_TASKS, measure_identification
 from evaluation.probing import SHOTS, LabelledVectors, Neighbours, Shots, probe
 from evaluation.results import ScoreKind, SearchResults, search_corpus
 from evaluation.retrieval import number_labels
@@ -22,6 +23,7 @@ from poses.features import FeatureOptions, Flip
 
 Watch = Callable[[Iterable[Float32Array]], Iterable[Float32Array]]
 """Passes clips through unchanged and follows the progress, for example with a progress bar."""
+Labels = Literal["prompts", "decoded"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class EvaluationSettings:
         skip_long: leave out clips that are longer than max_frames instead of cutting them.
         score: how vectors are compared.
         vocabulary: where the texts of the vocabulary come from; None: all texts take part.
+        labels: which clips count as having one prompt: those whose ``prompts`` are equal, or those whose prompts are
+            equal once the tokenizer has ``decoded`` them, as the authors compare them.
+        sign_languages: tags of the clips that take part; empty: all.
     """
 
     task: Task = "retrieval"
@@ -44,6 +49,8 @@ class EvaluationSettings:
     skip_long: bool = False
     score: ScoreKind = "dot"
     vocabulary: str | None = None
+    labels: Labels = "prompts"
+    sign_languages: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Describe the task and each setting that is not the default; runs differ by it in tables and folders."""
@@ -54,6 +61,8 @@ class EvaluationSettings:
             "long clips left out": self.skip_long,
             "in vocabulary": self.vocabulary is not None,
             self.score: self.score != "dot",
+            "decoded labels": self.labels == "decoded",
+            " ".join(self.sign_languages): bool(self.sign_languages),
         }
         return ", ".join([self.task, *(words for words, applies in unusual.items() if applies)])
 
@@ -101,8 +110,10 @@ def embed_corpus(
     Raises:
         VocabularyError: no example has a text of the vocabulary.
         EmptyCorpusError: no clip could be embedded.
-        TaskError: the task does not fit the data set.
+        TaskError: the task or a sign language does not fit the data set.
     """
+    if settings.sign_languages:
+        corpus = corpus.select_sign_languages(settings.sign_languages)
     if vocabulary is not None:
         corpus = corpus.select(keep_vocabulary(corpus.examples, vocabulary))
     options = settings.feature_options
@@ -113,7 +124,7 @@ def embed_corpus(
         reason = next(iter(reader.skipped.values()), None) or corpus.describe_skipped()
         raise EmptyCorpusError(f"none of {len(corpus)} clips could be embedded: {reason}")
     prompts = write_prompts(model.config.prompt, kept, task=settings.task, tagged=settings.tagged)
-    prompt_of, firsts = number_labels(prompts)
+    prompt_of, firsts = number_labels(_label_prompts(model, prompts, settings.labels))
     different = [prompts[first] for first in firsts]
     vectors = EmbeddedCorpus(
         ids=np.array([example.id for example in kept]),
@@ -125,6 +136,14 @@ def embed_corpus(
         text=embed_prompts(model, different),
     )
     return vectors, reader.skipped
+
+
+def _label_prompts(model: EmbeddingModel, prompts: Sequence[str], labels: Labels) -> Sequence[str]:
+    if labels == "prompts":
+        return prompts
+    different = list(dict.fromkeys(prompts))
+    decoded = dict(zip(different, model.tokenizer.decode(different, max_pieces=model.config.max_pieces), strict=True))
+    return [decoded[prompt] for prompt in prompts]
 
 
 def evaluate(
@@ -150,7 +169,9 @@ def evaluate(
         model, corpus, settings=settings, vocabulary=vocabulary, reading=reading, watch=watch
     )
     embedded = time.perf_counter()
-    results = search_corpus(vectors, score=settings.score)
+    is_identified = settings.task in IDENTIFICATION_TASKS
+    is_text_known = settings.task == "identification_oracle"
+    results = search_corpus(vectors, score=settings.score, is_text_known=is_text_known)
     metrics = {
         "model": model.config.name,
         "digest": model.digest,
@@ -163,6 +184,7 @@ def evaluate(
         "skipped": {note.id: note.reason for note in corpus.skipped} | skipped,
         **results.summarize(vectors.prompt_of),
         "by_sign_language": _measure_by_language(vectors, results),
+        **({"identification": measure_identification(vectors, results)} if is_identified else {}),
         "embedding_s": round(embedded - began, 3),
         "search_s": round(time.perf_counter() - embedded, 3),
     }

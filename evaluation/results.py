@@ -15,7 +15,7 @@ from evaluation.retrieval import summarize_clips, summarize_texts
 from evaluation.vectors import EmbeddedCorpus
 from models.vectors import normalize_vectors
 from search.ranking import Ranking, rank
-from search.scoring import DotProducts
+from search.scoring import DotProducts, Scores, WithinGroups
 
 ScoreKind = Literal["dot", "cosine"]
 ABOUT = ("experiment", "model", "dataset", "split", "task", "clips", "prompts")
@@ -75,11 +75,12 @@ class Run:
         return f"{about['experiment'] or about['model']} on {about['dataset']}{part}, {about['task']}"
 
 
-def search_corpus(vectors: EmbeddedCorpus, *, score: ScoreKind = "dot") -> SearchResults:
+def search_corpus(vectors: EmbeddedCorpus, *, score: ScoreKind = "dot", is_text_known: bool = False) -> SearchResults:
     """Search a data set in both directions.
 
     Args:
         score: ``dot`` compares raw vectors by dot products, as SignCLIP is trained; ``cosine`` compares unit vectors.
+        is_text_known: a clip searches the prompts of its own text alone, which differ in their languages.
     Raises:
         EvaluationError: a vector holds NaN or infinity.
     """
@@ -88,12 +89,23 @@ def search_corpus(vectors: EmbeddedCorpus, *, score: ScoreKind = "dot") -> Searc
     )
     prompts = np.arange(len(text))
     try:
+        clip_scores: Scores = DotProducts(pose, text)
+        if is_text_known:
+            groups = _group_prompts(vectors)
+            clip_scores = WithinGroups(clip_scores, groups[vectors.prompt_of], groups)
         return SearchResults(
             text_to_pose=rank(DotProducts(text, pose), prompts, vectors.prompt_of),
-            pose_to_text=rank(DotProducts(pose, text), vectors.prompt_of, prompts),
+            pose_to_text=rank(clip_scores, vectors.prompt_of, prompts),
         )
     except ValueError as error:
         raise EvaluationError(f"the model's vectors cannot be searched: {error}") from error
+
+
+def _group_prompts(vectors: EmbeddedCorpus) -> Int64Array:
+    """Number the texts of all prompts: int64 (prompts,), equal for prompts of one text."""
+    _, firsts = np.unique(vectors.prompt_of, return_index=True)
+    numbers: Int64Array = np.unique(vectors.texts[firsts], return_inverse=True)[1]
+    return numbers
 
 
 def flatten_metrics(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,13 @@ from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from models.errors import TokenizerError
 
+# In the order of transformers' clean_up_tokenization, where one replacement sees what the one before it left.
+_GAPS = (
+    *((f" {mark}", mark) for mark in ".?!,"),
+    (" ' ", "'"),
+    *((f" {ending}", ending) for ending in ("n't", "'m", "'s", "'ve", "'re")),
+)
+
 
 class Tokenizer:
     """Splits texts into the word pieces of one BERT vocabulary. Threads may share it.
@@ -50,11 +57,29 @@ class Tokenizer:
         """
         return np.array([self.cls_id, *pieces[:max_pieces], self.sep_id], dtype=np.int32)
 
+    def decode(self, texts: Sequence[str], *, max_pieces: int) -> list[str]:
+        """Write texts as the pieces that a model sees of them: cut, and without the words that the vocabulary lacks.
+
+        Args:
+            texts: of any lengths.
+            max_pieces: word pieces after these are cut.
+        Source: transformers' `decode(skip_special_tokens=True)`, with which MMPT's RetrievalPredictor labels clips.
+        """
+        decoded = self._fast.decode_batch([pieces[:max_pieces] for pieces in self.split(texts)])
+        return [_join_marks(text) for text in decoded]
+
     def _find_special(self, token: str) -> int:
         token_id = self._fast.token_to_id(token)
         if token_id is None:
             raise TokenizerError(f"tokenizer {self.name!r} has no {token}; SignCLIP needs a BERT vocabulary")
         return int(token_id)
+
+
+def _join_marks(text: str) -> str:
+    """Close the gaps before marks and after apostrophes, as transformers' clean_up_tokenization does."""
+    for apart, joined in _GAPS:
+        text = text.replace(apart, joined)
+    return text
 
 
 def _replace_surrogates(text: str) -> str:

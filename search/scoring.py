@@ -86,6 +86,32 @@ class DotProducts:
         return scores * self._unit
 
 
+class WithinGroups:
+    """Scores that let a query find the candidates of its own group alone: others score minus infinity.
+
+    Args:
+        scores: (queries, candidates), finite.
+        query_groups: int (queries,).
+        candidate_groups: int (candidates,).
+    """
+
+    def __init__(self, scores: Scores, query_groups: Ints, candidate_groups: Ints) -> None:
+        self._scores = scores
+        self._query_groups = query_groups
+        self._candidate_groups = candidate_groups
+        self.shape = scores.shape
+
+    def compute_tile(self, rows: slice, columns: slice) -> Array:
+        """Compute a part of the matrix, (rows, columns)."""
+        same = self._query_groups[rows, None] == self._candidate_groups[columns]
+        return np.where(same, self._scores.compute_tile(rows, columns), -np.inf)
+
+    def compute_pairs(self, rows: Ints, columns: Ints) -> Array:
+        """Compute single entries, (pairs,), of the rows and columns given, int64 (pairs,)."""
+        same = self._query_groups[rows] == self._candidate_groups[columns]
+        return np.where(same, self._scores.compute_pairs(rows, columns), -np.inf)
+
+
 def round_to_fixed_point(vectors: Array) -> tuple[npt.NDArray[np.int32], float]:
     """Round components to integers whose dot products float64 holds exactly.
 

@@ -1,4 +1,4 @@
-"""Prompts of the three tasks: one writer for data sets, training and evaluation."""
+"""Prompts of all tasks: one writer for data sets, training and evaluation."""
 
 from pathlib import Path
 
@@ -27,6 +27,7 @@ EXAMPLES = [_example("house"), _example("house", "fsl"), _example("sun", "fsl", 
         ("retrieval", True, ["<en> <gsg> house", "<en> <fsl> house", "<en> <fsl> sun"]),
         ("retrieval", False, ["house", "house", "sun"]),
         ("identification", True, ["<en> <gsg> ", "<en> <fsl> ", "<en> <fsl> "]),
+        ("identification_oracle", True, ["<en> <gsg> house", "<en> <fsl> house", "<en> <fsl> sun"]),
         ("conceptualization", True, ["<en> <ase> house", "<en> <ase> house", "<en> <ase> sun"]),
     ],
 )
@@ -56,6 +57,8 @@ def test_examples_without_a_language_and_with_one_of_their_own():
     assert write_prompts("Sign {text} in {language}.", [_example("a", "own-tag", "x_y")]) == ["Sign a in own-tag."]
     with pytest.raises(TaskError, match="1 of 2 examples have no sign language"):
         write_prompts(TAGGED_PROMPT, examples, task="identification")
+    with pytest.raises(TaskError, match="1 of 2 examples have no sign language"):
+        write_prompts(TAGGED_PROMPT, examples, task="identification_oracle")
     with pytest.raises(TaskError, match="tags"):
         write_prompts(TAGGED_PROMPT, EXAMPLES, task="identification", tagged=False)
 

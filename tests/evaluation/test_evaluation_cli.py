@@ -93,6 +93,63 @@ def test_tasks(evaluate, task, prompts):
     assert read_run(folder).vectors.prompts.tolist() == prompts
 
 
+def test_a_known_text_is_searched_among_its_own_prompts(evaluate):
+    _, folder = evaluate("--task", "identification_oracle")
+    run = read_run(folder)
+    assert run.vectors.prompts.tolist() == ["<en> <ase> house", "<en> <ase> A", "<en> <gsg> A", "<en> <gsg> C"]
+    texts = np.array([prompt.split(" > ")[-1].split("> ")[-1] for prompt in run.vectors.prompts])
+    scores = run.vectors.pose @ run.vectors.text.T
+    for clip, text in enumerate(run.vectors.texts):
+        own = np.flatnonzero(texts == text)
+        best_first = own[np.argsort(-scores[clip, own], kind="stable")]
+        assert run.clip_ranks[clip] == 1 + best_first.tolist().index(run.vectors.prompt_of[clip])
+        assert run.named[clip] == best_first[0]
+    assert run.clip_ranks[[0, 3]].tolist() == [1, 1]  # nothing else has these texts
+    names = np.array(["ase", "ase", "gsg", "gsg"])
+    f1 = run.metrics["identification"]
+    assert f1["F1_micro"] == np.mean(names[run.named] == run.vectors.sign_languages)
+    assert f1["F1_macro"] == pytest.approx(np.mean(list(f1["F1"].values())))
+    assert run.metrics["pose_to_text"]["R@1"] == f1["F1_micro"]
+
+
+def test_the_f1_of_sign_languages_is_that_of_counting(evaluate):
+    _, folder = evaluate("--task", "identification")
+    run = read_run(folder)
+    named = np.array(["ase", "gsg"])[run.named]
+    truth = run.vectors.sign_languages
+    for tag, value in run.metrics["identification"]["F1"].items():
+        both, either = ((named == tag) & (truth == tag)).sum(), (named == tag).sum() + (truth == tag).sum()
+        assert value == pytest.approx(2 * both / either)
+    assert "identification" not in read_run(evaluate(name="plain")[1]).metrics
+
+
+def test_labels_may_be_the_decoded_pieces(manifest, tiny_weights, tmp_path, tiny_model):
+    rows = (manifest / "manifest.csv").read_text().splitlines()
+    data = tmp_path / "data"
+    shutil.copytree(manifest, data)
+    # The tiny vocabulary has no Greek: the two texts are one once they are decoded, and their vectors differ.
+    more = ["house and beta,house.pose,house β,ase,en,test", "sun,ase_A.pose,sun,ase,en,test"]
+    (data / "manifest.csv").write_text("\n".join([*rows, *more]) + "\n")
+    corpus = read_corpus("manifest", data, "test")
+    apart, _ = embed_corpus(tiny_model, corpus, settings=EvaluationSettings())
+    joined, _ = embed_corpus(tiny_model, corpus, settings=EvaluationSettings(labels="decoded"))
+    assert apart.prompts.tolist() == [*joined.prompts[:4], "<en> <ase> house β", "<en> <ase> sun"]
+    assert joined.prompt_of.tolist() == [0, 1, 2, 3, 0, 4]
+    np.testing.assert_array_equal(apart.text[0], joined.text[0])
+    assert EvaluationSettings(labels="decoded").describe() == "retrieval, decoded labels"
+
+
+def test_clips_of_chosen_sign_languages(evaluate, capsys):
+    _, folder = evaluate("--sign-languages", "gsg", "--probes", "nearest_clips", "--shots", "1")
+    run = read_run(folder)
+    assert run.vectors.ids.tolist() == ["A again", "C"]
+    assert run.metrics["settings"]["sign_languages"] == ["gsg"]
+    assert run.metrics["task"] == "retrieval, gsg"
+    status, _ = evaluate("--sign-languages", "gsg", "bfi", name="none")
+    assert status == 1
+    assert "no clip of the sign language 'bfi'; it has ase, gsg" in capsys.readouterr().err
+
+
 def test_cache_and_flip_and_anonymity(evaluate, tmp_path):
     vectors = {}
     for name, arguments in {

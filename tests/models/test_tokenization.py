@@ -95,6 +95,26 @@ def test_pieces_of_any_text_equal_those_of_transformers(folders, layout, texts):
     )
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_decoded_texts_equal_those_of_transformers(folders, layout):
+    texts = [*TEXTS, "house 👍", "it 's I 'm don 't , yes .", "they've we 're !", "House," * 40]
+    transformers = reference(folders[layout])
+    wanted = [
+        transformers.decode(
+            transformers(text, add_special_tokens=False)["input_ids"][:61],
+            skip_special_tokens=True,
+            clean_up_tokenization_spaces=True,
+        )
+        for text in texts
+    ]
+    assert load_tokenizer(folders[layout]).decode(texts, max_pieces=61) == wanted
+
+
+def test_unknown_words_vanish_from_decoded_texts():
+    first, second, third = load_tokenizer(GOLDEN).decode(["house 👍", "house", "houses"], max_pieces=61)
+    assert first == second == "house" != third
+
+
 def test_a_word_list_alone_is_lower_cased_as_in_bert_base_uncased(folders):
     alone, uncased = load_tokenizer(folders["words only"]), load_tokenizer(folders["uncased"])
     assert alone.split(TEXTS) == uncased.split(TEXTS)

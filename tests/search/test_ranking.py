@@ -17,7 +17,7 @@ from evaluation.retrieval import (
     summarize_texts,
 )
 from search.ranking import TOP, TileSize, rank
-from search.scoring import DotProducts, Matrix, round_to_fixed_point
+from search.scoring import DotProducts, Matrix, WithinGroups, round_to_fixed_point
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "metrics.json").read_text())
 
@@ -50,6 +50,22 @@ def test_any_tiles_rank_like_sorting(search):
     assert ranking.ranks.tolist() == ranks
     assert ranking.top.tolist() == top
     np.testing.assert_array_equal(ranking.top_scores, np.take_along_axis(scores, ranking.top, axis=1))
+
+
+@given(searches(), st.integers(1, 4))
+def test_within_groups_the_others_are_not_there(search, groups):
+    scores, _, _, size = search
+    candidate_groups = np.arange(scores.shape[1]) % groups
+    query_groups = candidate_groups[np.arange(len(scores)) % scores.shape[1]]
+    # Every candidate has a label of its own, and the last of its group is right.
+    right = np.array([np.flatnonzero(candidate_groups == group)[-1] for group in query_groups])
+    inside = WithinGroups(Matrix(scores), query_groups, candidate_groups)
+    ranking = rank(inside, right, np.arange(scores.shape[1]), size=size)
+    for query, group in enumerate(query_groups):
+        members = np.flatnonzero(candidate_groups == group)
+        alone = rank(Matrix(scores[[query]][:, members]), right[[query]], members)
+        assert ranking.ranks[query] == alone.ranks[0]
+        assert ranking.top[query, : len(members)].tolist() == members[alone.top[0]].tolist()
 
 
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40))

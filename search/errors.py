@@ -1,4 +1,4 @@
-"""The errors of the store.
+"""The errors of search.
 
 SearchError
 ├── CollectionNameError      the name cannot be the name of a collection
@@ -9,6 +9,8 @@ SearchError
 ├── FilterError              a filter is not understood
 ├── SpaceMismatchError       vectors of different spaces would be compared
 ├── VersionUnknownError      the collection has no such version
+├── BankError                nothing can be learned from these examples
+├── CalibrationError         a background is too small for the rate that was asked for
 └── StoreError               the store cannot be read or written
     ├── StoreFullError       there is no room left
     └── StoreMissingError    the package that reads this kind of store is not installed
@@ -67,6 +69,18 @@ class VersionUnknownError(SearchError):
     """The collection has no such version."""
 
     code = "version_unknown"
+
+
+class BankError(SearchError):
+    """Nothing can be learned from these examples."""
+
+    code = "bank_invalid"
+
+
+class CalibrationError(SearchError):
+    """A background is too small for the rate that was asked for."""
+
+    code = "calibration_too_small"
 
 
 class StoreError(SearchError):

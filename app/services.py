@@ -20,7 +20,7 @@ from models.errors import ModelsError, UnknownModelError
 from models.registry import choose_default_model
 from models.signature import compute_signature, compute_space
 from models.tokenization import Tokenizer, load_tokenizer
-from poses.features import FEATURE_KINDS
+from poses.feature_kinds import FEATURE_KINDS
 from processes.settings import SettingsError
 from video.client import EstimatorClient
 from video.interface import Estimators

@@ -66,7 +66,7 @@ class ModelConfig(_Strict):
     description: str
     licence: str
     source: str
-    features: str = Field("signclip", description="a key of poses.features.FEATURE_KINDS")
+    features: str = Field("signclip", description="a key of poses.FEATURE_KINDS")
     feature_dim: int = Field(609, ge=1, le=100_000)
     embed_dim: int = Field(768, ge=2, le=4096)
     max_frames: int = Field(256, ge=1, le=8190)

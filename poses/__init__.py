@@ -19,14 +19,8 @@ from poses.errors import (
     PoseTruncatedError,
     PoseVersionError,
 )
-from poses.features import (
-    FEATURE_KINDS,
-    FeatureKind,
-    FeatureOptions,
-    check_layout,
-    extract,
-    find_layout_lacks,
-)
+from poses.feature_kinds import FEATURE_KINDS, FeatureKind
+from poses.features import FeatureOptions, check_layout, extract, find_layout_lacks
 from poses.flip import find_active_hand, mirror
 from poses.headers import ReadLimits
 from poses.quality import QualityReport, find_warnings, report

@@ -14,7 +14,8 @@ from typing import Any
 from pose_format import Pose
 
 from poses.errors import PoseError
-from poses.features import FEATURE_KINDS, find_layout_lacks
+from poses.feature_kinds import FEATURE_KINDS
+from poses.features import find_layout_lacks
 from poses.headers import ReadLimits
 from poses.layouts import recognize_layout
 from poses.points import make_layout_key

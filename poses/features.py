@@ -6,9 +6,7 @@ masked arrays; here the same numbers are computed on plain ones, several times f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,19 +15,9 @@ from pose_format import Pose
 from pose_format.pose_header import PoseHeader
 
 from poses.anonymize import remove_appearance
-from poses.errors import FeatureKindError, PoseContentError, PoseScaleError
+from poses.errors import PoseContentError, PoseScaleError
+from poses.feature_kinds import FeatureKind, choose_measured, find_kind
 from poses.flip import never_moves, never_moves_where_seen
-from poses.hand_frame import turn_right_hand
-from poses.landmarks import (
-    BODY_POINTS,
-    FACE_POINTS,
-    FULL_FACE_POINTS,
-    LEFT_HAND_POINTS,
-    LEFT_SHOULDER,
-    RIGHT_HAND_POINTS,
-    RIGHT_SHOULDER,
-    Point,
-)
 from poses.points import (
     Clip,
     Floats,
@@ -40,43 +28,8 @@ from poses.points import (
     make_layout_key,
     select,
 )
-from poses.sign_vq import POINTS as SIGN_VQ_POINTS
-from poses.sign_vq import hands_from_wrists, standardize
 
 Flip = Literal["never", "auto", "always", "authors"]
-
-# The order is the authors': it decides which feature is which.
-_WHOLE = Selection((*BODY_POINTS, *FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS))
-_FULL_FACE = Selection((*BODY_POINTS, *FULL_FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS))
-_RIGHT_HAND_AND_SHOULDERS = Selection((RIGHT_SHOULDER, LEFT_SHOULDER, *RIGHT_HAND_POINTS))
-
-
-@dataclass(frozen=True)
-class FeatureKind:
-    """A way to turn a pose into features.
-
-    Attributes:
-        name: as in the model catalog.
-        version: part of an embedding's signature; raised whenever a number changes.
-        dim: features a frame.
-        description: for people.
-        points: what a frame's features hold, in order, three coordinates each.
-        measured: what is read from the pose, which includes the shoulders.
-        depth_in_pixels: multiply z by the image's width first.
-        finish: the last step. It gets the normalized values (frames, points, 3), which of them are missing
-            (frames, points), and which points they are; it may change the first two.
-        mirrors: whether a mirrored pose has these features with sides swapped and x negated.
-    """
-
-    name: str
-    version: int
-    dim: int
-    description: str
-    points: tuple[Point, ...]
-    measured: Selection
-    depth_in_pixels: bool = False
-    finish: Callable[[Floats, npt.NDArray[np.bool_], Selection], Floats] | None = None
-    mirrors: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,72 +54,6 @@ class FeatureOptions:
             raise ValueError(f"flip is {self.flip!r}; one of {', '.join(get_args(Flip))} is needed")
 
 
-_KINDS = (
-    FeatureKind(
-        name="signclip",
-        version=1,
-        dim=609,
-        description="body, face contours and both hands, in shoulder widths",
-        points=_WHOLE.points,
-        measured=_WHOLE,
-    ),
-    FeatureKind(
-        name="fingerclip",
-        version=1,
-        dim=63,
-        description="the right hand, in shoulder widths",
-        points=RIGHT_HAND_POINTS,
-        measured=_RIGHT_HAND_AND_SHOULDERS,
-    ),
-    FeatureKind(
-        name="signclip_depth",
-        version=1,
-        dim=609,
-        description="as signclip, with z in the unit of x and y",
-        points=_WHOLE.points,
-        measured=_WHOLE,
-        depth_in_pixels=True,
-    ),
-    FeatureKind(
-        name="signclip_full_face",
-        version=1,
-        dim=1629,
-        description="body, the whole face and both hands, in shoulder widths",
-        points=_FULL_FACE.points,
-        measured=_FULL_FACE,
-    ),
-    FeatureKind(
-        name="signclip_reduced",
-        version=1,
-        dim=534,
-        description="body without hands and face, face contours, both hands from their wrists, in shoulder widths",
-        points=SIGN_VQ_POINTS,
-        measured=Selection(SIGN_VQ_POINTS),
-        finish=hands_from_wrists,
-    ),
-    FeatureKind(
-        name="signclip_standardized",
-        version=1,
-        dim=534,
-        description="as signclip_reduced, each number by its mean and standard deviation in Spreadthesign",
-        points=SIGN_VQ_POINTS,
-        measured=Selection(SIGN_VQ_POINTS),
-        finish=standardize,
-        mirrors=False,
-    ),
-    FeatureKind(
-        name="fingerclip_3d",
-        version=1,
-        dim=63,
-        description="the right hand turned into the picture's plane, a hundredth of a palm's length",
-        points=RIGHT_HAND_POINTS,
-        measured=_RIGHT_HAND_AND_SHOULDERS,
-        finish=turn_right_hand,
-        mirrors=False,
-    ),
-)
-FEATURE_KINDS: Mapping[str, FeatureKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
-
 _DEFAULT_OPTIONS = FeatureOptions()
 
 
@@ -176,7 +63,7 @@ def find_layout_lacks(header: PoseHeader, kind: str) -> str | None:
     Raises:
         FeatureKindError: there is no such kind.
     """
-    return find_lacks(make_layout_key(header), _find_kind(kind).measured)
+    return find_lacks(make_layout_key(header), find_kind(kind).measured)
 
 
 def check_layout(header: PoseHeader, kind: str) -> None:
@@ -186,7 +73,7 @@ def check_layout(header: PoseHeader, kind: str) -> None:
         FeatureKindError: there is no such kind.
         PoseLayoutError: it names what is missing, where the layout seems to come from, and what to do.
     """
-    check_selection(make_layout_key(header), _find_kind(kind).measured)
+    check_selection(make_layout_key(header), find_kind(kind).measured)
 
 
 def is_flipped(pose: Pose, options: FeatureOptions) -> bool:
@@ -201,12 +88,6 @@ def is_flipped(pose: Pose, options: FeatureOptions) -> bool:
         return options.flip == "always"
     asks = never_moves if options.flip == "auto" else never_moves_where_seen
     return asks(pose, choose_person(pose, options.person))
-
-
-def _find_kind(kind: str) -> FeatureKind:
-    if kind not in FEATURE_KINDS:
-        raise FeatureKindError(f"no features named {kind!r}; there are {', '.join(FEATURE_KINDS)}")
-    return FEATURE_KINDS[kind]
 
 
 def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -> npt.NDArray[np.float32]:
@@ -230,23 +111,34 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
         PoseContentError: the numbers are too large to be measured in shoulder widths.
     Source: PoseProcessor.__call__ and, for the order of points, its pose_components ``reduced_face``.
     """
-    feature_kind = _find_kind(kind)
+    feature_kind = find_kind(kind)
     person = choose_person(pose, options.person)
-    flip = is_flipped(pose, options)
-    # Anonymization compares the body, and gives wrists and shoulders back in relation to the whole.
-    measured = feature_kind.measured
-    if options.anonymize and not set(_WHOLE.points) <= set(measured.points):
-        measured = _WHOLE
-    clip = select(pose, person, measured, flip=flip)
+    measured = choose_measured(feature_kind, anonymize=options.anonymize)
+    clip = select(pose, person, measured, flip=is_flipped(pose, options))
+    return compute_features(clip, feature_kind, anonymize=options.anonymize, width=pose.header.dimensions.width)
+
+
+def compute_features(clip: Clip, kind: FeatureKind, *, anonymize: bool, width: int) -> npt.NDArray[np.float32]:
+    """Compute the features of a clip that was selected, flipped if need be; its values are not used again.
+
+    Args:
+        clip: the points of `choose_measured`.
+        anonymize: replace the signer's appearance by the average one.
+        width: of the image, in pixels.
+    Returns:
+        float32 (frames, dim), as extract.
+    Raises:
+        PoseScaleError, PoseContentError: as extract.
+    """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # results are checked
-        if feature_kind.depth_in_pixels:
-            _scale_depth(clip, pose.header.dimensions.width)
-        if options.anonymize:
+        if kind.depth_in_pixels:
+            _scale_depth(clip, width)
+        if anonymize:
             clip = remove_appearance(clip)
         normalized = _normalize(clip)
-        if feature_kind.finish is not None:
-            normalized = feature_kind.finish(normalized, clip.missing, clip.selection)
-        return _flatten(normalized, clip.selection, feature_kind)
+        if kind.finish is not None:
+            normalized = kind.finish(normalized, clip.missing, clip.selection)
+        return _flatten(normalized, clip.selection, kind)
 
 
 def _scale_depth(clip: Clip, width: int) -> None:

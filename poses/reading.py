@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +68,7 @@ def read(data: bytes, *, limits: ReadLimits = _DEFAULT_LIMITS, kind: str | None 
     header, layout, offset = read_header(data, limits=limits)
     if kind is not None:
         check_layout(header, kind)
-    fps, frames, people, offset = _read_sizes(data, offset, layout, version=round(header.version, 3))
+    fps, frames, people, offset = read_sizes(data, offset, layout, version=round(header.version, 3))
     if frames > limits.max_frames:
         raise PoseTooLongError(f"{frames} frames; at most {limits.max_frames} are read")
 
@@ -76,7 +77,7 @@ def read(data: bytes, *, limits: ReadLimits = _DEFAULT_LIMITS, kind: str | None 
     values = values.reshape(frames, people, layout.points, layout.dims).astype(np.float32)
     confidence = np.frombuffer(data, "<f4", frames * people * layout.points, offset + values_count * _FLOAT_BYTES)
     confidence = confidence.reshape(frames, people, layout.points).astype(np.float32)
-    not_finite = _clear_not_finite(values, confidence)
+    not_finite = clear_not_finite(values, confidence)
     return FilePose(header, NumPyPoseBody(fps, values, confidence), not_finite=not_finite)
 
 
@@ -101,8 +102,18 @@ def unpack_pose(data: bytes, *, limits: ReadLimits) -> bytes:
         raise PoseTooLargeError(f"{error}, which is the limit") from error
 
 
-def _read_sizes(data: bytes, offset: int, layout: Layout, *, version: float) -> tuple[float, int, int, int]:
-    """Read fps, frames and people, and check that the rest of the data is exactly that many frames."""
+def read_sizes(data: bytes | mmap, offset: int, layout: Layout, *, version: float) -> tuple[float, int, int, int]:
+    """Read fps, frames and people, and check that the rest of the data is exactly that many frames.
+
+    Args:
+        offset: where the body starts.
+        version: of the format, 0.1 or 0.2.
+    Returns:
+        fps, frames, people, and the offset of the first value.
+    Raises:
+        PoseTruncatedError, PoseTrailingError: the data has fewer or more bytes than that.
+        PoseEmptyError: there are no frames or no people.
+    """
     sizes = _BODY_V0_1 if version == 0.1 else _BODY_V0_2
     start = offset + sizes.size
     if start > len(data):
@@ -127,8 +138,15 @@ def _read_sizes(data: bytes, offset: int, layout: Layout, *, version: float) -> 
     return fps, frames, people, start
 
 
-def _clear_not_finite(values: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Make points that are not finite unseen ones, in place; returns how often each was called seen."""
+def clear_not_finite(values: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """Make points that are not finite unseen ones, in place.
+
+    Args:
+        values: float32 (frames, people, points, dims).
+        confidence: float32 (frames, people, points).
+    Returns:
+        In how many frames each of them was called seen, int64 (people, points).
+    """
     people, points = confidence.shape[1:]
     if np.isfinite(values).all() and np.isfinite(confidence).all():
         return np.zeros((people, points), dtype=np.int64)

@@ -18,7 +18,7 @@ from models.signature import compute_signature
 )
 def test_signatures_name_the_options_that_count(client, pose_base64, tiny_weights, engine, options, counted):
     from models.catalog import load_catalog
-    from poses.features import FEATURE_KINDS
+    from poses.feature_kinds import FEATURE_KINDS
 
     answer = client.post("/api/embed/pose", json={"pose": pose_base64, **options}).json
     config = load_catalog(weights=tiny_weights)["tiny"]

@@ -17,7 +17,9 @@ from processes.settings import SettingsError
 
 try:
     settings = load_settings()
-    check_names(settings, load_catalog(weights=settings.engine.weights_dir))
+    # A reload reads this file again, but the models stay those of the start.
+    catalog = launcher.get_catalog() or load_catalog(weights=settings.engine.weights_dir)
+    check_names(settings, catalog)
 except (SettingsError, CatalogError) as error:
     sys.exit(str(error))
 
@@ -65,7 +67,7 @@ def on_starting(server):  # type: ignore[no-untyped-def]
     if server.cfg.preload_app:
         sys.exit("--preload is not taken: workers must be forked before the application reaches for its engine")
     Master.take_over(server)
-    launcher.start(settings, memory_dir=worker_tmp_dir)
+    launcher.start(settings, catalog=catalog, memory_dir=worker_tmp_dir)
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]

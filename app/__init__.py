@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from flask_cors import CORS
 
-from app import telemetry
+from app import launcher, telemetry
 from app.access import keys
 from app.answers import problems
 from app.routes import (
@@ -22,6 +22,7 @@ from app.routes import (
 from app.services import EXTENSION, Services
 from app.settings import ServiceSettings, load_settings
 from engine.interface import Engine
+from models.catalog import Catalog
 from processes.logs import configure_logging
 from video.interface import Estimators
 
@@ -51,7 +52,11 @@ _EXPOSED_HEADERS = (
 
 
 def create_app(
-    settings: ServiceSettings | None = None, engine: Engine | None = None, estimators: Estimators | None = None
+    settings: ServiceSettings | None = None,
+    engine: Engine | None = None,
+    estimators: Estimators | None = None,
+    *,
+    catalog: Catalog | None = None,
 ) -> Flask:
     """Build the application.
 
@@ -59,6 +64,7 @@ def create_app(
         settings: None reads them from the environment.
         engine: None builds it, or a client of it, when it is first needed.
         estimators: None builds them, or a client of them, when they are first needed.
+        catalog: the models; None reads their configurations.
     Raises:
         SettingsError: the environment is wrong, or it names a model that is not in the catalog.
         CatalogError: a model's configuration is wrong.
@@ -67,7 +73,7 @@ def create_app(
     application = Flask(__name__, static_folder=None)
     application.url_map.strict_slashes = False
     application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    application.extensions[EXTENSION] = shared = Services(settings, engine, estimators)
+    application.extensions[EXTENSION] = shared = Services(settings, engine, estimators, catalog=catalog)
     telemetry.install(application, shared.metrics, timeout_s=settings.timeout_s)
     problems.install(application)
     keys.install(application, settings)
@@ -98,5 +104,5 @@ def __getattr__(name: str) -> Any:
         if not _serving:
             settings = load_settings()
             configure_logging(settings.log_level)
-            _serving.append(create_app(settings))
+            _serving.append(create_app(settings, catalog=launcher.get_catalog()))
     return _serving[0]

@@ -6,14 +6,16 @@ This is not a part of gunicorn.conf.py, because a reload executes that file agai
 import atexit
 import logging
 import os
-import shutil
 import signal
-import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 from app.counters import DIRECTORY, share_between_workers
 from app.settings import PREFIX, ServiceSettings
 from engine.settings import EngineSettings
 from engine.supervisor import EngineSupervisor
+from models.catalog import Catalog
+from processes.private_folders import PrivateFolder
 from processes.supervisor import ProcessSupervisor
 from processes.version import VERSION
 from video.supervisor import EstimatorSupervisor
@@ -24,26 +26,37 @@ log = logging.getLogger(__name__)
 STOP_S = 4.0
 _supervisors: list[ProcessSupervisor] = []
 _failures: list[str] = []
+_folders: list[PrivateFolder] = []
 # What workers find in their environment. The master's environment stays as it is, because a master that takes over from
 # it starts its own engines.
 _for_workers: dict[str, str] = {}
+# The models of this service, which workers inherit with their fork. A folder that breaks while the service runs must
+# not keep a worker or an engine from starting again, and all of them must know the same models.
+_catalogs: list[Catalog] = []
 
 
-def start(settings: ServiceSettings, *, memory_dir: str | None = None) -> None:
+def start(settings: ServiceSettings, *, catalog: Catalog, memory_dir: str | None = None) -> None:
     """Start the engines and the estimators, unless the settings name the addresses of others.
 
     They are started before any worker, so that all workers share one copy of each model.
 
     Args:
+        catalog: the models that this service knows until it ends.
         memory_dir: folder in memory for the workers' counters, because writing them to a full disk would kill a worker;
             None: the system's folder for temporary files.
     """
     log.info("starting", extra={"version": VERSION})
+    for name, error in catalog.broken.items():
+        log.error("a model's configuration is wrong, so it is left out", extra={"model": name, "error": str(error)})
+    _catalogs[:] = [catalog]
     # Also when the server ends before it has served, for example because its port is taken.
     atexit.register(_stop_at_exit, os.getpid())
-    _for_workers[DIRECTORY] = tempfile.mkdtemp(prefix=f"signclip-metrics-{os.getpid()}-", dir=memory_dir)
+    _for_workers[DIRECTORY] = str(_make_folder(f"metrics-{os.getpid()}-", parent=memory_dir))
     if not settings.engine_address:
-        addresses = [_start_engine(engine) for engine in settings.list_engines()]
+        known = _make_folder() / "catalog.json"
+        known.write_text(catalog.to_json(), encoding="utf-8")
+        engines = [replace(engine, catalog_file=known) for engine in settings.list_engines()]
+        addresses = [_start_engine(engine) for engine in engines]
         _for_workers[f"{PREFIX}ENGINE_ADDRESS"] = ",".join(addresses)
     if not settings.estimator_address:
         estimators = EstimatorSupervisor(settings.estimators, drain_s=STOP_S)
@@ -52,12 +65,22 @@ def start(settings: ServiceSettings, *, memory_dir: str | None = None) -> None:
         _for_workers[f"{PREFIX}ESTIMATOR_ADDRESS"] = estimators.address
 
 
+def _make_folder(name: str = "", *, parent: str | None = None) -> Path:
+    _folders.append(PrivateFolder(name, parent=parent))
+    return _folders[-1].path
+
+
 def _start_engine(settings: EngineSettings) -> str:
     name = f"engine{len(_supervisors)}"
     supervisor = EngineSupervisor(settings, name=name, drain_s=STOP_S, on_failure=_end_start)
     _supervisors.append(supervisor)
     supervisor.start()
     return supervisor.address
+
+
+def get_catalog() -> Catalog | None:
+    """Return the models of the service whose master this process is or was forked from; None in other processes."""
+    return _catalogs[0] if _catalogs else None
 
 
 def configure_worker(place: int) -> None:
@@ -72,8 +95,8 @@ def stop() -> None:
         supervisor.ask_to_stop()
     while _supervisors:
         _supervisors.pop().stop()
-    if DIRECTORY in _for_workers:
-        shutil.rmtree(_for_workers[DIRECTORY], ignore_errors=True)
+    while _folders:
+        _folders.pop().remove()
 
 
 def get_failure() -> str | None:

@@ -16,7 +16,7 @@ from engine.interface import Engine
 from engine.replicas import ReplicatedEngine
 from models.catalog import Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder
-from models.errors import ModelsError, UnknownModelError
+from models.errors import CatalogError, ModelsError, UnknownModelError
 from models.registry import choose_default_model
 from models.signature import compute_signature, compute_space
 from models.tokenization import Tokenizer, load_tokenizer
@@ -71,17 +71,23 @@ class Services:
     Args:
         engine: None builds it when it is first needed.
         estimators: None builds them when they are first needed.
+        catalog: the models; None reads their configurations.
     Raises:
-        CatalogError: a model's configuration is wrong.
+        CatalogError: the configuration of a model of the project is wrong.
         SettingsError: the settings name a model that is not in the catalog.
     """
 
     def __init__(
-        self, settings: ServiceSettings, engine: Engine | None = None, estimators: Estimators | None = None
+        self,
+        settings: ServiceSettings,
+        engine: Engine | None = None,
+        estimators: Estimators | None = None,
+        *,
+        catalog: Catalog | None = None,
     ) -> None:
         self.settings = settings
         self.weights = WeightsFolder(settings.engine.weights_dir)
-        self.catalog = load_catalog(weights=settings.engine.weights_dir)
+        self.catalog = catalog if catalog is not None else load_catalog(weights=settings.engine.weights_dir)
         check_names(settings, self.catalog)
         # Kept, because every request would otherwise ask the file system, or compute, the same again.
         self._complete: set[str] = set()
@@ -194,7 +200,7 @@ def check_names(settings: ServiceSettings, catalog: Catalog) -> None:
     """Check that the models which the settings name are in the catalog.
 
     Raises:
-        SettingsError: a model is not there; the message has a line for each.
+        SettingsError: a model is not there, or its configuration is wrong; the message has a line for each.
     """
     problems = []
     for setting, names in (
@@ -204,7 +210,7 @@ def check_names(settings: ServiceSettings, catalog: Catalog) -> None:
         for name in filter(None, names):
             try:
                 catalog.resolve(name)
-            except UnknownModelError as error:
+            except (UnknownModelError, CatalogError) as error:
                 problems.append(f"{setting}: {error}")
     if problems:
         raise SettingsError("\n".join(problems))

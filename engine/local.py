@@ -17,7 +17,6 @@ from engine.queue import Ticket, WaitingItems
 from engine.readiness import EngineHealth
 from engine.settings import BATCH_TOKENS, EngineSettings
 from models.backends.choice import choose_device, choose_dtype, make_backend
-from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
@@ -74,7 +73,7 @@ class LocalEngine:
         device = choose_device(settings.device)
         dtype = choose_dtype(settings.dtype, device)
         threads = settings.threads or limit_threads()
-        catalog = load_catalog(settings.configs_dir, settings.weights_dir)
+        catalog = settings.load_catalog()
         weights = WeightsFolder(settings.weights_dir)
         self._default = choose_default_model(catalog, weights, wanted=settings.default_model)
         wanted = dict.fromkeys(catalog.resolve(name).name for name in settings.preload)

@@ -15,6 +15,7 @@ from engine.interface import EmbedResult
 from engine.local import LocalEngine
 from engine.messages import EngineStatus, Frames
 from engine.queue import Ticket
+from engine.statuses import StatusReader
 from engine.wakeup import Wakeup
 from models.errors import ModelsError
 from processes.errors import EngineStoppedError, MessageError, ProcessError
@@ -66,6 +67,7 @@ class EngineServer:
         self._tickets: dict[RequestKey, Ticket] = {}
         self._clients: dict[bytes, float] = {}
         self._status: EngineStatus | None = None
+        self._reader = StatusReader(engine, pause_s=TICK_S)
         self._stopping = threading.Event()
         self._draining = False
         self._give_up: Callable[[int], object] = os._exit
@@ -85,6 +87,7 @@ class EngineServer:
         poller.register(self._wakeup.fd, zmq.POLLIN)
         drained = threading.Event()
         ticked = 0.0
+        self._reader.start()
         while not drained.is_set() or self._outbox:
             events = dict(poller.poll(int(TICK_S * 1000)))
             if self._wakeup.fd in events:
@@ -97,6 +100,7 @@ class EngineServer:
                 self._tick()
                 if self._stopping.is_set() and not self._draining:
                     self._drain(drained)
+        self._reader.stop()
         self._context.destroy(linger=2000)
         self._wakeup.close()
         return self._find_failure()
@@ -138,7 +142,9 @@ class EngineServer:
             if ticket is not None:
                 self._engine.cancel(ticket)
         elif kind == messages.HELLO:
-            self._post(client, messages.pack_status(self._build_status()))
+            status = self._build_status()
+            if status is not None:  # else the client greets again
+                self._post(client, messages.pack_status(status))
         elif kind == messages.METRICS:
             number, _ = messages.unpack_metrics(frames)
             self._post(client, messages.pack_metrics(number, self._engine.export_metrics()))
@@ -190,7 +196,9 @@ class EngineServer:
         if self._find_failure() is not None:
             self.stop()
         status = self._build_status()
-        if self._status is None or (status.readiness, status.models) != (self._status.readiness, self._status.models):
+        if status is not None and (
+            self._status is None or (status.readiness, status.models) != (self._status.readiness, self._status.models)
+        ):
             for client in self._clients:
                 self._post(client, messages.pack_status(status))
             self._write_record(status)
@@ -213,9 +221,10 @@ class EngineServer:
             refusal = EngineStoppedError(f"this worker sent the engine nothing for {CLIENT_SILENCE_S:.0f} s")
             self._post(client, messages.pack_refusal(number, refusal))
 
-    def _build_status(self) -> EngineStatus:
-        engine = self._engine
-        return EngineStatus(engine.get_default_model(), engine.get_readiness(), engine.list_statuses())
+    def _build_status(self) -> EngineStatus | None:
+        """Build what clients are told; None until the states of the models have been read once."""
+        models, engine = self._reader.statuses, self._engine
+        return None if models is None else EngineStatus(engine.get_default_model(), engine.get_readiness(), models)
 
     def _write_record(self, status: EngineStatus) -> None:
         if self._record is None or not status.readiness.ready:

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from engine.linger import RETURN_CORE_S, SHARE
 from models.backends.choice import BACKENDS, DTYPES
-from models.catalog import CONFIGS
+from models.catalog import CONFIGS, Catalog, load_catalog
 from models.checkpoints.folders import find_weights_dir
 from processes.cores import count_cores
 from processes.settings import CONFIG, ProcessSettings, one_of
@@ -35,6 +35,8 @@ class EngineSettings(ProcessSettings):
     Attributes:
         weights_dir: folder with one folder of weights for each model.
         configs_dir: folder with the configuration files of the models.
+        catalog_file: the catalog that the service started with, as Catalog.to_json writes it; None: the catalog is read
+            from the two folders. A model that comes, or breaks, while a service runs is not served before its restart.
         default_model: name or alias; None: "default" if its weights are there, else the shipped model.
         preload: models loaded at start, besides the default one.
         max_loaded: models kept in memory at once.
@@ -54,6 +56,7 @@ class EngineSettings(ProcessSettings):
 
     weights_dir: Path = Field(default_factory=find_weights_dir)
     configs_dir: Path = CONFIGS
+    catalog_file: Path | None = None
     default_model: str | None = None
     preload: tuple[str, ...] = ()
     max_loaded: Annotated[int, Field(ge=1, le=64)] = 4
@@ -68,6 +71,17 @@ class EngineSettings(ProcessSettings):
     text_cache_items: Annotated[int, Field(ge=0)] = 20_000
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     linger: Annotated[float, Field(ge=0, le=1)] = SHARE
+
+    def load_catalog(self) -> Catalog:
+        """Read the models that this engine knows.
+
+        Raises:
+            CatalogError: a model's configuration is wrong.
+            OSError: catalog_file cannot be read.
+        """
+        if self.catalog_file is None:
+            return load_catalog(self.configs_dir, self.weights_dir)
+        return Catalog.from_json(self.catalog_file.read_text(encoding="utf-8"))
 
     def choose_batch_s(self, device: str) -> float:
         """Choose how long one forward pass on a device should take, in seconds."""

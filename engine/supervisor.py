@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from engine.settings import EngineSettings
-from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.errors import ModelsError
 from models.registry import choose_default_model
@@ -75,7 +74,7 @@ class EngineSupervisor(ProcessSupervisor):
 def _decide_default(settings: EngineSettings) -> str | None:
     """Decide the default model at the first start, because weights that come later must not change it at a crash."""
     try:
-        catalog = load_catalog(settings.configs_dir, settings.weights_dir)
+        catalog = settings.load_catalog()
         return choose_default_model(catalog, WeightsFolder(settings.weights_dir), wanted=settings.default_model)
     except ModelsError:
         return settings.default_model  # the engine reports what is wrong

@@ -1,5 +1,6 @@
 """The models that this service knows: a YAML file for each in configs/models, and users' own folders in weights/."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,11 @@ Tower = Literal["text", "pose"]
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "models"
 # Configuration of a user's own model, in the folder of its weights.
 CONFIG = "config.yaml"
+# Far beyond any description of a model; a file without an end would fill the memory.
+_CONFIG_LIMIT_BYTES = 1024 * 1024
+# What PyYAML raises on values that it recognizes but cannot build: a date in the 13th month, an empty `!!int`, or an
+# integer of more digits than Python reads.
+_YAML_BUGS = (ValueError, LookupError, ArithmeticError, TypeError, AttributeError)
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # SignCLIP's prompt, in all experiments of the paper but the preliminary ones (FingerCLIP and ISLR).
 TAGGED_PROMPT = "<{spoken}> <{sign}> {text}"
@@ -143,13 +149,16 @@ class ModelConfig(_Strict):
 class Catalog(Mapping[str, ModelConfig]):
     """Models by name; `resolve` also takes aliases. Iteration follows the order of the files' names.
 
+    Args:
+        broken: why a user's folder describes no model, by its name. Such a folder keeps no other model from serving.
     Raises:
         CatalogError: two models share a name or an alias.
     """
 
-    def __init__(self, models: Mapping[str, ModelConfig]) -> None:
+    def __init__(self, models: Mapping[str, ModelConfig], broken: Mapping[str, CatalogError] | None = None) -> None:
         self._models = dict(models)
         self._names: dict[str, str] = {}
+        self.broken = dict(broken or {})
         for config in self._models.values():
             for name in (config.name, *config.aliases):
                 if self._names.setdefault(name, config.name) != config.name:
@@ -169,11 +178,27 @@ class Catalog(Mapping[str, ModelConfig]):
 
         Raises:
             UnknownModelError: no model has this name or alias; the message lists the models.
+            CatalogError: the folder of this name holds a configuration that describes no model.
         """
         try:
             return self._models[self._names[name]]
         except KeyError:
+            if name in self.broken:
+                raise self.broken[name] from None
             raise UnknownModelError(name, self._models) from None
+
+    def to_json(self) -> str:
+        """Write the catalog for another process; `from_json` reads it."""
+        models = [config.model_dump(mode="json") for config in self.values()]
+        return json.dumps({"models": models, "broken": {name: str(error) for name, error in self.broken.items()}})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Catalog":
+        """Read what `to_json` wrote."""
+        content = json.loads(text)
+        models = [ModelConfig.model_validate(fields) for fields in content["models"]]
+        broken = {name: CatalogError(reason) for name, reason in content["broken"].items()}
+        return cls({config.name: config for config in models}, broken)
 
 
 def load_catalog(configs: Path = CONFIGS, weights: Path | None = None) -> Catalog:
@@ -181,25 +206,46 @@ def load_catalog(configs: Path = CONFIGS, weights: Path | None = None) -> Catalo
 
     Args:
         configs: folder of YAML files, one for each model. A file may start from another one with `base: NAME`.
-        weights: folder whose subfolders may hold a CONFIG. Such a model has the name of its folder.
+        weights: folder whose subfolders may hold a CONFIG. Such a model has the name of its folder. A folder whose
+            CONFIG describes no model is left out of the models, and `Catalog.broken` says why.
     Raises:
-        CatalogError: a file is not YAML, lacks a field or has an unknown one, or two models share a name.
+        CatalogError: a file of `configs` is not YAML, lacks a field or has an unknown one, or two of them share a name.
     """
     raw = {path.stem: _read_yaml(path) for path in sorted(configs.glob("*.yaml"))}
     origins = {name: configs / f"{name}.yaml" for name in raw}
-    if weights is not None and weights.is_dir():
-        for path in sorted(weights.glob(f"*/{CONFIG}")):
-            name = path.parent.name
-            if name in raw:
-                raise CatalogError(f"{path} would replace the model {name!r} of {origins[name]}; rename its folder")
+    models = {name: _build(name, raw, origins) for name in raw}
+    Catalog(models)
+    broken: dict[str, CatalogError] = {}
+    own = [] if weights is None or not weights.is_dir() else sorted(weights.glob(f"*/{CONFIG}"))
+    for path in own:
+        name = path.parent.name
+        if name in models:
+            broken[name] = CatalogError(
+                f"{path} would replace the model {name!r} of {origins[name]}; rename its folder"
+            )
+            continue
+        try:
             raw[name], origins[name] = _read_yaml(path), path
-    return Catalog({name: _build(name, raw, origins) for name in raw})
+        except CatalogError as error:
+            broken[name] = error
+    for name in [name for name in raw if name not in models]:
+        try:
+            models[name] = _build(name, raw, origins)
+            Catalog(models)
+        except CatalogError as error:
+            models.pop(name, None)
+            broken[name] = error
+    return Catalog(models, broken)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file():
+            raise CatalogError(f"{path} is no regular file")
+        if path.stat().st_size > _CONFIG_LIMIT_BYTES:
+            raise CatalogError(f"{path} has more than {_CONFIG_LIMIT_BYTES} bytes, the most of a configuration")
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, RecursionError, yaml.YAMLError, *_YAML_BUGS) as error:
         raise CatalogError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise CatalogError(f"{path} is not a mapping of fields")
@@ -210,7 +256,7 @@ def _build(name: str, raw: Mapping[str, dict[str, Any]], origins: Mapping[str, P
     fields = dict(raw[name])
     base = fields.pop("base", None)
     if base is not None:
-        if base not in raw or "base" in raw[base]:
+        if not isinstance(base, str) or base not in raw or "base" in raw[base]:
             raise CatalogError(f"{origins[name]}: base {base!r} is not a model, or starts from another base itself")
         # A user's own model has other weights than its base, so the download source of the base is not its source.
         left = {"aliases", "name"} | ({"download"} if "weights" not in fields else set())

@@ -12,6 +12,7 @@ from models.checkpoints.folders import (
     TEXT_WORDS,
     WeightsFolder,
     find_weights_dir,
+    identify,
     read_digest,
     read_recorded_digest,
     read_safetensors_header,
@@ -103,7 +104,8 @@ class Registry:
         # out the threads that come later.
         self._loading: dict[str, threading.Lock] = {}
         self._failed: dict[str, ModelsError] = {}
-        self._digests: dict[tuple[Path, float], str | None] = {}
+        # What the header of a file said, or why it could not be read, as long as the file is the same.
+        self._headers: dict[Path, tuple[object, str | CheckpointFormatError | None]] = {}
 
     def get(self, name: str) -> EmbeddingModel:
         """Return a model, and load it first if need be.
@@ -195,18 +197,30 @@ class Registry:
             return ModelStatus(name, "missing", reason=str(missing))
         if failed is not None:
             return ModelStatus(name, "failed", reason=str(failed))
-        return ModelStatus(name, "available", digest=self._find_digest(config))
+        digest = self._find_digest(config)
+        if isinstance(digest, CheckpointFormatError):
+            return ModelStatus(name, "failed", reason=str(digest))
+        return ModelStatus(name, "available", digest=digest)
 
-    def _find_digest(self, config: ModelConfig) -> str | None:
-        """Find a digest in the header of a file; None if it is not there, because hashing a gigabyte takes seconds."""
+    def _find_digest(self, config: ModelConfig) -> str | CheckpointFormatError | None:
+        """Find a digest in the header of a file, and read each file once.
+
+        Returns:
+            None if it is not there, because hashing a gigabyte takes seconds. The error if the file is broken.
+        """
         path = self.weights.locate_converted(config)
-        try:
-            key = (path, path.stat().st_mtime)
-            if key not in self._digests:
-                self._digests[key] = read_recorded_digest(path)
-        except (OSError, CheckpointFormatError):
+        identity = identify(path)
+        if identity is None:
             return None
-        return self._digests[key]
+        known, found = self._headers.get(path, (None, None))
+        if known != identity:
+            try:
+                found = read_recorded_digest(path)
+            except CheckpointFormatError as error:
+                log.error("the weights of a model cannot be read", extra={"model": config.name, "error": str(error)})
+                found = error
+            self._headers[path] = (identity, found)
+        return found
 
 
 def check_vocabulary(path: Path, vocab_size: int) -> None:

@@ -2,15 +2,14 @@
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from processes.private_folders import PrivateFolder
 from processes.stop_signals import STOP_SIGNAL, shield
 
 log = logging.getLogger(__name__)
@@ -36,8 +35,9 @@ class ProcessSupervisor:
         self._name = name
         self._drain_s = drain_s
         self._on_failure = on_failure
-        # mkdtemp makes it 0700, because every process that can reach the socket can send requests.
-        self._directory = Path(tempfile.mkdtemp(prefix="signclip-"))
+        # Private, because every process that can reach the socket can send requests.
+        self._folder = PrivateFolder()
+        self._directory = self._folder.path
         self.socket_path = str(self._directory / name) + ".sock"
         # Held while a process starts, so that no process starts after `ask_to_stop`.
         self._lock = threading.Lock()
@@ -83,7 +83,7 @@ class ProcessSupervisor:
                 process.wait()
         if self._watcher.is_alive():
             self._watcher.join()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._folder.remove()
 
     def _build_command(self) -> list[str]:
         """Build the arguments of Python that start the process; called before every start."""

@@ -19,8 +19,9 @@ TEXT_WORDS = "text_tower.bert.embeddings.word_embeddings.weight"
 CHECKPOINT, CONVERTED, TOKENIZER = "checkpoint_best.pt", "model.safetensors", "tokenizer"
 # The files of a tokenizer that transformers' AutoTokenizer reads. A folder with one of the first two holds a tokenizer.
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
-# safetensors stores the length of its header in the first 8 bytes; its own readers refuse more than 100 MB.
-_HEADER_LIMIT_BYTES = 100_000_000
+# safetensors stores the length of its header in the first 8 bytes. Its own readers accept 100 MB, which take seconds to
+# parse. A tensor takes about 110 bytes, and the full-size models have 402: 45 kB.
+_HEADER_LIMIT_BYTES = 10_000_000
 # The largest tensor, a word list, has some 10^5 rows; with up to 4096 columns of 4 bytes, 2^48 still fit into 64 bits.
 _SIZE_LIMIT = 2**48
 
@@ -73,7 +74,7 @@ class WeightsFolder:
         """
         folder = self.locate_tokenizer(config)
         weights = (self.locate_checkpoint(config), self.locate_converted(config))
-        return tuple(map(_identify, (*weights, *(folder / name for name in TOKENIZER_FILES))))
+        return tuple(map(identify, (*weights, *(folder / name for name in TOKENIZER_FILES))))
 
     def find_missing(self, config: ModelConfig) -> WeightsMissingError | None:
         """Return the error that says which files a model lacks here, or None if it can be served."""
@@ -90,7 +91,8 @@ class WeightsFolder:
         return None
 
 
-def _identify(path: Path) -> tuple[int, int, int] | None:
+def identify(path: Path) -> tuple[int, int, int] | None:
+    """Identify a file without opening it: inode, time of change in nanoseconds, bytes; None if it is not there."""
     try:
         found = path.stat()
     except OSError:
@@ -117,8 +119,11 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if not 0 < length <= min(_HEADER_LIMIT_BYTES, path.stat().st_size):
-                raise CheckpointFormatError(f"{path} is no safetensors file: its header claims {length} bytes")
+            most = min(_HEADER_LIMIT_BYTES, path.stat().st_size)
+            if not 0 < length <= most:
+                raise CheckpointFormatError(
+                    f"{path} is no safetensors file: its header claims {length} bytes, and may have {most}"
+                )
             header = json.loads(file.read(length))
     except (OSError, ValueError, RecursionError) as error:  # the last for lists nested thousands deep
         raise CheckpointFormatError(f"{path} is no safetensors file: {error}") from error

@@ -111,7 +111,14 @@ def test_each_engine_has_its_own_device_and_the_same_settings(tmp_path):
 def test_every_field_of_the_service_the_engine_and_the_estimators_is_one_setting_or_none_by_intent():
     paths = [setting.path for setting in SETTINGS]
     assert len(set(paths)) == len(paths)
-    internal = {"engine.configs_dir", "engine.device", "engine.linger", "estimators.max_bytes", "estimators.health"}
+    internal = {
+        "engine.configs_dir",
+        "engine.catalog_file",
+        "engine.device",
+        "engine.linger",
+        "estimators.max_bytes",
+        "estimators.health",
+    }
     expected = {name for name in ServiceSettings.model_fields if name not in ("engine", "estimators")}
     expected |= {f"engine.{field.name}" for field in fields(EngineSettings)}
     expected |= {f"estimators.{field.name}" for field in fields(EstimatorSettings)}

@@ -267,3 +267,23 @@ def test_a_silent_engine_refuses_at_once(
     with pytest.raises(EngineStoppedError, match="has sent nothing for"):
         client.embed(request(text(1)))
     assert not models.here["m"].batches
+
+
+def test_reading_the_models_states_delays_no_message(
+    engine: FakeEngine, address: str, client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that hangs, or a file that takes long to read, once kept the loop from every message."""
+    entered, gate = threading.Event(), threading.Event()
+
+    def hang() -> dict[str, Any]:
+        entered.set()
+        assert gate.wait(TIMEOUT_S)
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setattr(engine, "list_statuses", hang)
+    assert entered.wait(TIMEOUT_S)
+    assert len(client.embed(request(text(3))).embeddings) == 1
+    assert client.export_metrics()
+    gate.set()  # the reading fails; the states of before stay
+    assert len(client.embed(request(text(4))).embeddings) == 1
+    assert client.list_statuses()["m"].state == "loaded"

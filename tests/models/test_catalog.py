@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -148,21 +149,22 @@ def test_a_model_may_start_from_another(own):
 def test_a_configuration_that_describes_no_model_is_refused(own, text, message):
     (own / "mine" / "config.yaml").write_text(text)
     with pytest.raises(CatalogError, match=message):
-        load_catalog(weights=own)
+        load_catalog(weights=own).resolve("mine")
 
 
 def test_the_refusal_names_the_file(own):
     (own / "mine" / "config.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(CatalogError, match=r"mine/config.yaml cannot be read"):
-        load_catalog(weights=own)
+        load_catalog(weights=own).resolve("mine")
 
 
 @pytest.mark.parametrize("name", ["default", "fingerspelling"])
 def test_a_folder_never_replaces_a_model_of_the_project(tmp_path, name):
     (tmp_path / name).mkdir()
     (tmp_path / name / "config.yaml").write_text(COMPLETE)
-    with pytest.raises(CatalogError, match="rename its folder"):
-        load_catalog(weights=tmp_path)
+    catalog = load_catalog(weights=tmp_path)
+    assert "rename its folder" in str(catalog.broken[name])
+    assert catalog[name] == load_catalog()[name]
 
 
 @pytest.mark.parametrize("name", ["-x", "a b", "ä", "x" * 65])
@@ -170,7 +172,52 @@ def test_a_folders_name_must_do_as_a_models(tmp_path, name):
     (tmp_path / name).mkdir()
     (tmp_path / name / "config.yaml").write_text(COMPLETE)
     with pytest.raises(CatalogError, match="name: String should"):
-        load_catalog(weights=tmp_path)
+        load_catalog(weights=tmp_path).resolve(name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"description: x\nfeat",
+        b"\xff\xfe",
+        b"[" * 10_000,
+        b"base: [default]\n",
+        b"base: other\n",
+        b"1: 2\n",
+        b"max_frames: 9" + b"9" * 5000,
+        b"when: 2020-13-99\n",
+        b"layers: !!int ''\n",
+        b"#" * (1024 * 1024 + 1),
+        COMPLETE.encode() + b"aliases: [fingerspelling]\n",
+    ],
+    ids=["half", "encoding", "depth", "base", "base's base", "keys", "digits", "date", "empty", "size", "alias"],
+)
+def test_a_broken_folder_is_left_out_and_harms_no_other_model(own, content):
+    for name in ("broken", "other"):
+        (own / name).mkdir()
+        (own / name / "config.yaml").write_bytes(content)
+    catalog = load_catalog(weights=own)
+    assert set(catalog) == {*load_catalog(), "mine"}
+    assert set(catalog.broken) == {"broken", "other"}
+    assert load_catalog()["fingerspelling"] == catalog["fingerspelling"]
+    with pytest.raises(CatalogError):
+        catalog.resolve("broken")
+
+
+def test_a_pipe_for_a_configuration_stops_nobody(own):
+    (own / "pipe").mkdir()
+    os.mkfifo(own / "pipe" / "config.yaml")
+    assert "no regular file" in str(load_catalog(weights=own).broken["pipe"])
+
+
+def test_another_process_reads_the_catalog_as_it_was(own):
+    (own / "broken").mkdir()
+    (own / "broken" / "config.yaml").write_text("half")
+    catalog = load_catalog(weights=own)
+    read = Catalog.from_json(catalog.to_json())
+    assert dict(read) == dict(catalog)
+    assert str(read.broken["broken"]) == str(catalog.broken["broken"])
+    assert read.resolve("mine") == catalog["mine"]
 
 
 def test_two_models_of_one_alias_are_refused(tiny_model):

@@ -101,6 +101,10 @@ def test_headers_are_read_without_the_data(tmp_path):
         (b"\x00" * 8, "claims 0 bytes"),
         (b"\xff" * 8, "claims 18446744073709551615 bytes"),
         ((200_000_000).to_bytes(8, "little") + b"{}", "claims 200000000 bytes"),
+        (
+            (11_000_000).to_bytes(8, "little") + b"{}" + b" " * 11_000_000,
+            "claims 11000000 bytes, and may have 10000000",
+        ),
         ((3).to_bytes(8, "little") + b"{x}", "no safetensors file"),
         ((2).to_bytes(8, "little") + b"\xff\xff", "no safetensors file"),
         ((100_000).to_bytes(8, "little") + b"[" * 100_000, "no safetensors file"),

@@ -30,6 +30,8 @@ from processes.settings import SettingsError, one_of
 from video.settings import EstimatorSettings
 
 PREFIX = "SIGNCLIP_"
+# Of the client package's variables, which may be set on the same machine.
+CLIENT_PREFIX = "SIGNCLIP_CLIENT_"
 _MIB = 1024 * 1024
 # Of a wrong value; a longer one would fill the terminal.
 _VALUE_CHARS = 100
@@ -236,7 +238,11 @@ def load_settings() -> ServiceSettings:
     Raises:
         SettingsError: a SIGNCLIP_* variable is unknown or has a wrong value; the message has a line for each.
     """
-    given = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+    given = {
+        name.upper(): value
+        for name, value in os.environ.items()
+        if name.upper().startswith(PREFIX) and not name.upper().startswith(CLIENT_PREFIX)
+    }
     known = {setting.variable: setting for setting in SETTINGS}
     problems = [_describe_unknown(variable, known) for variable in sorted(given) if variable not in known]
     parts: dict[str, dict[str, object]] = {"engine": {}, "estimators": {}, "": {}}

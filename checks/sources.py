@@ -79,12 +79,14 @@ class Function:
 def read_modules(root: Path = ROOT) -> list[Module]:
     """Parse every Python file of the rooms, of tests, and beside them, in the order of their paths.
 
-    A room is a folder of the root that holds an `__init__.py`.
+    A room is a folder of the root that holds an `__init__.py`; the package in client/ is one too.
 
     Raises:
         SyntaxError: a file is no Python.
     """
-    folders = sorted(path.parent for path in root.glob("*/__init__.py"))
+    folders = sorted(
+        path.parent for pattern in ("*/__init__.py", "client/*/__init__.py") for path in root.glob(pattern)
+    )
     paths = [*root.glob("*.py"), *(root / "tests").rglob("*.py")]
     for folder in folders:
         paths += folder.rglob("*.py")

@@ -1,0 +1,107 @@
+"""Long lists in parts that one request holds, by items and bytes; and items as JSON has them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from signclip_client.configuration import MAX_ITEMS, Limits
+from signclip_client.errors import FileError
+
+# A file by its path, or its bytes.
+Clip = str | os.PathLike[str] | bytes
+TEXT = "text"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of a caller's list.
+
+    Attributes:
+        key: the key of the items in the body of a request: "text", "pose" or "video".
+        items: texts as they are; clips as paths or bytes, which are read when they are sent.
+        first: place of the first item in the caller's list.
+    """
+
+    key: str
+    items: Sequence[Clip]
+    first: int = 0
+
+    def encode(self) -> list[str]:
+        """Write the items as JSON has them: clips as base64.
+
+        Raises:
+            FileError: a clip's file cannot be read.
+        """
+        if self.key == TEXT:
+            return [str(item) for item in self.items]
+        return [encode_clip(clip) for clip in self.items]
+
+    def halve(self) -> tuple[Chunk, Chunk] | None:
+        """Split the chunk in two; None when it has one item."""
+        middle = len(self.items) // 2
+        if middle == 0:
+            return None
+        return (
+            Chunk(self.key, self.items[:middle], self.first),
+            Chunk(self.key, self.items[middle:], self.first + middle),
+        )
+
+    def locate(self, message: str) -> str:
+        """Let the JSON pointer that begins a message count in the caller's list rather than in this part."""
+        return re.sub(
+            rf"^/{self.key}/(\d+)\b", lambda found: f"/{self.key}/{int(found[1]) + self.first}", message, count=1
+        )
+
+
+def list_items(items: Clip | Sequence[Clip]) -> list[Clip]:
+    """Take one item or several as several: a text is no list of its letters, and bytes are no list of numbers."""
+    return [items] if isinstance(items, str | bytes | os.PathLike) else list(items)
+
+
+def split(key: str, items: Sequence[Clip], limits: Limits, *, first: int = 0) -> Iterator[Chunk]:
+    """Split a list into chunks of at most limits.max_items items and limits.max_bytes bytes.
+
+    Raises:
+        FileError: the size of a clip's file cannot be found.
+    """
+    most = limits.max_items or MAX_ITEMS.get(key, 1)
+    start = size = 0
+    for index, item in enumerate(items):
+        added = _measure(key, item)
+        if index > start and (index - start == most or size + added > limits.max_bytes):
+            yield Chunk(key, items[start:index], first + start)
+            start, size = index, 0
+        size += added
+    if start < len(items):
+        yield Chunk(key, items[start:], first + start)
+
+
+def encode_clip(clip: Clip) -> str:
+    """Write a clip's bytes as base64.
+
+    Raises:
+        FileError: the clip's file cannot be read.
+    """
+    if isinstance(clip, bytes):
+        return base64.b64encode(clip).decode("ascii")
+    try:
+        return base64.b64encode(Path(clip).read_bytes()).decode("ascii")
+    except OSError as error:
+        raise FileError(f"{os.fspath(clip)} cannot be read: {error.strerror}") from error
+
+
+def _measure(key: str, item: Clip) -> int:
+    """Bytes of an item, before base64."""
+    if isinstance(item, bytes):
+        return len(item)
+    if key == TEXT:
+        return len(str(item).encode("utf-8", "surrogatepass"))
+    try:
+        return Path(item).stat().st_size
+    except OSError as error:
+        raise FileError(f"{os.fspath(item)} cannot be read: {error.strerror}") from error

@@ -1,0 +1,116 @@
+"""The options of each method, by the names that the service gives them; the service's /docs describes each."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+Flip = Literal["never", "auto", "always"]
+OnError = Literal["fail", "skip"]
+
+
+class ItemOptions(TypedDict, total=False):
+    """Of routes that ask a model.
+
+    Attributes:
+        model_name: a name of list_models(); without it the client's model, else the service's default.
+        truncate: keep the beginning of what is too long for the model, with a warning.
+    """
+
+    model_name: str
+    truncate: bool
+
+
+class PromptOptions(TypedDict, total=False):
+    """Of texts.
+
+    Attributes:
+        sign_language: tag, alias or name of list_languages(); makes the prompt.
+        spoken_language: tag of the language of the text; "en" without it.
+    """
+
+    sign_language: str
+    spoken_language: str
+
+
+class ClipOptions(TypedDict, total=False):
+    """Of poses and videos.
+
+    Attributes:
+        flip: auto: mirror a clip in which the right hand never moves.
+        anonymize: remove the signer's appearance first.
+        person: number of the person, from 0, when a clip holds several.
+    """
+
+    flip: Flip
+    anonymize: bool
+    person: int
+
+
+class SeenOptions(TypedDict, total=False):
+    """Of videos.
+
+    Attributes:
+        min_seen: smallest share of the frames, 0-1, that must show a person.
+    """
+
+    min_seen: float
+
+
+class EmbedOptions(ItemOptions, total=False):
+    """Of vectors.
+
+    Attributes:
+        normalize: False: raw vectors, whose dot products are the model's logits.
+        on_error: skip: a bad item becomes a row of NaN, with an entry in `errors`.
+    """
+
+    normalize: bool
+    on_error: OnError
+
+
+class TextOptions(EmbedOptions, PromptOptions, total=False):
+    """Of embed_text."""
+
+
+class PoseOptions(EmbedOptions, ClipOptions, total=False):
+    """Of embed_pose.
+
+    Attributes:
+        quality: add a report on each clip.
+    """
+
+    quality: bool
+
+
+class VideoOptions(EmbedOptions, ClipOptions, SeenOptions, total=False):
+    """Of embed_video.
+
+    Attributes:
+        return_pose: add the estimated .pose files.
+    """
+
+    return_pose: bool
+
+
+class SimilarityOptions(ItemOptions, PromptOptions, ClipOptions, SeenOptions, total=False):
+    """Of similarity."""
+
+
+class EstimationOptions(SeenOptions, total=False):
+    """Of estimate_pose.
+
+    Attributes:
+        on_error: skip: a bad video becomes None, with an entry in `errors`.
+    """
+
+    on_error: OnError
+
+
+class InspectOptions(TypedDict, total=False):
+    """Of inspect_pose.
+
+    Attributes:
+        person: number of the person, from 0, when the file holds several.
+    """
+
+    person: int

@@ -1,0 +1,256 @@
+"""What the methods of a client return. Keys that a newer service adds to its answers are left out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from signclip_client.errors import MixedModelsError
+
+Floats = npt.NDArray[np.float32]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class SkippedItem:
+    """An item that on_error="skip" left out.
+
+    Attributes:
+        index: its place in the caller's list, from 0.
+        code: stable name of what was wrong.
+        detail: what was wrong.
+    """
+
+    index: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a clip holds. Shares are of its frames, 0-1; None: the layout has no such points."""
+
+    frames: int
+    fps: float | None
+    duration_s: float | None
+    people: int
+    left_hand: float | None
+    right_hand: float | None
+    face: float | None
+    shoulders: float | None
+    active_hand: str | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inspection(Quality):
+    """What a clip holds, and which models can embed it.
+
+    Attributes:
+        layout: the tool that the layout of points seems to come from.
+        models: by name of a model: None where it takes the layout, else what is missing.
+        advice: what to do; None where every model takes the layout.
+    """
+
+    layout: str
+    models: Mapping[str, str | None]
+    advice: str | None = None
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What was read of a video: pixels of the upright picture, frames, and what estimated the pose."""
+
+    width: int
+    height: int
+    fps: float
+    frames: int
+    duration_s: float
+    rotation: int
+    codec: str
+    extractor: str
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Vectors in the order of the items, and what the service remarked.
+
+    Attributes:
+        vectors: float32 (items, dimensions); NaN for items that were skipped.
+        model_name: the model that made them.
+        normalized: whether they have unit length.
+        signature: how they were made.
+        prompts: the texts as they were embedded, when sign_language was given.
+        quality: a report on each clip, when there is one.
+        videos: what was read of each video; None for one that was skipped.
+        poses: the estimated .pose files, with return_pose=True.
+        warnings: sentences that begin with the place of their item.
+        errors: the items that were skipped.
+    """
+
+    vectors: Floats
+    model_name: str
+    normalized: bool
+    signature: str | None
+    prompts: tuple[str, ...] = ()
+    quality: tuple[Quality | None, ...] = ()
+    videos: tuple[VideoFacts | None, ...] = ()
+    poses: tuple[bytes | None, ...] = ()
+    warnings: tuple[str, ...] = ()
+    errors: tuple[SkippedItem, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """Scores of every row (clip) against every column (text); of one kind only, its items are rows and columns.
+
+    Attributes:
+        cosine: float32 (rows, columns).
+        dot: float32 (rows, columns), products of raw vectors.
+        probabilities: float32 (rows, columns), the softmax of dot over the texts; None for one kind only.
+        rows: JSON pointers to the items of the rows, such as /pose/0; videos come after poses.
+        columns: JSON pointers to the items of the columns.
+        model_name: the model that made the vectors.
+        prompts: the texts as they were embedded, when sign_language was given.
+        warnings: sentences that begin with the place of their item.
+    """
+
+    cosine: Floats
+    dot: Floats
+    probabilities: Floats | None
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    model_name: str
+    prompts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EstimatedPose:
+    """The pose of a video: a .pose file, what was read of the video, and what the pose holds."""
+
+    pose: bytes
+    video: VideoFacts
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class Estimation:
+    """Poses in the order of the videos; None for a video that was skipped."""
+
+    poses: tuple[EstimatedPose | None, ...]
+    warnings: tuple[str, ...] = ()
+    errors: tuple[SkippedItem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the service, and whether it can be used."""
+
+    name: str
+    aliases: tuple[str, ...]
+    description: str
+    licence: str
+    source: str
+    state: str
+    reason: str | None
+    dimensions: int
+    max_frames: int
+    max_tokens: int
+    features: str
+    tokenizer: str
+    device: str | None
+    dtype: str | None
+    signature: str | None
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of the service.
+
+    Attributes:
+        default: the model that answers when a request names none.
+    """
+
+    default: str
+    models: tuple[Model, ...]
+
+
+@dataclass(frozen=True)
+class Language:
+    """A sign language.
+
+    Attributes:
+        tag: as prompts have it.
+        clips: clips of it in the multilingual model's pretraining.
+    """
+
+    tag: str
+    name: str
+    aliases: tuple[str, ...]
+    clips: int
+
+
+@dataclass(frozen=True)
+class Health:
+    """The process answers, and has this version."""
+
+    status: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """The service can serve, with this model by default."""
+
+    status: str
+    model: str
+
+
+def build(kind: type[Result], content: Mapping[str, Any]) -> Result:
+    """Build a dataclass of the keys of an answer that it knows; lists become tuples."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in known}
+    return kind(**values)
+
+
+def build_each(kind: type[Result], contents: Sequence[Mapping[str, Any] | None]) -> tuple[Result | None, ...]:
+    """Build a dataclass of each object; None of a null."""
+    return tuple(None if content is None else build(kind, content) for content in contents)
+
+
+def decode_rows(rows: Sequence[str | None], dimensions: int) -> Floats:
+    """Read base64 vectors as float32 (rows, dimensions); NaN where a row is null."""
+    vectors = np.full((len(rows), dimensions), np.nan, np.float32)
+    for index, row in enumerate(rows):
+        if row is not None:
+            vectors[index] = np.frombuffer(base64.b64decode(row), "<f4")
+    return vectors
+
+
+def decode_files(files: Sequence[str | None]) -> tuple[bytes | None, ...]:
+    """Read base64 files; None of a null."""
+    return tuple(None if file is None else base64.b64decode(file) for file in files)
+
+
+def find_common(key: str, contents: Sequence[Mapping[str, Any]]) -> Any:
+    """Find the value that all parts of an answer have under a key.
+
+    Raises:
+        MixedModelsError: the parts differ, because the model was replaced between them.
+    """
+    values = [content.get(key) for content in contents]
+    if any(value != values[0] for value in values):
+        raise MixedModelsError(
+            f"the parts of a long list have different values of {key!r}, {values[0]!r} among them: the model was "
+            "replaced while they were embedded; call again"
+        )
+    return values[0]

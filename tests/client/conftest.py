@@ -63,8 +63,8 @@ def make_client(request: pytest.FixtureRequest) -> Iterator[MakeClient]:
             return made[-1]
 
         yield make
-        for client in made:
-            client.close()
+        for made_client in made:
+            made_client.close()
         return
     with asyncio.Runner() as runner:
         awaited: list[AwaitedClient] = []
@@ -74,8 +74,8 @@ def make_client(request: pytest.FixtureRequest) -> Iterator[MakeClient]:
             return awaited[-1]
 
         yield make_awaited
-        for client in awaited:
-            client.close()
+        for awaited_client in awaited:
+            awaited_client.close()
 
 
 class Faulty:

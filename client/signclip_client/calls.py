@@ -232,6 +232,7 @@ def _read_embeddings(answers: Sequence[Answer]) -> Embeddings:
         model_name=find_common("model_name", parts),
         normalized=find_common("normalized", parts),
         signature=find_common("signature", parts),
+        space=find_common("space", parts),
         prompts=tuple(_join("prompts", parts)),
         quality=build_each(Quality, _join("quality", parts)),
         videos=build_each(VideoFacts, _join("video", parts)),

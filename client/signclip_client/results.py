@@ -85,6 +85,7 @@ class Embeddings:
         model_name: the model that made them.
         normalized: whether they have unit length.
         signature: how they were made.
+        space: what they may be compared with: vectors of the same space.
         prompts: the texts as they were embedded, when sign_language was given.
         quality: a report on each clip, when there is one.
         videos: what was read of each video; None for one that was skipped.
@@ -97,6 +98,7 @@ class Embeddings:
     model_name: str
     normalized: bool
     signature: str | None
+    space: str | None = None
     prompts: tuple[str, ...] = ()
     quality: tuple[Quality | None, ...] = ()
     videos: tuple[VideoFacts | None, ...] = ()
@@ -170,6 +172,7 @@ class Model:
     device: str | None
     dtype: str | None
     signature: str | None
+    space: str | None = None
 
 
 @dataclass(frozen=True)

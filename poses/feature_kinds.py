@@ -28,6 +28,8 @@ from poses.sign_vq import hands_from_wrists, standardize
 # The order is the authors': it decides which feature is which.
 _WHOLE = Selection((*BODY_POINTS, *FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS))
 _FULL_FACE = Selection((*BODY_POINTS, *FULL_FACE_POINTS, *LEFT_HAND_POINTS, *RIGHT_HAND_POINTS))
+_HAND_POINTS = (*LEFT_HAND_POINTS, *RIGHT_HAND_POINTS)
+_HANDS_AND_SHOULDERS = Selection((RIGHT_SHOULDER, LEFT_SHOULDER, *_HAND_POINTS))
 _RIGHT_HAND_AND_SHOULDERS = Selection((RIGHT_SHOULDER, LEFT_SHOULDER, *RIGHT_HAND_POINTS))
 
 
@@ -121,6 +123,14 @@ _KINDS = (
         measured=_RIGHT_HAND_AND_SHOULDERS,
         finish=turn_right_hand,
         mirrors=False,
+    ),
+    FeatureKind(
+        name="fingerclip_both_hands",
+        version=1,
+        dim=126,
+        description="both hands, in shoulder widths",
+        points=_HAND_POINTS,
+        measured=_HANDS_AND_SHOULDERS,
     ),
 )
 FEATURE_KINDS: Mapping[str, FeatureKind] = MappingProxyType({kind.name: kind for kind in _KINDS})

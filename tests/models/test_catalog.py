@@ -38,7 +38,7 @@ def test_every_released_checkpoint_is_described():
         assert (config.embed_dim, config.text_tower.layers, config.pose_tower.heads) == (768, 12, 12)
         assert (config.projection, config.convolutions, config.logit_scale) == ("none", 0, 1.0)
         assert not config.interpolates_positions
-    assert set(catalog) == {*RELEASED, "default_long", "fingerclip_128", "fingerspelling"}
+    assert set(catalog) == {*RELEASED, "default_long", "fingerclip_128", "fingerspelling", "suisse_long"}
 
 
 def test_long_clips_share_the_weights_of_default():
@@ -48,6 +48,16 @@ def test_long_clips_share_the_weights_of_default():
     assert (long.max_frames, long.interpolates_positions) == (2046, True)
     assert long.download == short.download
     assert not set(long.aliases) & set(short.aliases)
+
+
+def test_long_clips_share_the_weights_of_suisse():
+    catalog = load_catalog()
+    short, long = catalog["suisse"], catalog["suisse_long"]
+    assert long.folder == short.folder == "suisse"
+    assert long.vector_fields == short.vector_fields | {"max_frames": 2046}
+    assert (long.download, long.interpolates_positions) == (short.download, True)
+    assert long.sign_languages == short.sign_languages
+    assert long.spoken_languages == short.spoken_languages
 
 
 def test_fingerclip_as_it_was_trained_shares_the_weights_of_fingerclip():

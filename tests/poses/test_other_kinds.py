@@ -46,6 +46,11 @@ def three_d(pose):
     return flat(pose)
 
 
+def both_hands(pose):
+    pose = pose.normalize(pose_normalization_info(pose.header))
+    return flat(pose.get_components(["LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"]))
+
+
 def full_face(pose):
     pose = pose.get_components(HOLISTIC, {"FACE_LANDMARKS": [str(number) for number in range(468)]})
     pose = pose.normalize(pose_normalization_info(pose.header))
@@ -62,6 +67,7 @@ THEIRS = {
     "signclip_reduced": lambda pose: sign_vq(pose, standardized=False),
     "signclip_standardized": lambda pose: sign_vq(pose, standardized=True),
     "fingerclip_3d": three_d,
+    "fingerclip_both_hands": both_hands,
     "signclip_full_face": full_face,
 }
 

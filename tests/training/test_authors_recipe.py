@@ -27,6 +27,7 @@ POINTS = {
     "i3d_512": "stored video features",
     "signclip_full_face": "body, whole face and both hands",
     "fingerclip": "RIGHT_HAND_LANDMARKS",
+    "fingerclip_both_hands": "LEFT_HAND_LANDMARKS, RIGHT_HAND_LANDMARKS",
     "fingerclip_3d": "RIGHT_HAND_LANDMARKS, normalize_hand",
     "islr_no_face": "pose, left_hand, right_hand",
     "islr_full_face": "pose, left_hand, right_hand, face_full",
@@ -41,6 +42,7 @@ AUGMENTATION = {
     "temporal": {"temporal": 0.2},
     "noise": {"noise": 0.001},
 }
+PROMPTS = {"fingerclip": "rwth_fingerspelling", "signclip": "asl_signs_islr"}
 PROJECTIONS = {None: "none", True: "linear", "l2_norm": "linear_l2"}
 
 
@@ -50,9 +52,13 @@ def describe_theirs(entry):
     for key, value in entry.get("augmentation", {}).items():
         augmentation |= AUGMENTATION.get(key, {key: value})
     pretrained = entry["data"][0] == "spreadthesign"
+    room = entry["source"].partition("/")[0]
     dropout = entry.get("dropout")
     return {
         "data": entry["data"],
+        "validation": [f"{name} val" for name in entry.get("validation", entry["data"])],
+        "prompt": AUTHORS["prompts"][entry.get("prompt", PROMPTS.get(room, "tagged"))],
+        "epochs": entry.get("epochs", SHARED["epochs"]),
         "points": entry["points"],
         "feature_dim": entry["feature_dim"],
         "frames": entry["frames"],
@@ -71,8 +77,9 @@ def describe_theirs(entry):
         "clean_glosses": entry.get("clean_glosses", False),
         "starts_from": entry.get("start"),
         # RWTHFSMetaProcessor and ASLSignMetaProcessor; SignCLIPMetaProcessor.
-        "unique_texts": entry["source"].startswith(("fingerclip/", "signclip/")),
-        "skip_long": entry["source"].startswith("signclip_asl/"),
+        "unique_texts": entry.get("unique_texts", room in ("fingerclip", "signclip")),
+        # SignCLIPMetaProcessor
+        "skip_long": room in ("signclip_asl", "signclip_v1") and not pretrained,
         "pretrained_split": AUTHORS["splits"]["spreadthesign"]["test"] if pretrained else None,
     }
 
@@ -81,9 +88,12 @@ def describe_ours(run):
     model, data = run.model, run.data
     names = [part.dataset for part in data.train]
     glosses = [name.endswith("_glosses") for name in names]
-    start = None if run.start.model is None else {"default": "baseline_temporal"}[run.start.model]
+    start = None if run.start.model is None else run.start.model.rpartition("/")[2]
     return {
-        "data": [_find_data_set(name) for name in names],
+        "data": [_find_data_set(part) for part in data.train],
+        "validation": [_find_data_set(part) for part in data.validation],
+        "prompt": model.prompt,
+        "epochs": run.epochs,
         "points": POINTS[data.features or model.features],
         "feature_dim": model.feature_dim,
         "frames": model.max_frames,
@@ -100,19 +110,18 @@ def describe_ours(run):
         "anonymize": data.anonymize,
         "augmentation": {key: value for key, value in data.augmentation.model_dump().items() if value},
         "clean_glosses": any(name in ("asl_citizen", "sem_lex") for name in names) and not any(glosses),
-        "starts_from": start,
+        "starts_from": "baseline_temporal" if start == "default" else start,
         "unique_texts": data.unique_texts,
         "skip_long": data.skip_long,
         "pretrained_split": spreadthesign.HELD_OUT if names == ["spreadthesign"] else None,
     }
 
 
-def _find_data_set(name):
+def _find_data_set(part):
     # Variants of a data set have longer names.
-    return max(
-        (known for known in ("rwth_fingerspelling", "asl_signs", "asl_citizen", "sem_lex") if name.startswith(known)),
-        default=name,
-    )
+    sets = ("rwth_fingerspelling", "asl_signs", "asl_citizen", "sem_lex")
+    name = max((known for known in sets if part.dataset.startswith(known)), default=part.dataset)
+    return name if part.split == "train" else f"{name} {part.split}"
 
 
 def test_all_experiments_are_compared():
@@ -141,11 +150,10 @@ def test_what_all_runs_share(name):
         "clip_norm": optimizer.clip_norm,
         "decay_steps": optimizer.decay_steps,
         "power": optimizer.power,
-        "epochs": run.epochs,
         "precision": run.precision,
         "best": run.validation.best,
         "loss": run.loss.reduction,
-    } == {key: value for key, value in SHARED.items() if key not in ("batch_multiple", "text_dropout")}
+    } == {key: value for key, value in SHARED.items() if key not in ("batch_multiple", "text_dropout", "epochs")}
 
 
 @pytest.mark.parametrize("name", AUTHORS["experiments"])

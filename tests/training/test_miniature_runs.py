@@ -60,7 +60,7 @@ def own(dataset: str, build: Callable[[Path], Path], root: str) -> Case:
 CASES = (
     *(
         Case(f"fingerclip/rwthfs_scratch_{name}", RWTH, "rwth_fingerspelling", "rwth_fingerspelling")
-        for name in ("hand_dominant_aug", "hand_dominant_3d_norm")
+        for name in ("hand", "hand_dominant_aug", "hand_dominant_3d_norm")
     ),
     # The poses of the miniatures have whole faces, as those of the data set.
     Case("fingerclip/rwthfs_scratch_pose_aug", RWTH, "rwth_fingerspelling", "rwth_fingerspelling"),

@@ -1,0 +1,16 @@
+"""Opens a store; which kind of store it is, the setting says."""
+
+from search.interface import Store
+from search.settings import SearchSettings
+
+
+def open_store(settings: SearchSettings) -> Store:
+    """Open the store that the settings name. Call it after a fork, and only when something is searched.
+
+    Raises:
+        StoreError: the place cannot be opened.
+    """
+    # Late, because LanceDB takes more than a second to import, and 126 MB of memory.
+    from search.store import LanceStore
+
+    return LanceStore(settings)

@@ -1,0 +1,163 @@
+"""Entries as rows of Arrow tables, which LanceDB, Parquet files and snapshots hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from search.entries import Entry, Kind, Tag, Vector
+from search.errors import EntryInvalidError
+from search.filters import make_tag_label
+from search.interface import Vectors
+
+# Everything but the pose and the report on it, which searching does not need.
+LIGHT_COLUMNS = (
+    *("id", "vector", "kind", "gloss", "texts", "sign_language", "spoken_language", "source", "tags", "labels"),
+    *("pose_bytes", "signature", "space", "created"),
+)
+_TIME = pa.timestamp("us", tz="UTC")
+
+
+def make_schema(dimensions: int, metadata: Mapping[bytes, bytes] | None = None) -> Any:
+    """Make the Arrow schema of a collection, whose vectors have this many numbers."""
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("vector", pa.list_(pa.float32(), dimensions), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("gloss", pa.string(), nullable=False),
+            pa.field("texts", pa.list_(pa.string()), nullable=False),
+            pa.field("sign_language", pa.string()),
+            pa.field("spoken_language", pa.string()),
+            pa.field("source", pa.string()),
+            # As JSON, because each entry may have other names; labels are what filters compare.
+            pa.field("tags", pa.string(), nullable=False),
+            pa.field("labels", pa.list_(pa.string()), nullable=False),
+            pa.field("pose", pa.large_binary()),
+            # 0: no pose. To ask the pose itself would read it.
+            pa.field("pose_bytes", pa.int32(), nullable=False),
+            pa.field("quality", pa.string()),
+            pa.field("signature", pa.string()),
+            pa.field("space", pa.string(), nullable=False),
+            pa.field("created", _TIME, nullable=False),
+        ],
+        metadata=metadata,
+    )
+
+
+def write_rows(entries: Sequence[Entry], dimensions: int) -> Any:
+    """Write entries as an Arrow table; of entries with equal ids the last one stays.
+
+    Args:
+        dimensions: of every vector.
+    """
+    unique = list({entry.id: entry for entry in entries}.values())
+    now = datetime.now(UTC)
+    vectors = normalize(np.stack([entry.vector for entry in unique])) if unique else np.zeros((0, dimensions), "f4")
+    rows = [_write_row(entry, now) for entry in unique]
+    schema = make_schema(dimensions)
+    columns = {
+        name: pa.array([row[name] for row in rows], schema.field(name).type)
+        for name in schema.names
+        if name != "vector"
+    }
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimensions)
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def normalize(vectors: Vectors) -> Vectors:
+    """Scale each row of float32 (rows, dim) to length 1; no row is 0."""
+    wide = vectors.astype(np.float64)
+    scaled: Vectors = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).astype(np.float32)
+    return scaled
+
+
+def read_rows(table: Any) -> list[Entry]:
+    """Read the entries of an Arrow table or batch, which may lack pose and quality.
+
+    Raises:
+        EntryInvalidError: a column is missing or of another type.
+    """
+    vectors = read_vectors(table)
+    names = [name for name in table.schema.names if name != "vector"]
+    try:
+        columns = {name: table.column(name).to_pylist() for name in names}
+        return [
+            _read_row({name: columns[name][index] for name in names}, vectors[index]) for index in range(table.num_rows)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise EntryInvalidError(f"the rows are not those of a collection: {error}") from error
+
+
+def read_vectors(table: Any) -> Vectors:
+    """Read the vectors of an Arrow table or batch, float32 (rows, dim).
+
+    Raises:
+        EntryInvalidError: there is no column of vectors of one length.
+    """
+    if "vector" not in table.schema.names:
+        raise EntryInvalidError("there is no column 'vector'")
+    column = table.column("vector")
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    kind = column.type
+    if pa.types.is_fixed_size_list(kind):
+        parts = [chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, kind.list_size) for chunk in chunks]
+        found = np.concatenate(parts) if len(parts) > 1 else (parts[0] if parts else np.zeros((0, kind.list_size)))
+    else:
+        rows = column.to_pylist()
+        if len({len(row or ()) for row in rows}) > 1 or not all(rows):
+            raise EntryInvalidError("the vectors have different lengths")
+        found = np.array(rows, dtype=np.float32)
+    if len(found) != table.num_rows:
+        raise EntryInvalidError("a row has no vector")
+    return cast(Vectors, found.astype(np.float32, copy=False))
+
+
+def _write_row(entry: Entry, now: datetime) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "kind": entry.kind,
+        "gloss": entry.gloss,
+        "texts": list(entry.texts),
+        "sign_language": entry.sign_language,
+        "spoken_language": entry.spoken_language,
+        "source": entry.source,
+        "tags": orjson.dumps(dict(entry.tags)).decode(),
+        "labels": [make_tag_label(name, value) for name, value in entry.tags.items()],
+        "pose": entry.pose,
+        "pose_bytes": len(entry.pose or b""),
+        "quality": None if entry.quality is None else orjson.dumps(dict(entry.quality)).decode(),
+        "signature": entry.signature,
+        "space": entry.space,
+        "created": entry.created or now,
+    }
+
+
+def _read_row(row: Mapping[str, Any], vector: Vector) -> Entry:
+    quality, created = row.get("quality"), row.get("created")
+    return Entry(
+        row["id"],
+        vector,
+        cast(Kind, row["kind"]),
+        row["space"],
+        signature=row.get("signature"),
+        gloss=row.get("gloss") or "",
+        texts=tuple(row.get("texts") or ()),
+        sign_language=row.get("sign_language"),
+        spoken_language=row.get("spoken_language"),
+        source=row.get("source"),
+        tags=read_tags(row.get("tags")),
+        pose=row.get("pose"),
+        quality=None if quality is None else orjson.loads(quality),
+        created=created,
+    )
+
+
+def read_tags(text: str | None) -> dict[str, Tag]:
+    """Read the tags of a row."""
+    return orjson.loads(text) if text else {}

@@ -1,0 +1,232 @@
+"""The store on LanceDB: a folder, or a place in an object store, that any number of processes read and write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from search.conditions import write_ids, write_sql
+from search.entries import Collection, Entry, check_collection_name, check_entry
+from search.errors import CollectionExistsError, CollectionUnknownError, EntryUnknownError, SpaceMismatchError
+from search.filters import EVERYTHING, Filter
+from search.finding import collect_columns, find_in_snapshot, find_in_table
+from search.gathering import GatheredWrites
+from search.interface import DEFAULT_SEARCH, Columns, Hit, SearchOptions, Vectors
+from search.lance_attachments import LanceAttachments
+from search.lance_errors import translate_errors
+from search.lance_tables import About, LanceTables, read_batches
+from search.lance_upkeep import maintain_table
+from search.rows import LIGHT_COLUMNS, read_rows, write_rows
+from search.settings import SearchSettings
+from search.snapshots import Snapshot, Snapshots
+
+# Rows that are read together: for a snapshot without poses, for an export with them (0.3 MB each).
+_READ_ROWS = 8192
+_EXPORT_ROWS = 256
+_DESCRIPTION = "description"
+
+
+class LanceStore:
+    """A store in a folder or in an object store. Open it after a fork, because LanceDB's threads do not survive one.
+
+    Args:
+        settings: say where it lies and how it is kept.
+    Raises:
+        StoreError: the place cannot be opened.
+    """
+
+    def __init__(self, settings: SearchSettings) -> None:
+        self._settings = settings
+        self._tables = LanceTables(settings.dir)
+        self._snapshots = Snapshots(self._tables.own_folder / "snapshots")
+        self._attachments = LanceAttachments(self._tables)
+        self._guard = threading.Lock()
+        self._writes: dict[str, GatheredWrites[Entry]] = {}
+
+    def create_collection(self, name: str, *, space: str, dimensions: int, description: str = "") -> Collection:
+        """See Store.create_collection."""
+        check_collection_name(name)
+        with self._tables.lock(name):
+            self._tables.create(name, About.make(space, dimensions))
+            known = self._read_about(name)
+        if (known.space, known.dimensions) != (space, dimensions):
+            raise CollectionExistsError(
+                f"collection {name!r} exists with space {known.space!r} and {known.dimensions} dimensions, not "
+                f"{space!r} and {dimensions}; choose another name, or delete it first"
+            )
+        self._attachments.write(name, _DESCRIPTION, description.encode())
+        return self.describe_collection(name)
+
+    def list_collections(self) -> list[Collection]:
+        """See Store.list_collections."""
+        found = []
+        for name in self._tables.list_names():
+            if not name.startswith("_"):
+                try:
+                    found.append(self.describe_collection(name))
+                except CollectionUnknownError:  # deleted meanwhile
+                    continue
+        return found
+
+    def describe_collection(self, name: str) -> Collection:
+        """See Store.describe_collection."""
+        table = self._tables.open(name)
+        with translate_errors(name):
+            about = About.read(table)
+            rows, version = table.count_rows(), table.version
+        description = (self._attachments.read(name, _DESCRIPTION) or b"").decode()
+        created = datetime.fromisoformat(about.created)
+        return Collection(name, about.space, about.dimensions, description, created, entries=rows, version=version)
+
+    def delete_collection(self, name: str) -> None:
+        """See Store.delete_collection."""
+        table = self._tables.open(name)
+        with translate_errors(name), self._tables.lock(name):
+            key = About.read(table).key
+            self._tables.drop(name)
+        self._attachments.delete_all(name)
+        self._snapshots.forget(key)
+
+    def upsert(self, name: str, entries: Sequence[Entry]) -> None:
+        """See Store.upsert."""
+        about = self._read_about(name)
+        for entry in entries:
+            check_entry(entry, space=about.space, dimensions=about.dimensions)
+        if entries:
+            self._find_writes(name).submit(list(entries))
+
+    def change_entry(self, name: str, entry_id: str, change: Callable[[Entry], Entry]) -> Entry:
+        """See Store.change_entry."""
+        about = self._read_about(name)
+        with self._tables.lock(name):
+            known = self.find_entries(name, [entry_id]).get(entry_id)
+            if known is None:
+                raise EntryUnknownError(f"collection {name!r} has no entry {entry_id[:200]!r}")
+            changed = replace(change(known), created=datetime.now(UTC))
+            check_entry(changed, space=about.space, dimensions=about.dimensions)
+            self._commit(name, [changed])
+        return changed
+
+    def delete_entries(self, name: str, ids: Sequence[str]) -> int:
+        """See Store.delete_entries."""
+        table = self._tables.open(name)
+        with translate_errors(name), self._tables.lock(name):
+            deleted: int = table.delete(write_ids(ids)).num_deleted_rows if ids else 0
+        return deleted
+
+    def find_entries(self, name: str, ids: Sequence[str]) -> dict[str, Entry]:
+        """See Store.find_entries."""
+        table = self._tables.open(name)
+        if not ids:
+            return {}
+        with translate_errors(name):
+            rows = table.search().where(write_ids(ids)).limit(len(ids)).to_arrow()
+        return {entry.id: entry for entry in read_rows(rows)}
+
+    def iterate(
+        self, name: str, *, filter: Filter = EVERYTHING, version: int | None = None, with_pose: bool = True
+    ) -> Iterator[list[Entry]]:
+        """See Store.iterate."""
+        table = self._tables.check_out(name, self._tables.open(name).version if version is None else version)
+        columns = [*LIGHT_COLUMNS, "quality", *(["pose"] if with_pose else [])]
+        with translate_errors(name):
+            for batch in read_batches(table, columns, filter, rows=_EXPORT_ROWS):
+                yield read_rows(batch)
+
+    def read_columns(self, name: str, *, filter: Filter = EVERYTHING) -> Columns:
+        """See Store.read_columns."""
+        table = self._tables.open(name)
+        with translate_errors(name):
+            return collect_columns(self._find_snapshot(name, table, About.read(table)), filter)
+
+    def count(self, name: str, *, filter: Filter = EVERYTHING) -> int:
+        """See Store.count."""
+        table = self._tables.open(name)
+        with translate_errors(name):
+            rows: int = table.count_rows(write_sql(filter))
+        return rows
+
+    def search(self, name: str, queries: Vectors, options: SearchOptions = DEFAULT_SEARCH) -> list[list[Hit]]:
+        """See Store.search."""
+        table = self._tables.open(name)
+        with translate_errors(name):
+            about = About.read(table)
+            if queries.ndim != 2 or queries.shape[1] != about.dimensions:
+                raise SpaceMismatchError(
+                    f"queries have the shape {queries.shape}; collection {name!r} of space {about.space!r} has "
+                    f"{about.dimensions} dimensions"
+                )
+            if self._is_searched_flat(table, about, options):
+                snapshot = self._find_snapshot(name, table, about)
+                return [find_in_snapshot(snapshot, query, options) for query in queries]
+            return [find_in_table(table, query, options) for query in queries]
+
+    def list_versions(self, name: str) -> list[int]:
+        """See Store.list_versions."""
+        table = self._tables.open(name)
+        with translate_errors(name):
+            return sorted(int(version["version"]) for version in table.list_versions())
+
+    def restore(self, name: str, version: int) -> None:
+        """See Store.restore."""
+        with self._tables.lock(name):
+            table = self._tables.check_out(name, version)
+            with translate_errors(name):
+                table.restore()
+
+    def write_attachment(self, name: str, key: str, content: bytes) -> None:
+        """See Store.write_attachment."""
+        self._tables.open(name)
+        self._attachments.write(name, key, content)
+
+    def read_attachment(self, name: str, key: str) -> bytes | None:
+        """See Store.read_attachment."""
+        self._tables.open(name)
+        return self._attachments.read(name, key)
+
+    def maintain(self, name: str) -> None:
+        """See Store.maintain."""
+        table = self._tables.open(name)
+        with translate_errors(name):
+            maintain_table(table, self._settings)
+
+    def close(self) -> None:
+        """See Store.close."""
+        self._tables.close()
+
+    def _read_about(self, name: str) -> About:
+        table = self._tables.open(name)
+        with translate_errors(name):
+            return About.read(table)
+
+    def _is_searched_flat(self, table: Any, about: About, options: SearchOptions) -> bool:
+        if options.mode != "auto":
+            return options.mode == "exact"
+        return table.count_rows() <= self._settings.flat_rows and self._snapshots.is_cheap(about.key, table.version)
+
+    def _find_snapshot(self, name: str, table: Any, about: About) -> Snapshot:
+        version = table.version
+
+        def read() -> Iterator[Any]:
+            return read_batches(self._tables.check_out(name, version), LIGHT_COLUMNS, EVERYTHING, rows=_READ_ROWS)
+
+        return self._snapshots.find(about.key, version, read)
+
+    def _find_writes(self, name: str) -> GatheredWrites[Entry]:
+        with self._guard:
+            if name not in self._writes:
+                self._writes[name] = GatheredWrites(lambda entries: self._write(name, entries))
+            return self._writes[name]
+
+    def _write(self, name: str, entries: Sequence[Entry]) -> None:
+        with self._tables.lock(name):
+            self._commit(name, entries)
+
+    def _commit(self, name: str, entries: Sequence[Entry]) -> None:
+        table = self._tables.open(name)
+        with translate_errors(name):
+            rows = write_rows(entries, About.read(table).dimensions)
+            table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(rows)

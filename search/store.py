@@ -47,7 +47,11 @@ class LanceStore:
         self._writes: dict[str, GatheredWrites[Entry]] = {}
 
     def create_collection(self, name: str, *, space: str, dimensions: int, description: str = "") -> Collection:
-        """See Store.create_collection."""
+        """See Store.create_collection.
+
+        Raises:
+            CollectionExistsError: it exists with another space or other dimensions.
+        """
         check_collection_name(name)
         with self._tables.lock(name):
             self._tables.create(name, About.make(space, dimensions))
@@ -99,7 +103,11 @@ class LanceStore:
             self._find_writes(name).submit(list(entries))
 
     def change_entry(self, name: str, entry_id: str, change: Callable[[Entry], Entry]) -> Entry:
-        """See Store.change_entry."""
+        """See Store.change_entry.
+
+        Raises:
+            EntryUnknownError: there is no such entry.
+        """
         about = self._read_about(name)
         with self._tables.lock(name):
             known = self.find_entries(name, [entry_id]).get(entry_id)
@@ -150,7 +158,11 @@ class LanceStore:
         return rows
 
     def search(self, name: str, queries: Vectors, options: SearchOptions = DEFAULT_SEARCH) -> list[list[Hit]]:
-        """See Store.search."""
+        """See Store.search.
+
+        Raises:
+            SpaceMismatchError: queries have other dimensions than the collection.
+        """
         table = self._tables.open(name)
         with translate_errors(name):
             about = About.read(table)

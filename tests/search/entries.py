@@ -17,7 +17,8 @@ LANGUAGES = ("ase", "gsg", None)
 def make_vectors(count: int, *, dimensions: int = DIMENSIONS, seed: int = 0) -> npt.NDArray[np.float32]:
     """Make random vectors of length 1, float32 (count, dimensions)."""
     vectors = np.random.default_rng(seed).normal(size=(count, dimensions))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: npt.NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def make_entries(vectors: npt.NDArray[np.float32], *, prefix: str = "e") -> list[Entry]:

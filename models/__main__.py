@@ -87,6 +87,7 @@ class ListedModel:
 def list_models(catalog: Catalog, weights: WeightsFolder, options: argparse.Namespace) -> int:
     """Print every model of the catalog and whether its files are on this machine; returns the exit status."""
     rows = [_describe(config, weights) for config in catalog.values()]
+    rows += [_describe_broken(name, error, weights) for name, error in catalog.broken.items()]
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return 0
@@ -108,6 +109,13 @@ def _describe(config: ModelConfig, weights: WeightsFolder) -> ListedModel:
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         path=str(folder),
         description=config.description,
+    )
+
+
+def _describe_broken(name: str, error: CatalogError, weights: WeightsFolder) -> ListedModel:
+    path = weights.path / name
+    return ListedModel(
+        name=name, aliases=(), state="failed", reason=str(error), size_bytes=0, path=str(path), description=str(error)
     )
 
 

@@ -171,9 +171,14 @@ def test_refusals_are_one_line_and_status_1(run, arguments, message):
     assert error.count("\n") == 1
 
 
-def test_a_configuration_that_cannot_be_read_is_a_refusal(run, weights):
+def test_a_configuration_that_cannot_be_read_is_listed_and_refused(run, weights):
     (weights.path / "small" / "config.yaml").write_text("nothing")
-    status, _, error = run("list")
+    status, printed, _ = run("list")
+    assert status == 0
+    (line,) = [line for line in printed.splitlines() if line.startswith("small ")]
+    assert "failed" in line
+    assert "small/config.yaml is not a mapping" in line
+    status, _, error = run("verify", "small")
     assert status == 1
     assert "small/config.yaml is not a mapping" in error
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from models import registry as registry_module
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
 from models.checkpoints.authors import convert
@@ -179,24 +178,6 @@ def test_states_say_what_is_known(make_registry, weights):
     assert states["default"].state == "missing"
     assert "python -m models download default" in (states["default"].reason or "")
     assert set(states) == set(registry.catalog)
-
-
-@pytest.mark.parametrize("header", [b"[" * 200_000, b'{"a":' * 200_000, b" " * 11_000_000, b"{}x"])
-def test_a_broken_file_of_another_model_fails_that_model_alone_and_is_read_once(
-    make_registry, weights, monkeypatch, header
-):
-    (weights.path / "b" / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    registry = make_registry()
-    states = registry.list_statuses()
-    assert (states["a"].state, states["b"].state) == ("available", "failed")
-    assert "b/model.safetensors is no safetensors file" in (states["b"].reason or "")
-    read = []
-    monkeypatch.setattr(registry_module, "read_recorded_digest", lambda path: read.append(path))
-    assert registry.list_statuses() == states
-    assert not read
-    os.utime(weights.path / "b" / "model.safetensors", ns=(1, 1))  # another file of the same size
-    registry.list_statuses()
-    assert read == [weights.path / "b" / "model.safetensors"]
 
 
 def test_missing_files_are_named_with_what_to_do(make_registry, weights):

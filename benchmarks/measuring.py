@@ -4,13 +4,13 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from processes.version import find_commit, find_package_versions
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -51,9 +51,10 @@ def take_turns(
 
 def machine_facts() -> dict[str, Any]:
     """Commit, date, processor, cores, memory and versions: what a figure means nothing without."""
+    commit, changed = find_commit()
     facts: dict[str, Any] = {
-        "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "commit": commit,
+        "uncommitted_changes": changed,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -62,12 +63,7 @@ def machine_facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
     }
-    for package in PACKAGES:
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = None
-    return facts
+    return facts | find_package_versions(PACKAGES)
 
 
 def write_results(name: str, results: Mapping[str, Any], out: Path | None = None) -> Path:
@@ -83,14 +79,6 @@ def write_results(name: str, results: Mapping[str, Any], out: Path | None = None
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"\nwritten to {path}")
     return path
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None  # a copy without its history
-    return done.stdout.strip()
 
 
 def _cpu_model() -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from tqdm import tqdm
 
@@ -32,6 +32,7 @@ from evaluation.evaluation import (
     run_probes,
 )
 from evaluation.probing import PROBES, SHOTS, Neighbours, Shots
+from evaluation.provenance import read_training_record
 from evaluation.published import Published, find_published_test, read_published
 from evaluation.results import ScoreKind, write_run
 from evaluation.tables import compare_runs, format_probes, format_results, list_probes
@@ -78,7 +79,7 @@ def _run(options: argparse.Namespace) -> None:
     root = options.root or DATA / options.dataset
     corpus = read_corpus(options.dataset, root, options.split)
     reading = ReadingOptions(None if options.cache is None else FeatureCache(options.cache), options.workers)
-    model = load_model(options.model, options.weights_dir, device=options.device, dtype=options.dtype)
+    model, training = load_model(options.model, options.weights_dir, device=options.device, dtype=options.dtype)
     watch = partial(_show_progress, total=len(corpus), what=f"{corpus.name} {options.split}")
     metrics, vectors, results = evaluate(
         model, corpus, settings=settings, vocabulary=vocabulary, reading=reading, watch=watch
@@ -87,6 +88,7 @@ def _run(options: argparse.Namespace) -> None:
         "experiment": options.experiment,
         **metrics,
         "split": options.split,
+        "training": training,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if options.probes:
@@ -103,6 +105,8 @@ def _run(options: argparse.Namespace) -> None:
     out = options.out or name_folder(options.model, corpus.name, split=options.split, settings=settings, probed=probed)
     write_run(out, metrics, vectors=vectors, results=results)
     print(format_results(compare_runs([metrics], published)))
+    for warning in metrics["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
     if probed:
         print(format_probes(list_probes(metrics)))
     if metrics["skipped"]:
@@ -144,13 +148,17 @@ def name_folder(model: str, dataset: str, *, split: str, settings: EvaluationSet
     return OUTPUT / "-".join(re.sub(r"[^\w.]+", "_", word) for word in words)
 
 
-def load_model(name: str, weights_dir: Path | None, *, device: str, dtype: str) -> EmbeddingModel:
+def load_model(
+    name: str, weights_dir: Path | None, *, device: str, dtype: str
+) -> tuple[EmbeddingModel, dict[str, Any] | None]:
     """Load a model of the catalog, or one that a training run wrote.
 
     Args:
         name: of a model in the catalog, or a folder that holds config.yaml.
         weights_dir: folder of all weights; None: the service's.
         device, dtype: as for the service.
+    Returns:
+        The model, and how it was trained, if its folder says so; see read_training_record.
     Raises:
         ModelsError: the model is unknown, its weights are missing or damaged, or the device is not available.
     """
@@ -158,7 +166,8 @@ def load_model(name: str, weights_dir: Path | None, *, device: str, dtype: str) 
     device = choose_device(device)
     dtype = choose_dtype(dtype, device)
     factory = partial(make_backend, backend="auto", device=device, dtype=dtype, threads=None)
-    return Registry(Catalog({config.name: config}), weights, make_backend=factory).get(config.name)
+    model = Registry(Catalog({config.name: config}), weights, make_backend=factory).get(config.name)
+    return model, read_training_record(weights.locate_folder(config))
 
 
 def find_vocabulary(where: str, *, over: int) -> frozenset[str]:

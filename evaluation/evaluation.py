@@ -8,14 +8,16 @@ from typing import Any, Literal
 import numpy as np
 
 from corpora.arrays import Float32Array
-from corpora.examples import Corpus
+from corpora.examples import Corpus, Example
 from corpora.prompts import Task, write_prompts
 from evaluation.clips import ClipReader, ReadingOptions
 from evaluation.errors import EmptyCorpusError
 from evaluation.identification import IDENTIFICATION_TASKS, measure_identification
 from evaluation.probing import SHOTS, LabelledVectors, Neighbours, Shots, probe
+from evaluation.provenance import describe_examples, describe_software
 from evaluation.results import ScoreKind, SearchResults, search_corpus
 from evaluation.retrieval import number_labels
+from evaluation.token_rows import describe_collapse, find_token_rows
 from evaluation.vectors import EmbeddedCorpus
 from evaluation.vocabulary import keep_vocabulary
 from models.embedding import EmbeddingModel, embed_clips, embed_prompts
@@ -126,6 +128,9 @@ def embed_corpus(
     prompts = write_prompts(model.config.prompt, kept, task=settings.task, tagged=settings.tagged)
     prompt_of, firsts = number_labels(_label_prompts(model, prompts, settings.labels))
     different = [prompts[first] for first in firsts]
+    # Each row of tokens once, so that prompts that the model cannot tell apart have exactly equal vectors.
+    token_row_of, first_prompts = find_token_rows(model, different)
+    text = embed_prompts(model, [different[first] for first in first_prompts])[token_row_of]
     vectors = EmbeddedCorpus(
         ids=np.array([example.id for example in kept]),
         texts=np.array([example.text for example in kept]),
@@ -133,7 +138,7 @@ def embed_corpus(
         pose=pose,
         prompt_of=prompt_of,
         prompts=np.array(different),
-        text=embed_prompts(model, different),
+        text=text,
     )
     return vectors, reader.skipped
 
@@ -177,10 +182,14 @@ def evaluate(
         "digest": model.digest,
         "dtype": model.dtype,
         "dataset": corpus.name,
+        "data": describe_examples(_keep_embedded(corpus, vectors)),
+        "software": describe_software(),
         "settings": asdict(settings),
         "task": settings.describe(),
         "clips": len(vectors.ids),
         "prompts": len(vectors.prompts),
+        "warnings": _find_warnings(model, vectors, results),
+        "ties": results.count_ties(),
         "skipped": {note.id: note.reason for note in corpus.skipped} | skipped,
         **results.summarize(vectors.prompt_of),
         "by_sign_language": _measure_by_language(vectors, results),
@@ -232,6 +241,17 @@ def run_probes(
         for shots in settings.shots
     ]
     return [row for row in rows if row is not None]
+
+
+def _keep_embedded(corpus: Corpus, vectors: EmbeddedCorpus) -> list[Example]:
+    ids = set(vectors.ids.tolist())
+    return [example for example in corpus.examples if example.id in ids]
+
+
+def _find_warnings(model: EmbeddingModel, vectors: EmbeddedCorpus, results: SearchResults) -> list[str]:
+    prompts = [str(prompt) for prompt in vectors.prompts]
+    collapse = describe_collapse(prompts, find_token_rows(model, prompts)[0].tolist())
+    return [warning for warning in (collapse, results.describe_ties()) if warning is not None]
 
 
 def _measure_by_language(vectors: EmbeddedCorpus, results: SearchResults) -> dict[str, dict[str, float]]:

@@ -47,6 +47,24 @@ class SearchResults:
             "pose_to_text": summarize_clips(self.pose_to_text.ranks),
         }
 
+    def count_ties(self) -> dict[str, int]:
+        """Count the searches of each direction whose rank the order of equal scores decides, and not the model."""
+        return {
+            "text_to_pose": int(np.count_nonzero(self.text_to_pose.ties)),
+            "pose_to_text": int(np.count_nonzero(self.pose_to_text.ties)),
+        }
+
+    def describe_ties(self) -> str | None:
+        """Describe tied ranks as a warning; None if there are none."""
+        clips, prompts = self.count_ties()["pose_to_text"], self.count_ties()["text_to_pose"]
+        if not clips and not prompts:
+            return None
+        return (
+            f"tied ranks: {clips} of {len(self.pose_to_text.ties)} clips score their prompt and a wrong one equally, "
+            f"and {prompts} of {len(self.text_to_pose.ties)} prompts a right clip and a wrong one. Of equal scores the "
+            "lower index comes first, which says nothing of the model"
+        )
+
 
 @dataclass(frozen=True)
 class Run:

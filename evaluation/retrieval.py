@@ -3,7 +3,7 @@
 Source: MMPT's metric classes in J22Melody/fairseq@a8199440; tests/golden/metrics.json holds their numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -77,14 +77,14 @@ def summarize_clips(ranks: Int64Array) -> dict[str, float]:
     return {f"R@{k}": int((ranks <= k).sum()) / len(ranks) for k in CUTOFFS} | _summarize_ranks(ranks)
 
 
-def number_labels(labels: Sequence[str]) -> tuple[Int64Array, Int64Array]:
+def number_labels(labels: Sequence[Hashable]) -> tuple[Int64Array, Int64Array]:
     """Turn labels into numbers.
 
     Returns:
         int64 (examples,), equal for equal labels; int64 (labels,), the first example of each label, in order.
     """
     # As Python strings: NumPy's drop trailing NULs, so that different labels would become the same.
-    firsts: dict[str, int] = {}
+    firsts: dict[Hashable, int] = {}
     for example, label in enumerate(labels):
         firsts.setdefault(label, example)
     numbers = {label: number for number, label in enumerate(firsts)}

@@ -28,12 +28,15 @@ class Ranking:
         relevant_scores: float64 (queries,), score of that candidate.
         top: int64 (queries, up to 10), indices of the best candidates, best first.
         top_scores: float64 (queries, up to 10), their scores.
+        ties: int64 (queries,), how many candidates that are not relevant have exactly the score of that candidate.
+            Where there are any, the order of the candidates decides the rank, and the scores do not.
     """
 
     ranks: Ints
     relevant_scores: Array
     top: Ints
     top_scores: Array
+    ties: Ints
 
 
 DEFAULT_TILE = TileSize()
@@ -54,20 +57,22 @@ def rank(scores: Scores, query_labels: Ints, candidate_labels: Ints, *, size: Ti
         raise ValueError(
             f"scores are {scores.shape}; there are {len(query_labels)} queries and {len(candidate_labels)} candidates"
         )
-    best_scores, best = _find_best_relevant(scores, query_labels, candidate_labels, size.rows)
+    best_scores, best, equal_relevant = _find_best_relevant(scores, query_labels, candidate_labels, size.rows)
     count = min(TOP, len(candidate_labels))
     ranks = np.ones(len(query_labels), dtype=np.int64)
     top = np.zeros((len(query_labels), count), dtype=np.int64)
     top_scores = np.zeros((len(query_labels), count))
+    ties = -equal_relevant
     for rows in _split(len(query_labels), size.rows):
         found, found_scores = np.zeros((len(best[rows]), 0), dtype=np.int64), np.zeros((len(best[rows]), 0))
         for columns in _split(len(candidate_labels), size.columns):
             tile = scores.compute_tile(rows, columns)
             ranks[rows] += _count_ahead(tile, columns.start, best_scores[rows, None], best[rows, None])
+            ties[rows] += np.count_nonzero(tile == best_scores[rows, None], axis=1)
             here, here_scores = _find_top(tile)
             found, found_scores = _merge(found, found_scores, here + columns.start, here_scores)
         top[rows], top_scores[rows] = found, found_scores
-    return Ranking(ranks, best_scores, top, top_scores)
+    return Ranking(ranks, best_scores, top, top_scores, ties)
 
 
 def _split(count: int, step: int) -> Iterator[slice]:
@@ -77,8 +82,9 @@ def _split(count: int, step: int) -> Iterator[slice]:
 
 def _find_best_relevant(
     scores: Scores, query_labels: Ints, candidate_labels: Ints, rows_at_once: int
-) -> tuple[Array, Ints]:
-    # Score and index of each query's relevant candidate of the highest score, the first of several.
+) -> tuple[Array, Ints, Ints]:
+    # Score and index of each query's relevant candidate of the highest score, the first of several; and how many
+    # relevant candidates have that score.
     by_label = np.argsort(candidate_labels, kind="stable")
     in_order = candidate_labels[by_label]
     begins, ends = np.searchsorted(in_order, query_labels), np.searchsorted(in_order, query_labels, side="right")
@@ -86,6 +92,7 @@ def _find_best_relevant(
         raise ValueError(f"{int((begins == ends).sum())} of {len(query_labels)} queries have no relevant candidate")
     best_scores = np.empty(len(query_labels))
     best = np.empty(len(query_labels), dtype=np.int64)
+    equal = np.empty(len(query_labels), dtype=np.int64)
     for rows in _split(len(query_labels), rows_at_once):
         counts = (ends - begins)[rows]
         starts = np.cumsum(counts) - counts
@@ -95,7 +102,8 @@ def _find_best_relevant(
         best_scores[rows] = np.maximum.reduceat(values, starts)
         is_best = values == np.repeat(best_scores[rows], counts)
         best[rows] = np.minimum.reduceat(np.where(is_best, columns, len(candidate_labels)), starts)
-    return best_scores, best
+        equal[rows] = np.add.reduceat(is_best.astype(np.int64), starts)
+    return best_scores, best, equal
 
 
 def _count_ahead(tile: Array, first_column: int, scores: Array, columns: Ints) -> Ints:

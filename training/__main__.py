@@ -25,6 +25,7 @@ from training.errors import TrainingError
 from training.experiment import Experiment, read_experiment
 from training.loop import PreparedRun, train
 from training.runs.files import RunFiles
+from training.runs.record import RunRecord, describe_machine
 from training.runs.state import remove_state
 
 LEFT_OUT = "left_out.csv"
@@ -76,7 +77,8 @@ def train_prepared(
     """
     if accelerator.is_main_process and not quiet:
         report_left_out(prepared.left_out, run.logs_folder)
-    files = RunFiles(run, prepared.write_tokenizer, writes=accelerator.is_main_process)
+        for warning in prepared.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
     total = run.count_steps(prepared.sources.training.steps_per_epoch)
     with tqdm(total=total, desc=run.name, unit=" steps", disable=quiet or not accelerator.is_main_process) as bar:
 
@@ -86,6 +88,13 @@ def train_prepared(
             # The difference, because the first step of a resumed run is not step 0.
             bar.update(step + 1 - bar.n)
 
+        files = RunFiles(
+            run,
+            prepared.write_tokenizer,
+            writes=accelerator.is_main_process,
+            record=RunRecord(run, prepared.data, describe_machine(accelerator)),
+            announce=None if quiet else bar.write,
+        )
         model = train(run, prepared.model, sources=prepared.sources, accelerator=accelerator, files=files, report=show)
     if bar.n == 0 and accelerator.is_main_process:
         print("the run was already finished; use --restart to train it again")

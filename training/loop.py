@@ -6,9 +6,10 @@ saved state therefore computes what it would have computed without the interrupt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 from torch import Tensor
@@ -19,7 +20,7 @@ from training.experiment import Experiment
 from training.learning import Learner
 from training.runs.files import RunFiles
 from training.runs.state import RunProgress
-from training.validation import open_loader, validate
+from training.validation import Validator, open_loader
 
 # A run without validation may have epochs of a few steps. It saves its state not more often than this, in steps.
 LEAST_STEPS = 100
@@ -50,14 +51,18 @@ class PreparedRun:
         model: with the weights that training starts from.
         sources: of batches.
         write_tokenizer: writes the tokenizer into a model's folder.
-        left_out: by part ("training", "validation") and by the clip's id, why clips are left out.
+        data: by part ("training", "validation"), what describe_examples says of its examples, for the run's record.
+        left_out: by part and by the clip's id, why clips are left out.
+        warnings: of the data, for the user.
         summarize: describes the trained model in a few lines for the user; None: there is nothing to say.
     """
 
     model: SignClip
     sources: Sources
     write_tokenizer: Callable[[Path], None]
+    data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
     summarize: Callable[[SignClip], str] | None = None
 
 
@@ -93,6 +98,9 @@ def train(
     loader = open_loader(sources.training, remaining, workers=sources.workers, device=accelerator.device)
     validate_every = run.validation.every or sources.training.steps_per_epoch
     save_every = _find_save_interval(run, sources, validate_every)
+    validator = None
+    if sources.validation is not None:
+        validator = Validator(learner, sources.validation, workers=sources.workers)
     for step, batch in zip(remaining, loader, strict=True):
         loss = learner.learn(step, batch, make_targets=sources.training.make_targets)
         progress.step = step + 1
@@ -101,8 +109,8 @@ def train(
         if report is not None:
             report(step, loss)
         is_last = progress.step == steps
-        if sources.validation is not None and (is_last or progress.step % validate_every == 0):
-            metrics = validate(learner, sources.validation, workers=sources.workers)
+        if validator is not None and (is_last or progress.step % validate_every == 0):
+            metrics = validator.validate()
             if files is not None and metrics is not None:
                 files.log_validation(progress, learner, metrics=metrics)
         if files is not None and (is_last or progress.step % save_every == 0):

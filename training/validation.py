@@ -17,36 +17,51 @@ from training.learning import Learner
 Metrics = dict[str, float]
 
 
-def validate(learner: Learner, batches: ValidationBatches, *, workers: int = 0) -> Metrics | None:
-    """Validate the model as it is. Each process embeds a part of the batches.
+class Validator:
+    """Validates a model in training. Its loader's workers stay between validations, because starting one takes seconds.
 
     Args:
-        learner: its model is returned to training mode afterwards.
-        batches: all pairs to validate on.
+        learner: its model is returned to training mode after each validation.
+        batches: all pairs to validate on. Each process embeds a part of them.
         workers: processes that make batches.
-    Returns:
-        "loss", the mean over pairs of their batch's loss; and the metrics of both directions that evaluation
-        computes, named like "pose_to_text R@1", in which pairs of one text are right answers to each other. None in
-        all processes but the main one.
     """
-    accelerator = learner.accelerator
-    own = range(accelerator.process_index, len(batches), accelerator.num_processes)
-    loader = open_loader(batches, own, workers=workers, device=accelerator.device)
-    learner.contrastive.eval()
-    found = [(index, *_embed(learner, batch)) for index, batch in zip(own, loader, strict=True)]
-    learner.contrastive.train()
-    everything = sorted(gather_object(found), key=lambda part: part[0])
-    if not accelerator.is_main_process:
-        return None
-    _, losses, poses, texts, labels = zip(*everything, strict=True)
-    counts = [len(part) for part in labels]
-    all_labels = [label for part in labels for label in part]
-    loss = float(np.average(losses, weights=counts))
-    return {"loss": loss} | _measure_retrieval(np.concatenate(poses), np.concatenate(texts), all_labels)
+
+    def __init__(self, learner: Learner, batches: ValidationBatches, *, workers: int = 0) -> None:
+        accelerator = learner.accelerator
+        self._learner = learner
+        self._own = range(accelerator.process_index, len(batches), accelerator.num_processes)
+        self._loader = open_loader(batches, self._own, workers=workers, device=accelerator.device, reused=True)
+
+    def validate(self) -> Metrics | None:
+        """Validate the model as it is.
+
+        Returns:
+            "loss", the mean over pairs of their batch's loss; and the metrics of both directions that evaluation
+            computes, named like "pose_to_text R@1", in which pairs of one text are right answers to each other.
+            "pose_to_text tied" is the share of clips whose rank the order of equal scores decides. None in all
+            processes but the main one.
+        """
+        learner = self._learner
+        learner.contrastive.eval()
+        found = [(index, *_embed(learner, batch)) for index, batch in zip(self._own, self._loader, strict=True)]
+        learner.contrastive.train()
+        everything = sorted(gather_object(found), key=lambda part: part[0])
+        if not learner.accelerator.is_main_process:
+            return None
+        _, losses, poses, texts, labels = zip(*everything, strict=True)
+        counts = [len(part) for part in labels]
+        all_labels = [label for part in labels for label in part]
+        loss = float(np.average(losses, weights=counts))
+        return {"loss": loss} | _measure_retrieval(np.concatenate(poses), np.concatenate(texts), all_labels)
 
 
 def open_loader(
-    source: BatchSource | ValidationBatches, indices: range, *, workers: int, device: torch.device
+    source: BatchSource | ValidationBatches,
+    indices: range,
+    *,
+    workers: int,
+    device: torch.device,
+    reused: bool = False,
 ) -> DataLoader[PairBatch]:
     """Open a loader that makes batches by their numbers, ahead of time if there are workers.
 
@@ -55,6 +70,7 @@ def open_loader(
         indices: the numbers of the batches, in order.
         workers: processes that make batches; 0: this process makes them.
         device: that the batches go to.
+        reused: whether the loader is iterated several times; its workers then stay in between.
     """
     return DataLoader(
         source,  # type: ignore[arg-type]  # PyTorch wants a Dataset, and uses only __getitem__.
@@ -63,6 +79,7 @@ def open_loader(
         num_workers=workers,
         # A fork would copy locks that threads of this process hold.
         multiprocessing_context="spawn" if workers else None,
+        persistent_workers=reused and workers > 0,
         pin_memory=device.type == "cuda",
         # A loader draws a seed for its workers. With a generator of its own it does not disturb the draws of dropout.
         generator=torch.Generator(),
@@ -89,4 +106,5 @@ def _measure_retrieval(poses: Float32Array, texts: Float32Array, labels: list[st
     by_text = rank(DotProducts(texts[firsts], poses), different, label_of)
     by_clip = rank(DotProducts(poses, texts[firsts]), label_of, different)
     metrics = {f"text_to_pose {name}": value for name, value in summarize_texts(by_text, different, label_of).items()}
-    return metrics | {f"pose_to_text {name}": value for name, value in summarize_clips(by_clip.ranks).items()}
+    metrics |= {f"pose_to_text {name}": value for name, value in summarize_clips(by_clip.ranks).items()}
+    return metrics | {"pose_to_text tied": float(np.mean(by_clip.ties > 0))}

@@ -50,6 +50,9 @@ def test_any_tiles_rank_like_sorting(search):
     assert ranking.ranks.tolist() == ranks
     assert ranking.top.tolist() == top
     np.testing.assert_array_equal(ranking.top_scores, np.take_along_axis(scores, ranking.top, axis=1))
+    for row, best in enumerate(ranking.relevant_scores):
+        others = scores[row][candidate_labels != query_labels[row]]
+        assert ranking.ties[row] == (others == best).sum()
 
 
 @given(searches(), st.integers(1, 4))
@@ -79,7 +82,7 @@ def test_chunked_vectors_equal_unchunked_to_the_bit(seed, rows, columns):
     scores = DotProducts(queries, candidates)
     whole = rank(scores, query_labels, candidate_labels)
     chunked = rank(scores, query_labels, candidate_labels, size=TileSize(rows, columns))
-    for name in ("ranks", "relevant_scores", "top", "top_scores"):
+    for name in ("ranks", "relevant_scores", "top", "top_scores", "ties"):
         assert getattr(whole, name).tobytes() == getattr(chunked, name).tobytes()
 
 

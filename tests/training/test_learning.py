@@ -15,7 +15,7 @@ from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, t
 from training.distribution import open_accelerator
 from training.learning import Learner
 from training.seeds import DROPOUT, derive_seed
-from training.validation import validate
+from training.validation import Validator
 
 ROOT = Path(__file__).parents[2]
 NO_DROPOUT = {"dropout": 0.0}
@@ -165,7 +165,7 @@ from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, t
 from training.batches import ProcessShare
 from training.learning import Learner
 from training.distribution import open_accelerator
-from training.validation import validate
+from training.validation import Validator
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
@@ -183,7 +183,7 @@ for chunk in (None, 3):
     batches = PairBatches(share=ProcessShare(accelerator.process_index, 2))
     loss = learner.accumulate_gradients(3, batches[3], make_targets=batches.make_targets)
     gradients = {name: parameter.grad for name, parameter in learner.contrastive.named_parameters()}
-    found[str(chunk)] = {"loss": loss, "gradients": gradients, "metrics": validate(learner, HeldPairs())}
+    found[str(chunk)] = {"loss": loss, "gradients": gradients, "metrics": Validator(learner, HeldPairs()).validate()}
 torch.save(found, folder / f"{accelerator.process_index}.pt")
 accelerator.end_training()
 """
@@ -199,7 +199,7 @@ def test_two_processes_are_one_with_the_joint_batch(tmp_path):
 
     run = tiny_run(tmp_path, model={"dropout": 0.0, "projection": "l2"}, loss={"learn_scale": True, "temperature": 0.1})
     loss, gradients = _gradients(run)
-    metrics = validate(_learner(run), HeldPairs())
+    metrics = Validator(_learner(run), HeldPairs()).validate()
     for process in range(2):
         found = torch.load(tmp_path / f"{process}.pt", weights_only=True)
         for chunk in ("None", "3"):

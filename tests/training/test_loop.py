@@ -136,7 +136,8 @@ def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
     model = load_model(tmp_path / "weights" / "model.safetensors", written)
     features = [clip.features for clip in clips[:3]]
     assert (embed_letters(model, features) == embed_letters(expected, features)).all()
-    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == ["model.safetensors", "tokenizer"]
+    names = ["model.safetensors", "tokenizer", "training.yaml"]
+    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == names
     assert (tmp_path / "logs" / "steps.csv").is_file()
 
 

@@ -186,6 +186,19 @@ def test_fine_tuning_goes_on_from_a_model(place):
     assert evaluate(scratch, model, place)[0]["clips"] == 1
 
 
+def test_prompts_of_unknown_words_are_named_before_the_first_step(place, tmp_path, capsys):
+    data = tmp_path / "data" / "manifest"
+    words = ("ꙮ", "ꙭ", "ꙮ")
+    for number in range(len(words)):
+        miniatures.place_pose(data / f"{number}.pose")
+    rows = [f"{number}.pose,{word},en,ase,train" for number, word in enumerate(words)]
+    miniatures.place_text(data / "manifest.csv", "path,text,spoken_language,sign_language,split", *rows)
+    changes = (f"data.folder={tmp_path / 'data'}", f"data.cache={tmp_path / 'cache'}", f"output={tmp_path / 'model'}")
+    case = own("manifest", miniatures.manifest, "manifest")
+    assert training.main([str(EXPERIMENTS / "own_data.yaml"), *SMALL, *case.changes, *changes, "--cpu"]) == 0
+    assert "warning: training: 2 prompts, 1 different token row: '<en> <ase> ꙮ'" in capsys.readouterr().err
+
+
 def test_a_run_learns_what_it_is_shown(place):
     case = own("manifest", miniatures.manifest, "own")
     more = ("steps=60", "optimizer.learning_rate=0.01", "batch.size=3", "data.cache=runs/cache", "model.dropout=0")
@@ -193,6 +206,11 @@ def test_a_run_learns_what_it_is_shown(place):
     metrics, _ = evaluate(case, model, place)
     # "house", "the roof", which is a second of it, and "A".
     assert (metrics["clips"], metrics["pose_to_text"]["R@1"], metrics["text_to_pose"]["P@1"]) == (3, 1.0, 1.0)
+    # The evaluation says what was evaluated, and how the model was trained.
+    learned = yaml.safe_load((model / "training.yaml").read_text())
+    assert metrics["training"] == learned
+    assert metrics["data"]["clips"] == 3
+    assert learned["data"]["training"]["sha256"] == metrics["data"]["sha256"]
 
 
 def test_the_guide_to_ones_own_data(place, monkeypatch):

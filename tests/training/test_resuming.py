@@ -206,6 +206,25 @@ def test_a_log_that_lost_everything_is_begun_anew(tmp_path, whole):
         assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(4, 13))
 
 
+def test_logs_of_a_resumed_run_have_one_kind_of_line_end(tmp_path):
+    with pytest.raises(KilledError):
+        _run(tmp_path, dies_after=7)
+    folder = tmp_path / "tiny-run"
+    # As an earlier version wrote it: other line ends, and a validation without ties.
+    for name in ("steps.csv", "validation.csv"):
+        with (folder / name).open(newline="") as file:
+            rows = list(csv.reader(file))
+        kept = [row[:-1] if name == "validation.csv" else row for row in rows]
+        (folder / name).write_bytes("".join(",".join(row) + "\r\n" for row in kept).encode())
+    _run(tmp_path)
+    for name in ("steps.csv", "validation.csv"):
+        text = (folder / name).read_bytes().decode()
+        assert "\r" not in text
+        rows = list(csv.reader(text.splitlines()))
+        assert {len(row) for row in rows} == {len(rows[0])}
+    assert [row[0] for row in rows[1:]] == ["4", "8", "12"]
+
+
 def test_damaged_state_is_named(tmp_path):
     run = tiny_run(tmp_path, **RECIPE)
     run.logs_folder.mkdir(parents=True)

@@ -17,6 +17,7 @@ from corpora.feature_kinds import get_feature_dim
 from corpora.loading import Clips, track_clips
 from corpora.prompts import write_prompts
 from corpora.registry import read_corpus
+from evaluation.token_rows import describe_collapse
 from models.batching import pad
 from models.catalog import ModelConfig
 from models.tokenization import Tokenizer
@@ -26,7 +27,7 @@ from training.clips.augmentation import augment_clip, check_augmentation
 from training.clips.sampling import Sampler, ShuffledSampler, UniqueTextSampler, ValidationSampler
 from training.errors import DataError
 from training.experiment import Experiment
-from training.sections.clips import ClipAugmentation, ClipData, CorpusPart
+from training.sections.clips import WORKERS, ClipAugmentation, ClipData, CorpusPart
 
 # Texts that are turned into word pieces together. Spreadthesign's 400,000 at once would take gigabytes.
 PROMPTS_AT_ONCE = 8192
@@ -48,6 +49,7 @@ class ClipBatches:
     Attributes:
         examples: of the clips, in the order of their numbers; empty in a loader's worker.
         skipped: by id, why other clips are left out; empty in a loader's worker.
+        collapse: a warning of prompts that the model cannot tell apart; None if there are none.
     Raises:
         DataError: the data do not fit the model, the batch size or the number of processes.
         CorpusError: a data set cannot be read, or none of its clips can be used.
@@ -77,7 +79,7 @@ class ClipBatches:
         self._parts = [_read_part(part, data, self._kind) for part in (data.validation if validation else data.train)]
         self._numbers = self._choose_clips(skip_long=data.skip_long)
         self.examples = [self._find_example(number) for number in range(len(self._numbers))]
-        self._texts, self._pieces = _tokenize(self.examples, run.model, tokenizer)
+        self._texts, self._pieces, self.collapse = _tokenize(self.examples, run.model, tokenizer)
         self._sampler = self._open_sampler(run.batch.size, validation=validation, unique=data.unique_texts)
 
     def __getstate__(self) -> dict[str, object]:
@@ -175,13 +177,17 @@ def _read_part(part: CorpusPart, data: ClipData, kind: str) -> Clips:
         return clips
     # The bar appears on a terminal only, and only if there is something to parse.
     with tqdm(desc=f"{part.dataset} {part.split}", unit=" clips", disable=None, leave=False) as bar:
-        return clips.fill_cache(FeatureCache(data.cache), workers=data.workers, on_clip=track_clips(bar))
+        return clips.fill_cache(
+            FeatureCache(data.cache),
+            workers=WORKERS if data.workers is None else data.workers,
+            on_clip=track_clips(bar),
+        )
 
 
 def _tokenize(
     examples: Sequence[Example], model: ModelConfig, tokenizer: Tokenizer
-) -> tuple[Int64Array, list[Int32Array]]:
-    # int64 (clips,), the number of each clip's prompt; and int32 (tokens,) for each different prompt.
+) -> tuple[Int64Array, list[Int32Array], str | None]:
+    # int64 (clips,), the number of each clip's prompt; int32 (tokens,) for each different prompt; and a warning.
     numbers: dict[str, int] = {}
     prompts = write_prompts(model.prompt, examples)
     texts = np.array([numbers.setdefault(prompt, len(numbers)) for prompt in prompts], dtype=np.int64)
@@ -191,4 +197,4 @@ def _tokenize(
         for start in range(0, len(different), PROMPTS_AT_ONCE)
         for ids in tokenizer.split(different[start : start + PROMPTS_AT_ONCE])
     ]
-    return texts, pieces
+    return texts, pieces, describe_collapse(different, [ids.tobytes() for ids in pieces])

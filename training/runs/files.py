@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor
 
+from evaluation.published import DIRECTIONS
 from training.experiment import Experiment
 from training.learning import Learner
 from training.runs.logs import RunLogs
 from training.runs.model_folder import record_sizes, write_config, write_weights
+from training.runs.record import RunRecord
 from training.runs.state import RunProgress, load_state, save_state
 
 WriteTokenizer = Callable[[Path], None]
 """Writes a tokenizer's files into a model's folder."""
+Announce = Callable[[str], None]
+"""Shows a line to the user."""
+# The metrics of a validation that a line on the terminal has room for; validation.csv has all of them.
+_ANNOUNCED = ("pose_to_text R@1", "pose_to_text R@5", "text_to_pose P@1")
 
 
 class RunFiles:
@@ -27,10 +33,22 @@ class RunFiles:
         run: its settings say where files are.
         write_tokenizer: writes the tokenizer into the model's folder.
         writes: whether this process writes. All processes read the state.
+        record: is written beside the model each time; None: the model's folder says nothing of the run.
+        announce: is called with a line for the user, by the writing process.
     """
 
-    def __init__(self, run: Experiment, write_tokenizer: WriteTokenizer, *, writes: bool = True) -> None:
+    def __init__(
+        self,
+        run: Experiment,
+        write_tokenizer: WriteTokenizer,
+        *,
+        writes: bool = True,
+        record: RunRecord | None = None,
+        announce: Announce | None = None,
+    ) -> None:
         self._run = run
+        self._record = record
+        self._announce = announce if announce is not None and writes else lambda _: None
         self._write_tokenizer = write_tokenizer
         self._writes = writes
         self._logs: RunLogs | None = None
@@ -47,6 +65,11 @@ class RunFiles:
         if (found := load_state(self._run.logs_folder, self._run)) is not None:
             progress, learned = found
             learner.load_state_dict(learned)
+            if progress.step < learner.steps:
+                best = f"; the best weights so far are of step {progress.best_step}" if progress.best_step else ""
+                self._announce(f"resuming after step {progress.step} of {learner.steps}{best}")
+        if self._record is not None:
+            progress.starts.append(self._record.describe_start(progress.step))
         if self._writes:
             self._logs = RunLogs(self._run.logs_folder, start=progress.step)
         return progress
@@ -66,10 +89,12 @@ class RunFiles:
             return
         self._logs.add_validation(progress.step, metrics)
         value = _rate_weights(metrics, self._run.validation.best)
-        if progress.best_value is None or value > progress.best_value:
+        better = progress.best_value is None or value > progress.best_value
+        self._announce(_describe_validation(progress.step, metrics, better=better))
+        if better:
             progress.best_step, progress.best_value = progress.step, value
             if self._run.validation.keep == "best":
-                self._write_model(learner)
+                self._write_model(progress, learner)
 
     def save(self, progress: RunProgress, learner: Learner) -> None:
         """Write the state to resume from.
@@ -86,10 +111,10 @@ class RunFiles:
         if self._logs is None:
             return
         if self._run.validation.keep == "last" or progress.best_step is None:
-            self._write_model(learner)
+            self._write_model(progress, learner)
         self._logs.close()
 
-    def _write_model(self, learner: Learner) -> None:
+    def _write_model(self, progress: RunProgress, learner: Learner) -> None:
         folder, config = self._run.output_folder, learner.contrastive.make_final_config()
         self._write_tokenizer(folder)
         if self._run.record is None:
@@ -98,6 +123,15 @@ class RunFiles:
             vocab_size = config.text_tower.vocab_size or 0
             record_sizes(Path(self._run.record), logit_scale=config.logit_scale, vocab_size=vocab_size)
         write_weights(folder, learner.contrastive.model, experiment=self._run.name)
+        if self._record is not None:
+            self._record.write(folder, progress)
+
+
+def _describe_validation(step: int, metrics: Mapping[str, float], *, better: bool) -> str:
+    names = [f"{DIRECTIONS[name.partition(' ')[0]]} {name.partition(' ')[2]}" for name in _ANNOUNCED]
+    values = [f"{name} {metrics[key]:.3f}" for name, key in zip(names, _ANNOUNCED, strict=True)]
+    tied = f", {metrics['pose_to_text tied']:.0%} of clips tied" if metrics["pose_to_text tied"] else ""
+    return f"step {step}: validation loss {metrics['loss']:.4f}, {', '.join(values)}{tied}{' (best so far)' * better}"
 
 
 def _rate_weights(metrics: dict[str, float], best: str) -> float:

@@ -75,12 +75,21 @@ class RunLogs:
 def _append(path: Path, rows: list[dict[str, float]]) -> None:
     if not rows:
         return
+    columns = _read_columns(path) or list(rows[0])
     new = not path.exists()
     with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
+        # The columns of a file that an earlier version began stay as they are.
+        writer = csv.DictWriter(file, columns, restval="", extrasaction="ignore", lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerows(rows)
+
+
+def _read_columns(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
 
 
 def _remove_after(path: Path, start: int) -> None:

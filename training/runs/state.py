@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,13 @@ class RunProgress:
         step: number of finished steps.
         best_step: number of steps after which the best weights so far were written; None: there are none yet.
         best_value: the rating of these weights; higher is better.
+        starts: of RunRecord.describe_start, one for each time that the program was started on this run.
     """
 
     step: int = 0
     best_step: int | None = None
     best_value: float | None = None
+    starts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def save_state(folder: Path, run: Experiment, *, progress: RunProgress, learned: dict[str, Any]) -> None:

@@ -35,6 +35,12 @@ class ClipAugmentation(Section):
         return any(self.model_dump().values())
 
 
+# A loader's worker takes some 4 s of a core to start, most of it for importing PyTorch, and an augmented clip from the
+# cache some 0.3 ms. Two workers for training and two for validation are worth their start from here on.
+FEW_CLIPS = 50_000
+WORKERS = 2
+
+
 class CorpusPart(Section):
     """A part of a data set."""
 
@@ -59,7 +65,12 @@ class ClipData(DataSection):
     validation: tuple[CorpusPart, ...] = Field((), description="if empty, the last weights count as the best")
     features: str | None = Field(None, description="a kind of corpora.feature_kinds; None: the model's")
     cache: Path | None = Field(Path("runs/cache"), description="folder of cached features; None: parse at every step")
-    workers: int = Field(2, ge=0, description="processes that make batches, and that fill the cache")
+    workers: int | None = Field(
+        None,
+        ge=0,
+        description="processes that make batches, and that fill the cache; None: 2, and no process for the batches of "
+        "a run that reads fewer clips in all than the start of the processes costs",
+    )
     unique_texts: bool = Field(False, description="no text twice in a batch, and all texts about equally often")
     skip_long: bool = Field(False, description="leave clips over max_frames out; False: cut them")
     anonymize: bool = False
@@ -79,6 +90,7 @@ class ClipData(DataSection):
             InitializationError, ModelsError: the tokenizer or the weights to start from are missing or do not fit.
         """
         # Imported here, because reading an experiment file needs neither torch nor batches.
+        from evaluation.provenance import describe_examples
         from training.batches import ProcessShare
         from training.clips.batches import ClipBatches
         from training.initialization import build_model, find_tokenizer
@@ -93,6 +105,27 @@ class ClipData(DataSection):
             training = ClipBatches(run, self, tokenizer=tokenizer, share=share)
             # Validation is shared out in whole batches, so every process has all of them.
             validation = ClipBatches(run, self, tokenizer=tokenizer, validation=True) if self.validation else None
-        left_out = {"training": training.skipped, "validation": {} if validation is None else validation.skipped}
-        sources = Sources(training, validation, self.workers)
-        return PreparedRun(model, sources, partial(copy_tokenizer, folder), left_out)
+        parts = {"training": training} | ({} if validation is None else {"validation": validation})
+        clips = run.batch.size * run.count_steps(training.steps_per_epoch)
+        return PreparedRun(
+            model,
+            Sources(training, validation, self.choose_workers(clips)),
+            partial(copy_tokenizer, folder),
+            data={part: self._describe(part) | describe_examples(batches.examples) for part, batches in parts.items()},
+            left_out={part: batches.skipped for part, batches in parts.items()},
+            warnings=[f"{part}: {batches.collapse}" for part, batches in parts.items() if batches.collapse],
+        )
+
+    def choose_workers(self, clips: int) -> int:
+        """Choose how many processes make batches.
+
+        Args:
+            clips: that the whole run reads, each as often as it is read.
+        """
+        if self.workers is not None:
+            return self.workers
+        return 0 if self.cache is not None and clips < FEW_CLIPS else WORKERS
+
+    def _describe(self, part: str) -> dict[str, list[str]]:
+        corpora = self.train if part == "training" else self.validation
+        return {"from": [f"{corpus.dataset} {corpus.root} {corpus.split}" for corpus in corpora]}

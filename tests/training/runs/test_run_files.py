@@ -1,11 +1,14 @@
 """What a run writes: a model that the service loads as it is, with the trained model's numbers."""
 
 import csv
+import re
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
 
+from evaluation.provenance import read_training_record
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder
@@ -19,7 +22,8 @@ from training.learning import Learner
 from training.loop import Sources, train
 from training.runs.files import RunFiles
 from training.runs.model_folder import copy_tokenizer
-from training.validation import validate
+from training.runs.record import RunRecord, describe_machine
+from training.validation import Validator
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz<>"]
 
@@ -36,6 +40,37 @@ def _train(tmp_path, *, held=None, **changes):
     accelerator = open_accelerator(run, cpu=True)
     sources = Sources(PairBatches(), held)
     return run, train(run, tiny_model(run.model), sources=sources, accelerator=accelerator, files=files)
+
+
+def test_the_folder_says_how_its_model_was_trained(tmp_path):
+    run, lines = tiny_run(tmp_path, validation={"every": 4}), []
+    data = {"training": {"from": ["manifest own train"], "clips": 8, "sha256": "ab"}}
+    accelerator = open_accelerator(run, cpu=True)
+    record = RunRecord(run, data, describe_machine(accelerator))
+    sources = Sources(PairBatches(), HeldPairs())
+
+    def go(limit=None):
+        def stop(step, _):
+            if step + 1 == limit:
+                raise KeyboardInterrupt
+
+        files = RunFiles(run, lambda _: None, record=record, announce=lines.append)
+        train(run, tiny_model(run.model), sources=sources, accelerator=accelerator, files=files, report=stop)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(limit=6)
+    assert [line.partition(":")[0] for line in lines] == ["step 4"]
+    assert re.fullmatch(r"step 4: validation loss \d+\.\d{4}, pose→text R@1 0\.\d{3}, .*\(best so far\)", lines[0])
+    go()
+    assert lines[1] == "resuming after step 4 of 12; the best weights so far are of step 4"
+    written = read_training_record(run.output_folder)
+    best = [int(line.split()[1].rstrip(":")) for line in lines if line.endswith("(best so far)")]
+    assert (written["experiment"], written["seed"], written["step"]) == ("tiny-run", 0, best[-1])
+    assert written["data"] == data
+    assert written["recipe"] == run.describe()
+    assert [start["step"] for start in written["starts"]] == ([0, 4] if best[-1] > 4 else [0])
+    assert written["starts"][0]["software"]["torch"] == version("torch")
+    assert written["starts"][0]["device"] == "cpu"
 
 
 def _serve(folder):
@@ -104,7 +139,7 @@ def _validation_loss(run, model):
 def test_validation_is_evaluations_search(tmp_path):
     run = tiny_run(tmp_path)
     learner = Learner(run, tiny_model(run.model), accelerator=open_accelerator(run, cpu=True), steps=12)
-    metrics = validate(learner, HeldPairs())
+    metrics = Validator(learner, HeldPairs()).validate()
     assert learner.contrastive.training
     model = tiny_model(run.model).eval()
     batches = [HeldPairs()[index] for index in range(3)]

@@ -58,6 +58,7 @@ class Similarity:
         cosine, dot: float (rows, columns).
         probabilities: softmax of dot over the texts; None when only one kind was compared.
         warnings: what the service remarked, such as words that the model does not know.
+        trimmed: of each clip, the first frame that was compared and the frame after the last one; empty: whole clips.
     """
 
     cosine: Floats
@@ -65,6 +66,7 @@ class Similarity:
     probabilities: Floats | None
     model_name: str
     warnings: tuple[str, ...] = ()
+    trimmed: tuple[tuple[int, int], ...] = ()
 
 
 class SignClip:
@@ -164,6 +166,7 @@ class SignClip:
             probabilities=None if probabilities is None else np.array(probabilities),
             model_name=answer["model_name"],
             warnings=tuple(answer.get("warnings", ())),
+            trimmed=tuple((start, end) for start, end in answer.get("trimmed", ())),
         )
 
     def _embed(self, kind: str, items: list[str], options: dict[str, Any]) -> Floats:
@@ -246,17 +249,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog="Without texts, a few examples are taken; without clips, the texts are compared with each other.",
     )
     parser.add_argument(
-        "clips",
-        nargs="*",
-        type=Path,
-        metavar="FILE",
-        help="a .pose file, which may be packed (.gz, .zst); anything else is a video",
+        "clips", nargs="*", type=Path, metavar="FILE", help="a .pose file (also .gz, .zst); anything else is a video"
     )
     parser.add_argument("--url", default=DEFAULT_URL, help=f"where the service is (default: {DEFAULT_URL})")
     parser.add_argument("--text", action="append", dest="texts", help="a text; may be given several times")
     parser.add_argument("--model", help="a name of GET /api/models (default: the server's own)")
     parser.add_argument("--sign-language", help='builds prompts, e.g. "ase" or "German Sign Language"')
     parser.add_argument("--flip", choices=["never", "auto", "always"], help="mirror the clips")
+    parser.add_argument("--trim", choices=["none", "auto"], help="cut clips to the signing (default: the model's own)")
     parser.add_argument("--truncate", action="store_true", help="cut what is too long for the model")
     parser.add_argument("--api-key")
     return parser.parse_args(arguments)
@@ -266,8 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the similarities of texts and clips; 1 when the service refuses or is not there."""
     wanted = _parse(arguments)
     texts = wanted.texts or (EXAMPLE_WORDS if wanted.sign_language else EXAMPLE_TEXTS)
-    options = {"sign_language": wanted.sign_language, "flip": wanted.flip, "truncate": wanted.truncate}
-    options = {key: value for key, value in options.items() if value}
+    names = ("sign_language", "flip", "trim", "truncate")
+    options = {name: getattr(wanted, name) for name in names if getattr(wanted, name)}
     poses = [path for path in wanted.clips if path.name.lower().endswith(POSE_SUFFIXES)]
     videos = [path for path in wanted.clips if path not in poses]
     client = SignClip(wanted.url, model=wanted.model, api_key=wanted.api_key)
@@ -284,6 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = [_name(path) for path in (*poses, *videos)] or texts
     for warning in scores.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    for row, (start, end) in zip(rows, scores.trimmed, strict=False):
+        print(f"{row}: frames {start} to {end - 1} were compared")
     print(f"model: {scores.model_name}")
     _print_matrix("cosine similarity", rows, texts, scores.cosine)
     _print_matrix("dot product", rows, texts, scores.dot)

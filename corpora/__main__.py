@@ -23,6 +23,7 @@ from corpora.published_files import PUBLISHED_FILES, download, fetch_files, read
 from corpora.registry import CORPORA, DATA, read_corpus
 from corpora.statistics import measure_corpus
 from poses.features import FeatureOptions, Flip
+from poses.trim import Trim
 from processes.version import PRODUCT
 
 
@@ -87,6 +88,7 @@ def _build_parser() -> argparse.ArgumentParser:
     cache.add_argument("--features", help="kind of features (default: the data set's own)")
     cache.add_argument("--flip", choices=get_args(Flip), default="never")
     cache.add_argument("--anonymize", action="store_true")
+    cache.add_argument("--trim", choices=get_args(Trim), default="none")
     return parser
 
 
@@ -106,7 +108,8 @@ def _measure(corpus: Corpus, options: argparse.Namespace) -> None:
 
 
 def _fill_cache(corpus: Corpus, options: argparse.Namespace) -> None:
-    clips = Clips(corpus, options.features, options=FeatureOptions(flip=options.flip, anonymize=options.anonymize))
+    changes = FeatureOptions(flip=options.flip, anonymize=options.anonymize, trim=options.trim)
+    clips = Clips(corpus, options.features, options=changes)
     with tqdm(total=len(corpus), unit="clip", disable=None) as bar:
         cached = clips.fill_cache(FeatureCache(options.folder), workers=options.workers, on_clip=track_clips(bar))
     print(f"{len(cached):,} clips in {options.folder}; {len(cached.unreadable):,} cannot be read")

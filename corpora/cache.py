@@ -103,6 +103,8 @@ class FeatureCache:
         parts = (
             *(corpus, example.id, example.path.name, file.st_size, file.st_mtime_ns, example.start_s, example.end_s),
             *(kind, get_feature_version(kind), options.flip, options.anonymize, options.person),
+            # Whole clips keep the keys that they had before there was a choice.
+            *((options.trim,) if options.trim != "none" else ()),
         )
         return blake2b(repr(parts).encode(), digest_size=16).digest()
 

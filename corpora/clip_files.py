@@ -57,9 +57,9 @@ def read_features(example: Example, kind: str, options: FeatureOptions) -> Float
             whatever the file contains.
     """
     if kind in ARRAY_KINDS:
-        if options.flip != "never" or options.anonymize:
+        if options.flip != "never" or options.anonymize or options.trim != "none":
             raise FeaturesUnavailableError(
-                f"{kind} features are not made of poses, so they cannot be flipped or anonymized"
+                f"{kind} features are not made of poses, so they cannot be flipped, anonymized or trimmed"
             )
         return _read_array_features(example, ARRAY_KINDS[kind])
     if kind not in FEATURE_KINDS:

@@ -42,12 +42,13 @@ from evaluation.vocabulary import (
     read_vocabulary,
 )
 from models.backends.choice import DTYPES, choose_device, choose_dtype, make_backend
-from models.catalog import Catalog
+from models.catalog import Catalog, ModelConfig
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.registry import Registry, find_model
 from poses import PoseError
 from poses.features import Flip
+from poses.trim import Trim
 from processes.version import PRODUCT
 
 OUTPUT = Path("runs") / "evaluation"
@@ -70,7 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    settings = _build_settings(options)
     published = read_published()
     _warn_if_unpublished(options.experiment, options.dataset, published)
     vocabulary = None
@@ -80,6 +80,7 @@ def _run(options: argparse.Namespace) -> None:
     corpus = read_corpus(options.dataset, root, options.split)
     reading = ReadingOptions(None if options.cache is None else FeatureCache(options.cache), options.workers)
     model, training = load_model(options.model, options.weights_dir, device=options.device, dtype=options.dtype)
+    settings = _build_settings(options, model.config)
     watch = partial(_show_progress, total=len(corpus), what=f"{corpus.name} {options.split}")
     metrics, vectors, results = evaluate(
         model, corpus, settings=settings, vocabulary=vocabulary, reading=reading, watch=watch
@@ -116,12 +117,13 @@ def _run(options: argparse.Namespace) -> None:
     print(f"results are in {out}")
 
 
-def _build_settings(options: argparse.Namespace) -> EvaluationSettings:
+def _build_settings(options: argparse.Namespace, config: ModelConfig) -> EvaluationSettings:
     return EvaluationSettings(
         task=options.task,
         tagged=not options.no_tags,
         flip=options.flip,
         anonymize=options.anonymize,
+        trim=options.trim or config.trim,
         skip_long=options.skip_long,
         score=options.score,
         vocabulary=options.in_vocabulary,
@@ -257,6 +259,11 @@ def _add_clip_arguments(parser: argparse.ArgumentParser) -> None:
         "--sign-languages", nargs="+", default=[], metavar="TAG", help="leave out clips of other sign languages"
     )
     clips.add_argument("--anonymize", action="store_true", help="replace each signer's appearance by the average one")
+    clips.add_argument(
+        "--trim",
+        choices=get_args(Trim),
+        help="auto: cut clips to the signing; none: do not (default: the model's own)",
+    )
     clips.add_argument("--skip-long", action="store_true", help="leave out clips over max_frames; else they are cut")
 
 

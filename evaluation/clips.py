@@ -30,7 +30,7 @@ class ClipReader:
     Args:
         corpus: the data set.
         config: of the model, which sets the kind of features and the longest clip.
-        options: flip and anonymize; they change each pose before features are computed.
+        options: flip, anonymize and trim; they change each pose before features are computed.
         skip_long: leave out clips that are longer than the model's max_frames, as the authors do outside
             Spreadthesign; False keeps them, and the model cuts them.
         reading: the cache and the number of processes.

@@ -22,6 +22,7 @@ from evaluation.vectors import EmbeddedCorpus
 from evaluation.vocabulary import keep_vocabulary
 from models.embedding import EmbeddingModel, embed_clips, embed_prompts
 from poses.features import FeatureOptions, Flip
+from poses.trim import Trim
 
 Watch = Callable[[Iterable[Float32Array]], Iterable[Float32Array]]
 """Passes clips through unchanged and follows the progress, for example with a progress bar."""
@@ -35,7 +36,7 @@ class EvaluationSettings:
     Attributes:
         task: see corpora.prompts.write_prompts.
         tagged: whether prompts name languages.
-        flip, anonymize: see poses.FeatureOptions.
+        flip, anonymize, trim: see poses.FeatureOptions.
         skip_long: leave out clips that are longer than max_frames instead of cutting them.
         score: how vectors are compared.
         vocabulary: where the texts of the vocabulary come from; None: all texts take part.
@@ -48,6 +49,7 @@ class EvaluationSettings:
     tagged: bool = True
     flip: Flip = "never"
     anonymize: bool = False
+    trim: Trim = "none"
     skip_long: bool = False
     score: ScoreKind = "dot"
     vocabulary: str | None = None
@@ -60,6 +62,7 @@ class EvaluationSettings:
             "no tags": not self.tagged,
             f"flip {self.flip}": self.flip != "never",
             "anonymized": self.anonymize,
+            "trimmed": self.trim == "auto",
             "long clips left out": self.skip_long,
             "in vocabulary": self.vocabulary is not None,
             self.score: self.score != "dot",
@@ -71,7 +74,7 @@ class EvaluationSettings:
     @property
     def feature_options(self) -> FeatureOptions:
         """The changes to each pose before features are computed."""
-        return FeatureOptions(flip=self.flip, anonymize=self.anonymize)
+        return FeatureOptions(flip=self.flip, anonymize=self.anonymize, trim=self.trim)
 
 
 @dataclass(frozen=True)

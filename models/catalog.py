@@ -26,7 +26,7 @@ TAGGED_PROMPT = "<{spoken}> <{sign}> {text}"
 # A vector depends on these fields and on the weights; the others describe the model or how it was trained.
 _VECTOR_FIELDS = {
     *("features", "feature_dim", "embed_dim", "max_frames", "max_tokens", "pose_tower", "text_tower", "pose_frontend"),
-    *("convolutions", "projection", "logit_scale", "tokenizer", "lowercase"),
+    *("convolutions", "projection", "logit_scale", "tokenizer", "lowercase", "trim"),
 }
 
 
@@ -75,6 +75,9 @@ class ModelConfig(_Strict):
     features: str = Field("signclip", description="a key of poses.FEATURE_KINDS")
     feature_dim: int = Field(609, ge=1, le=100_000)
     embed_dim: int = Field(768, ge=2, le=4096)
+    trim: Literal["none", "auto"] = Field(
+        "none", description="auto: clips are cut to the signing, in training and where a request does not choose"
+    )
     max_frames: int = Field(256, ge=1, le=8190)
     max_tokens: int = Field(64, ge=4, le=512, description="stored text length; pieces are cut to max_tokens - 3")
     pose_tower: TowerConfig = TowerConfig()
@@ -128,7 +131,10 @@ class ModelConfig(_Strict):
     @property
     def vector_fields(self) -> dict[str, Any]:
         """The fields that change a vector, by name. Two models may share their weights and differ in these."""
-        return self.model_dump(mode="json", include=_VECTOR_FIELDS)
+        fields = self.model_dump(mode="json", include=_VECTOR_FIELDS)
+        if self.trim == "none":  # because vectors from before there was a choice are the same vectors
+            del fields["trim"]
+        return fields
 
     @property
     def folder(self) -> str:

@@ -43,7 +43,7 @@ def compute_signature(
         digest: SHA-256 of the checkpoint, hex.
         dtype: number format of the forward: "float32", "tf32", "float16" or "bfloat16".
         features_version: of the pose features the model takes.
-        options: the options that change a vector (normalize, flip, anonymize). The caller leaves defaults out.
+        options: the options that change a vector (normalize, flip, anonymize, trim). The caller leaves defaults out.
     """
     facts = {
         "architecture": ARCHITECTURE_VERSION,

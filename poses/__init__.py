@@ -25,6 +25,7 @@ from poses.flip import find_active_hand, mirror
 from poses.headers import ReadLimits
 from poses.quality import QualityReport, find_warnings, report
 from poses.reading import read
+from poses.trim import Signing, Trim, cut_frames, cut_to_signing, find_signing
 
 __all__ = [
     "FEATURE_KINDS",
@@ -46,10 +47,15 @@ __all__ = [
     "PoseVersionError",
     "QualityReport",
     "ReadLimits",
+    "Signing",
+    "Trim",
     "check_layout",
+    "cut_frames",
+    "cut_to_signing",
     "extract",
     "find_active_hand",
     "find_layout_lacks",
+    "find_signing",
     "find_warnings",
     "mirror",
     "read",

@@ -28,6 +28,7 @@ from poses.points import (
     make_layout_key,
     select,
 )
+from poses.trim import Trim, cut_to_signing
 
 Flip = Literal["never", "auto", "always", "authors"]
 
@@ -41,17 +42,20 @@ class FeatureOptions:
             the authors' rule, which leaves out a hand that was never seen; see poses.flip.never_moves_where_seen.
         anonymize: replace the signer's appearance by the average one.
         person: which person, needed when there are several.
+        trim: ``auto`` cuts the clip to the frames in which somebody signs; see poses.trim.find_signing.
     Raises:
-        ValueError: flip is another word.
+        ValueError: flip or trim is another word.
     """
 
     flip: Flip = "never"
     anonymize: bool = False
     person: int | None = None
+    trim: Trim = "none"
 
     def __post_init__(self) -> None:
-        if self.flip not in get_args(Flip):
-            raise ValueError(f"flip is {self.flip!r}; one of {', '.join(get_args(Flip))} is needed")
+        for name, value, words in (("flip", self.flip, get_args(Flip)), ("trim", self.trim, get_args(Trim))):
+            if value not in words:
+                raise ValueError(f"{name} is {value!r}; one of {', '.join(words)} is needed")
 
 
 _DEFAULT_OPTIONS = FeatureOptions()
@@ -77,7 +81,7 @@ def check_layout(header: PoseHeader, kind: str) -> None:
 
 
 def is_flipped(pose: Pose, options: FeatureOptions) -> bool:
-    """Return whether a clip is mirrored before its features are computed.
+    """Return whether a clip, trimmed if need be, is mirrored before its features are computed.
 
     Raises:
         PersonError: the pose has several people and none was chosen, or the chosen person is not there.
@@ -99,7 +103,7 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
     Args:
         pose: a holistic pose, whole or reduced, points in any order; not changed.
         kind: one of FEATURE_KINDS.
-        options: what to do to the pose first, in the order flip, anonymize.
+        options: what to do to the pose first, in the order trim, flip, anonymize.
     Returns:
         float32 (frames, dim), C-contiguous and finite, in shoulder widths.
     Raises:
@@ -113,6 +117,8 @@ def extract(pose: Pose, kind: str, options: FeatureOptions = _DEFAULT_OPTIONS) -
     """
     feature_kind = find_kind(kind)
     person = choose_person(pose, options.person)
+    if options.trim == "auto":
+        pose, _ = cut_to_signing(pose, person)
     measured = choose_measured(feature_kind, anonymize=options.anonymize)
     clip = select(pose, person, measured, flip=is_flipped(pose, options))
     return compute_features(clip, feature_kind, anonymize=options.anonymize, width=pose.header.dimensions.width)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from pose_format import Pose
 
+from poses.file_pose import FilePose
 from poses.parts import find_parts
 from poses.points import Floats, Indexes
-from poses.reading import FilePose
 
 
 class Measures:
@@ -27,8 +27,8 @@ class Measures:
             broken = seen & ~(np.isfinite(self.values).all(axis=-1) & np.isfinite(self.confidence))
             self.not_finite += broken.sum(axis=0)
             seen &= ~broken
-        if isinstance(pose, FilePose):
-            self.not_finite += pose.not_finite[person]
+        if isinstance(pose, FilePose) and pose.not_finite is not None:
+            self.not_finite += pose.not_finite[:, person].sum(axis=0)
         self.seen = seen
         self.left_hand = self._measure_share(self.parts.left_hand)
         self.right_hand = self._measure_share(self.parts.right_hand)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -122,16 +124,24 @@ def make_layout_key(header: PoseHeader) -> LayoutKey:
     return tuple((component.name, component.format, tuple(component.points)) for component in header.components)
 
 
-# A selection and its mirror image for each feature kind and each of a few layouts in use at a time.
-@lru_cache(maxsize=64)
-def _indexes(layout: LayoutKey, selection: Selection) -> Indexes:
-    check_selection(layout, selection)
+# A few layouts are in use at a time.
+@lru_cache(maxsize=32)
+def find_places(layout: LayoutKey) -> Mapping[Point, int]:
+    """Find where each point of a layout is in a frame."""
     places: dict[Point, int] = {}
     start = 0
     for component, _, names in layout:
         for offset, name in enumerate(names):
             places.setdefault(Point(component, name), start + offset)
         start += len(names)
+    return MappingProxyType(places)
+
+
+# A selection and its mirror image for each feature kind and each of a few layouts in use at a time.
+@lru_cache(maxsize=64)
+def _indexes(layout: LayoutKey, selection: Selection) -> Indexes:
+    check_selection(layout, selection)
+    places = find_places(layout)
     # Legs may be absent, because they are blanked anyway: a pose without them has all that is measured.
     stand_in = next(iter(places[point] for point in selection.points if point in places))
     index = np.array([places.get(point, stand_in) for point in selection.points], dtype=np.intp)

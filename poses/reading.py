@@ -7,9 +7,7 @@ from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
-from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
-from pose_format.pose_header import PoseHeader
 
 from poses.errors import (
     PoseEmptyError,
@@ -20,6 +18,7 @@ from poses.errors import (
     PoseTruncatedError,
 )
 from poses.features import check_layout
+from poses.file_pose import FilePose
 from poses.headers import Layout, ReadLimits, read_header
 from processes.compression import PackedDamagedError, PackedTooLargeError, PackedTruncatedError, find_packing, unpack
 
@@ -27,19 +26,6 @@ _BODY_V0_1 = struct.Struct("<HHH")  # fps, frames modulo 65536, people
 _BODY_V0_2 = struct.Struct("<fIH")  # fps, frames, people
 _FLOAT_BYTES = 4
 _DEFAULT_LIMITS = ReadLimits()
-
-
-class FilePose(Pose):  # type: ignore[misc]  # pose_format has no types
-    """A pose that was read here.
-
-    Attributes:
-        not_finite: int64 (people, points): in how many frames a point that the file calls seen has a coordinate or a
-            confidence that is NaN or infinite. It counts as not seen.
-    """
-
-    def __init__(self, header: PoseHeader, body: NumPyPoseBody, *, not_finite: npt.NDArray[np.int64]) -> None:
-        super().__init__(header, body)
-        self.not_finite = not_finite
 
 
 def read(data: bytes, *, limits: ReadLimits = _DEFAULT_LIMITS, kind: str | None = None) -> FilePose:
@@ -138,24 +124,24 @@ def read_sizes(data: bytes | mmap, offset: int, layout: Layout, *, version: floa
     return fps, frames, people, start
 
 
-def clear_not_finite(values: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+def clear_not_finite(
+    values: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32]
+) -> npt.NDArray[np.bool_] | None:
     """Make points that are not finite unseen ones, in place.
 
     Args:
         values: float32 (frames, people, points, dims).
         confidence: float32 (frames, people, points).
     Returns:
-        In how many frames each of them was called seen, int64 (people, points).
+        Which points were called seen, bool (frames, people, points); None if there is no such point.
     """
-    people, points = confidence.shape[1:]
     if np.isfinite(values).all() and np.isfinite(confidence).all():
-        return np.zeros((people, points), dtype=np.int64)
+        return None
     finite = np.isfinite(values)
     broken = ~(finite.all(axis=-1) & np.isfinite(confidence))  # frames, people, points
-    called_seen = broken & (confidence != 0)
+    called_seen: npt.NDArray[np.bool_] = broken & (confidence != 0)
     # A point that was not seen anyway keeps what is stored beside the numbers that are no numbers, as the authors do.
     values[~finite] = 0
     values[called_seen] = 0
     confidence[broken] = 0
-    counts: npt.NDArray[np.int64] = called_seen.sum(axis=0, dtype=np.int64)
-    return counts
+    return called_seen

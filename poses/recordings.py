@@ -14,8 +14,9 @@ from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader
 
 from poses.errors import PoseEmptyError, PoseTooLargeError, PoseTooLongError
+from poses.file_pose import FilePose
 from poses.headers import ReadLimits, read_header
-from poses.reading import FilePose, clear_not_finite, read_sizes, unpack_pose
+from poses.reading import clear_not_finite, read_sizes, unpack_pose
 from processes.compression import find_packing
 
 # Four hours at 60 frames a second. Half a day of windows is a job for several files.

@@ -1,6 +1,6 @@
 """The schemas of the answers, for the OpenAPI document. Answers are built by hand; tests check them against these."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,13 @@ _SKIPPED = "index, code and detail of each item that was skipped; left out when 
 _SIGNATURE = "how vectors were made"
 _SPACE = "what vectors may be compared with: those of the same space"
 _PROMPTS = "the texts as they were embedded, when sign_language was given"
+
+
+_TRIMMED = (
+    "of each clip, the first frame that was embedded, from 0, and the frame after the last one; null for a clip that "
+    "was skipped; left out when clips are not trimmed"
+)
+Span = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
 class _Answer(BaseModel):
@@ -77,6 +84,7 @@ class EmbedAnswer(_Answer):
     quality: list[Quality | None] | None = Field(
         None, description="a report on each clip, when the request asks for it"
     )
+    trimmed: list[Span | None] | None = Field(None, description=_TRIMMED)
     warnings: list[str] | None = Field(None, description=_WARNINGS)
     errors: list[SkippedItem] | None = Field(None, description=_SKIPPED)
     video: list[VideoAnswer | None] | None = Field(None, description="what was read of each video, for videos")
@@ -107,6 +115,7 @@ class SimilarityAnswer(_Answer):
     columns: list[str] = Field(description="JSON pointers to the items of the request")
     model_name: str = Field(description="the model that made the vectors")
     prompts: list[str] | None = Field(None, description=_PROMPTS)
+    trimmed: list[Span | None] | None = Field(None, description=_TRIMMED)
     warnings: list[str] | None = Field(None, description=_WARNINGS)
 
 
@@ -124,6 +133,7 @@ class ModelAnswer(_Answer):
     max_frames: int = Field(description="frames that a clip may have")
     max_tokens: int = Field(description="tokens that a text may have")
     features: str = Field(description="kind of the pose features that the model takes")
+    trim: Literal["none", "auto"] = Field(description="how clips are trimmed when a request does not say")
     tokenizer: str = Field(description="the tokenizer of the model")
     device: str | None = Field(description="where it runs; null until it is loaded")
     dtype: str | None = Field(description="number format of the forward pass; null until it is loaded")

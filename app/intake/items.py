@@ -18,6 +18,7 @@ from app.errors import (
     find_code,
 )
 from app.intake.base64_text import decode_base64
+from app.intake.clip_options import is_trimmed, list_unusual
 from app.intake.schemas import ClipOptions, PromptOptions
 from models.catalog import ModelConfig, Tower
 from models.errors import UnknownLanguageError
@@ -26,8 +27,10 @@ from models.tokenization import Tokenizer
 from poses import quality
 from poses.errors import NotAPoseError, PoseError, PoseTooLargeError
 from poses.features import FeatureOptions, extract, is_flipped
+from poses.file_pose import FilePose
 from poses.headers import ReadLimits, describe_other
-from poses.reading import FilePose, read, unpack_pose
+from poses.reading import read, unpack_pose
+from poses.trim import cut_to_signing
 from processes.compression import find_packing
 from processes.file_kinds import recognize
 from video.errors import EstimatorError, VideoError
@@ -45,6 +48,8 @@ class PreparedItems:
         tokens: word pieces or frames in all items together.
         prompts: the texts with their prompts, when the request asked for prompts.
         quality: a report of each clip, when the request asked for it.
+        trimmed: of each clip, the first frame that is embedded and the frame after the last one, where clips are
+            trimmed.
         warnings: sentences for the answer.
         options: options that change vectors and are not at their default; they are part of the signature.
     """
@@ -56,6 +61,7 @@ class PreparedItems:
     tokens: int = 0
     prompts: list[str] | None = None
     quality: list[dict[str, Any] | None] | None = None
+    trimmed: list[list[int] | None] | None = None
     warnings: list[str] = field(default_factory=list)
     options: dict[str, str | bool] = field(default_factory=dict)
 
@@ -131,7 +137,7 @@ def prepare_clips(
     rules: ItemRules,
     with_quality: bool = False,
 ) -> PreparedItems:
-    """Compute the features that the model takes.
+    """Compute the features that the model takes. All that is said of a clip is said of what trimming leaves of it.
 
     Args:
         read_item: returns the pose of the item with this index, or raises what is wrong with it.
@@ -142,25 +148,26 @@ def prepare_clips(
     """
     warnings: list[str] = []
     reports: list[dict[str, Any] | None] = [None] * len(rules.pointers)
+    trimmed: list[list[int] | None] = [None] * len(rules.pointers)
+    trims = is_trimmed(clips, config)
     wanted = FeatureOptions(flip=clips.flip, anonymize=clips.anonymize, person=clips.person)
 
     def prepare(index: int) -> ItemArray:
-        pose = read_item(index)
-        frames = len(pose.body.data)
-        if frames > config.max_frames:
-            excess = f"{frames} frames; model {config.name!r} takes {config.max_frames}"
-            if not rules.truncate:
-                raise FramesOverLimitError(f"{excess}. Send truncate: true to keep the first")
-            warnings.append(f"{rules.pointers[index]}: {excess}, the first are kept")
+        pose, signing = read_item(index), None
+        if trims:
+            pose, signing = cut_to_signing(pose, clips.person)
+        found = _check_length(len(pose.body.data), config, truncate=rules.truncate)
         features = extract(pose, config.features, wanted)[: config.max_frames]
         if with_quality:
             reports[index] = report_quality(pose, clips.person)
-        found = quality.find_warnings(pose, clips.person, is_flipped=is_flipped(pose, wanted))
+        found += quality.find_warnings(pose, clips.person, is_flipped=is_flipped(pose, wanted))
+        if signing is not None:
+            trimmed[index] = [signing.start, signing.start + len(features)]
+            found += [] if signing.fault is None else [f"not trimmed, because {signing.fault}"]
         warnings.extend(f"{rules.pointers[index]}: {warning}" for warning in found)
         return features
 
     items, failures = _prepare_each(prepare, rules)
-    options: dict[str, str | bool] = {} if clips.flip == "never" else {"flip": clips.flip}
     return PreparedItems(
         config,
         "pose",
@@ -168,9 +175,20 @@ def prepare_clips(
         failures,
         tokens=sum(len(item) for item in items if item is not None),
         quality=reports if with_quality else None,
+        trimmed=trimmed if trims else None,
         warnings=warnings,
-        options=options | ({"anonymize": True} if clips.anonymize else {}),
+        options=list_unusual(clips, config),
     )
+
+
+def _check_length(frames: int, config: ModelConfig, *, truncate: bool) -> list[str]:
+    """Refuse a clip that is too long for a model, or give the warning that it is cut."""
+    if frames <= config.max_frames:
+        return []
+    excess = f"{frames} frames; model {config.name!r} takes {config.max_frames}"
+    if not truncate:
+        raise FramesOverLimitError(f"{excess}. Send truncate: true to keep the first")
+    return [f"{excess}, the first are kept"]
 
 
 class PoseFiles:

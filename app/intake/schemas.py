@@ -73,6 +73,11 @@ class ClipOptions(_Request):
         "never", description="auto: mirror a clip in which the right hand never moves; always: mirror every clip"
     )
     anonymize: bool = Field(False, description="remove the signer's appearance first")
+    trim: Literal["none", "auto"] | None = Field(
+        None,
+        description="auto: cut each clip to the signing, from the first frame with a wrist above its elbow to the last "
+        "one, and 5 frames around; none: embed whole clips; if unset, the model's own default (GET /api/models)",
+    )
     person: int | None = Field(
         None, ge=0, le=65_535, description="number of the person, from 0, when a file holds several"
     )

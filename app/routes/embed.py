@@ -11,8 +11,16 @@ from app.answers.schemas import EmbedAnswer
 from app.answers.vectors import NPY, answer_json, answer_npy, encode_rows
 from app.inference import RequestVectors, embed, set_deadline
 from app.intake.body import read_json
+from app.intake.clip_options import is_trimmed
 from app.intake.clips import read_clips
-from app.intake.items import ItemRules, PoseFiles, PreparedItems, list_failures, prepare_clips, prepare_texts
+from app.intake.items import (
+    ItemRules,
+    PoseFiles,
+    PreparedItems,
+    list_failures,
+    prepare_clips,
+    prepare_texts,
+)
 from app.intake.schemas import (
     EmbedOptions,
     PoseOptions,
@@ -153,7 +161,9 @@ def embed_video(shared: Services) -> Response:
     config = shared.find_model(wanted.model_name)
     _record(config, len(videos.files))
     rules = ItemRules(videos.pointers, wanted.truncate, wanted.on_error == "skip")
-    outcomes = finish_estimation(Estimation(shared.estimators, videos, rules=rules, deadline=deadline, model=config))
+    # How long a clip is once it is trimmed is known when its pose is.
+    limiting = None if is_trimmed(wanted, config) else config
+    outcomes = finish_estimation(Estimation(shared.estimators, videos, rules=rules, deadline=deadline, model=limiting))
     prepared = prepare_clips(
         config,
         lambda index: read_outcome(outcomes[index], min_seen=wanted.min_seen),
@@ -218,6 +228,8 @@ def _collect_remarks(prepared: PreparedItems, vectors: RequestVectors) -> dict[s
         remarks["prompts"] = prepared.prompts
     if prepared.quality is not None:
         remarks["quality"] = prepared.quality
+    if prepared.trimmed is not None:
+        remarks["trimmed"] = prepared.trimmed
     if prepared.warnings:
         remarks["warnings"] = prepared.warnings
     if vectors.failures:

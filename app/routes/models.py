@@ -64,6 +64,7 @@ def _describe_model(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
         "max_frames": config.max_frames,
         "max_tokens": config.max_tokens,
         "features": config.features,
+        "trim": config.trim,
         "tokenizer": config.tokenizer,
         "device": status.device,
         "dtype": status.dtype,

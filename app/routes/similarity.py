@@ -13,6 +13,7 @@ from app.answers.vectors import answer_json
 from app.errors import TooLargeError
 from app.inference import embed, set_deadline
 from app.intake.body import read_json
+from app.intake.clip_options import is_trimmed
 from app.intake.items import ItemRules, PoseFiles, PreparedItems, prepare_clips, prepare_texts
 from app.intake.schemas import SimilarityRequest, locate_items
 from app.intake.validation import check_count, validate
@@ -111,8 +112,10 @@ def _prepare_rows(
         check_count(len(items), max_items=shared.settings.max_videos)
         videos = decode_videos(items, places, settings=shared.settings)
         rules = ItemRules(places, wanted.truncate)
+        # How long a clip is once it is trimmed is known when its pose is.
+        limiting = None if is_trimmed(wanted, config) else config
         outcomes = finish_estimation(
-            Estimation(shared.estimators, videos, rules=rules, deadline=deadline, model=config)
+            Estimation(shared.estimators, videos, rules=rules, deadline=deadline, model=limiting)
         )
         pointers = [*pointers, *places]
 
@@ -170,6 +173,8 @@ def _collect_remarks(prepared: dict[str, PreparedItems]) -> dict[str, Any]:
     warnings = [warning for items in prepared.values() for warning in items.warnings]
     if "text" in prepared and prepared["text"].prompts is not None:
         remarks["prompts"] = prepared["text"].prompts
+    if "pose" in prepared and prepared["pose"].trimmed is not None:
+        remarks["trimmed"] = prepared["pose"].trimmed
     if warnings:
         remarks["warnings"] = warnings
     return remarks

@@ -235,7 +235,7 @@ def test_a_point_with_a_number_that_is_not_finite_is_not_seen(number, axis, make
     np.testing.assert_array_equal(again.body.data.data, data)
     np.testing.assert_array_equal(again.body.confidence, confidence)
     np.testing.assert_array_equal(again.body.data.mask, np.repeat(confidence[..., None] == 0, 3, axis=-1))
-    assert again.not_finite.tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert np.argwhere(again.not_finite).tolist() == [[1, 0, 2], [2, 1, 0]]
 
 
 def test_what_hides_under_confidence_0_becomes_0(make_pose, to_bytes):

@@ -21,7 +21,7 @@ from evaluation.token_rows import describe_collapse
 from models.batching import pad
 from models.catalog import ModelConfig
 from models.tokenization import Tokenizer
-from poses import FeatureOptions
+from poses import FeatureOptions, Trim
 from training.batches import PairBatch, ProcessShare
 from training.clips.augmentation import augment_clip, check_augmentation
 from training.clips.sampling import Sampler, ShuffledSampler, UniqueTextSampler, ValidationSampler
@@ -76,7 +76,8 @@ class ClipBatches:
         check_augmentation(self._augmentation, self._kind)
         self._seed, self._max_frames, self._share = run.seed, run.model.max_frames, share
         self.skipped: dict[str, str] = {}
-        self._parts = [_read_part(part, data, self._kind) for part in (data.validation if validation else data.train)]
+        parts = data.validation if validation else data.train
+        self._parts = [_read_part(part, data, self._kind, trim=run.model.trim) for part in parts]
         self._numbers = self._choose_clips(skip_long=data.skip_long)
         self.examples = [self._find_example(number) for number in range(len(self._numbers))]
         self._texts, self._pieces, self.collapse = _tokenize(self.examples, run.model, tokenizer)
@@ -170,9 +171,9 @@ class ClipBatches:
         return features[: self._max_frames]
 
 
-def _read_part(part: CorpusPart, data: ClipData, kind: str) -> Clips:
+def _read_part(part: CorpusPart, data: ClipData, kind: str, *, trim: Trim) -> Clips:
     corpus = read_corpus(part.dataset, data.folder / part.root, part.split)
-    clips = Clips(corpus, kind, options=FeatureOptions(anonymize=data.anonymize))
+    clips = Clips(corpus, kind, options=FeatureOptions(anonymize=data.anonymize, trim=trim))
     if data.cache is None:
         return clips
     # The bar appears on a terminal only, and only if there is something to parse.

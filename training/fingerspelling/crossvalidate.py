@@ -155,8 +155,8 @@ def cross_validate(
         CorpusError: the lexicon cannot be read.
         TrainingError: the recipe cannot be trained.
     """
-    clips = read_lexicon()
-    mirrored = read_lexicon(options=FeatureOptions(flip="always"))
+    clips = read_lexicon(options=FeatureOptions(trim=run.model.trim))
+    mirrored = read_lexicon(options=FeatureOptions(flip="always", trim=run.model.trim))
     signs = np.array([clip.sign for clip in clips if clip.is_basic])
     scored = []
     for seed in seeds:
@@ -241,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run = read_experiment_as(HandExperiment, options.config, changes=options.changes)
         scored = cross_validate(run, partition, seeds=seeds, results=options.results)
-        clips = read_lexicon()
+        clips = read_lexicon(options=FeatureOptions(trim=run.model.trim))
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

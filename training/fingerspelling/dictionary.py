@@ -19,6 +19,7 @@ from models.catalog import load_catalog
 from models.checkpoints.folders import WeightsFolder, find_weights_dir
 from models.checkpoints.loading import load_model
 from models.errors import ModelsError
+from poses import FeatureOptions
 from processes.version import PRODUCT
 from training.fingerspelling.lexicon import LetterClip, read_lexicon
 from training.fingerspelling.metrics_file import record_metrics
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         weights = WeightsFolder(find_weights_dir())
         model = load_model(weights.locate_converted(config), config)
         tokenizer = Tokenizer.from_file(str(weights.locate_tokenizer(config) / "tokenizer.json"))
-        metrics = score_dictionary(model, tokenizer, read_lexicon())
+        metrics = score_dictionary(model, tokenizer, read_lexicon(options=FeatureOptions(trim=config.trim)))
         print(format_dictionary(metrics))
         if options.json is not None:
             record_metrics(options.json, "dictionary", metrics)

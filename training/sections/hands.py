@@ -109,9 +109,10 @@ class HandData(DataSection):
             TrainingError: see prepare_letters.
         """
         # Imported here, because reading an experiment file needs neither torch nor the lexicon.
+        from poses import FeatureOptions
         from training.fingerspelling.lexicon import read_lexicon
         from training.fingerspelling.preparation import prepare_letters
         from training.fingerspelling.prompts import build_tokenizer
 
-        clips = read_lexicon()
+        clips = read_lexicon(options=FeatureOptions(trim=run.model.trim))
         return prepare_letters(run, self, clips=clips, tokenizer=build_tokenizer(clips), accelerator=accelerator)

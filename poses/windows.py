@@ -114,7 +114,8 @@ def extract_windows(
     Args:
         windows: int64 (windows, 2), in the order of starts, as plan_windows gives them.
         kind: a name of FEATURE_KINDS.
-        options: what to do to each window first; flip "auto" is decided for each window.
+        options: what to do to each window first; flip "auto" is decided for each window. trim is not used, because a
+            window is where the recording is cut.
     Raises:
         FeatureKindError, PersonError, PoseLayoutError: as poses.features.extract.
     """

@@ -114,7 +114,12 @@ def test_kinds_and_options_have_features_of_their_own(clips, cache, parsed):
     cached = [
         Clips(clips.corpus, kind, options=options).fill_cache(cache)
         for kind in ("signclip", "fingerclip")
-        for options in (FeatureOptions(), FeatureOptions(flip="always"), FeatureOptions(anonymize=True))
+        for options in (
+            FeatureOptions(),
+            FeatureOptions(flip="always"),
+            FeatureOptions(anonymize=True),
+            FeatureOptions(trim="auto"),
+        )
     ]
     assert len(parsed) == 4 * len(cached)
     assert len({clips_[0].features.tobytes() for clips_ in cached}) == len(cached)

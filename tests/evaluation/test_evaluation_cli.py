@@ -159,14 +159,16 @@ def test_cache_and_flip_and_anonymity(evaluate, tmp_path):
         "flipped": ["--flip", "always"],
         "automatic": ["--flip", "auto"],
         "anonymous": ["--anonymize"],
+        "trimmed": ["--trim", "auto"],
+        "whole": ["--trim", "none"],
     }.items():
         status, folder = evaluate(*arguments, name=name)
         assert status == 0
         vectors[name] = read_run(folder).vectors.pose
         assert list(json.loads((folder / "metrics.json").read_text())["skipped"]) == ["broken"]
-    for same in ("cached", "read again", "automatic"):
+    for same in ("cached", "read again", "automatic", "whole"):
         np.testing.assert_array_equal(vectors[same], vectors["plain"])
-    for different in ("flipped", "anonymous"):
+    for different in ("flipped", "anonymous", "trimmed"):
         assert np.abs(vectors[different] - vectors["plain"]).max() > 1e-3
 
 
@@ -246,13 +248,14 @@ def test_whatever_is_asked_otherwise_has_a_folder_and_a_name_of_its_own(manifest
     monkeypatch.chdir(tmp_path)
     common = ["tiny", "manifest", str(manifest), "--weights-dir", str(tiny_weights), "--device", "cpu"]
     settings = ([], ["--anonymize"], ["--flip", "always"], ["--no-tags"], ["--score", "cosine"], ["--split", "all"])
+    settings = (*settings, ["--trim", "auto"])
     for options in settings:
         assert command.main([*common, *options]) == 0
     runs = [read_run(folder) for folder in sorted((tmp_path / "runs" / "evaluation").iterdir())]
     assert len({run.name for run in runs}) == len(runs) == len(settings)
     rows = {(run.metrics["task"], run.metrics["split"]) for run in runs}
     assert ("retrieval", "test") in rows
-    assert ("retrieval, anonymized", "test") in rows
+    assert {("retrieval, anonymized", "test"), ("retrieval, trimmed", "test")} <= rows
     assert len(rows) == len(settings)
 
 

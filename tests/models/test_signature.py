@@ -64,6 +64,7 @@ def test_auto_signs_as_the_format_that_it_means(tiny_model):
         {"logit_scale": 2.0},
         {"lowercase": True},
         {"convolutions": 1},
+        {"trim": "auto"},
     ],
 )
 def test_whatever_makes_another_model_changes_the_signature(tiny_model, change):

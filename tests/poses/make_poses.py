@@ -72,6 +72,28 @@ def build_pose(
     return Pose(header, NumPyPoseBody(25.0, values.astype(np.float32), confidence.astype(np.float32)))
 
 
+def set_heights(pose: Pose, name: str, heights: object) -> None:
+    """Set y of a point, "component/point", in every frame."""
+    pose.body.data.data[:, :, pose.header.get_point_index(*name.split("/")), 1] = np.reshape(heights, (-1, 1))
+
+
+def hold(pose: Pose, *, left: object = 300, right: object = 300) -> Pose:
+    """Set the heights of both wrists, those of the body and of the hands, with elbows at 250. Lower is larger."""
+    for side, heights in (("LEFT", left), ("RIGHT", right)):
+        full = np.broadcast_to(np.asarray(heights, dtype=np.float32), (len(pose.body.data),))
+        set_heights(pose, f"POSE_LANDMARKS/{side}_ELBOW", np.full(len(full), 250))
+        set_heights(pose, f"POSE_LANDMARKS/{side}_WRIST", full)
+        set_heights(pose, f"{side}_HAND_LANDMARKS/WRIST", full)
+    return pose
+
+
+def raise_in(frames: int, *raised: int) -> Floats:
+    """Heights of a wrist, for hold, that is raised in some frames."""
+    heights = np.full(frames, 300, dtype=np.float32)
+    heights[list(raised)] = 200
+    return heights
+
+
 def write_pose(pose: Pose, *, version: float = 0.2) -> bytes:
     """Write a pose as a file of version 0.2, by pose-format, or of 0.1, which it no longer writes."""
     buffer = io.BytesIO()

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pose_format import Pose
 
 from poses import FeatureOptions, PersonError, cut_frames, cut_to_signing, extract, find_signing, report
 from poses.file_pose import FilePose
 from poses.flip import mirror
 from poses.reading import read
 from poses.trim import MARGIN_FRAMES, Signing
+from tests.poses.make_poses import hold, raise_in, set_heights
 
 WRISTS = ("POSE_LANDMARKS/LEFT_WRIST", "POSE_LANDMARKS/RIGHT_WRIST")
 ELBOWS = ("POSE_LANDMARKS/LEFT_ELBOW", "POSE_LANDMARKS/RIGHT_ELBOW")
@@ -21,29 +21,8 @@ ALWAYS = slice(None)
 TRIMMED = FeatureOptions(trim="auto")
 
 
-def place(pose: Pose, name: str) -> int:
+def place(pose, name: str) -> int:
     return pose.header.get_point_index(*name.split("/"))
-
-
-def set_heights(pose: Pose, name: str, heights: object) -> None:
-    pose.body.data.data[:, :, place(pose, name), 1] = np.reshape(heights, (-1, 1))
-
-
-def hold(pose: Pose, *, left: object = 300, right: object = 300) -> Pose:
-    """Set the heights of both wrists, those of the body and of the hands, with elbows at 250. Lower is larger."""
-    for elbow in ELBOWS:
-        set_heights(pose, elbow, np.full(len(pose.body.data), 250))
-    for side, heights in (("LEFT", left), ("RIGHT", right)):
-        full = np.broadcast_to(np.asarray(heights, dtype=np.float32), (len(pose.body.data),))
-        set_heights(pose, f"POSE_LANDMARKS/{side}_WRIST", full)
-        set_heights(pose, f"{side}_HAND_LANDMARKS/WRIST", full)
-    return pose
-
-
-def raise_in(frames: int, *raised: int) -> np.ndarray:
-    heights = np.full(frames, 300.0)
-    heights[list(raised)] = 200
-    return heights
 
 
 def test_a_clip_is_cut_to_five_frames_around_its_raised_hand(make_pose):
@@ -186,7 +165,8 @@ def test_numbers_that_are_no_numbers_are_counted_in_what_is_left(make_pose, to_b
     pose.body.data.data[[2, 25, 26], 0, 0] = np.nan
     cut, _ = cut_to_signing(read(to_bytes(pose)))
     assert isinstance(cut, FilePose)
-    assert cut.not_finite is not None and cut.not_finite.sum() == 2
+    assert cut.not_finite is not None
+    assert cut.not_finite.sum() == 2
     warnings = report(cut).warnings
     assert any("NaN or infinite" in warning for warning in warnings)
     assert read(to_bytes(cut)).body.data.shape == cut.body.data.shape

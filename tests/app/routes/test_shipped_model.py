@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import string
 
 import numpy as np
@@ -11,6 +12,9 @@ from app import create_app
 from app.settings import ServiceSettings
 from engine.settings import EngineSettings
 from models.checkpoints.folders import ROOT
+from poses import cut_frames, read
+from tests.poses.make_poses import write_pose
+from training.fingerspelling.webcam import add_lowered_hands
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,26 @@ def test_the_letter_a_ranks_above_the_other_letters(shipped, golden_poses):
     assert clip["model_name"] == "fingerspelling"
     scores = np.array(texts["embeddings"]) @ np.array(clip["embeddings"][0])
     assert letters[int(scores.argmax())] == "A"
+
+
+def test_the_model_trims_what_comes_before_and_after_a_letter(shipped, golden_poses):
+    """A hand that hangs for two seconds at either end: without trimming, this A would be another letter."""
+    clip = read(golden_poses["ase_A"])
+    waiting = add_lowered_hands(clip, 2.0)
+    sent = [base64.b64encode(write_pose(pose)).decode() for pose in (clip, waiting)]
+    both = shipped.post("/api/embed/pose", json={"pose": sent}).json
+    start, end = both["trimmed"][1]
+    assert both["trimmed"][0] == [0, len(clip.body.data)]
+    assert 35 < start < 50 < 50 + len(clip.body.data) < end < 65 + len(clip.body.data)
+    by_hand = base64.b64encode(write_pose(cut_frames(waiting, start, end))).decode()
+    for body in ({"pose": by_hand, "trim": "none"}, {"pose": sent[1]}):
+        alone = shipped.post("/api/embed/pose", json=body).json
+        np.testing.assert_allclose(alone["embeddings"][0], both["embeddings"][1], atol=1e-6)
+    letters = list(string.ascii_uppercase)
+    for trim, right in (("auto", True), ("none", False)):
+        body = {"text": letters, "pose": sent[1], "sign_language": "ase", "trim": trim}
+        found = shipped.post("/api/similarity", json=body).json
+        assert (letters[int(np.argmax(found["cosine"][0]))] == "A") is right
 
 
 def test_similarity_says_the_same(shipped, pose_base64):

@@ -209,6 +209,17 @@ def test_anonymous_poses(make):
         assert any(np.array_equal(clip, features) for features in expected)
 
 
+def test_clips_are_trimmed_as_the_model_trims_them(make):
+    source = make(model={"trim": "auto"}, batch_size=7)
+    clips = {
+        trim: [extract(read(e.path.read_bytes()), "signclip", FeatureOptions(trim=trim)) for e in source.examples]
+        for trim in ("auto", "none")
+    }
+    for clip in clips_of(source[0]):
+        assert any(np.array_equal(clip, features) for features in clips["auto"])
+    assert sum(map(len, clips["auto"])) < sum(map(len, clips["none"]))
+
+
 def test_prompts_are_the_models(make):
     source = make(model={"prompt": "Fingerspell the letter {text} in {language}."}, batch_size=2)
     languages = {"ase": "American Sign Language", "gsg": "German Sign Language"}

@@ -10,8 +10,9 @@ from models.catalog import ModelConfig
 ARCHITECTURE_VERSION = 1
 
 
-# Fields of a model that bound or scale its inputs and outputs, but do not move one vector away from another.
-_FIELDS_OF_NO_SPACE = ("max_frames", "max_tokens", "logit_scale")
+# Fields of a model that bound or scale its inputs and outputs, or say what is done to clips by default. They do not move
+# one vector away from another.
+_FIELDS_OF_NO_SPACE = ("max_frames", "max_tokens", "logit_scale", "trim")
 
 
 def compute_space(config: ModelConfig, *, digest: str, features_version: int) -> str:

@@ -93,7 +93,7 @@ def test_another_checkpoint_and_other_features_are_another_space(tiny_model, cha
     assert compute_space(config, **{**SPACE_FACTS, **change}) != compute_space(config, **SPACE_FACTS)
 
 
-@pytest.mark.parametrize("change", [{"max_frames": 63}, {"max_tokens": 31}, {"logit_scale": 2.0}])
+@pytest.mark.parametrize("change", [{"max_frames": 63}, {"max_tokens": 31}, {"logit_scale": 2.0}, {"trim": "auto"}])
 def test_limits_and_scales_leave_the_space_alone(tiny_model, change):
     other = tiny_model.config.model_copy(update=change)
     assert compute_space(other, **SPACE_FACTS) == compute_space(tiny_model.config, **SPACE_FACTS)

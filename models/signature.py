@@ -10,8 +10,8 @@ from models.catalog import ModelConfig
 ARCHITECTURE_VERSION = 1
 
 
-# Fields of a model that bound or scale its inputs and outputs, or say what is done to clips by default. They do not move
-# one vector away from another.
+# Fields of a model that bound or scale its inputs and outputs, or say what is done to clips by default. They do not
+# move one vector away from another.
 _FIELDS_OF_NO_SPACE = ("max_frames", "max_tokens", "logit_scale", "trim")
 
 

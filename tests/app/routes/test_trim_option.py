@@ -11,7 +11,7 @@ import pytest
 from models.catalog import load_catalog
 from models.signature import compute_signature
 from poses import cut_frames
-from poses.features import FEATURE_KINDS
+from poses.feature_kinds import FEATURE_KINDS
 from tests.app.estimators import form
 from tests.poses.make_poses import build_pose, hold, raise_in, write_pose
 

@@ -72,12 +72,12 @@ def build_pose(
     return Pose(header, NumPyPoseBody(25.0, values.astype(np.float32), confidence.astype(np.float32)))
 
 
-def set_heights(pose: Pose, name: str, heights: object) -> None:
+def set_heights(pose: Pose, name: str, heights: npt.ArrayLike) -> None:
     """Set y of a point, "component/point", in every frame."""
     pose.body.data.data[:, :, pose.header.get_point_index(*name.split("/")), 1] = np.reshape(heights, (-1, 1))
 
 
-def hold(pose: Pose, *, left: object = 300, right: object = 300) -> Pose:
+def hold(pose: Pose, *, left: npt.ArrayLike = 300, right: npt.ArrayLike = 300) -> Pose:
     """Set the heights of both wrists, those of the body and of the hands, with elbows at 250. Lower is larger."""
     for side, heights in (("LEFT", left), ("RIGHT", right)):
         full = np.broadcast_to(np.asarray(heights, dtype=np.float32), (len(pose.body.data),))

@@ -67,8 +67,9 @@ def add_lowered_hands(pose: Pose, seconds: float, *, seed: int = 0) -> Pose:
     """
     frames, rng = Frames(pose), np.random.default_rng(seed)
     count = round(seconds * frames.fps)
-    share = np.clip((np.arange(count) - (count - RAISING_S * frames.fps)) / (RAISING_S * frames.fps), 0, 1)
-    share = share**3 * (10 - 15 * share + 6 * share**2)  # with the least jerk, as arms move
+    raising = RAISING_S * frames.fps
+    part: FloatArray = np.clip((np.arange(count, dtype=np.float64) - count + raising) / raising, 0.0, 1.0)
+    share: FloatArray = part**3 * (10 - 15 * part + 6 * part**2)  # with the least jerk, as arms move
     before = _lower(frames, 0, share, rng)
     after = _lower(frames, -1, share[::-1], rng)
     return _surround(frames, before, after)
@@ -118,7 +119,7 @@ def change_pace(pose: Pose, factor: float) -> Pose:
 def remove_depth(pose: Pose) -> Pose:
     """Set z to 0 everywhere, as exporters of flat poses do."""
     frames = Frames(pose)
-    return frames.build(frames.values * np.float32([1, 1, 0]), frames.confidence)
+    return frames.build(frames.values * np.array([1, 1, 0], dtype=np.float32), frames.confidence)
 
 
 def lose_hands(pose: Pose, share: float, *, seed: int = 0) -> Pose:

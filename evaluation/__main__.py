@@ -259,7 +259,7 @@ def _add_clip_arguments(parser: argparse.ArgumentParser) -> None:
         "--sign-languages", nargs="+", default=[], metavar="TAG", help="leave out clips of other sign languages"
     )
     clips.add_argument("--anonymize", action="store_true", help="replace each signer's appearance by the average one")
-    clips.add_argument("--trim", choices=get_args(Trim), help="auto: cut clips to the signing (default: as the model does)")
+    clips.add_argument("--trim", choices=get_args(Trim), help="auto: cut clips to the signing (default: the model's)")
     clips.add_argument("--skip-long", action="store_true", help="leave out clips over max_frames; else they are cut")
 
 

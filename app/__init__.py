@@ -17,6 +17,7 @@ from app.routes import (
     models,
     openai,
     pose,
+    samples,
     similarity,
 )
 from app.services import EXTENSION, Services
@@ -34,6 +35,7 @@ _BLUEPRINTS = (
     pose.blueprint,
     models.blueprint,
     openai.blueprint,
+    samples.blueprint,
     health.blueprint,
     metrics.blueprint,
     documentation.blueprint,

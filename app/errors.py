@@ -3,6 +3,7 @@
 RequestError
 ├── MalformedRequestError   the request is not well-formed HTTP
 ├── RouteUnknownError       there is no such route
+├── SampleUnknownError      no clip that ships has this name
 ├── MethodNotAllowedError   the route does not accept this method
 ├── BodyError               the bytes of the body cannot be read
 │   ├── NotJsonError        they are no JSON document, or the document is not an object
@@ -73,6 +74,12 @@ class RouteUnknownError(RequestError):
     """There is no such route."""
 
     code = "route_unknown"
+
+
+class SampleUnknownError(RequestError):
+    """No clip that ships has this name."""
+
+    code = "sample_unknown"
 
 
 class MethodNotAllowedError(RequestError):
@@ -201,6 +208,7 @@ ANSWERS: dict[type[Exception], ErrorAnswer] = {
     KeyRefusedError: ErrorAnswer(401, "An API key is needed"),
     RouteUnknownError: ErrorAnswer(404, "There is no such route"),
     models_errors.UnknownModelError: ErrorAnswer(404, "There is no such model"),
+    SampleUnknownError: ErrorAnswer(404, "There is no such sample"),
     MethodNotAllowedError: ErrorAnswer(405, "The route does not accept this method"),
     TooLargeError: ErrorAnswer(413, "The body is too large"),
     TooManyItemsError: ErrorAnswer(413, "There are too many items in one request"),

@@ -20,7 +20,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.reference.readme import replace_tables
 from processes.version import VERSION
-from tests.video.make_videos import encode, moving
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -133,12 +132,10 @@ def test_the_example_client_works_as_written(port: int) -> None:
 
 @pytest.fixture(scope="module")
 def video_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the README's video lines find it: a short clip, the same among videos, and the client."""
+    """A folder as the README's video lines find it, which write beside what they read."""
     folder = tmp_path_factory.mktemp("videos")
-    (folder / "videos").mkdir()
-    for path in (folder / "clip.mp4", folder / "videos" / "clip.mp4"):
-        path.write_bytes(encode(moving(6)))
-    (folder / "client_example.py").symlink_to(ROOT / "client_example.py")
+    for name in ("samples", "client_example.py"):
+        (folder / name).symlink_to(ROOT / name)
     return folder
 
 
@@ -166,15 +163,15 @@ def test_video_lines_work_as_pasted(video_folder: Path, port: int) -> None:
         return next(output for line, output in shown.items() if part in line)
 
     assert len(json.loads(of("embed/video"))["embeddings"]) == 1
-    assert json.loads(of("embed/video"))["video"][0]["frames"] == 6
+    assert json.loads(of("embed/video"))["video"][0]["frames"] == 37
     *lines, last = map(json.loads, of("x-ndjson").splitlines())
-    assert lines[-1] == {"index": 0, "frames_done": 6, "frames_total": 6}
-    over_http = (video_folder / "clip.pose").read_bytes()
+    assert lines[-1] == {"index": 0, "frames_done": 37, "frames_total": 37}
+    over_http = (video_folder / "house.pose").read_bytes()
     assert base64.b64decode(last["poses"][0]["pose"]) == over_http
-    assert (video_folder / "poses" / "clip.pose").read_bytes() == over_http
-    assert b"clip" in of("client_example")
-    assert re.search(rb"^frames +6$", of("inspect"), re.MULTILINE)
-    assert of("view").endswith(b"look.mp4: 6 frames\n")
+    assert (video_folder / "estimated" / "house.pose").read_bytes() == over_http
+    assert b"house" in of("client_example")
+    assert re.search(rb"^frames +37$", of("inspect"), re.MULTILINE)
+    assert of("view").endswith(b"look.mp4: 37 frames\n")
     assert (video_folder / "look.mp4").stat().st_size > 1000
 
 

@@ -8,8 +8,8 @@ from flask import Flask, request
 from app.errors import KeyRefusedError
 from app.settings import ServiceSettings
 
-# Health checks and the pages that describe the service need no key.
-OPEN_BLUEPRINTS = ("health", "documentation")
+# Health checks, the pages that describe the service, and clips that anybody may have need no key.
+OPEN_BLUEPRINTS = ("health", "documentation", "samples")
 
 
 def install(app: Flask, settings: ServiceSettings) -> None:

@@ -157,6 +157,21 @@ class LanguagesAnswer(_Answer):
     languages: list[LanguageAnswer]
 
 
+class SampleAnswer(_Answer):
+    name: str = Field(description="the clip is at /samples/{name}")
+    kind: Literal["pose", "video"]
+    text: str = Field(description="what is signed")
+    sign_language: str = Field(description="tag of the sign language")
+    shows: str = Field(description="the same as a phrase")
+    licence: str
+    source: str = Field(description="where the clip comes from")
+    bytes: int = Field(description="size of the file")
+
+
+class SamplesAnswer(_Answer):
+    samples: list[SampleAnswer]
+
+
 class OpenAIEmbedding(_Answer):
     object: Literal["embedding"]
     index: int

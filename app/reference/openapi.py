@@ -128,6 +128,8 @@ def _describe_responses(about: Operation) -> dict[str, Any]:
         content["application/json"] = {"schema": {"$ref": _SCHEMAS + about.answer.__name__}}
     if about.text:
         content["text/plain"] = {"schema": {"type": "string"}}
+    if about.file:
+        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
     if about.pose:
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
         content["application/x-ndjson"] = {"schema": {"type": "string"}}

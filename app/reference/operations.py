@@ -23,6 +23,7 @@ class Operation:
         pose: whether the route can answer a .pose file, and lines of progress.
         files: name of the form's file parts.
         text: whether the route answers plain text.
+        file: whether the route answers the bytes of a file.
         description: plain sentences.
     """
 
@@ -35,6 +36,7 @@ class Operation:
     pose: bool = False
     files: str = "pose"
     text: bool = False
+    file: bool = False
     description: str = ""
 
 

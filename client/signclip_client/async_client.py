@@ -41,6 +41,7 @@ from signclip_client.results import (
     Models,
     Readiness,
     Result,
+    Sample,
     Similarity,
 )
 
@@ -151,6 +152,14 @@ class AsyncClient:
     async def list_languages(self) -> tuple[Language, ...]:
         """List the sign languages."""
         return await self._run(calls.list_languages())
+
+    async def list_samples(self) -> tuple[Sample, ...]:
+        """List the clips that ship with the service."""
+        return await self._run(calls.list_samples())
+
+    async def fetch_sample(self, name: str) -> bytes:
+        """Fetch a clip that ships with the service."""
+        return await self._run(calls.fetch_sample(name))
 
     async def check_health(self) -> Health:
         """Ask whether the service answers, and for its version."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic
+from urllib.parse import quote
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from signclip_client.results import (
     Models,
     Quality,
     Result,
+    Sample,
     Similarity,
     SkippedItem,
     VideoFacts,
@@ -197,6 +199,20 @@ def list_languages() -> Call[tuple[Language, ...]]:
         return tuple(build(Language, language) for language in answers[0].read_json()["languages"])
 
     return Call([Request("GET", "/api/languages")], read)
+
+
+def list_samples() -> Call[tuple[Sample, ...]]:
+    """List the clips that ship: GET /samples."""
+
+    def read(answers: Sequence[Answer]) -> tuple[Sample, ...]:
+        return tuple(build(Sample, sample) for sample in answers[0].read_json()["samples"])
+
+    return Call([Request("GET", "/samples")], read)
+
+
+def fetch_sample(name: str) -> Call[bytes]:
+    """Fetch the bytes of a clip that ships: GET /samples/{name}."""
+    return Call([Request("GET", f"/samples/{quote(name, safe='')}")], lambda answers: answers[0].body)
 
 
 def read_metrics() -> Call[str]:

@@ -42,6 +42,7 @@ from signclip_client.results import (
     Models,
     Readiness,
     Result,
+    Sample,
     Similarity,
 )
 
@@ -157,6 +158,14 @@ class Client:
     def list_languages(self) -> tuple[Language, ...]:
         """List the sign languages."""
         return self._run(calls.list_languages())
+
+    def list_samples(self) -> tuple[Sample, ...]:
+        """List the clips that ship with the service."""
+        return self._run(calls.list_samples())
+
+    def fetch_sample(self, name: str) -> bytes:
+        """Fetch a clip that ships with the service."""
+        return self._run(calls.fetch_sample(name))
 
     def check_health(self) -> Health:
         """Ask whether the service answers, and for its version."""

@@ -203,6 +203,27 @@ class Language:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """A clip that ships with the service, for trying it.
+
+    Attributes:
+        kind: "pose" or "video".
+        text: what is signed.
+        shows: the same as a phrase.
+        bytes: size of the file.
+    """
+
+    name: str
+    kind: str
+    text: str
+    sign_language: str
+    shows: str
+    licence: str
+    source: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Health:
     """The process answers, and has this version."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from processes.version import VERSION
 from signclip_client import Limits, NotFoundError, PoseError, Progress, TextError
 from tests.client.conftest import CLIP, POSES
 
+ROOT = Path(__file__).parents[2]
 WORDS = [f"<en> <ase> {letter}{number}" for letter in "ABCDEFGHIJ" for number in range(10)]
 
 
@@ -107,6 +111,16 @@ def test_a_pose_is_inspected(url, make_client):
     assert "olistic" in report.layout
 
 
+def test_samples_can_be_fetched_and_embedded(url, make_client):
+    client = make_client(url)
+    samples = {sample.name: sample for sample in client.list_samples()}
+    clip = client.fetch_sample("ase_A.pose")
+    assert len(clip) == samples["ase_A.pose"].bytes
+    np.testing.assert_array_equal(client.embed_pose(clip).vectors, client.embed_pose(CLIP).vectors)
+    with pytest.raises(NotFoundError, match="sample"):
+        client.fetch_sample("house.gif")
+
+
 def test_the_service_says_what_it_has_and_how_it_is(url, make_client):
     client = make_client(url)
     assert client.wait_until_ready().model == "tiny"
@@ -129,6 +143,14 @@ def test_options_go_along_and_the_client_s_model_is_the_default(url, make_client
         make_client(url).embed_text("house", sign_language="Klingon")
     with pytest.raises(TextError, match="truncate"):
         make_client(url).embed_text("house " * 100)
+
+
+def test_the_example_of_the_package_s_page_runs(url, monkeypatch, capsys):
+    page = (ROOT / "client" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    exec(example.replace("http://localhost:3030", url), {})  # noqa: S102
+    assert capsys.readouterr().out.count("[[") == 2
 
 
 def test_nothing_to_send_is_refused_before_anything_is_sent(make_client):

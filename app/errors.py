@@ -31,6 +31,7 @@ from dataclasses import dataclass
 import models.errors as models_errors
 import poses.errors as poses_errors
 import processes.errors as process_errors
+import search.errors as search_errors
 import video.errors as video_errors
 from engine.errors import ItemFailedError, ModelFailedError
 
@@ -218,6 +219,8 @@ ANSWERS: dict[type[Exception], ErrorAnswer] = {
     poses_errors.PoseError: ErrorAnswer(422, "A pose is refused"),
     video_errors.VideoError: ErrorAnswer(422, "A video is refused"),
     models_errors.UnknownLanguageError: ErrorAnswer(422, "There is no such language"),
+    search_errors.BankError: ErrorAnswer(422, "Nothing can be learned from these examples"),
+    search_errors.CalibrationError: ErrorAnswer(422, "The background is too small"),
     process_errors.QueueFullError: ErrorAnswer(429, "The queue is full"),
     TooManyRequestsError: ErrorAnswer(429, "There are too many requests at once"),
     ClientDisconnectedError: ErrorAnswer(499, "The client closed the connection"),
@@ -233,6 +236,7 @@ ANSWERS: dict[type[Exception], ErrorAnswer] = {
     models_errors.CatalogError: ErrorAnswer(503, "The configuration of a model is wrong"),
     models_errors.WeightsMissingError: ErrorAnswer(503, "The model's files are not on this machine"),
     models_errors.TokenizerError: ErrorAnswer(503, "The model's tokenizer does not load"),
+    models_errors.BackgroundError: ErrorAnswer(503, "The model's background does not load"),
     models_errors.CheckpointError: ErrorAnswer(503, "The model's weights do not load"),
     models_errors.DigestMismatchError: ErrorAnswer(503, "The model's weights are not the recorded ones"),
     process_errors.DeadlineExceededError: ErrorAnswer(504, "The deadline passed"),

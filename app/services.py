@@ -14,6 +14,7 @@ from app.settings import ServiceSettings
 from engine.client import EngineClient
 from engine.interface import Engine
 from engine.replicas import ReplicatedEngine
+from models.background import Background, locate_background, read_background
 from models.catalog import Catalog, ModelConfig, load_catalog
 from models.checkpoints.folders import WeightsFolder
 from models.errors import CatalogError, ModelsError, UnknownModelError
@@ -92,6 +93,9 @@ class Services:
         # Kept, because every request would otherwise ask the file system, or compute, the same again.
         self._complete: set[str] = set()
         self._tokenizers: dict[str, Tokenizer] = {}
+        self._read_background = lru_cache(maxsize=16)(
+            lambda path, embed_dim, _changed: read_background(path, embed_dim=embed_dim)
+        )
         self._sign_cached = lru_cache(maxsize=256)(self._sign)
         self._find_space_cached = lru_cache(maxsize=256)(self._find_space)
         self.metrics_registry = CollectorRegistry()
@@ -160,6 +164,24 @@ class Services:
                 self.weights.locate_tokenizer(config), config.lowercase
             )
         return known
+
+    def find_background(self, config: ModelConfig, *, digest: str | None) -> Background | None:
+        """Find a model's background, which says what clips score that fit nothing.
+
+        Args:
+            digest: SHA-256 of the checkpoint that made the vectors to compare with it, hex.
+        Returns:
+            None when the model has none, or only one of other weights.
+        Raises:
+            BackgroundError: the file is damaged.
+        """
+        path = locate_background(self.weights, config)
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
+            return None
+        background = self._read_background(path, config.embed_dim, changed)
+        return background if background.digest == digest else None
 
     def describe_origin(
         self, config: ModelConfig, options: dict[str, str | bool], *, digest: str | None, dtype: str | None

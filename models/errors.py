@@ -11,6 +11,7 @@ ModelsError
 ├── ExportError               a model computes something that the authors' code cannot
 ├── DigestMismatchError       a file is not the file that was recorded
 ├── TokenizerError            a folder holds no readable BERT tokenizer
+├── BackgroundError           the background beside a model's weights cannot be used
 ├── UnknownLanguageError      no sign language has this tag, name or alias
 ├── BackendError              a backend, device or number format that this machine does not have
 └── ShapeError                an array of the wrong shape reached a tower
@@ -81,6 +82,10 @@ class DigestMismatchError(ModelsError):
 
 class TokenizerError(ModelsError):
     code = "tokenizer_invalid"
+
+
+class BackgroundError(ModelsError):
+    code = "background_invalid"
 
 
 class UnknownLanguageError(ModelsError):

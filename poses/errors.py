@@ -9,7 +9,8 @@ PoseError
 ├── PoseTooLargeError      bytes, header, components or points exceed a limit
 │   └── PoseTooLongError   frames exceed a limit
 ├── PoseContentError       readable, but the numbers mean nothing
-│   └── PoseEmptyError     no frames or no people
+│   ├── PoseEmptyError     no frames or no people
+│   └── NoHandsError       no hand is seen in any frame
 ├── PoseLayoutError        a component or a point the features need is not in the layout
 ├── PoseScaleError         no distance between the shoulders to measure in
 ├── PersonError            several people and none chosen, or the chosen person is not there
@@ -79,6 +80,12 @@ class PoseEmptyError(PoseContentError):
     """The clip has no frames or no people."""
 
     code = "pose_empty"
+
+
+class NoHandsError(PoseContentError):
+    """No hand is seen in any frame, so that no sign can be recognized."""
+
+    code = "pose_no_hands"
 
 
 class PoseLayoutError(PoseError):

@@ -105,6 +105,19 @@ def find_warnings(pose: Pose, person: int | None = None, *, is_flipped: bool = F
     return tuple(_find_clip_warnings(clip, float(pose.body.fps), signing="left" if is_flipped else "right"))
 
 
+def shows_hands(pose: Pose, person: int | None = None) -> bool:
+    """Return whether a hand is seen in any frame. A layout that names no hands is taken to show them.
+
+    Raises:
+        PersonError: the pose has several people and none was chosen, or the chosen person is not there.
+        PoseEmptyError: the pose has no frames or no people.
+    """
+    confidence = pose.body.confidence[:, choose_person(pose, person)]  # frames, points
+    parts = find_parts(pose.header)
+    hands = [places for places in (parts.left_hand, parts.right_hand) if len(places)]
+    return not hands or any(bool((confidence[:, places] != 0).any()) for places in hands)
+
+
 def measure_share_with_body(pose: Pose, component: str = "POSE_LANDMARKS") -> float:
     """Measure the share of frames, 0 to 1, in which a body is seen at all; 0 if the layout has no such component."""
     places = [place for place, name in enumerate(find_parts(pose.header).components) if name == component]

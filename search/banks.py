@@ -142,19 +142,6 @@ def leave_out(bank: Bank, method: Literal["prototype", "neighbours"]) -> Float64
     return scores
 
 
-def hide_own_labels(scores: Float64s, bank: Bank) -> Float64s:
-    """Blank each example's score for its own label: what is left shows how well unknown clips fit.
-
-    Args:
-        scores: float (examples, classes).
-    Returns:
-        float64 (examples, classes), NaN for the own label.
-    """
-    hidden = scores.copy()
-    hidden[np.arange(len(bank)), bank.columns] = np.nan
-    return hidden
-
-
 def find_nearest(queries: Floats, bank: Bank, count: int) -> tuple[npt.NDArray[np.int64], Float64s]:
     """Find the nearest examples of each query.
 

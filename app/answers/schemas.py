@@ -105,18 +105,26 @@ class EstimationAnswer(_Answer):
     errors: list[SkippedItem] | None = Field(None, description=_SKIPPED)
 
 
+class FailedItem(SkippedItem):
+    pointer: str = Field(description="JSON pointer to the item")
+
+
 class SimilarityAnswer(_Answer):
     """Rows are the clips, columns the texts. When the request has one kind only, its items are rows and columns."""
 
-    cosine: list[list[float]] = Field(description="cosine similarities, rows × columns")
-    dot: list[list[float]] = Field(description="dot products of raw vectors, rows × columns")
-    probabilities: list[list[float]] | None = Field(None, description="softmax of dot over the texts")
+    cosine: list[list[float | None] | None] = Field(description="cosine similarities, rows × columns")
+    dot: list[list[float | None] | None] = Field(description="dot products of raw vectors, rows × columns")
+    probabilities: list[list[float | None] | None] | None = Field(None, description="softmax of dot over the texts")
+    none_of_these: list[float | None] | None = Field(
+        None, description="probability that a clip is none of the texts; left out where the model has no background"
+    )
     rows: list[str] = Field(description="JSON pointers to the items of the request")
     columns: list[str] = Field(description="JSON pointers to the items of the request")
     model_name: str = Field(description="the model that made the vectors")
     prompts: list[str] | None = Field(None, description=_PROMPTS)
     trimmed: list[Span | None] | None = Field(None, description=_TRIMMED)
     warnings: list[str] | None = Field(None, description=_WARNINGS)
+    errors: list[FailedItem] | None = Field(None, description=_SKIPPED)
 
 
 class ModelAnswer(_Answer):

@@ -25,7 +25,7 @@ from models.errors import UnknownLanguageError
 from models.prompts import build_prompt, find_doubled_tags, find_unknown_tags
 from models.tokenization import Tokenizer
 from poses import quality
-from poses.errors import NotAPoseError, PoseError, PoseTooLargeError
+from poses.errors import NoHandsError, NotAPoseError, PoseError, PoseTooLargeError
 from poses.features import FeatureOptions, extract, is_flipped
 from poses.file_pose import FilePose
 from poses.headers import ReadLimits, describe_other
@@ -74,11 +74,13 @@ class ItemRules:
         pointers: JSON pointer (RFC 6901) to each item.
         truncate: cut an item that is too long for the model; False refuses it.
         skip: leave a bad item out of the answer; False refuses the request.
+        needs_hands: refuse a clip without a hand in any frame.
     """
 
     pointers: Sequence[str]
     truncate: bool = False
     skip: bool = False
+    needs_hands: bool = False
 
 
 def prepare_texts(
@@ -154,6 +156,10 @@ def prepare_clips(
 
     def prepare(index: int) -> ItemArray:
         pose, signing = read_item(index), None
+        if rules.needs_hands and not quality.shows_hands(pose, clips.person):
+            raise NoHandsError(
+                f"no hand in any of {len(pose.body.data)} frames. Send allow_no_hands: true to take it all the same"
+            )
         if trims:
             pose, signing = cut_to_signing(pose, clips.person)
         found = _check_length(len(pose.body.data), config, truncate=rules.truncate)

@@ -178,7 +178,20 @@ class EstimationRequest(EstimationOptions, VideoBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"video": "<base64 video>"}]})
 
 
-class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
+class DocumentClips(ItemOptions, ClipOptions, SeenOptions):
+    """Clips that are compared with something, in a document that may hold both poses and videos."""
+
+    pose: Items | None = Field(None, description="a .pose file or a list of them, base64")
+    video: Items | None = Field(None, description="a video file or a list of them, base64; they come after the poses")
+    on_error: Literal["fail", "skip"] = Field(
+        "fail", description="fail: a bad item fails the request; skip: it becomes null, with an entry in errors"
+    )
+    allow_no_hands: bool = Field(
+        False, description="true: take clips without a hand in any frame, which are refused otherwise"
+    )
+
+
+class SimilarityRequest(DocumentClips, PromptOptions):
     """Texts and clips to compare: clips with texts, or items of one kind with each other."""
 
     model_config = ConfigDict(
@@ -186,9 +199,7 @@ class SimilarityRequest(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
     )
     counted: ClassVar[tuple[str, ...]] = ("text", "pose", "video")
 
-    text: Items | None = Field(None, description="a text or a list of texts: the columns")
-    pose: Items | None = Field(None, description="a .pose file or a list of them, base64: the rows")
-    video: Items | None = Field(None, description="a video file or a list of them, base64: rows below those of pose")
+    text: Items | None = Field(None, description="a text or a list of texts: the columns; clips are the rows")
 
     @model_validator(mode="after")
     def _check_kinds(self) -> "SimilarityRequest":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,21 @@ import numpy.typing as npt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pose_format import Pose
+from pose_format.numpy import NumPyPoseBody
 
 from app import create_app
 from app.settings import ServiceSettings
 from engine.errors import EngineError
 from engine.interface import EmbedRequest, EmbedResult, Readiness
 from engine.settings import EngineSettings
+from models.background import Background, write_background
 from models.catalog import load_catalog
 from models.status import ModelStatus
+from poses import read
 from processes.errors import CancelledError, DeadlineExceededError
 from tests.app.estimators import FakeEstimators
+from tests.poses.make_poses import write_pose
 
 POSES = Path(__file__).parents[1] / "golden" / "poses"
 DIGEST = "0123456789abcdef" * 4
@@ -170,3 +176,33 @@ def pose_bytes() -> bytes:
 @pytest.fixture(scope="session")
 def pose_base64(pose_bytes: bytes) -> str:
     return base64.b64encode(pose_bytes).decode()
+
+
+@pytest.fixture(scope="session")
+def handless_base64(golden_poses: dict[str, bytes]) -> str:
+    """A real clip in which no hand is seen."""
+    pose = read(golden_poses["ase_A"])
+    values, confidence = np.asarray(pose.body.data).copy(), pose.body.confidence.copy()
+    hands = slice(511, 553)
+    values[:, :, hands] = confidence[:, :, hands] = 0
+    return base64.b64encode(write_pose(Pose(pose.header, NumPyPoseBody(pose.body.fps, values, confidence)))).decode()
+
+
+@pytest.fixture
+def background(tiny_weights: Path, tmp_path: Path) -> Background:
+    """A background of the tiny model, in a copy of its weights folder: what the fake engine makes of 200 clips."""
+    weights = tmp_path / "weights"
+    shutil.copytree(tiny_weights, weights)
+    vectors = np.random.default_rng(5).normal(size=(200, 32)).astype(np.float32)
+    found = Background(vectors, vectors[:0], DIGEST, "random vectors")
+    write_background(weights / "tiny" / "tiny.null.safetensors", found)
+    return found
+
+
+@pytest.fixture
+def background_client(
+    app_settings: ServiceSettings, engine: FakeEngine, background: Background, tmp_path: Path
+) -> FlaskClient:
+    """A client of an app whose model has a background."""
+    own = replace(app_settings.engine, weights_dir=tmp_path / "weights")
+    return create_app(app_settings.model_copy(update={"engine": own}), engine).test_client()

@@ -79,7 +79,7 @@ def score_fold(
     learned = [clip for clip in clips if clip.sign not in held_out]
     tested = [row for row, clip in enumerate(clips) if clip.sign in held_out and clip.is_basic]
     tokenizer = build_tokenizer(learned)
-    model = _train_fold(run, learned, tokenizer, bar_title=None if quiet else f"without {' '.join(held_out)}")
+    model = train_fold(run, learned, tokenizer, bar_title=None if quiet else f"without {' '.join(held_out)}")
     letters = np.array([LETTERS.index(clips[row].letter) for row in tested])
     untagged = embed_texts(model, tokenizer, [tag_text(letter) for letter in LETTERS])
     tagged = _embed_own_prompts(model, tokenizer, [clips[row] for row in tested])
@@ -96,9 +96,16 @@ def score_fold(
     return {setting: found.tolist() for setting, found in zip(SETTINGS, ranks, strict=True)}
 
 
-def _train_fold(
+def train_fold(
     run: HandExperiment, clips: Sequence[LetterClip], tokenizer: Tokenizer, *, bar_title: str | None
 ) -> SignClip:
+    """Train a model on some clips.
+
+    Args:
+        bar_title: of a progress bar; None shows none.
+    Raises:
+        TrainingError: the recipe cannot be trained.
+    """
     accelerator = open_accelerator(run, cpu=True)
     prepared = prepare_letters(run, run.data, clips=clips, tokenizer=tokenizer, accelerator=accelerator)
     with tqdm(total=run.steps, desc=bar_title, disable=bar_title is None) as bar:

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.background import write_background
+
 ROUTE = "/api/similarity"
 
 
@@ -98,3 +100,60 @@ def test_texts_and_clips_are_compared_within_one_checkpoint(client, engine, pose
         assert len(engine.requests) == 4
     else:
         assert (answer.status_code, answer.json["code"]) == (503, "model_failed")
+
+
+def test_a_clip_without_hands_is_refused_unless_it_is_allowed(client, handless_base64, pose_base64):
+    answer = client.post(ROUTE, json={"text": ["house"], "pose": [pose_base64, handless_base64]})
+    assert (answer.status_code, answer.json["code"]) == (422, "pose_no_hands")
+    assert answer.json["errors"][0]["pointer"] == "/pose/1"
+    assert "allow_no_hands" in answer.json["detail"]
+    allowed = client.post(ROUTE, json={"text": ["house"], "pose": handless_base64, "allow_no_hands": True})
+    assert allowed.status_code == 200
+    assert any("no hand in any frame" in warning for warning in allowed.json["warnings"])
+
+
+def test_a_skipped_item_is_null_and_changes_no_other_score(client, handless_base64, pose_base64):
+    whole = client.post(ROUTE, json={"text": ["house", "sun"], "pose": [pose_base64]}).json
+    texts = ["house", "x" * 11_000, "sun"]
+    poses = [handless_base64, pose_base64, "!"]
+    answer = client.post(ROUTE, json={"text": texts, "pose": poses, "on_error": "skip"}).json
+    for name in ("cosine", "dot", "probabilities"):
+        assert answer[name][0] is None
+        assert answer[name][2] is None
+        assert answer[name][1][1] is None
+        np.testing.assert_allclose([answer[name][1][0], answer[name][1][2]], whole[name][0], rtol=1e-6)
+    assert [(error["pointer"], error["code"]) for error in answer["errors"]] == [
+        ("/text/1", "text_too_long"),
+        ("/pose/0", "pose_no_hands"),
+        ("/pose/2", "base64_invalid"),
+    ]
+
+
+def test_none_of_these_gets_its_probability_from_the_background(background_client, engine, background, pose_base64):
+    body = {"text": ["house", "sun"], "pose": [pose_base64]}
+    texts = np.stack([engine.vector_of("text", item) for item in _embed_items(background_client, engine, body)])
+    found = background_client.post(ROUTE, json=body).json["none_of_these"]
+    logits = background.clips.astype(float) @ texts.T
+    together = np.sort(np.log(np.exp(logits).sum(axis=1)))
+    none_logit = together[-10]  # of 200, 9 exceed it: (9 + 1) / (200 + 1) is under 5 %
+    clip = engine.vector_of("pose", engine.requests[1].items[0])
+    own = np.log(np.exp(clip.astype(float) @ texts.T).sum())
+    assert found[0] == pytest.approx(1 / (1 + np.exp(own - none_logit)), rel=1e-5)
+
+
+def _embed_items(client, engine, body):
+    client.post(ROUTE, json=body)
+    return next(request for request in engine.requests if request.tower == "text").items
+
+
+def test_a_background_of_other_weights_is_not_used(background_client, background, tmp_path, pose_base64):
+    write_background(tmp_path / "weights" / "tiny" / "tiny.null.safetensors", replace(background, digest="other"))
+    answer = background_client.post(ROUTE, json={"text": ["house"], "pose": [pose_base64]})
+    assert "none_of_these" not in answer.json
+
+
+def test_a_damaged_background_is_named(background_client, tmp_path, pose_base64):
+    (tmp_path / "weights" / "tiny" / "tiny.null.safetensors").write_bytes(b"damaged")
+    answer = background_client.post(ROUTE, json={"text": ["house"], "pose": [pose_base64]})
+    assert (answer.status_code, answer.json["code"]) == (503, "background_invalid")
+    assert "calibrate" in answer.json["detail"]

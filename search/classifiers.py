@@ -1,0 +1,175 @@
+"""Everything that classifying a request's clips needs, from texts or from a bank."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.banks import (
+    Bank,
+    Method,
+    find_nearest,
+    leave_out,
+    score_neighbours,
+    score_prototypes,
+)
+from search.classification import Decision, NullEvidence, choose_scale, compare_with_null, decide
+from search.errors import BankError, CalibrationError
+from search.null import DEFAULT_RATE, Null
+from search.probes import LinearProbe, fit_probe
+from search.vectors import Float64s, Floats, compute_cosines, compute_softmax
+
+# Examples of a bank whose scores for other labels stand for unknown clips; more make the answer no better and slower.
+_MOST_EXAMPLES = 2000
+OF_MODEL, OF_BANK = "clips of the model's background", "examples of other labels"
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An example near a query."""
+
+    id: str
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What one clip is.
+
+    Attributes:
+        decision: the label, how sure it is, and whether nothing fits.
+        candidates: the best labels with their probabilities, best first.
+        nearest: the nearest examples, best first; empty without a bank.
+    """
+
+    decision: Decision
+    candidates: tuple[tuple[str, float], ...]
+    nearest: tuple[Neighbour, ...] = ()
+
+
+@dataclass(frozen=True)
+class AnswerRules:
+    """What an answer holds.
+
+    Attributes:
+        reject: reject what fits nothing.
+        rate: the share of unknown clips that may be accepted.
+        nearest: examples to list.
+        candidates: labels to list.
+    """
+
+    reject: bool = True
+    rate: float = DEFAULT_RATE
+    nearest: int = 3
+    candidates: int = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """Labels, how clips are scored for them, and what unknown clips score.
+
+    Attributes:
+        labels: what can be answered.
+        score: gives scores (clips, labels) of raw vectors (clips, dim).
+        scale: what these are multiplied with before the softmax.
+        fit: gives the scores that are compared with those of unknown clips, of raw vectors.
+        nulls: what unknown clips score, and what clips these are.
+        bank: the examples, where there are any.
+    """
+
+    labels: Sequence[str]
+    score: Callable[[Floats], Float64s]
+    scale: float
+    fit: Callable[[Floats], Float64s]
+    nulls: Sequence[tuple[str, Null]] = ()
+    bank: Bank | None = field(default=None, repr=False)
+
+    def classify(self, vectors: Floats, rules: AnswerRules) -> list[Classified]:
+        """Classify clips that are given as raw vectors (clips, dim)."""
+        scores = self.score(vectors)
+        evidence: list[NullEvidence] = []
+        if rules.reject and self.nulls:
+            fits = self.fit(vectors)
+            evidence = [compare_with_null(null, fits, about=about) for about, null in self.nulls]
+        decisions = decide(scores, self.labels, scale=self.scale, evidence=evidence, rate=rules.rate)
+        probabilities = compute_softmax(scores * self.scale)
+        nearest = self._find_nearest(vectors, rules.nearest)
+        answers = []
+        for row, decision in enumerate(decisions):
+            best = np.argsort(-scores[row], kind="stable")[: rules.candidates].tolist()
+            candidates = tuple((self.labels[place], float(probabilities[row, place])) for place in best)
+            answers.append(Classified(decision, candidates, nearest[row]))
+        return answers
+
+    def _find_nearest(self, vectors: Floats, count: int) -> list[tuple[Neighbour, ...]]:
+        bank = self.bank
+        if bank is None or count == 0:
+            return [()] * len(vectors)
+        rows, cosines = find_nearest(vectors, bank, count)
+        return [
+            tuple(
+                Neighbour(bank.ids[row], bank.labels[row], score)
+                for row, score in zip(own_rows, own_scores, strict=True)
+            )
+            for own_rows, own_scores in zip(rows.tolist(), cosines.tolist(), strict=True)
+        ]
+
+
+def build_text_classifier(texts: Floats, labels: Sequence[str], *, background: Floats | None) -> Classifier:
+    """Classify clips by texts, as the model was trained to: by the softmax of dot products.
+
+    Args:
+        texts: float (labels, dim), raw.
+        labels: of the texts.
+        background: float (clips, dim), raw vectors of clips that fit nothing; None: there are none.
+    """
+
+    def score(vectors: Floats) -> Float64s:
+        return vectors.astype(np.float64) @ texts.astype(np.float64).T
+
+    def fit(vectors: Floats) -> Float64s:
+        return compute_cosines(vectors, texts)
+
+    nulls = [] if background is None or not len(background) else [(OF_MODEL, Null(fit(background)))]
+    return Classifier(labels, score, 1.0, fit, nulls)
+
+
+def build_bank_classifier(
+    bank: Bank, method: Method, *, background: Floats | None, probe: LinearProbe | None = None
+) -> Classifier:
+    """Classify clips by the examples of a bank.
+
+    Args:
+        method: prototype, neighbours or probe.
+        background: float (clips, dim), raw vectors of clips that fit nothing; None: there are none.
+        probe: for method probe, one that was fitted before to this bank; None fits one.
+    Raises:
+        BankError: no probe can be fitted, or the method is that of texts.
+    """
+    if method == "text":
+        raise BankError("method text compares with texts, not with examples")
+
+    def fit(vectors: Floats) -> Float64s:
+        return score_neighbours(vectors, bank) if method == "neighbours" else score_prototypes(vectors, bank)
+
+    known = bank if len(bank) <= _MOST_EXAMPLES else bank.select(_spread(len(bank), _MOST_EXAMPLES))
+    nulls: list[tuple[str, Null]] = []
+    if background is not None and len(background):
+        nulls.append((OF_MODEL, Null(fit(background))))
+    try:
+        others = fit(known.vectors)
+        others[np.arange(len(known)), np.searchsorted(bank.classes, known.labels)] = np.nan
+        nulls.append((OF_BANK, Null(others)))
+    except CalibrationError:  # of a single label there are no examples of others
+        pass
+    if method == "probe":
+        fitted = fit_probe(bank) if probe is None else probe
+        return Classifier(fitted.classes, fitted.score, 1.0, fit, nulls, bank)
+    left_out = leave_out(known, method)
+    scale = choose_scale(left_out, known.columns.tolist())
+    return Classifier(bank.classes, fit, scale, fit, nulls, bank)
+
+
+def _spread(count: int, wanted: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.linspace(0, count - 1, wanted).astype(np.int64)

@@ -1,0 +1,72 @@
+"""Models that did not learn from some languages, kept from one measurement to the next.
+
+The shipped model learned from every clip of the lexicon. What few examples give on new signers can only be measured on
+models that did not, so each fold of the protocol is trained once and kept.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+from models.architecture import SignClip
+from models.checkpoints.loading import write_safetensors
+from training.fingerspelling.crossvalidate import train_fold
+from training.fingerspelling.lexicon import SPLITS, LetterClip
+from training.fingerspelling.preparation import HandExperiment
+from training.fingerspelling.prompts import build_tokenizer, find_special_ids
+from training.initialization import build_model
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A model that never saw some languages.
+
+    Attributes:
+        held_out: tags of these sign languages.
+        model: in evaluation mode.
+        tokenizer: of the model.
+    """
+
+    held_out: tuple[str, ...]
+    model: SignClip
+    tokenizer: Tokenizer
+
+
+def iterate_folds(
+    run: HandExperiment,
+    clips: Sequence[LetterClip],
+    *,
+    folder: Path,
+    partition: Sequence[Sequence[str]] = SPLITS,
+    quiet: bool = False,
+) -> Iterator[Fold]:
+    """Read the model of each fold from a folder, or train it and keep it there.
+
+    Args:
+        run: the recipe; a model that was trained by another is trained anew.
+        clips: the whole lexicon.
+        folder: of the models.
+        partition: the languages that each model does not learn from.
+        quiet: show no progress.
+    Raises:
+        TrainingError: the recipe cannot be trained.
+        OSError: the folder cannot be written to.
+    """
+    recipe = hashlib.sha256(json.dumps(run.describe(), sort_keys=True, default=str).encode()).hexdigest()[:12]
+    for held_out in partition:
+        learned = [clip for clip in clips if clip.sign not in held_out]
+        tokenizer = build_tokenizer(learned)
+        path = folder / f"{'-'.join(held_out)}-{recipe}.safetensors"
+        if path.is_file():
+            cls_id, sep_id = find_special_ids(tokenizer)
+            model = build_model(run, vocab_size=tokenizer.get_vocab_size(), cls_id=cls_id, sep_id=sep_id)
+            model.load_state_dict(load_file(path))
+        else:
+            model = train_fold(run, learned, tokenizer, bar_title=None if quiet else f"without {' '.join(held_out)}")
+            write_safetensors(path, model.state_dict(), {"recipe": recipe})
+        yield Fold(tuple(held_out), model.eval(), tokenizer)

@@ -258,6 +258,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--flip", choices=["never", "auto", "always"], help="mirror the clips")
     parser.add_argument("--trim", choices=["none", "auto"], help="cut clips to the signing (default: the model's own)")
     parser.add_argument("--truncate", action="store_true", help="cut what is too long for the model")
+    parser.add_argument("--allow-no-hands", action="store_true", help="take clips without a hand, which are refused")
     parser.add_argument("--api-key")
     return parser.parse_args(arguments)
 
@@ -266,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the similarities of texts and clips; 1 when the service refuses or is not there."""
     wanted = _parse(arguments)
     texts = wanted.texts or (EXAMPLE_WORDS if wanted.sign_language else EXAMPLE_TEXTS)
-    names = ("sign_language", "flip", "trim", "truncate")
+    names = ("sign_language", "flip", "trim", "truncate", "allow_no_hands")
     options = {name: getattr(wanted, name) for name in names if getattr(wanted, name)}
     poses = [path for path in wanted.clips if path.name.lower().endswith(POSE_SUFFIXES)]
     videos = [path for path in wanted.clips if path not in poses]

@@ -143,7 +143,7 @@ def _run_video_line(line: str, folder: Path, port: int) -> subprocess.CompletedP
     """Run a line as pasted, but for this interpreter, this server's port, and the project's own folder on the path."""
     line = line.replace("localhost:3030", f"127.0.0.1:{port}").replace(".venv/bin/python", sys.executable)
     if "client_example" in line:
-        line += f" --url http://127.0.0.1:{port}"
+        line += f" --url http://127.0.0.1:{port} --allow-no-hands"  # the clip shows a head and a body
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, timeout=100, check=True

@@ -22,6 +22,7 @@ from signclip_client.results import (
     Embeddings,
     EstimatedPose,
     Estimation,
+    FailedItem,
     Floats,
     Inspection,
     Language,
@@ -98,7 +99,10 @@ class Answer:
                 if key in content:
                     content[key] = [self.chunk.locate(text) for text in content[key]]
             for skipped in content.get("errors", ()):
-                skipped["index"] += self.chunk.first
+                if skipped.get("pointer", f"/{self.chunk.key}").split("/")[1] == self.chunk.key:
+                    skipped["index"] += self.chunk.first
+                if "pointer" in skipped:
+                    skipped["pointer"] = self.chunk.locate(skipped["pointer"])
         return content
 
 
@@ -262,7 +266,8 @@ def _read_similarity(answers: Sequence[Answer]) -> Similarity:
     parts = [answer.read_json() for answer in answers]
 
     def stack(key: str) -> Floats:
-        return np.concatenate([np.array(part[key], np.float32) for part in parts])
+        skipped = [None] * len(parts[0]["columns"])
+        return np.concatenate([np.array([row or skipped for row in part[key]], np.float32) for part in parts])
 
     return Similarity(
         stack("cosine"),
@@ -274,6 +279,8 @@ def _read_similarity(answers: Sequence[Answer]) -> Similarity:
         prompts=tuple(parts[0].get("prompts") or ()),
         # What is remarked of the texts comes with every part.
         warnings=tuple(dict.fromkeys(_join("warnings", parts))),
+        none_of_these=np.array(_join("none_of_these", parts), np.float32) if "none_of_these" in parts[0] else None,
+        errors=tuple({error["pointer"]: build(FailedItem, error) for error in _join("errors", parts)}.values()),
     )
 
 

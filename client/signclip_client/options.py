@@ -92,8 +92,20 @@ class VideoOptions(EmbedOptions, ClipOptions, SeenOptions, total=False):
     return_pose: bool
 
 
-class SimilarityOptions(ItemOptions, PromptOptions, ClipOptions, SeenOptions, total=False):
-    """Of similarity."""
+class DocumentClipOptions(ItemOptions, ClipOptions, SeenOptions, total=False):
+    """Of clips that are compared with something.
+
+    Attributes:
+        on_error: skip: a bad item is left out, with an entry in `errors`.
+        allow_no_hands: take clips without a hand in any frame, which are refused otherwise.
+    """
+
+    on_error: OnError
+    allow_no_hands: bool
+
+
+class SimilarityOptions(DocumentClipOptions, PromptOptions, total=False):
+    """Of similarity; the scores of items that are skipped are NaN."""
 
 
 class EstimationOptions(SeenOptions, total=False):

@@ -32,6 +32,17 @@ class SkippedItem:
 
 
 @dataclass(frozen=True)
+class FailedItem(SkippedItem):
+    """An item that on_error="skip" left out, of a request that has items of several kinds.
+
+    Attributes:
+        pointer: JSON pointer to the item, such as /pose/0.
+    """
+
+    pointer: str
+
+
+@dataclass(frozen=True)
 class Quality:
     """What a clip holds. Shares are of its frames, 0-1; None: the layout has no such points."""
 
@@ -123,6 +134,9 @@ class Similarity:
         model_name: the model that made the vectors.
         prompts: the texts as they were embedded, when sign_language was given.
         warnings: sentences that begin with the place of their item.
+        none_of_these: float32 (rows,), how probable it is that a clip is none of the texts; None where the model has no
+            background.
+        errors: items that were skipped.
     """
 
     cosine: Floats
@@ -133,6 +147,8 @@ class Similarity:
     model_name: str
     prompts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    none_of_these: Floats | None = None
+    errors: tuple[FailedItem, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,16 @@ def test_similarity_in_parts_equals_similarity_at_once(url, make_client):
     assert sum("/text/2" in warning for warning in parts.warnings) == 1
 
 
+def test_scores_of_skipped_items_are_nan_in_parts_as_at_once(url, make_client):
+    given = {"texts": ["house", "x" * 11_000], "poses": [CLIP, b"bad", CLIP], "on_error": "skip"}
+    whole = make_client(url).similarity(**given)
+    parts = make_client(url, limits=Limits(max_items=1)).similarity(**given)
+    assert np.isnan(parts.cosine).tolist() == [[False, True], [True, True], [False, True]]
+    np.testing.assert_allclose(parts.dot, whole.dot, atol=1e-5)
+    assert {(error.pointer, error.index) for error in whole.errors} == {("/text/1", 1), ("/pose/1", 1)}
+    assert set(parts.errors) == set(whole.errors)
+
+
 def test_items_of_one_kind_are_compared_with_each_other(url, make_client):
     client = make_client(url)
     for given in ({"texts": ["house", "sun"]}, {"poses": [CLIP, CLIP]}):

@@ -95,6 +95,7 @@ def test_results_hold_every_key_of_the_answer(document, route):
         ("SampleAnswer", results.Sample),
         ("VideoAnswer", results.VideoFacts),
         ("SkippedItem", results.SkippedItem),
+        ("FailedItem", results.FailedItem),
         ("EstimatedPose", results.EstimatedPose),
     ],
 )

@@ -12,7 +12,9 @@ from corpora.examples import Corpus, Reader, Split
 from corpora.readers import (
     asl_citizen,
     asl_signs,
+    bobsl,
     chicago_fs_wild,
+    dicta_sign,
     fingerspelling_lexicon,
     how2sign,
     manifest,
@@ -59,6 +61,8 @@ CORPORA: Mapping[str, Reader] = MappingProxyType(
         "signsuisse": signsuisse.read,
         "how2sign": how2sign.read,
         "chicago_fs_wild": chicago_fs_wild.read,
+        "bobsl": bobsl.read,
+        "dicta_sign": dicta_sign.read,
         "fingerspelling_lexicon": fingerspelling_lexicon.read,
         "manifest": manifest.read,
     }

@@ -196,6 +196,48 @@ def chicago(into: Path) -> Path:
     return into
 
 
+def dicta_sign(into: Path) -> Path:
+    def entry(title: str, language: str, video: str, gloss: str) -> tuple[str, ...]:
+        return (
+            f'<div class="title-c">{title}</div><span class="title-l1">{language}&nbsp;</span>',
+            f'<video><source src="./../{video}.webm" type="video/webm"></video>',
+            f'<div class="gloss">{gloss}</div><div class="hns">\ue000</div>',
+        )
+
+    for number, english, german, greek in ((2, "wood", "Holz", "ξύλο"), (10, "A &amp; E", "Notaufnahme", "επείγοντα")):
+        place_text(
+            into / "cs" / f"cs_{number}.html",
+            *("<html><body>", *entry(english, "BSL", f"bsl/{number}", "WOOD"), *entry(german, "DGS", "na", "HOLZ1")),
+            *(*entry(greek, "GSL", f"gsl/{number}", "ΞΥΛΟ"), *entry("bois", "LSF", f"lsf/{number}", "BOIS")),
+            "</body></html>",
+        )
+    place_pose(into / "poses" / "2_BSL.pose", "house")
+    place_pose(into / "poses" / "2_GSL.pose")
+    place_pose(into / "poses" / "10_GSL.pose", "gsg_C")
+    place_pose(into / "lsf" / "10.pose")
+    return into
+
+
+def bobsl(into: Path) -> Path:
+    def place(name: str, parts: dict[str, dict[str, list[tuple[str, float, float]]]]) -> None:
+        content = {
+            part: {
+                word: dict(zip(("names", "global_times", "probs"), map(list, zip(*found, strict=True)), strict=True))
+                for word, found in words.items()
+            }
+            for part, words in parts.items()
+        }
+        place_text(into / "spottings" / f"{name}_spottings.json", json.dumps(content))
+
+    place("verified_dict", {"test": {"house": [("501", 0.52, 1.0), ("501", 0.04, 1.0)], "tree": [("999", 1.0, 1.0)]}})
+    place("verified_mouthing", {"test": {"roof": [("502", 0.8, 1.0)]}})
+    place("attention", {"train": {"house": [("501", 0.6, 0.1)]}, "val": {"roof": [("502", 0.6, 0.2)]}})
+    place("dict", {"train": {"sun": [("501", 0.4, 0.79), ("502", 0.4, 0.8)], "_pointing": [("501", 0.5, 1.0)]}})
+    for episode, pose in (("501", "house"), ("502", "house")):
+        place_pose(into / "poses" / f"{episode}.pose", pose)
+    return into
+
+
 def lexicon(into: Path) -> Path:
     place_text(
         into / "index.csv",

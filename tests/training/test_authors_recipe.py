@@ -79,7 +79,7 @@ def describe_theirs(entry):
         # RWTHFSMetaProcessor and ASLSignMetaProcessor; SignCLIPMetaProcessor.
         "unique_texts": entry.get("unique_texts", room in ("fingerclip", "signclip")),
         # SignCLIPMetaProcessor
-        "skip_long": room in ("signclip_asl", "signclip_v1") and not pretrained,
+        "skip_long": room in ("signclip_asl", "signclip_bsl", "signclip_v1") and not pretrained,
         "pretrained_split": AUTHORS["splits"]["spreadthesign"]["test"] if pretrained else None,
     }
 

@@ -102,6 +102,8 @@ CASES = (
     own("wlasl", miniatures.wlasl, "wlasl"),
     own("how2sign", miniatures.how2sign, "how2sign"),
     own("chicago_fs_wild", miniatures.chicago, "chicago_fs_wild"),
+    own("bobsl", miniatures.bobsl, "bobsl"),
+    own("dicta_sign", miniatures.dicta_sign, "dicta_sign"),
     own("fingerspelling_lexicon", miniatures.lexicon, "fingerspelling_lexicon"),
     own("manifest", miniatures.manifest, "own"),
 )

@@ -69,14 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _build_parser().parse_args(arguments)
     try:
-        ranked = rank_texts(
-            read_run(options.run).vectors,
-            min_languages=options.min_languages,
-            clips=options.clips,
-            one_word=options.one_word,
-        )
-        if not ranked:
-            raise EvaluationError(f"no text of {options.run} has clips of {options.min_languages} sign languages")
+        ranked = _rank(options)
         with (options.run / FILE).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow([field.name for field in fields(SpreadText)])
@@ -88,6 +81,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n".join(f"{entry.spread:9.3f}  {entry.sign_languages:3} languages  {entry.text}" for entry in shown))
     print(f"{len(ranked)} texts are in {options.run / FILE}")
     return 0
+
+
+def _rank(options: argparse.Namespace) -> list[SpreadText]:
+    vectors = read_run(options.run).vectors
+    ranked = rank_texts(vectors, min_languages=options.min_languages, clips=options.clips, one_word=options.one_word)
+    if not ranked:
+        raise EvaluationError(f"no text of {options.run} has clips of {options.min_languages} sign languages")
+    return ranked
 
 
 def _build_parser() -> argparse.ArgumentParser:

@@ -7,23 +7,35 @@ PORT ?= 3030
 
 .PHONY: install install-dev serve test check lint bench format clean
 
-install: $(VENV)/.service
-install-dev: $(VENV)/.development
+install: $(VENV)/.service $(BIN)/signclip
+install-dev: $(VENV)/.development $(BIN)/signclip
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else f"Python 3.11 or 3.12 is needed, $(PYTHON) is {v[0]}.{v[1]}; try: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 
+# The sizes are of the pinned versions, on disk, with torch's CPU build.
 $(VENV)/.service: $(BIN)/python requirements.txt constraints.txt
-	$(BIN)/pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	@echo "Installing what the service needs into $(VENV): 94 packages, 2.7 GB; some minutes."
+ifeq ($(TORCH_INDEX_URL),)
+	@echo "On Linux this is torch with CUDA, which is about 3 GB more. For its CPU build: make $(MAKECMDGOALS) TORCH_INDEX_URL=the CPU index that pytorch.org's install page names"
+else
+	$(BIN)/pip install $(shell grep '^torch==' requirements.txt) --index-url $(TORCH_INDEX_URL)
+endif
+	$(BIN)/pip install --requirement requirements.txt --constraint constraints.txt
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.service requirements-dev.txt
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt --constraint constraints.txt
+	@echo "Installing what training, tests and checks need as well: 53 packages, 0.5 GB."
+	$(BIN)/pip install --requirement requirements-dev.txt --constraint constraints.txt
 	@touch $@
 
+$(BIN)/signclip: $(BIN)/python
+	@printf '#!/bin/sh\nexec "%s" "%s" "$$@"\n' '$(abspath $(BIN))/python' '$(CURDIR)/signclip.py' > $@
+	@chmod +x $@
+
 serve: install
-	SIGNCLIP_PORT=$(PORT) $(BIN)/gunicorn app:app
+	SIGNCLIP_PORT=$(PORT) $(BIN)/signclip serve
 
 test: install-dev
 	$(BIN)/python -m pytest

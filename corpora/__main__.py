@@ -24,6 +24,7 @@ from corpora.registry import CORPORA, DATA, read_corpus
 from corpora.statistics import measure_corpus
 from poses.features import FeatureOptions, Flip
 from poses.trim import Trim
+from processes.commands import name_command
 from processes.version import PRODUCT
 
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m corpora", description=__doc__)
+    parser = argparse.ArgumentParser(prog=name_command("corpora"), description=__doc__)
     parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="list the names of the data sets")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from engine.settings import EngineSettings
 from models.errors import ModelsError
+from processes.commands import name_command
 from processes.logs import LOG_LEVELS, configure_logging
 from processes.settings import SettingsError
 from processes.stop_signals import call_at_stop
 from processes.version import PRODUCT
 
-_PROGRAM = "python -m engine"
+_PROGRAM = name_command("engine")
 
 
 def parse_arguments(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.Namespace]:

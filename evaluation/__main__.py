@@ -49,6 +49,7 @@ from models.registry import Registry, find_model
 from poses import PoseError
 from poses.features import Flip
 from poses.trim import Trim
+from processes.commands import name_command
 from processes.version import PRODUCT
 
 OUTPUT = Path("runs") / "evaluation"
@@ -200,7 +201,7 @@ def _parse_shots(word: str) -> Shots:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
+    parser = argparse.ArgumentParser(prog=name_command("evaluation"), description=__doc__)
     parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("model", metavar="MODEL", help="a name of the catalog, or a folder that training wrote")
     parser.add_argument("dataset", metavar="DATASET", help=", ".join(CORPORA))

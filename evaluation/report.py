@@ -11,6 +11,7 @@ from evaluation.plots import plot_concept, plot_confusions, plot_languages, plot
 from evaluation.published import PUBLISHED, read_published
 from evaluation.results import Run, read_run
 from evaluation.tables import compare_runs, format_probes, format_results, list_probes, write_csv
+from processes.commands import name_command
 
 
 def write_report(
@@ -91,7 +92,7 @@ def _require_text(runs: Sequence[Run], text: str) -> None:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.report", description=__doc__)
+    parser = argparse.ArgumentParser(prog=name_command("evaluation.report"), description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a folder that python -m evaluation wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
     parser.add_argument(

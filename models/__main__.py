@@ -16,6 +16,7 @@ from models.checkpoints.folders import (
     find_weights_dir,
 )
 from models.errors import CatalogError, DownloadError, ModelsError
+from processes.commands import name_command
 from processes.version import PRODUCT
 
 # Each command imports what it needs, so that `list` answers at once, without torch.
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models", description="Models and their files on this machine.")
+    parser = argparse.ArgumentParser(prog=name_command("models"), description="Models and their files on this machine.")
     parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("--weights-dir", type=Path, help="default: $SIGNCLIP_WEIGHTS_DIR, else weights/ of the project")
     commands = parser.add_subparsers(required=True, metavar="list | download | convert | verify")

@@ -18,6 +18,7 @@ from models.checkpoints.authors import write_checkpoint
 from models.checkpoints.loading import load_model
 from models.errors import ExportError, ModelsError
 from models.registry import ensure_converted, find_model
+from processes.commands import name_command
 
 
 def export(config: ModelConfig, weights: Path, target: Path) -> None:
@@ -47,7 +48,7 @@ def export(config: ModelConfig, weights: Path, target: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export from the command line. The exit status is 0 when done, 1 when refused, 2 for a usage error."""
     parser = argparse.ArgumentParser(
-        prog="python -m models.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=name_command("models.export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "model", metavar="FOLDER", help="a folder with config.yaml, or the name of a model in the catalog"

@@ -21,6 +21,7 @@ from poses.layouts import recognize_layout
 from poses.points import make_layout_key
 from poses.quality import measure_share_with_body, report
 from poses.reading import read
+from processes.commands import name_command
 from processes.version import PRODUCT
 
 # A user's own files may be longer than what a service takes.
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m poses", description="What is in a .pose file.")
+    parser = argparse.ArgumentParser(prog=name_command("poses"), description="What is in a .pose file.")
     parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(required=True, metavar="inspect")
 

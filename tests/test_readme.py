@@ -53,7 +53,7 @@ def test_the_port_of_make_serve_is_the_service_s_port() -> None:
     shown = subprocess.run(
         ["make", "-n", "serve", f"PORT={port}"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert re.search(rf"^SIGNCLIP_PORT={port} \S*gunicorn app:app$", shown.stdout, re.MULTILINE)
+    assert re.search(rf"^SIGNCLIP_PORT={port} \S*signclip serve$", shown.stdout, re.MULTILINE)
 
 
 def test_make_targets_it_names_exist() -> None:
@@ -70,14 +70,14 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(log: Path) -> Iterator[int]:
-    """The service as `make serve` starts it, with two workers, on a free port."""
+    """The service as `make serve` starts it, with two workers, on a free port, from another folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     environment = {**os.environ, "SIGNCLIP_PORT": str(port), "SIGNCLIP_HOST": "127.0.0.1"}
     with log.open("wb") as output:
-        command = [str(Path(sys.executable).parent / "gunicorn"), "-w", "2", "app:app"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        command = [sys.executable, str(ROOT / "signclip.py"), "serve", "-w", "2"]
+        process = subprocess.Popen(command, cwd=log.parent, env=environment, stdout=output, stderr=output)
     give_up = time.monotonic() + 120
     while not _ready(port):
         assert process.poll() is None, log.read_text()
@@ -100,6 +100,16 @@ def _ready(port: int) -> bool:
 def test_the_log_names_the_version_that_starts(log: Path, port: int) -> None:
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     assert [line["version"] for line in lines if line["message"] == "starting"] == [VERSION]
+
+
+def test_it_says_once_what_it_serves_what_the_model_knows_and_where(log: Path, port: int) -> None:
+    give_up = time.monotonic() + 30
+    while "docs" not in (written := log.read_text()) and time.monotonic() < give_up:
+        threading.Event().wait(0.05)
+    assert written.count(f"SignCLIP {VERSION} is ready at http://127.0.0.1:{port}") == 1
+    banner = written[written.index("SignCLIP ") :]
+    for words in ("fingerspelling (19 sign languages)", "letters, not signs", f"http://127.0.0.1:{port}/docs"):
+        assert words in banner
 
 
 def test_there_are_five_curl_lines() -> None:

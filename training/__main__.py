@@ -19,6 +19,7 @@ from corpora.errors import CorpusError
 from evaluation.command_line import parse_positive
 from models.architecture import SignClip
 from models.errors import ModelsError
+from processes.commands import name_command
 from processes.version import PRODUCT
 from training.distribution import open_accelerator
 from training.errors import TrainingError
@@ -125,7 +126,7 @@ def report_left_out(left_out: Mapping[str, Mapping[str, str]], folder: Path) -> 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=name_command("training"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("config", type=Path, help="a file of configs/experiments")

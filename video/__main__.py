@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from poses.errors import PoseError
+from processes.commands import name_command
 from processes.logs import LOG_LEVELS, configure_logging
 from processes.settings import SettingsError
 from processes.stop_signals import call_at_stop
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m video", description="From videos to poses.")
+    parser = argparse.ArgumentParser(prog=name_command("video"), description="From videos to poses.")
     parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(required=True, metavar="estimate | view | serve")
 

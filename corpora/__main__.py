@@ -1,6 +1,6 @@
 """Measure data sets, fill caches, and bring the authors' lists.
 
-`python -m corpora list | stats DATASET ROOT | cache DATASET ROOT FOLDER | fetch NAME`
+`python -m corpora list | stats DATASET ROOT | cache DATASET ROOT FOLDER | fetch NAME | compare NAME`
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from corpora.examples import SPLITS, Corpus
 from corpora.loading import Clips, track_clips
 from corpora.published_files import PUBLISHED_FILES, download, fetch_files, read_copy
 from corpora.registry import CORPORA, DATA, read_corpus
+from corpora.split_lists import HELD_OUT, compare_lists
 from corpora.statistics import measure_corpus
 from poses.features import FeatureOptions, Flip
 from poses.trim import Trim
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 success, 1 the data set cannot be read, 2 usage error.
+        The exit status: 0 success, 1 the data set cannot be read or lists differ, 2 usage error.
     """
     options = _build_parser().parse_args(arguments)
     try:
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             source = download if options.source is None else read_copy(options.source)
             print("\n".join(map(str, fetch_files(options.name, options.data, source=source))))
             return 0
+        if options.command == "compare":
+            return _compare(options.name, options.data)
         corpus = read_corpus(options.dataset, options.root or DATA / options.dataset, options.split)
         if options.command == "stats":
             _measure(corpus, options)
@@ -71,6 +74,11 @@ def _build_parser() -> argparse.ArgumentParser:
         command.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="number of reading processes")
     fetch = commands.add_parser("fetch", help="bring lists and tables that the authors published beside their code")
     fetch.add_argument("name", choices=PUBLISHED_FILES, metavar="NAME", help=", ".join(PUBLISHED_FILES))
+    compare = commands.add_parser(
+        "compare", help="draw the authors' random parts anew, and compare them with their lists"
+    )
+    compare.add_argument("name", choices=HELD_OUT, metavar="NAME", help=", ".join(HELD_OUT))
+    compare.add_argument("--data", type=Path, default=DATA, help="the folder of all data sets (default: %(default)s)")
     fetch.add_argument("--data", type=Path, default=DATA, help="the folder of all data sets (default: %(default)s)")
     fetch.add_argument(
         "--from",
@@ -91,6 +99,15 @@ def _build_parser() -> argparse.ArgumentParser:
     cache.add_argument("--anonymize", action="store_true")
     cache.add_argument("--trim", choices=get_args(Trim), default="none")
     return parser
+
+
+def _compare(name: str, data: Path) -> int:
+    found = compare_lists(name, data)
+    for comparison in found:
+        first = comparison.first_difference
+        outcome = "equal" if first is None else f"different from entry {first:,} on"
+        print(f"{comparison.what}: {comparison.count:,} entries, {outcome}")
+    return int(any(comparison.first_difference is not None for comparison in found))
 
 
 def _measure(corpus: Corpus, options: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """RWTH German Fingerspelling Database: 35 gestures, 20 signers, two cameras; 1,400 clips.
 
 Form: clips `<signer>_<gesture>_<sequence>_<camera>`, with camera `cam1` or `cam2`; lists of them in `train.txt`,
-`val.txt` and `test.txt`; `gesture_ids.txt` with lines `1 = A`. The lists are the paper's, at 8:1:1.
+`val.txt` and `test.txt`; `gesture_ids.txt` with lines `1 = A`. The lists are the paper's, at 8:1:1, and
+`python -m corpora fetch rwth_fingerspelling` brings them.
 Source: www-i6.informatik.rwth-aachen.de/aslr/fingerspelling.php; RWTHFSMetaProcessor, J22Melody/fairseq,
 dsprocessor_sign.py, and its data/rwthfs.
 """
@@ -24,6 +25,8 @@ from corpora.readers.tables import expand_split, find_file, read_lines, read_lis
 PROMPT = "Fingerspell the letter {text} in {language}."
 # Camera 1 shows the dominant hand alone, in which a pose estimator finds no person. The paper leaves it out for poses.
 HANDS_ONLY = "cam1"
+# Share of the clips in each of validation and test. Source: data/rwthfs/split.py.
+HELD_OUT = 0.1
 
 
 def read(

@@ -24,7 +24,8 @@ from models.catalog import TAGGED_PROMPT
 
 # The authors' tags. For the French and Italian parts they take the sign languages of France and Italy.
 SIGN_LANGUAGES = {"dsgs": "sgg", "lsf-ch": "fsl", "lis-ch": "ise"}
-_EXAMPLES = "example_poses"
+# Folders of example sentences; the second one is the authors', as mediapipe_new is theirs of the signs.
+_SENTENCES = ("example_poses", "example_mediapipe", "example_videos")
 # Source: suisse_finetune.yaml and test_suisse_finetune.yaml, J22Melody/fairseq@a8199440.
 _AUTHORS_TABLES = {
     "train": "metadata_train_train.csv",
@@ -43,8 +44,9 @@ def read(root: Path, split: Split) -> Corpus:
     Raises:
         CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
-    signs = Media.list_files(root, ("poses", "videos"))
-    sentences = Media.list_files(root, (_EXAMPLES, "example_videos")) if (root / _EXAMPLES).is_dir() else None
+    signs = Media.list_files(root, ("poses", "mediapipe_new", "videos"))
+    has_sentences = any((root / folder).is_dir() for folder in _SENTENCES[:2])
+    sentences = Media.list_files(root, _SENTENCES) if has_sentences else None
     examples: list[Example] = []
     skipped: list[Skipped] = []
     for part in expand_split(split):

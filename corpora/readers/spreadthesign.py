@@ -30,7 +30,8 @@ from models.catalog import TAGGED_PROMPT
 # Share of the rows in each of validation and test. Source: split.py as above, since commit 98b5615 (2024-04-08), before
 # the paper's runs; the published shares of clips fit 4,531 candidates, 1 % of the English rows.
 HELD_OUT = 0.01
-_TABLES = ("spreadthesign.csv", "metadata.csv")
+# The authors spell the last one so.
+_TABLES = ("spreadthesign.csv", "metadata.csv", "SperadTheSign.csv")
 _COLUMNS = ("pose", "videoLanguage", "language", "text")
 
 
@@ -40,14 +41,14 @@ def read(
     """Read the data set below a folder.
 
     Args:
-        root: holds the table (`spreadthesign.csv` or `metadata.csv`) and a folder of poses.
+        root: holds the table (`spreadthesign.csv` or another name of _TABLES) and a folder of poses.
         split: which part.
         name: of the data set.
         texts_in: languages of the texts that are kept; None keeps all.
     Raises:
         CorpusError: a table is missing or wrong; see corpora.examples.Reader.
     """
-    media = Media.list_files(root, ("poses", "pose", "videos"))
+    media = Media.list_files(root, ("poses", "pose", "sign-mt-poses", "videos"))
     skipped: list[Skipped] = []
     rows = list(read_csv(find_file(root, _TABLES), _COLUMNS, skipped=skipped))
     # Rows that were left out keep their numbers, or all rows after them would change splits.

@@ -1,6 +1,7 @@
 """Lists and tables of the authors: brought whole, or refused."""
 
 import hashlib
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -45,6 +46,15 @@ def test_other_content_is_refused(table, tmp_path):
     assert (tmp_path / table).read_bytes() == b"mine"
 
 
+def test_a_file_may_go_by_the_name_that_git_gives_its_content(tmp_path, monkeypatch):
+    # `git hash-object` of a file with these bytes.
+    file = PublishedFile("hello.txt", "ce013625030ba8dba906f756967f9e9ca394464a", Path("signsuisse", "hello.txt"))
+    monkeypatch.setattr(published_files, "PUBLISHED_FILES", {"signsuisse": (file,)})
+    with pytest.raises(FetchError, match="is not the published file"):
+        fetch_files("signsuisse", tmp_path, source=lambda path: b"hello")
+    assert fetch_files("signsuisse", tmp_path, source=lambda path: b"hello\n") == [tmp_path / file.place]
+
+
 def test_a_network_that_is_away_is_explained(table, tmp_path, monkeypatch):
     def refuse(url, **options):
         raise httpx2.ConnectError("no route")
@@ -69,5 +79,5 @@ def test_a_download_is_taken_from_a_fixed_commit(table, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", PUBLISHED_FILES)
 def test_files_are_put_where_readers_look(name):
     for file in PUBLISHED_FILES[name]:
-        assert len(bytes.fromhex(file.sha256)) == 32
+        assert len(bytes.fromhex(file.digest)) in (32, 20)
         assert file.place.parts[0] in CORPORA

@@ -30,7 +30,7 @@ from corpora.readers import (
 DATA = Path("data")
 
 _RWTH_ARRAYS = {
-    # The authors' folders are feat_rwthfs_s3d and i3d_feature. The 512 averages of the 1,024 are computed while reading.
+    # The authors' folders are feat_rwthfs_s3d and i3d_feature. The 512 averages are computed while reading.
     "s3d": ("s3d_feature", "feat_rwthfs_s3d", "s3d"),
     "i3d": ("i3d_feature", "i3d"),
     "i3d_512": ("i3d_feature", "i3d"),

@@ -8,6 +8,7 @@ RequestError
 ├── BodyError               the bytes of the body cannot be read
 │   ├── NotJsonError        they are no JSON document, or the document is not an object
 │   └── NotDecodableError   they are not in the encoding that Content-Encoding names
+├── BodySlowError           the body arrives too slowly
 ├── TooLargeError           the body is over the limit, before or after decompression
 ├── TooManyItemsError       there are more texts or clips than one request may hold
 ├── MediaTypeError          this Content-Type or Content-Encoding is not accepted
@@ -105,6 +106,12 @@ class NotDecodableError(BodyError):
     """The body is not in the encoding that Content-Encoding names."""
 
     code = "body_not_decodable"
+
+
+class BodySlowError(RequestError):
+    """The body arrives too slowly."""
+
+    code = "body_too_slow"
 
 
 class TooLargeError(RequestError):
@@ -211,6 +218,7 @@ ANSWERS: dict[type[Exception], ErrorAnswer] = {
     models_errors.UnknownModelError: ErrorAnswer(404, "There is no such model"),
     SampleUnknownError: ErrorAnswer(404, "There is no such sample"),
     MethodNotAllowedError: ErrorAnswer(405, "The route does not accept this method"),
+    BodySlowError: ErrorAnswer(408, "The body arrives too slowly"),
     TooLargeError: ErrorAnswer(413, "The body is too large"),
     TooManyItemsError: ErrorAnswer(413, "There are too many items in one request"),
     MediaTypeError: ErrorAnswer(415, "This type of content is not accepted"),

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.counters import DIRECTORY, share_between_workers
-from app.settings import PREFIX, ServiceSettings
+from app.settings import ServiceSettings
+from app.variables import PREFIX
 from engine.settings import EngineSettings
 from engine.supervisor import EngineSupervisor
 from models.catalog import Catalog

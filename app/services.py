@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from flask import current_app
 from prometheus_client import CollectorRegistry
 
+from app.access.places import HeldBytes, Places
 from app.counters import RequestMetrics
 from app.settings import ServiceSettings
 from engine.client import EngineClient
@@ -101,8 +102,15 @@ class Services:
         self.metrics_registry = CollectorRegistry()
         self.metrics = RequestMetrics(self.metrics_registry)
         # Places for requests with work to do, and for those with videos, whose bodies are large.
-        self.places = threading.BoundedSemaphore(settings.max_requests)
-        self.video_places = threading.BoundedSemaphore(settings.max_video_requests)
+        self.places = Places(
+            settings.max_requests, of_one_address=settings.max_requests_of_one_address, what="requests"
+        )
+        self.video_places = Places(
+            settings.max_video_requests,
+            of_one_address=settings.max_video_requests_of_one_address,
+            what="requests with videos",
+        )
+        self.held_bytes = HeldBytes(settings.max_held_bytes)
         self._engine = _PerProcess(lambda: _build_engine(settings), engine)
         self._estimators = _PerProcess(lambda: _build_estimators(settings), estimators)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import zstandard
@@ -23,7 +24,8 @@ _ZSTD_WINDOW_BYTES = 128 * 1024 * 1024
 _MOST_GZIP_MEMBERS = 65_536
 # pzstd writes a frame for each few MiB.
 _MOST_ZSTD_FRAMES = 4096
-_PIECE_BYTES = 64 * 1024
+_FIRST_PIECE_BYTES, _PIECE_BYTES = 1024, 64 * 1024
+_UNPACKED_PIECE_BYTES = 4 * 1024 * 1024
 
 
 class PackingError(Exception):
@@ -47,57 +49,70 @@ def find_packing(data: bytes) -> Packing | None:
     return next((packing for magic, packing in _MAGIC.items() if data.startswith(magic)), None)
 
 
-def unpack(data: bytes, packing: Packing, *, max_bytes: int) -> bytes:
+def unpack(
+    data: bytes,
+    packing: Packing,
+    *,
+    max_bytes: int,
+    max_window_bytes: int = _ZSTD_WINDOW_BYTES,
+    on_piece: Callable[[int], None] = lambda _: None,
+) -> bytes:
     """Unpack a whole file; several packed files in a row unpack to their contents in a row.
 
     Args:
         data: the packed file.
         packing: as `find_packing` gives it.
         max_bytes: of what comes out. No more than that and one piece is ever held.
+        max_window_bytes: how far back zstd data may refer, which is memory of the unpacker.
+        on_piece: called with the size of each piece that came out, some MiB at most; it may raise to end the work.
     Raises:
         PackedDamagedError: the file is damaged, or has something else behind its end.
         PackedTruncatedError: the file ends too early.
         PackedTooLargeError: more than max_bytes would come out.
     """
-    unpacked = _gunzip(data, max_bytes) if packing == "gzip" else _unpack_zstd(data, max_bytes)
-    if len(unpacked) > max_bytes:
-        raise PackedTooLargeError(f"{packing} data that unpacks to more than {max_bytes} bytes")
-    return unpacked
+    pieces = _gunzip(data, max_bytes) if packing == "gzip" else _unpack_zstd(data, max_bytes, max_window_bytes)
+    unpacked = io.BytesIO()
+    for piece in pieces:
+        on_piece(len(piece))
+        unpacked.write(piece)
+        if unpacked.tell() > max_bytes:
+            raise PackedTooLargeError(f"{packing} data that unpacks to more than {max_bytes} bytes")
+    return unpacked.getvalue()
 
 
-def _gunzip(data: bytes, limit: int) -> bytes:
-    found = io.BytesIO()
+def _gunzip(data: bytes, max_bytes: int) -> Iterator[bytes]:
+    most = min(max_bytes + 1, _UNPACKED_PIECE_BYTES)
     source = io.BytesIO(data)
     for _ in range(_MOST_GZIP_MEMBERS):
-        # In pieces, because what follows a member's end is copied each time.
-        member = zlib.decompressobj(wbits=31)
+        # In pieces, because what follows a member's end is copied each time. They grow, because most files are one
+        # large member, and others have thousands of tiny ones.
+        member, piece_bytes = zlib.decompressobj(wbits=31), _FIRST_PIECE_BYTES
         try:
             while not member.eof:
-                piece = member.unconsumed_tail or source.read(_PIECE_BYTES)
+                piece = member.unconsumed_tail or source.read(piece_bytes)
                 if not piece:
                     raise PackedTruncatedError("gzip data that ends too early")
-                found.write(member.decompress(piece, limit + 1 - found.tell()))
-                if found.tell() > limit:
-                    return found.getvalue()
+                yield member.decompress(piece, most)
+                piece_bytes = min(2 * piece_bytes, _PIECE_BYTES)
         except zlib.error as error:
             raise PackedDamagedError("gzip data that is damaged") from error
         source.seek(-len(member.unused_data), io.SEEK_CUR)
         if source.tell() == len(data):
-            return found.getvalue()
+            return
     raise PackedDamagedError(f"gzip data of more than {_MOST_GZIP_MEMBERS} pieces")
 
 
-def _unpack_zstd(data: bytes, limit: int) -> bytes:
-    unpacker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+def _unpack_zstd(data: bytes, max_bytes: int, max_window_bytes: int) -> Iterator[bytes]:
+    unpacker = zstandard.ZstdDecompressor(max_window_size=max_window_bytes)
     try:
         # This reader bounds what comes out, and is silent about an early end.
-        unpacked: bytes = unpacker.stream_reader(data, read_across_frames=True).read(limit + 1)
-        if len(unpacked) <= limit:
-            _check_zstd_end(data, unpacker)
+        reader = unpacker.stream_reader(data, read_across_frames=True)
+        while piece := reader.read(min(max_bytes + 1, _UNPACKED_PIECE_BYTES)):
+            yield piece
+        _check_zstd_end(data, unpacker)
     except zstandard.ZstdError as error:
-        window_mib = _ZSTD_WINDOW_BYTES // 1024**2
+        window_mib = max_window_bytes // 1024**2
         raise PackedDamagedError(f"zstd data that is damaged, or has a window over {window_mib} MiB") from error
-    return unpacked
 
 
 def _check_zstd_end(data: bytes, unpacker: zstandard.ZstdDecompressor) -> None:

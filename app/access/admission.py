@@ -1,13 +1,12 @@
-"""How many requests a web worker handles at once."""
+"""How many requests a web worker handles at once, and how much memory their bodies take."""
 
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from flask import Response
+from flask import Response, g, request
 
-from app.errors import TooManyRequestsError
+from app.access.places import HeldBody
 from app.services import Services, get_services
 
 AdmittedView = Callable[[Services], Response]
@@ -29,7 +28,8 @@ def admit(view: AdmittedView) -> Callable[[], Response]:
     def guarded() -> Response:
         shared = get_services()
         with ExitStack() as taken:
-            _take_place(taken, shared.places, shared.settings.max_requests, "requests")
+            taken.enter_context(shared.places.take(_get_address()))
+            g.body = taken.enter_context(shared.held_bytes.open())
             return view(shared)
 
     return guarded
@@ -45,8 +45,9 @@ def admit_with_videos(view: AdmittedView) -> Callable[[], Response]:
     def guarded() -> Response:
         shared = get_services()
         with ExitStack() as taken:
-            _take_place(taken, shared.places, shared.settings.max_requests, "requests")
-            _take_place(taken, shared.video_places, shared.settings.max_video_requests, "requests with videos")
+            taken.enter_context(shared.places.take(_get_address()))
+            taken.enter_context(shared.video_places.take(_get_address()))
+            g.body = taken.enter_context(shared.held_bytes.open())
             response = view(shared)
             if response.is_streamed:
                 response.call_on_close(taken.pop_all().close)
@@ -62,12 +63,15 @@ def hold_video_place(shared: Services) -> Iterator[None]:
     Raises:
         TooManyRequestsError: every place is taken.
     """
-    with ExitStack() as taken:
-        _take_place(taken, shared.video_places, shared.settings.max_video_requests, "requests with videos")
+    with shared.video_places.take(_get_address()):
         yield
 
 
-def _take_place(taken: ExitStack, places: threading.BoundedSemaphore, count: int, what: str) -> None:
-    if not places.acquire(blocking=False):
-        raise TooManyRequestsError(f"{count} {what} are handled already; send it again later")
-    taken.callback(places.release)
+def get_body() -> HeldBody:
+    """Return the account of the body of the request that is being handled."""
+    found: HeldBody = g.body
+    return found
+
+
+def _get_address() -> str:
+    return request.remote_addr or ""

@@ -1,23 +1,28 @@
 """Reads the body of a request: content types, compression, JSON, forms."""
 
 import codecs
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import zstandard
 from flask import Request
 from werkzeug.datastructures import MultiDict
 
+from app.access.admission import get_body
 from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonError, TooLargeError
 from app.intake.connection import limit_reading
 from app.intake.forms import parse_form, refuse_key
+from app.intake.structure import MOST_VALUES, VALUE_BYTES, count_values
+from processes.compression import PackedTooLargeError, Packing, PackingError, unpack
 from processes.file_kinds import recognize
 
 # A decoder of the zstd content coding must support this much (RFC 9659). With more, one frame could ask for gigabytes.
 _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
+# A body is in memory twice: as it came, and as texts or files that were taken out of it.
+_COPIES = 2
+# Small, because a piece may take as long as its bytes may; large, because each is copied.
+_FIRST_PIECE_BYTES, _LARGEST_PIECE_BYTES = 8 * 1024, 1024 * 1024
 # What one raw file may be called, beside application/octet-stream.
 _FILE_TYPES = {
     "video": ("video/", "image/gif", "application/ogg"),
@@ -85,48 +90,59 @@ def _read(request: Request, *, max_bytes: int) -> bytes:
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip", "zstd"):
         raise MediaTypeError(f"Content-Encoding {_quote(coding)} is not accepted; send gzip, zstd or none")
-    with limit_reading():
-        data = request.get_data(cache=False)
+    data = _receive(request, max_bytes)
+    if coding == "identity":
+        return data
+    packing: Packing = "zstd" if coding == "zstd" else "gzip"
+    account = get_body()
+    try:
+        return unpack(
+            data,
+            packing,
+            max_bytes=max_bytes,
+            max_window_bytes=_ZSTD_WINDOW_BYTES,
+            on_piece=lambda size: account.add(_COPIES * size),
+        )
+    except PackedTooLargeError as error:
+        raise TooLargeError(f"the body unpacks to more than {max_bytes} bytes") from error
+    except PackingError as error:
+        raise NotDecodableError(f"Content-Encoding says {packing}, but the body is {error}") from error
+
+
+def _receive(request: Request, max_bytes: int) -> bytes:
+    """Read the body as it is sent, in pieces that grow, each with the time that it may take."""
+    account, length = get_body(), request.content_length
+    if length is not None:
+        if length > max_bytes:
+            raise TooLargeError(f"the body has more than {max_bytes} bytes")
+        account.add(_COPIES * length)
+    pieces: list[bytes] = []
+    size = 0
+    with limit_reading() as limits:
+        while length is None or size < length:
+            most = min(max(_FIRST_PIECE_BYTES, size), _LARGEST_PIECE_BYTES)
+            limits.allow(size + most)
+            piece = request.stream.read(most)
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+            if length is None:
+                account.add(_COPIES * len(piece))
     # Werkzeug cuts a chunked body at the limit and does not report it.
-    if request.content_length is None and len(data) >= max_bytes:
+    if length is None and size >= max_bytes:
         raise TooLargeError(f"the body has {max_bytes} bytes or more")
-    if coding in ("gzip", "x-gzip"):
-        return _gunzip(data, max_bytes)
-    return _unzstd(data, max_bytes) if coding == "zstd" else data
-
-
-def _gunzip(data: bytes, limit: int) -> bytes:
-    # Only one gzip member is accepted: a body of a million empty members would take quadratic time.
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        unpacked = unpacker.decompress(data, limit + 1)
-    except zlib.error as error:
-        raise NotDecodableError("the body is not gzip, but Content-Encoding says that it is") from error
-    if len(unpacked) > limit:
-        raise TooLargeError(f"the body unpacks to more than {limit} bytes")
-    if not unpacker.eof or unpacker.unused_data:
-        raise NotDecodableError("the body is not exactly one complete gzip stream")
-    return unpacked
-
-
-def _unzstd(data: bytes, limit: int) -> bytes:
-    try:
-        declared = zstandard.get_frame_parameters(data).content_size
-        reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).stream_reader(data)
-        unpacked = reader.read(limit + 1)
-    except zstandard.ZstdError as error:
-        raise NotDecodableError("the body is not zstd, but Content-Encoding says that it is") from error
-    if len(unpacked) > limit:
-        raise TooLargeError(f"the body unpacks to more than {limit} bytes")
-    if declared not in (zstandard.CONTENTSIZE_UNKNOWN, len(unpacked)):
-        raise NotDecodableError("the body is not exactly one complete zstd frame")
-    return unpacked
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _parse(request: Request, data: bytes) -> dict[str, Any]:
     _refuse_query(request)
     if not data:
         raise NotJsonError("there is no body; send a JSON object")
+    values = count_values(data, limit=MOST_VALUES)
+    if values > MOST_VALUES:
+        raise TooLargeError(f"the JSON has more than {MOST_VALUES} values")
+    get_body().add(VALUE_BYTES * values)
     try:
         document = orjson.loads(data.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:

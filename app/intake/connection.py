@@ -12,7 +12,7 @@ from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
-from app.errors import BodyError, ClientDisconnectedError
+from app.errors import BodyError, BodySlowError, ClientDisconnectedError, RequestError
 from app.telemetry import get_record
 from processes.errors import DeadlineExceededError
 
@@ -20,7 +20,9 @@ from processes.errors import DeadlineExceededError
 LONGEST_PAUSE_S = 30.0
 # A body may be this late before its reading stops: little beside any deadline, and rare enough to cost no time.
 _CHECK_S = 0.25
-_LATE = "the deadline passed before the whole body had arrived"
+# A body that arrives more slowly keeps a place from others. The slowest telephone networks carry ten times as much.
+GRACE_S = 10.0
+LEAST_BYTES_PER_S = 1024
 
 
 def get_client_socket() -> socket.socket | None:
@@ -85,33 +87,66 @@ class _BodyDeadlines:
 _body_deadlines = _BodyDeadlines()
 
 
+class BodyLimits:
+    """By when the body of the request that is being handled must have arrived, and how fast."""
+
+    def __init__(self) -> None:
+        self._connection = get_client_socket()
+        self._started = time.monotonic()
+        self._deadline = get_record().deadline
+        self._arrives_by = self._deadline
+
+    def allow(self, size_bytes: int) -> None:
+        """Stop reading when this many bytes of the body have not arrived in the time that they may take."""
+        if self._connection is not None:
+            self._arrives_by = self._started + GRACE_S + size_bytes / LEAST_BYTES_PER_S
+            _body_deadlines.watch(self._connection, min(self._deadline, self._arrives_by))
+
+    def begin(self) -> None:
+        """Limit pauses, and let a client send that waits for `100 Continue`."""
+        if self._connection is not None:
+            self._connection.settimeout(LONGEST_PAUSE_S)
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def end(self) -> RequestError | DeadlineExceededError | None:
+        """Watch no more; return why reading was stopped, None if it was not."""
+        if self._connection is None:
+            return None
+        late = _body_deadlines.release(self._connection)
+        self._connection.settimeout(None)
+        if not late:
+            return None
+        if self._deadline <= self._arrives_by:
+            return DeadlineExceededError("the deadline passed before the whole body had arrived")
+        return BodySlowError(
+            f"the body arrived too slowly; it may take {GRACE_S:g} s, and a second for each {LEAST_BYTES_PER_S} bytes"
+        )
+
+
 @contextmanager
-def limit_reading() -> Iterator[None]:
+def limit_reading() -> Iterator[BodyLimits]:
     """Limit how long reading the body may take and pause, and translate the server's errors.
 
     Raises:
         BodyError: the chunks of the body are malformed.
+        BodySlowError: the body arrived more slowly than `allow` was told.
         ClientDisconnectedError: the body stopped before its end, or paused for longer than LONGEST_PAUSE_S.
         DeadlineExceededError: the request's deadline passed before the whole body had arrived.
     """
-    connection = get_client_socket()
-    if connection is not None:
-        connection.settimeout(LONGEST_PAUSE_S)
-        _body_deadlines.watch(connection, get_record().deadline)
-    late = False
+    limits, late = BodyLimits(), None
     try:
         try:
-            yield
+            limits.begin()
+            yield limits
         finally:
-            if connection is not None:
-                late = _body_deadlines.release(connection)
-                connection.settimeout(None)
+            late = limits.end()
     except ParseException as error:
         raise BodyError("the chunks of the body are malformed") from error
     except (OSError, ClientDisconnected) as error:
-        if late:
-            raise DeadlineExceededError(_LATE) from error
+        if late is not None:
+            raise late from error
         message = f"the body stopped before its end, or nothing of it arrived for {LONGEST_PAUSE_S:g} s"
         raise ClientDisconnectedError(message) from error
-    if late:  # gunicorn takes the end of the connection for the end of the body
-        raise DeadlineExceededError(_LATE)
+    if late is not None:  # gunicorn takes the end of the connection for the end of the body
+        raise late

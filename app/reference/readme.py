@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 from app.errors import render_errors_table
-from app.settings import render_settings_table
+from app.settings import ServiceSettings
+from app.variables import render_settings_table
 
 
 def replace_tables(text: str) -> str:
     """Replace what stands between `<!-- name -->` and `<!-- /name -->` with the table of that name."""
-    for name, table in (("errors", render_errors_table()), ("settings", render_settings_table())):
+    for name, table in (("errors", render_errors_table()), ("settings", render_settings_table(ServiceSettings()))):
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = block.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
     return text

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from app import create_app
-from app.settings import PREFIX, SETTINGS, ServiceSettings, load_settings, render_settings_table
+from app.settings import ServiceSettings, load_settings
+from app.variables import PREFIX, SETTINGS, render_settings_table
 from engine.settings import EngineSettings
 from processes.settings import SettingsError
 from video.settings import EstimatorSettings
@@ -126,9 +127,9 @@ def test_every_field_of_the_service_the_engine_and_the_estimators_is_one_setting
 
 
 def test_the_table_has_a_line_for_each_setting():
-    lines = render_settings_table().splitlines()[2:]
+    lines = render_settings_table(ServiceSettings()).splitlines()[2:]
     assert [re.match(r"\| `(SIGNCLIP_\w+)` \| .+ \| .+ \|$", line)[1] for line in lines] == [
         setting.variable for setting in SETTINGS
     ]
     for line in ("| `SIGNCLIP_WEIGHTS_DIR` | `weights` |", "| `SIGNCLIP_DEVICE` | `auto` |"):
-        assert line in render_settings_table()
+        assert line in render_settings_table(ServiceSettings())

@@ -68,10 +68,12 @@ def test_wrong_names_of_models_end_gunicorn_before_anything_starts(tiny_weights)
     assert done.stderr.startswith("SIGNCLIP_PRELOAD: there is no model 'tinny'. Did you mean 'tiny'?")
 
 
-def test_a_wrong_model_file_ends_gunicorn_with_its_name(tmp_path):
+@pytest.mark.parametrize("setting", ["SIGNCLIP_DEFAULT_MODEL", "SIGNCLIP_PRELOAD"])
+def test_a_wrong_file_of_a_model_that_is_wanted_ends_gunicorn_with_its_name(tmp_path, setting):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.yaml").write_text("base: default\nmax_frame: 3\n")
-    done = run("import runpy; runpy.run_path('gunicorn.conf.py')", SIGNCLIP_WEIGHTS_DIR=str(tmp_path))
+    wanted = {"SIGNCLIP_WEIGHTS_DIR": str(tmp_path), setting: "mine"}
+    done = run("import runpy; runpy.run_path('gunicorn.conf.py')", **wanted)
     assert done.returncode == 1
     assert "mine/config.yaml: max_frame: " in done.stderr
     assert "Traceback" not in done.stderr

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 
 import pytest
-from flask import request
+from flask import g, request
 
 from app import telemetry
+from app.access.places import HeldBytes
 from app.errors import InputError, TooManyItemsError
 from app.intake.clips import RequestClips, read_clips
 from app.intake.schemas import PoseOptions, PoseRequest
@@ -25,7 +26,10 @@ def read(client):
         with client.application.test_request_context("/", method="POST", **sent):
             client.application.preprocess_request()
             assert telemetry.get_record()
-            return read_clips(request, "pose", whole=PoseRequest, options=PoseOptions, max_bytes=1_000_000, max_items=2)
+            with HeldBytes(1_000_000).open() as g.body:
+                return read_clips(
+                    request, "pose", whole=PoseRequest, options=PoseOptions, max_bytes=1_000_000, max_items=2
+                )
 
     return read_request
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from collections.abc import MutableMapping, Sequence
 
-from app.settings import SETTINGS, ServiceSettings, load_settings
+from app.settings import ServiceSettings, load_settings
+from app.variables import SETTINGS
 from models.checkpoints.folders import ROOT
 from processes.commands import name_command
 from processes.settings import SettingsError

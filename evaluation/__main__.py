@@ -35,7 +35,8 @@ from evaluation.probing import PROBES, SHOTS, Neighbours, Shots
 from evaluation.provenance import read_training_record
 from evaluation.published import Published, find_published_test, read_published
 from evaluation.results import ScoreKind, write_run
-from evaluation.tables import compare_runs, format_probes, format_results, list_probes
+from evaluation.tables import compare_runs, list_probes
+from evaluation.terminal import show_probes, show_results
 from evaluation.vocabulary import (
     RARE_COUNT,
     find_common_texts,
@@ -106,11 +107,11 @@ def _run(options: argparse.Namespace) -> None:
     probed = bool(options.probes)
     out = options.out or name_folder(options.model, corpus.name, split=options.split, settings=settings, probed=probed)
     write_run(out, metrics, vectors=vectors, results=results)
-    print(format_results(compare_runs([metrics], published)))
+    print(show_results(compare_runs([metrics], published), [metrics["intervals"]]))
     for warning in metrics["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     if probed:
-        print(format_probes(list_probes(metrics)))
+        print(show_probes(list_probes(metrics)))
     if metrics["skipped"]:
         name, reason = next(iter(metrics["skipped"].items()))
         print(f"{len(metrics['skipped'])} clips were left out; metrics.json lists the reasons", file=sys.stderr)

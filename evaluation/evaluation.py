@@ -195,6 +195,7 @@ def evaluate(
         "ties": results.count_ties(),
         "skipped": {note.id: note.reason for note in corpus.skipped} | skipped,
         **results.summarize(vectors.prompt_of),
+        "intervals": results.estimate_intervals(vectors.prompt_of),
         "by_sign_language": _measure_by_language(vectors, results),
         **({"identification": measure_identification(vectors, results)} if is_identified else {}),
         "embedding_s": round(embedded - began, 3),

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from corpora.arrays import Float32Array, Float64Array, FloatArray
+from evaluation.published import DIRECTIONS
 from evaluation.results import Run
 from models.languages import read_languages
 from models.vectors import normalize_vectors
@@ -22,7 +23,10 @@ POINTS_SHOWN = 3000
 TSNE_LEAST = 60
 CONFUSED_SHOWN = 18
 LANGUAGES_SHOWN = 24
-MARKERS = "o^sDvPX*"
+# Each language has a letter of its own, because readers can distinguish about ten colours.
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# The metrics of the comparison of runs, by direction.
+COMPARED = {"pose_to_text": ("R@1", "R@5", "R@10"), "text_to_pose": ("P@1", "P@5", "P@10")}
 LINES = ("-", "--", ":", "-.")
 
 
@@ -49,11 +53,36 @@ def plot_rank_curves(runs: Sequence[Run], path: Path) -> None:
     _save(figure, path)
 
 
+def plot_comparison(runs: Sequence[Run], path: Path) -> None:
+    """Draw the metrics of several runs below each other, with their 95 % intervals where they are recorded."""
+    figure, axes = _make_figure(11, 1.8 + 0.5 * len(runs), columns=2)
+    for axis, (direction, names) in zip(axes, COMPARED.items(), strict=True):
+        for shift, (name, marker) in enumerate(zip(names, "o^s", strict=True)):
+            places = np.arange(len(runs)) + 0.2 * (shift - 1)
+            values = np.array([run.metrics[direction].get(name, np.nan) for run in runs])
+            ends = [run.metrics.get("intervals", {}).get(direction, {}).get(name) for run in runs]
+            given = zip(ends, values, strict=True)
+            errors = np.array([(0, 0) if end is None else (value - end[0], end[1] - value) for end, value in given])
+            # An end may pass the mean by a rounding error.
+            axis.errorbar(
+                values, places, xerr=errors.T.clip(min=0), fmt=marker, color=f"C{shift}", label=name, capsize=2
+            )
+        axis.set(xlim=(0, 1.02), ylim=(len(runs) - 0.5, -0.5), title=DIRECTIONS[direction])
+        axis.set_yticks(
+            range(len(runs)), _shorten([run.name.replace(", retrieval", "") for run in runs], limit=80), fontsize=8
+        )
+        axis.grid(axis="x", alpha=0.3)
+        axis.legend(fontsize=8, frameon=False)
+    axes[1].set_yticklabels([])
+    _save(figure, path)
+
+
 def plot_confusions(run: Run, path: Path) -> bool:
     """Draw how often the most confused prompts are taken for each other.
 
     Returns:
-        Whether there is a plot. There is none if every clip was named correctly.
+        Whether there is a plot. There is none if every clip was named correctly, or if the confused prompts have one
+        clip each: nothing is then confused more often than anything else, and errors.csv says more.
     """
     prompt_of, named = run.vectors.prompt_of, run.named
     wrong = prompt_of != named
@@ -67,6 +96,8 @@ def plot_confusions(run: Run, path: Path) -> bool:
     rows = sorted(shown, key=lambda prompt: str(run.vectors.prompts[prompt]))
     counts = np.array([[pairs[right, taken] for taken in rows] for right in rows])
     clips = np.bincount(prompt_of, minlength=len(run.vectors.prompts))[rows]
+    if clips.max() == 1:
+        return False
     correct = np.bincount(prompt_of[~wrong], minlength=len(run.vectors.prompts))[rows]
     names = _shorten([str(run.vectors.prompts[prompt]) for prompt in rows])
     figure, axes = _make_figure(4.2 + 0.42 * len(rows), 3.2 + 0.36 * len(rows))
@@ -88,7 +119,7 @@ def plot_confusions(run: Run, path: Path) -> bool:
 
 
 def plot_languages(run: Run, path: Path) -> None:
-    """Draw clips in two dimensions, with a colour and a marker for each sign language."""
+    """Draw clips in two dimensions, with a letter and a colour for each sign language."""
     rng = np.random.default_rng(0)
     shown = np.sort(rng.permutation(len(run.vectors.ids))[:POINTS_SHOWN])
     places, method = project(normalize_vectors(run.vectors.pose[shown]))
@@ -98,10 +129,9 @@ def plot_languages(run: Run, path: Path) -> None:
     colours = mpl.colormaps["tab10"]
     for number, tag in enumerate(sorted(common)):
         of_tag = languages == tag
-        # Readers can distinguish about ten colours. Further languages have other markers.
-        marker, name = MARKERS[number // 10 % len(MARKERS)], _find_language_name(tag)
+        marker, name = f"${LETTERS[number]}$", _find_language_name(tag)
         x, y = places[of_tag].T
-        axes[0].scatter(x, y, s=16, alpha=0.75, linewidths=0, label=name, color=colours(number % 10), marker=marker)
+        axes[0].scatter(x, y, s=36, alpha=0.85, linewidths=0, label=name, color=colours(number % 10), marker=marker)
     others = ~np.isin(languages, common)
     if others.any():
         axes[0].scatter(places[others, 0], places[others, 1], s=8, color="lightgrey", label="others", zorder=0)

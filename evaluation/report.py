@@ -6,12 +6,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from evaluation.comparison import compare_with_first
 from evaluation.errors import EvaluationError
-from evaluation.plots import plot_concept, plot_confusions, plot_languages, plot_rank_curves
+from evaluation.plots import plot_comparison, plot_concept, plot_confusions, plot_languages, plot_rank_curves
 from evaluation.published import PUBLISHED, read_published
 from evaluation.results import Run, read_run
-from evaluation.tables import compare_runs, format_probes, format_results, list_probes, write_csv
+from evaluation.tables import (
+    compare_runs,
+    format_differences,
+    format_leaderboard,
+    format_probes,
+    format_results,
+    list_probes,
+    write_csv,
+)
+from evaluation.terminal import show_differences, show_probes, show_results
 from processes.commands import name_command
+
+# Letters of a run's name in the names of its plots. The number before it tells runs apart.
+SLUG_LENGTH = 40
 
 
 def write_report(
@@ -36,22 +49,51 @@ def write_report(
     probes = [row for run in runs for row in list_probes(run.metrics)]
     write_csv(out / "results.csv", results)
     text = f"# Results\n\nOurs, with the published metrics in brackets.\n\n{format_results(results)}"
+    text += f"\n## Naming clips, with 95 % intervals\n\n{format_leaderboard([run.metrics for run in runs])}"
     written = [out / "results.csv"]
+    differences = compare_with_first(runs)
+    if differences:
+        write_csv(out / "differences.csv", differences)
+        written.append(out / "differences.csv")
+        text += f"\n## Differences on the same clips\n\n{format_differences(differences)}"
     if probes:
         write_csv(out / "probes.csv", probes)
         written.append(out / "probes.csv")
         text += f"\n## Frozen embeddings\n\nMean ± standard deviation over seeds.\n\n{format_probes(probes)}"
+    text += f"\n## Runs\n\n{_list_runs(runs)}"
     plot_rank_curves(runs, out / "rank_curves.png")
-    pictures = [out / "rank_curves.png", *_plot_each(runs, out, concept)]
+    pictures = [out / "rank_curves.png"]
+    if len(runs) > 1:
+        plot_comparison(runs, out / "comparison.png")
+        pictures.append(out / "comparison.png")
+    pictures += _plot_each(runs, out, concept)
     text += "\n## Plots\n\n" + "\n".join(f"![{path.stem.replace('_', ' ')}]({path.name})" for path in pictures) + "\n"
     (out / "report.md").write_text(text, encoding="utf-8")
     return [*written, out / "report.md", *pictures]
 
 
+def _list_runs(runs: Sequence[Run]) -> str:
+    # Where each row of the tables comes from, so that it can be audited.
+    lines = []
+    for run in runs:
+        software, training = run.metrics.get("software", {}), run.metrics.get("training") or {}
+        about = {
+            "folder": run.folder.as_posix(),
+            "model's digest": str(run.metrics.get("digest", "not recorded"))[:12],
+            "data's digest": str(run.metrics.get("data", {}).get("sha256", "not recorded"))[:12],
+            "commit": software.get("commit") or "not recorded",
+            "date": run.metrics.get("date", "not recorded"),
+        }
+        if training:
+            about |= {"trained as": training.get("experiment"), "seed": training.get("seed")}
+        lines.append(f"- {run.name}: " + ", ".join(f"{key} {value}" for key, value in about.items()))
+    return "\n".join(lines) + "\n"
+
+
 def _plot_each(runs: Sequence[Run], out: Path, concept: str | None) -> list[Path]:
     pictures: list[Path] = []
     for number, run in enumerate(runs):
-        slug = re.sub(r"[^a-z0-9]+", "_", run.name.lower()).strip("_")
+        slug = re.sub(r"[^a-z0-9]+", "_", run.name.lower()).strip("_")[:SLUG_LENGTH].strip("_")
         prefix = f"{number + 1}_{slug}" if len(runs) > 1 else slug
         languages, confusions, concepts = (
             out / f"{prefix}_{what}.png" for what in ("languages", "confusions", "concept")
@@ -80,7 +122,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, EvaluationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print((options.out / "report.md").read_text(encoding="utf-8").partition("\n## Plots")[0])
+    rows = compare_runs([run.metrics for run in runs], read_published(options.published), every=options.all)
+    print(show_results(rows, [run.metrics.get("intervals", {}) for run in runs]))
+    if differences := compare_with_first(runs):
+        print(show_differences(differences))
+    if probes := [row for run in runs for row in list_probes(run.metrics)]:
+        print(show_probes(probes))
     for path in written:
         print(path)
     return 0

@@ -11,7 +11,8 @@ import numpy as np
 
 from corpora.arrays import Int64Array
 from evaluation.errors import EvaluationError, RunFolderError
-from evaluation.retrieval import summarize_clips, summarize_texts
+from evaluation.intervals import Interval, average_classes, estimate_intervals, score_searches
+from evaluation.retrieval import CUTOFFS, summarize_clips, summarize_texts
 from evaluation.vectors import EmbeddedCorpus
 from models.vectors import normalize_vectors
 from search.ranking import Ranking, rank
@@ -36,15 +37,34 @@ class SearchResults:
     pose_to_text: Ranking
 
     def summarize(self, prompt_of: Int64Array) -> dict[str, dict[str, float]]:
-        """Compute the authors' metrics of both searches.
+        """Compute the authors' metrics of both searches, and those of leaderboards.
 
         Args:
             prompt_of: int64 (clips,), the row of each clip's prompt.
         """
         prompts = np.arange(len(self.text_to_pose.ranks))
+        scores = score_searches(self.pose_to_text.ranks)
+        more = {name: float(scores[name].mean()) for name in ("MRR", "DCG")}
+        more |= {f"class_R@{k}": average_classes(scores[f"R@{k}"], prompt_of) for k in CUTOFFS}
         return {
             "text_to_pose": summarize_texts(self.text_to_pose, prompts, prompt_of),
-            "pose_to_text": summarize_clips(self.pose_to_text.ranks),
+            "pose_to_text": summarize_clips(self.pose_to_text.ranks) | more,
+        }
+
+    def estimate_intervals(self, prompt_of: Int64Array) -> dict[str, dict[str, Interval]]:
+        """Estimate the 95 % intervals of metrics, for each direction.
+
+        Args:
+            prompt_of: int64 (clips,), the row of each clip's prompt.
+        """
+        prompts = np.arange(len(self.text_to_pose.ranks))
+        hits = prompt_of[self.text_to_pose.top] == prompts[:, None]
+        found = {f"P@{k}": hits[:, :k].sum(axis=1) / k for k in CUTOFFS}
+        of_texts = estimate_intervals(self.text_to_pose.ranks, more=found)
+        return {
+            # A prompt's R@k here is whether any of its clips is found, which is not the authors' R@k.
+            "text_to_pose": {name: ends for name, ends in of_texts.items() if name in found or name == "median_rank"},
+            "pose_to_text": estimate_intervals(self.pose_to_text.ranks, classes=prompt_of),
         }
 
     def count_ties(self) -> dict[str, int]:

@@ -12,6 +12,8 @@ from evaluation.results import flatten_metrics
 SHOWN_METRICS = tuple(
     metric for metric in METRICS if "mean_rank" not in metric and not metric.startswith("text_to_pose R@")
 )
+# What leaderboards of isolated signs ask for beside these: averages over classes, and two averages over ranks.
+LEADERBOARD_METRICS = ("class_R@1", "class_R@5", "class_R@10", "MRR", "DCG")
 # Beside published metrics that were measured on other candidates than ours.
 OTHER_CANDIDATES = "†"
 _NOTE = (
@@ -67,14 +69,53 @@ def format_results(rows: Sequence[dict[str, Any]]) -> str:
         "|---|---|---|---|--:|--:|" + "--:|" * len(names),
     ]
     for row in rows:
-        mark = "" if compares_alike(row) else OTHER_CANDIDATES
-        about = [row.get("experiment") or "–", row.get("model", "–"), _name_data(row), row.get("task", "–")]
-        counts = [_format_count(row, key) for key in ("clips", "prompts")]
-        cells = [_format_cell(metric, row.get(metric), row.get(f"published {metric}"), mark=mark) for metric in columns]
+        about = [row.get("experiment") or "–", row.get("model", "–"), name_data(row), row.get("task", "–")]
+        counts = [format_count(row, key) for key in ("clips", "prompts")]
+        cells = [format_metric(row, metric) for metric in columns]
         cells += [f"({row[f'published {key}']:g})" if f"published {key}" in row else "–" for key in abouts]
         lines.append("| " + " | ".join(map(_escape, [*map(str, about), *counts, *cells])) + " |")
     if any(not compares_alike(row) for row in rows):
         lines += ["", _NOTE]
+    return "\n".join(lines) + "\n"
+
+
+def format_leaderboard(runs: Sequence[dict[str, Any]]) -> str:
+    """Format what leaderboards ask of naming clips, with 95 % intervals, as a Markdown table; one row a run.
+
+    Args:
+        runs: their metrics. Runs of an earlier version, which lack these, are left out.
+    """
+    names = ("R@1", "R@5", "R@10", *LEADERBOARD_METRICS)
+    lines = [
+        "| model | data | task | " + " | ".join(name.replace("_", " ") for name in names) + " |",
+        "|---|---|---|" + "--:|" * len(names),
+    ]
+    for metrics in runs:
+        ends = metrics.get("intervals", {}).get("pose_to_text")
+        if ends is not None:
+            values = metrics["pose_to_text"]
+            cells = [
+                f"{values[name]:.3f} [{ends[name][0]:.3f}, {ends[name][1]:.3f}]"
+                if name in ends
+                else f"{values[name]:.3f}"
+                for name in names
+            ]
+            about = [str(metrics["model"]), name_data(metrics), str(metrics["task"])]
+            lines.append("| " + " | ".join(map(_escape, [*about, *cells])) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def format_differences(rows: Sequence[dict[str, Any]]) -> str:
+    """Format rows of compare_with_first as a Markdown table."""
+    lines = [
+        "| run | compared with | metric | before | after | difference, 95 % interval | p |",
+        "|---|---|---|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        ends = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        metric = f"{DIRECTIONS[row['direction']]} {row['metric']}"
+        cells = [row["run"], row["compared with"], metric, f"{row['first']:.3f}", f"{row['second']:.3f}", ends]
+        lines.append("| " + " | ".join(map(_escape, [*cells, f"{row['p']:.4f}"])) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -90,13 +131,15 @@ def compares_alike(row: dict[str, Any]) -> bool:
     return all(row[f"published {key}"] == row[key] for key in ("clips", "prompts"))
 
 
-def _name_data(row: dict[str, Any]) -> str:
+def name_data(row: dict[str, Any]) -> str:
+    """Name the data set and the part of a row."""
     if "dataset" in row:
         return f"{row['dataset']} {row['split']}"
     return str(row.get("published dataset") or "–")
 
 
-def _format_count(row: dict[str, Any], key: str) -> str:
+def format_count(row: dict[str, Any], key: str) -> str:
+    """Format our number of candidates and, in brackets, the published one; key is "clips" or "prompts"."""
     ours = str(row.get(key, "–"))
     if f"published {key}" not in row:
         return ours
@@ -135,8 +178,8 @@ def format_probes(rows: Sequence[dict[str, Any]]) -> str:
         cells = []
         for metric in metrics:
             spread = row.get(f"{metric} spread")
-            mean = _format_number(metric, row[metric])
-            cells.append(mean if spread is None else f"{mean} ± {_format_number(metric, spread)}")
+            mean = format_number(metric, row[metric])
+            cells.append(mean if spread is None else f"{mean} ± {format_number(metric, spread)}")
         lines.append("| " + " | ".join(_escape(str(cell).replace("_", " ")) for cell in [*about, *cells]) + " |")
     return "\n".join(lines) + "\n"
 
@@ -146,15 +189,23 @@ def _format_heading(metric: str) -> str:
     return f"{DIRECTIONS.get(direction, '')} {name.replace('_', ' ')}".strip()
 
 
-def _format_cell(metric: str, ours: float | None, published: float | None, *, mark: str = "") -> str:
+def format_metric(row: dict[str, Any], metric: str) -> str:
+    """Format a metric of a row as `ours (published)`, with a mark if they were measured on other candidates."""
+    ours, published = row.get(metric), row.get(f"published {metric}")
     if ours is None:
-        return "–" if published is None else f"({_format_number(metric, published)})"
-    return _format_number(metric, ours) + (
-        f" ({_format_number(metric, published)}){mark}" if published is not None else ""
+        return "–" if published is None else f"({format_number(metric, published)})"
+    return format_number(metric, ours) + (
+        f" ({format_number(metric, published)}){get_mark(row)}" if published is not None else ""
     )
 
 
-def _format_number(metric: str, value: float) -> str:
+def get_mark(row: dict[str, Any]) -> str:
+    """Return the mark of a row whose published metrics were measured on other candidates, else an empty string."""
+    return "" if compares_alike(row) else OTHER_CANDIDATES
+
+
+def format_number(metric: str, value: float) -> str:
+    """Format a rank with at most one digit behind the point, anything else with three."""
     return f"{value:.1f}".removesuffix(".0") if "rank" in metric else f"{value:.3f}"
 
 

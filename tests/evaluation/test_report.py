@@ -2,13 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from evaluation import report
+from evaluation.comparison import compare_pair, compare_with_first
 from evaluation.errors import EvaluationError, PublishedError, RunFolderError
-from evaluation.plots import project
+from evaluation.plots import plot_confusions, project
 from evaluation.published import find_published_test, list_published_tests, read_published
 from evaluation.results import read_run, search_corpus, write_run
 from evaluation.tables import compare_runs, compares_alike, format_results
@@ -37,6 +39,7 @@ def _write(folder, *, noise, experiment=None, concepts=("house", "sun", "5 $ or 
         **{"model": "m", "dataset": "spreadthesign", "split": "test", "task": "retrieval"},
         **{"clips": len(prompt_of), "prompts": len(pairs)},
         **results.summarize(prompt_of),
+        "intervals": json.loads(json.dumps(results.estimate_intervals(prompt_of))),
     }
     write_run(folder, metrics, vectors=vectors, results=results)
     return metrics
@@ -82,14 +85,55 @@ def test_report_of_two_runs(runs, tmp_path, capsys):
     assert row in text
     assert "† Not comparable" in text
     pictures = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
-    assert len(pictures) == 1 + 2 + 1 + 2  # rank curves; languages; nothing confused in the good run; concepts
+    # Rank curves and the comparison; languages; nothing confused in the good run; concepts.
+    assert len(pictures) == 2 + 2 + 1 + 2
+    assert max(map(len, pictures)) <= 60
     assert all(f"({name})" in text for name in pictures)
     assert all((tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
     rows = _rows(tmp_path / "out" / "results.csv")
     assert rows[0]["published pose_to_text R@1"] == "0.3862"
     assert (rows[0]["clips"], rows[0]["published clips"], rows[0]["published hours"]) == ("27", "4531", "62.0")
     assert rows[1]["published pose_to_text R@1"] == ""
-    assert "report.md" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "report.md" in printed
+    # Aligned on the terminal, Markdown in the file.
+    assert "|" not in printed
+    assert "| run | compared with |" in text
+    assert "- m on spreadthesign, retrieval: folder " in text
+    (differing,) = [row for row in _rows(tmp_path / "out" / "differences.csv") if row["metric"] == "MRR"][:1]
+    assert float(differing["difference"]) < 0
+    assert float(differing["p"]) < 0.01
+
+
+def test_only_runs_on_the_same_clips_are_compared(runs, tmp_path):
+    good, bad = map(read_run, runs)
+    assert {row["direction"] for row in compare_pair(good, bad)} == {"pose_to_text", "text_to_pose"}
+    order = np.random.default_rng(0).permutation(len(bad.clip_ranks))
+    vectors = replace(bad.vectors, ids=bad.vectors.ids[order])
+    shuffled = replace(bad, vectors=vectors, clip_ranks=bad.clip_ranks[order])
+    assert compare_pair(good, shuffled) == compare_pair(good, bad)
+    other_prompts = replace(bad, vectors=replace(bad.vectors, prompts=np.char.add(bad.vectors.prompts, "!")))
+    assert {row["direction"] for row in compare_pair(good, other_prompts)} == {"pose_to_text"}
+    other_clips = replace(bad, vectors=replace(bad.vectors, ids=np.char.add(bad.vectors.ids, "!")))
+    assert compare_pair(good, other_clips) == []
+    assert [row["compared with"] for row in compare_with_first([good, other_clips, bad])][:1] == [good.name]
+
+
+def test_a_run_of_an_earlier_version_can_be_reported(runs, tmp_path):
+    metrics = json.loads((runs[0] / "metrics.json").read_text())
+    del metrics["intervals"], metrics["pose_to_text"]["MRR"]
+    (runs[0] / "metrics.json").write_text(json.dumps(metrics))
+    report.write_report([read_run(run) for run in runs], tmp_path / "out")
+    assert (tmp_path / "out" / "report.md").read_text().count("] |") > 0
+
+
+def test_confusions_of_single_clips_have_no_plot(tmp_path):
+    _write(tmp_path / "run", noise=3.0)
+    run = read_run(tmp_path / "run")
+    assert plot_confusions(run, tmp_path / "some.png")
+    single = np.arange(len(run.vectors.prompts))
+    vectors = replace(run.vectors, prompt_of=single)
+    assert not plot_confusions(replace(run, vectors=vectors, named=np.roll(single, 1)), tmp_path / "none.png")
 
 
 def test_probes_are_tabled_with_their_spread(runs, tmp_path):

@@ -98,9 +98,7 @@ def train(
     loader = open_loader(sources.training, remaining, workers=sources.workers, device=accelerator.device)
     validate_every = run.validation.every or sources.training.steps_per_epoch
     save_every = _find_save_interval(run, sources, validate_every)
-    validator = None
-    if sources.validation is not None:
-        validator = Validator(learner, sources.validation, workers=sources.workers)
+    validator = _open_validator(learner, sources)
     for step, batch in zip(remaining, loader, strict=True):
         loss = learner.learn(step, batch, make_targets=sources.training.make_targets)
         progress.step = step + 1
@@ -118,6 +116,12 @@ def train(
     if files is not None:
         files.finish(progress, learner)
     return learner.finish()
+
+
+def _open_validator(learner: Learner, sources: Sources) -> Validator | None:
+    if sources.validation is None:
+        return None
+    return Validator(learner, sources.validation, workers=sources.workers)
 
 
 def _find_save_interval(run: Experiment, sources: Sources, validate_every: int) -> int:

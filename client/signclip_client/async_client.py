@@ -24,6 +24,7 @@ from signclip_client.exchange import (
     judge_failure,
     make_http_headers,
 )
+from signclip_client.messages import Answer, Call, Request
 from signclip_client.options import (
     EstimationOptions,
     InspectOptions,
@@ -188,12 +189,12 @@ class AsyncClient:
                     raise
             await self._wait(_POLL_S)
 
-    async def _run(self, call: calls.Call[Result], progress: OnProgress | None = None) -> Result:
+    async def _run(self, call: Call[Result], progress: OnProgress | None = None) -> Result:
         total = sum(map(count_items, call.requests))
         places = asyncio.Semaphore(self.configuration.limits.concurrency)
         done = 0
 
-        async def send(request: calls.Request) -> list[calls.Answer]:
+        async def send(request: Request) -> list[Answer]:
             nonlocal done
             async with places:
                 answers = await self._send(request)
@@ -210,7 +211,7 @@ class AsyncClient:
             raise failures.exceptions[0] from failures.exceptions[0].__cause__
         return call.read([answer for task in tasks for answer in task.result()])
 
-    async def _send(self, request: calls.Request) -> list[calls.Answer]:
+    async def _send(self, request: Request) -> list[Answer]:
         """Send a request as often as it takes; more than one answer where it had to be split."""
         # Reading files would hold up everything else that runs here.
         body, limits = await asyncio.to_thread(request.encode_body), self.configuration.limits

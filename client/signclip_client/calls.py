@@ -5,113 +5,27 @@ A new route is a function here, a class of results, one of options, and a method
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Generic
+from typing import Any
 from urllib.parse import quote
-
-import numpy as np
 
 from signclip_client.chunks import TEXT, Chunk, Clip, encode_clip, list_items, split
 from signclip_client.configuration import Configuration
-from signclip_client.errors import ServiceFaultError
+from signclip_client.decoding import build
+from signclip_client.messages import Answer, Call, Request
+from signclip_client.reading import read_embeddings, read_estimation, read_one, read_similarity
 from signclip_client.results import (
     Embeddings,
-    EstimatedPose,
     Estimation,
-    FailedItem,
-    Floats,
     Inspection,
     Language,
     Model,
     Models,
-    Quality,
     Result,
     Sample,
     Similarity,
-    SkippedItem,
-    VideoFacts,
-    build,
-    build_each,
-    decode_files,
-    decode_rows,
-    find_common,
 )
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request.
-
-    Attributes:
-        path: below the service's URL.
-        body: keys of the JSON body, beside those of the chunk; None for no body.
-        chunk: the items that it sends, if it sends a list.
-        is_repeatable: whether sending it twice does no harm. All requests that only read or compute are.
-    """
-
-    method: str
-    path: str
-    body: Mapping[str, Any] | None = None
-    chunk: Chunk | None = None
-    is_repeatable: bool = True
-
-    def encode_body(self) -> bytes | None:
-        """Write the JSON body; None for no body.
-
-        Raises:
-            FileError: a clip's file cannot be read.
-        """
-        if self.body is None:
-            return None
-        items = {} if self.chunk is None else {self.chunk.key: self.chunk.encode()}
-        return json.dumps({**self.body, **items}).encode()
-
-    def halve(self) -> tuple[Request, Request] | None:
-        """Split the request in two; None when it has fewer than two items."""
-        halves = None if self.chunk is None else self.chunk.halve()
-        return None if halves is None else (replace(self, chunk=halves[0]), replace(self, chunk=halves[1]))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The body of an answer, and the items that it is about."""
-
-    body: bytes
-    chunk: Chunk | None = None
-
-    def read_json(self) -> dict[str, Any]:
-        """Read the object, with places that count in the caller's list.
-
-        Raises:
-            ServiceFaultError: the answer is no JSON object.
-        """
-        try:
-            content: dict[str, Any] = json.loads(self.body)
-        except ValueError as error:
-            detail = f"the answer is no JSON, but begins with {self.body[:60]!r}; is this the address of the service?"
-            raise ServiceFaultError({"title": "answer unreadable", "detail": detail}, status=200) from error
-        if self.chunk is not None:
-            for key in ("warnings", "rows"):
-                if key in content:
-                    content[key] = [self.chunk.locate(text) for text in content[key]]
-            for skipped in content.get("errors", ()):
-                if skipped.get("pointer", f"/{self.chunk.key}").split("/")[1] == self.chunk.key:
-                    skipped["index"] += self.chunk.first
-                if "pointer" in skipped:
-                    skipped["pointer"] = self.chunk.locate(skipped["pointer"])
-        return content
-
-
-@dataclass(frozen=True)
-class Call(Generic[Result]):
-    """What to send for one method of a client, and how to read the answers, which come in the order of the requests."""
-
-    requests: Sequence[Request]
-    read: Callable[[Sequence[Answer]], Result]
 
 
 def embed(
@@ -125,7 +39,7 @@ def embed(
     """
     body = {**_name_model(configuration), **options, "encoding_format": "base64"}
     chunks = _split(configuration, {key: items})
-    return Call([Request("POST", f"/api/embed/{key}", body, chunk) for chunk in chunks], _read_embeddings)
+    return Call([Request("POST", f"/api/embed/{key}", body, chunk) for chunk in chunks], read_embeddings)
 
 
 def compare(
@@ -155,7 +69,7 @@ def compare(
             raise ValueError("there is nothing to compare: give texts, poses or videos")
         body |= {key: Chunk(key, items).encode() for key, items in named.items() if items}
         chunks = [None]
-    return Call([Request("POST", "/api/similarity", body, chunk) for chunk in chunks], _read_similarity)
+    return Call([Request("POST", "/api/similarity", body, chunk) for chunk in chunks], read_similarity)
 
 
 def estimate(
@@ -168,7 +82,7 @@ def estimate(
         ValueError: there are no videos.
     """
     chunks = _split(configuration, {"video": videos})
-    return Call([Request("POST", "/api/pose", dict(options), chunk) for chunk in chunks], _read_estimation)
+    return Call([Request("POST", "/api/pose", dict(options), chunk) for chunk in chunks], read_estimation)
 
 
 def inspect(pose: Clip, options: Mapping[str, Any]) -> Call[Inspection]:
@@ -178,12 +92,12 @@ def inspect(pose: Clip, options: Mapping[str, Any]) -> Call[Inspection]:
         FileError: the file cannot be read.
     """
     body = {**options, "pose": encode_clip(pose)}
-    return Call([Request("POST", "/api/pose/inspect", body)], partial(_read_one, Inspection))
+    return Call([Request("POST", "/api/pose/inspect", body)], partial(read_one, Inspection))
 
 
 def get(path: str, kind: type[Result]) -> Call[Result]:
     """Ask for what one class of results describes."""
-    return Call([Request("GET", path)], partial(_read_one, kind))
+    return Call([Request("GET", path)], partial(read_one, kind))
 
 
 def list_models() -> Call[Models]:
@@ -235,66 +149,3 @@ def _split(
     if not chunks and not may_be_empty:
         raise ValueError(f"there is no {' and no '.join(items)} to send")
     return chunks
-
-
-def _read_one(kind: type[Result], answers: Sequence[Answer]) -> Result:
-    return build(kind, answers[0].read_json())
-
-
-def _join(key: str, contents: Sequence[Mapping[str, Any]]) -> list[Any]:
-    return [item for content in contents for item in content.get(key) or ()]
-
-
-def _read_embeddings(answers: Sequence[Answer]) -> Embeddings:
-    parts = [answer.read_json() for answer in answers]
-    return Embeddings(
-        np.concatenate([decode_rows(part["embeddings"], part["dimensions"]) for part in parts]),
-        model_name=find_common("model_name", parts),
-        normalized=find_common("normalized", parts),
-        signature=find_common("signature", parts),
-        space=find_common("space", parts),
-        prompts=tuple(_join("prompts", parts)),
-        quality=build_each(Quality, _join("quality", parts)),
-        videos=build_each(VideoFacts, _join("video", parts)),
-        poses=decode_files(_join("pose", parts)),
-        warnings=tuple(_join("warnings", parts)),
-        errors=tuple(build(SkippedItem, skipped) for skipped in _join("errors", parts)),
-    )
-
-
-def _read_similarity(answers: Sequence[Answer]) -> Similarity:
-    parts = [answer.read_json() for answer in answers]
-
-    def stack(key: str) -> Floats:
-        skipped = [None] * len(parts[0]["columns"])
-        return np.concatenate([np.array([row or skipped for row in part[key]], np.float32) for part in parts])
-
-    return Similarity(
-        stack("cosine"),
-        stack("dot"),
-        stack("probabilities") if "probabilities" in parts[0] else None,
-        rows=tuple(_join("rows", parts)),
-        columns=tuple(parts[0]["columns"]),
-        model_name=find_common("model_name", parts),
-        prompts=tuple(parts[0].get("prompts") or ()),
-        # What is remarked of the texts comes with every part.
-        warnings=tuple(dict.fromkeys(_join("warnings", parts))),
-        none_of_these=np.array(_join("none_of_these", parts), np.float32) if "none_of_these" in parts[0] else None,
-        errors=tuple({error["pointer"]: build(FailedItem, error) for error in _join("errors", parts)}.values()),
-    )
-
-
-def _read_estimation(answers: Sequence[Answer]) -> Estimation:
-    parts = [answer.read_json() for answer in answers]
-    poses = tuple(
-        None
-        if pose is None
-        else EstimatedPose(
-            base64.b64decode(pose["pose"]),
-            build(VideoFacts, pose["video"]),
-            build(Quality, pose["quality"]),
-        )
-        for pose in _join("poses", parts)
-    )
-    skipped = tuple(build(SkippedItem, error) for error in _join("errors", parts))
-    return Estimation(poses, tuple(_join("warnings", parts)), skipped)

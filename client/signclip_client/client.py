@@ -25,6 +25,7 @@ from signclip_client.exchange import (
     judge_failure,
     make_http_headers,
 )
+from signclip_client.messages import Answer, Call, Request
 from signclip_client.options import (
     EstimationOptions,
     InspectOptions,
@@ -194,7 +195,7 @@ class Client:
                     raise
             self._wait(_POLL_S, threading.Event())
 
-    def _run(self, call: calls.Call[Result], progress: OnProgress | None = None) -> Result:
+    def _run(self, call: Call[Result], progress: OnProgress | None = None) -> Result:
         total = sum(map(count_items, call.requests))
         stopped = threading.Event()
         if len(call.requests) == 1:
@@ -217,7 +218,7 @@ class Client:
             threads.shutdown(cancel_futures=True)
         return call.read([answer for future in futures for answer in future.result()])
 
-    def _send_part(self, request: calls.Request, stopped: threading.Event) -> list[calls.Answer]:
+    def _send_part(self, request: Request, stopped: threading.Event) -> list[Answer]:
         """Send a part of a list, unless another part has failed."""
         if stopped.is_set():
             return []
@@ -227,7 +228,7 @@ class Client:
             stopped.set()
             raise
 
-    def _send(self, request: calls.Request, stopped: threading.Event) -> list[calls.Answer]:
+    def _send(self, request: Request, stopped: threading.Event) -> list[Answer]:
         """Send a request as often as it takes; more than one answer where it had to be split."""
         body, limits = request.encode_body(), self.configuration.limits
         for attempt in count(1):

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx2
 
-from signclip_client.calls import Answer, Request
 from signclip_client.configuration import Limits
 from signclip_client.errors import NoAnswerError, NoAnswerInTimeError, find_error_class
+from signclip_client.messages import Answer, Request
 from signclip_client.retries import compute_pause_s, is_worth_repeating, read_retry_after
 
 # Failures before the service can have begun the work.

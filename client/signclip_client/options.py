@@ -38,11 +38,13 @@ class ClipOptions(TypedDict, total=False):
     Attributes:
         flip: auto: mirror a clip in which the right hand never moves.
         anonymize: remove the signer's appearance first.
+        trim: auto: cut each clip to the signing; none: embed whole clips; without it, the model's own default.
         person: number of the person, from 0, when a clip holds several.
     """
 
     flip: Flip
     anonymize: bool
+    trim: Literal["none", "auto"]
     person: int
 
 

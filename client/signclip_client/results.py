@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from signclip_client.errors import MixedModelsError
-
+Span = tuple[int, int]
 Floats = npt.NDArray[np.float32]
 Result = TypeVar("Result")
 
@@ -99,6 +97,8 @@ class Embeddings:
         space: what they may be compared with: vectors of the same space.
         prompts: the texts as they were embedded, when sign_language was given.
         quality: a report on each clip, when there is one.
+        trimmed: of each clip, the first frame that was embedded, and the frame after the last one; None for one that
+            was skipped; empty when clips are not trimmed.
         videos: what was read of each video; None for one that was skipped.
         poses: the estimated .pose files, with return_pose=True.
         warnings: sentences that begin with the place of their item.
@@ -112,6 +112,7 @@ class Embeddings:
     space: str | None = None
     prompts: tuple[str, ...] = ()
     quality: tuple[Quality | None, ...] = ()
+    trimmed: tuple[Span | None, ...] = ()
     videos: tuple[VideoFacts | None, ...] = ()
     poses: tuple[bytes | None, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -137,6 +138,7 @@ class Similarity:
         none_of_these: float32 (rows,), how probable it is that a clip is none of the texts; None where the model has no
             background.
         errors: items that were skipped.
+        trimmed: of each clip, the first frame that was embedded, and the frame after the last one, as in Embeddings.
     """
 
     cosine: Floats
@@ -149,6 +151,7 @@ class Similarity:
     warnings: tuple[str, ...] = ()
     none_of_these: Floats | None = None
     errors: tuple[FailedItem, ...] = ()
+    trimmed: tuple[Span | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,7 @@ class Model:
     dtype: str | None
     signature: str | None
     space: str | None = None
+    trim: str = "none"
 
 
 @dataclass(frozen=True)
@@ -253,44 +257,3 @@ class Readiness:
 
     status: str
     model: str
-
-
-def build(kind: type[Result], content: Mapping[str, Any]) -> Result:
-    """Build a dataclass of the keys of an answer that it knows; lists become tuples."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in known}
-    return kind(**values)
-
-
-def build_each(kind: type[Result], contents: Sequence[Mapping[str, Any] | None]) -> tuple[Result | None, ...]:
-    """Build a dataclass of each object; None of a null."""
-    return tuple(None if content is None else build(kind, content) for content in contents)
-
-
-def decode_rows(rows: Sequence[str | None], dimensions: int) -> Floats:
-    """Read base64 vectors as float32 (rows, dimensions); NaN where a row is null."""
-    vectors = np.full((len(rows), dimensions), np.nan, np.float32)
-    for index, row in enumerate(rows):
-        if row is not None:
-            vectors[index] = np.frombuffer(base64.b64decode(row), "<f4")
-    return vectors
-
-
-def decode_files(files: Sequence[str | None]) -> tuple[bytes | None, ...]:
-    """Read base64 files; None of a null."""
-    return tuple(None if file is None else base64.b64decode(file) for file in files)
-
-
-def find_common(key: str, contents: Sequence[Mapping[str, Any]]) -> Any:
-    """Find the value that all parts of an answer have under a key.
-
-    Raises:
-        MixedModelsError: the parts differ, because the model was replaced between them.
-    """
-    values = [content.get(key) for content in contents]
-    if any(value != values[0] for value in values):
-        raise MixedModelsError(
-            f"the parts of a long list have different values of {key!r}, {values[0]!r} among them: the model was "
-            "replaced while they were embedded; call again"
-        )
-    return values[0]

@@ -1,0 +1,84 @@
+"""What goes over the wire: requests, answers, and a call, which is what one method of a client needs of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic
+
+from signclip_client.chunks import Chunk
+from signclip_client.errors import ServiceFaultError
+from signclip_client.results import Result
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        path: below the service's URL.
+        body: keys of the JSON body, beside those of the chunk; None for no body.
+        chunk: the items that it sends, if it sends a list.
+        is_repeatable: whether sending it twice does no harm. All requests that only read or compute are.
+    """
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    chunk: Chunk | None = None
+    is_repeatable: bool = True
+
+    def encode_body(self) -> bytes | None:
+        """Write the JSON body; None for no body.
+
+        Raises:
+            FileError: a clip's file cannot be read.
+        """
+        if self.body is None:
+            return None
+        items = {} if self.chunk is None else {self.chunk.key: self.chunk.encode()}
+        return json.dumps({**self.body, **items}).encode()
+
+    def halve(self) -> tuple[Request, Request] | None:
+        """Split the request in two; None when it has fewer than two items."""
+        halves = None if self.chunk is None else self.chunk.halve()
+        return None if halves is None else (replace(self, chunk=halves[0]), replace(self, chunk=halves[1]))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The body of an answer, and the items that it is about."""
+
+    body: bytes
+    chunk: Chunk | None = None
+
+    def read_json(self) -> dict[str, Any]:
+        """Read the object, with places that count in the caller's list.
+
+        Raises:
+            ServiceFaultError: the answer is no JSON object.
+        """
+        try:
+            content: dict[str, Any] = json.loads(self.body)
+        except ValueError as error:
+            detail = f"the answer is no JSON, but begins with {self.body[:60]!r}; is this the address of the service?"
+            raise ServiceFaultError({"title": "answer unreadable", "detail": detail}, status=200) from error
+        if self.chunk is not None:
+            for key in ("warnings", "rows"):
+                if key in content:
+                    content[key] = [self.chunk.locate(text) for text in content[key]]
+            for skipped in content.get("errors", ()):
+                if skipped.get("pointer", f"/{self.chunk.key}").split("/")[1] == self.chunk.key:
+                    skipped["index"] += self.chunk.first
+                if "pointer" in skipped:
+                    skipped["pointer"] = self.chunk.locate(skipped["pointer"])
+        return content
+
+
+@dataclass(frozen=True)
+class Call(Generic[Result]):
+    """What to send for one method of a client, and how to read the answers, which come in the order of the requests."""
+
+    requests: Sequence[Request]
+    read: Callable[[Sequence[Answer]], Result]

@@ -76,7 +76,7 @@ class ClipOptions(_Request):
     trim: Literal["none", "auto"] | None = Field(
         None,
         description="auto: cut each clip to the signing, from the first frame with a wrist above its elbow to the last "
-        "one, and 5 frames around; none: embed whole clips; if unset, the model's own default (GET /api/models)",
+        "one, and 2 frames around; none: embed whole clips; if unset, the model's own default (GET /api/models)",
     )
     person: int | None = Field(
         None, ge=0, le=65_535, description="number of the person, from 0, when a file holds several"

@@ -25,19 +25,19 @@ def place(pose, name: str) -> int:
     return pose.header.get_point_index(*name.split("/"))
 
 
-def test_a_clip_is_cut_to_five_frames_around_its_raised_hand(make_pose):
+def test_a_clip_is_cut_to_two_frames_around_its_raised_hand(make_pose):
     pose = hold(make_pose(60), right=raise_in(60, *range(20, 31)))
-    assert find_signing(pose) == Signing(15, 36)
+    assert find_signing(pose) == Signing(18, 33)
     cut, signing = cut_to_signing(pose)
-    assert signing == Signing(15, 36)
-    np.testing.assert_array_equal(cut.body.data.data, pose.body.data.data[15:36])
-    np.testing.assert_array_equal(cut.body.confidence, pose.body.confidence[15:36])
+    assert signing == Signing(18, 33)
+    np.testing.assert_array_equal(cut.body.data.data, pose.body.data.data[18:33])
+    np.testing.assert_array_equal(cut.body.confidence, pose.body.confidence[18:33])
     assert (cut.body.fps, len(pose.body.data)) == (25, 60)
 
 
 def test_either_hand_counts_and_a_pause_between_is_kept(make_pose):
-    assert find_signing(hold(make_pose(60), left=raise_in(60, 40), right=raise_in(60, 20))) == Signing(15, 46)
-    assert find_signing(hold(make_pose(60), left=raise_in(60, 20), right=raise_in(60, 40))) == Signing(15, 46)
+    assert find_signing(hold(make_pose(60), left=raise_in(60, 40), right=raise_in(60, 20))) == Signing(18, 43)
+    assert find_signing(hold(make_pose(60), left=raise_in(60, 20), right=raise_in(60, 40))) == Signing(18, 43)
 
 
 def test_the_margin_ends_where_the_clip_does(make_pose):
@@ -48,13 +48,13 @@ def test_the_margin_ends_where_the_clip_does(make_pose):
 @pytest.mark.parametrize(
     ("missing", "expected"),
     [
-        ({HANDS[0]: ALWAYS, HANDS[1]: ALWAYS}, Signing(15, 36)),
-        ({HANDS[1]: list(range(15, 36))}, Signing(15, 36)),
-        ({WRISTS[1]: ALWAYS}, Signing(15, 36)),
-        ({WRISTS[1]: [20, 30]}, Signing(15, 36)),
-        ({WRISTS[1]: [20], HANDS[1]: [20]}, Signing(16, 36)),
-        ({ELBOWS[0]: ALWAYS, WRISTS[0]: ALWAYS, HANDS[0]: ALWAYS}, Signing(15, 36)),
-        ({ELBOWS[1]: [20, 21]}, Signing(17, 36)),
+        ({HANDS[0]: ALWAYS, HANDS[1]: ALWAYS}, Signing(18, 33)),
+        ({HANDS[1]: list(range(18, 33))}, Signing(18, 33)),
+        ({WRISTS[1]: ALWAYS}, Signing(18, 33)),
+        ({WRISTS[1]: [20, 30]}, Signing(18, 33)),
+        ({WRISTS[1]: [20], HANDS[1]: [20]}, Signing(19, 33)),
+        ({ELBOWS[0]: ALWAYS, WRISTS[0]: ALWAYS, HANDS[0]: ALWAYS}, Signing(18, 33)),
+        ({ELBOWS[1]: [20, 21]}, Signing(20, 33)),
         ({ELBOWS[0]: ALWAYS, ELBOWS[1]: ALWAYS}, Signing(0, 60, "no wrist and its elbow are seen in the same frame")),
         ({ELBOWS[1]: ALWAYS}, Signing(0, 60, "no wrist is above its elbow in any frame")),
         ({WRISTS[1]: ALWAYS, HANDS[1]: ALWAYS}, Signing(0, 60, "no wrist is above its elbow in any frame")),
@@ -77,7 +77,7 @@ def test_the_bodys_wrist_outweighs_the_hands(make_pose):
     """A tracker that takes a face for a hand must not keep a clip from being cut."""
     pose = hold(make_pose(60), right=raise_in(60, *range(20, 31)))
     set_heights(pose, "RIGHT_HAND_LANDMARKS/WRIST", np.full(60, 100))
-    assert find_signing(pose) == Signing(15, 36)
+    assert find_signing(pose) == Signing(18, 33)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_people_are_cut_by_the_chosen_one(make_pose):
     pose = hold(make_pose(60, people=2), right=raise_in(60, 30))
     wrist = place(pose, WRISTS[1])
     pose.body.data.data[10, 1, wrist, 1] = 200
-    assert find_signing(pose, 0) == Signing(25, 36)
-    assert find_signing(pose, 1) == Signing(5, 36)
-    assert cut_to_signing(pose, 1)[0].body.data.shape[:2] == (31, 2)
+    assert find_signing(pose, 0) == Signing(28, 33)
+    assert find_signing(pose, 1) == Signing(8, 33)
+    assert cut_to_signing(pose, 1)[0].body.data.shape[:2] == (25, 2)
     with pytest.raises(PersonError):
         find_signing(pose)
 

@@ -11,13 +11,11 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from corpora.arrays import Float32Array
 from corpora.errors import CorpusError
 from corpora.prompts import tag_text
 from evaluation.retrieval import measure_pose_to_text, measure_text_to_pose
 from models.architecture import SignClip
-from models.catalog import load_catalog
-from models.checkpoints.folders import WeightsFolder, find_weights_dir
-from models.checkpoints.loading import load_model
 from models.errors import ModelsError
 from poses import FeatureOptions
 from processes.version import PRODUCT
@@ -25,22 +23,30 @@ from training.fingerspelling.lexicon import LetterClip, read_lexicon
 from training.fingerspelling.metrics_file import record_metrics
 from training.fingerspelling.prompts import embed_texts
 from training.fingerspelling.scoring import embed_letters
+from training.fingerspelling.trained import load_trained
 
 # Which spoken tag prompts have: `<de> <gsg> A` as the lexicon pairs them, `<en> <gsg> A`, or `<gsg> A`.
 SPOKEN_TAGS = ("own", "english", "none")
 
 
-def score_dictionary(model: SignClip, tokenizer: Tokenizer, clips: Sequence[LetterClip]) -> dict[str, dict[str, float]]:
+def score_dictionary(
+    model: SignClip,
+    tokenizer: Tokenizer,
+    clips: Sequence[LetterClip],
+    *,
+    features: Sequence[Float32Array] | None = None,
+) -> dict[str, dict[str, float]]:
     """Search all clips by all prompts, and all prompts by all clips.
 
     Args:
         model: in evaluation mode.
         tokenizer: of the model.
         clips: that the model learned.
+        features: float32 (frames, 609) for each clip, where it is searched as another recording; None: the clips' own.
     Returns:
         For each of SPOKEN_TAGS the R@1 in percent of text_to_pose and pose_to_text. Each prompt has one clip.
     """
-    poses = embed_letters(model, [clip.features for clip in clips])
+    poses = embed_letters(model, [clip.features for clip in clips] if features is None else features)
     metrics = {}
     for spoken_tag in SPOKEN_TAGS:
         texts = [tag_text(clip.letter, sign=clip.sign, spoken=_find_spoken(clip, spoken_tag)) for clip in clips]
@@ -76,11 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        config = load_catalog().resolve(options.model)
-        weights = WeightsFolder(find_weights_dir())
-        model = load_model(weights.locate_converted(config), config)
-        tokenizer = Tokenizer.from_file(str(weights.locate_tokenizer(config) / "tokenizer.json"))
-        metrics = score_dictionary(model, tokenizer, read_lexicon(options=FeatureOptions(trim=config.trim)))
+        trained = load_trained(options.model)
+        clips = read_lexicon(options=FeatureOptions(trim=trained.config.trim))
+        metrics = score_dictionary(trained.model, trained.tokenizer, clips)
         print(format_dictionary(metrics))
         if options.json is not None:
             record_metrics(options.json, "dictionary", metrics)

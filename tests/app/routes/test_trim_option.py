@@ -24,7 +24,7 @@ def encode(pose) -> str:
     return base64.b64encode(write_pose(pose)).decode("ascii")
 
 
-WAITING, BY_HAND, DOWN = encode(POSE), encode(cut_frames(POSE, 15, 36)), encode(LOWERED)
+WAITING, BY_HAND, DOWN = encode(POSE), encode(cut_frames(POSE, 18, 33)), encode(LOWERED)
 
 
 def test_a_trimmed_clip_gives_the_vector_of_the_clip_that_was_cut_by_hand(client):
@@ -32,7 +32,7 @@ def test_a_trimmed_clip_gives_the_vector_of_the_clip_that_was_cut_by_hand(client
     trimmed = client.post("/api/embed/pose", json={"pose": [WAITING, BY_HAND], "trim": "auto"}).json
     alone = client.post("/api/embed/pose", json={"pose": WAITING, "trim": "auto"}).json
     assert trimmed["embeddings"][0] == trimmed["embeddings"][1] == by_hand["embeddings"][0] == alone["embeddings"][0]
-    assert trimmed["trimmed"] == [[15, 36], [0, 21]]
+    assert trimmed["trimmed"] == [[18, 33], [0, 15]]
     assert "warnings" not in trimmed
     assert "trimmed" not in by_hand
     whole = client.post("/api/embed/pose", json={"pose": WAITING, "trim": "none"}).json
@@ -54,25 +54,25 @@ def test_trimming_is_part_of_the_signature(client, engine, tiny_weights):
 
 def test_a_clip_without_a_raised_hand_is_left_whole_with_a_warning(client):
     answer = client.post("/api/embed/pose", json={"pose": [WAITING, DOWN], "trim": "auto"}).json
-    assert answer["trimmed"] == [[15, 36], [0, 20]]
+    assert answer["trimmed"] == [[18, 33], [0, 20]]
     assert answer["warnings"] == ["/pose/1: not trimmed, because no wrist is above its elbow in any frame"]
 
 
 def test_a_skipped_clip_has_no_frames(client):
     body = {"pose": ["AAAA", WAITING], "trim": "auto", "on_error": "skip"}
-    assert client.post("/api/embed/pose", json=body).json["trimmed"] == [None, [15, 36]]
+    assert client.post("/api/embed/pose", json=body).json["trimmed"] == [None, [18, 33]]
 
 
 def test_what_is_said_of_a_clip_is_said_of_what_is_left(client):
     answer = client.post("/api/embed/pose", json={"pose": WAITING, "trim": "auto", "quality": True}).json
-    assert answer["quality"][0]["frames"] == 21
+    assert answer["quality"][0]["frames"] == 15
 
 
 def test_the_limit_of_frames_holds_for_what_is_left(client, tiny_weights):
     limit = load_catalog(weights=tiny_weights)["tiny"].max_frames
     long = encode(hold(build_pose(limit + 30, face_points=128), right=raise_in(limit + 30, *range(30, 40))))
     assert client.post("/api/embed/pose", json={"pose": long}).json["code"] == "frames_over_limit"
-    assert client.post("/api/embed/pose", json={"pose": long, "trim": "auto"}).json["trimmed"] == [[25, 45]]
+    assert client.post("/api/embed/pose", json={"pose": long, "trim": "auto"}).json["trimmed"] == [[28, 42]]
     longer = encode(hold(build_pose(limit + 30, face_points=128), right=200))
     assert client.post("/api/embed/pose", json={"pose": longer, "trim": "auto"}).json["code"] == "frames_over_limit"
     cut = client.post("/api/embed/pose", json={"pose": longer, "trim": "auto", "truncate": True}).json
@@ -85,7 +85,7 @@ def test_files_and_queries_take_the_option(client):
         client.post("/api/embed/pose?trim=auto", data=write_pose(POSE), headers=RAW),
         client.post("/api/embed/pose", data={"pose": (io.BytesIO(write_pose(POSE)), "a.pose"), "trim": "auto"}),
     ):
-        assert answer.json["trimmed"] == [[15, 36]]
+        assert answer.json["trimmed"] == [[18, 33]]
     refused = client.post("/api/embed/pose?trim=yes", data=write_pose(POSE), headers=RAW)
     assert refused.json["errors"] == [{"pointer": "/trim", "message": "Input should be 'none' or 'auto'"}]
 
@@ -94,7 +94,7 @@ def test_similarity_trims_as_embed_does(client):
     answer = client.post("/api/similarity", json={"text": "sun", "pose": [WAITING, DOWN], "trim": "auto"}).json
     by_hand = client.post("/api/similarity", json={"text": "sun", "pose": [BY_HAND, DOWN]}).json
     np.testing.assert_allclose(answer["cosine"], by_hand["cosine"], atol=1e-6)
-    assert answer["trimmed"] == [[15, 36], [0, 20]]
+    assert answer["trimmed"] == [[18, 33], [0, 20]]
     assert "not trimmed" in answer["warnings"][0]
     assert "trimmed" not in by_hand
     assert "trimmed" not in client.post("/api/similarity", json={"text": "sun", "trim": "auto"}).json

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from corpora.prompts import tag_text
 from models.catalog import load_catalog
 from models.checkpoints.loading import load_model
-from poses import extract, read
+from poses import FeatureOptions, extract, read
 from training.fingerspelling.dictionary import score_dictionary
 from training.fingerspelling.lexicon import read_lexicon
 from training.fingerspelling.prompts import build_tokenizer, embed_texts
@@ -35,7 +35,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def clips():
-    return read_lexicon()
+    return read_lexicon(options=FeatureOptions(trim=CONFIG.trim))
 
 
 def test_folder_is_small():

@@ -10,14 +10,17 @@ from app import launcher, telemetry
 from app.access import keys
 from app.answers import problems
 from app.routes import (
+    collections,
     documentation,
     embed,
+    entries,
     health,
     metrics,
     models,
     openai,
     pose,
     samples,
+    search,
     similarity,
 )
 from app.services import EXTENSION, Services
@@ -33,6 +36,9 @@ _BLUEPRINTS = (
     embed.blueprint,
     similarity.blueprint,
     pose.blueprint,
+    collections.blueprint,
+    entries.blueprint,
+    search.blueprint,
     models.blueprint,
     openai.blueprint,
     samples.blueprint,

@@ -24,6 +24,8 @@ from models.signature import compute_signature, compute_space
 from models.tokenization import Tokenizer, load_tokenizer
 from poses.feature_kinds import FEATURE_KINDS
 from processes.settings import SettingsError
+from search.interface import Store
+from search.opening import open_store
 from video.client import EstimatorClient
 from video.interface import Estimators
 from video.local import LocalEstimators
@@ -113,6 +115,7 @@ class Services:
         self.held_bytes = HeldBytes(settings.max_held_bytes)
         self._engine = _PerProcess(lambda: _build_engine(settings), engine)
         self._estimators = _PerProcess(lambda: _build_estimators(settings), estimators)
+        self._store: _PerProcess[Store] = _PerProcess(lambda: open_store(settings.search), None)
 
     @property
     def engine(self) -> Engine:
@@ -127,11 +130,21 @@ class Services:
         """Close the engine and the estimators once they have answered what they admitted. May be called twice."""
         self._engine.close()
         self._estimators.close()
+        self._store.close()
 
     @property
     def estimators(self) -> Estimators:
         """The estimators of this process. The first use builds them."""
         return self._estimators.get()
+
+    @property
+    def store(self) -> Store:
+        """The store of collections. The first use opens it.
+
+        Raises:
+            StoreError: its place cannot be opened.
+        """
+        return self._store.get()
 
     def find_model(self, name: str | None) -> ModelConfig:
         """Find a model that can serve.

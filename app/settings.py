@@ -27,6 +27,7 @@ from app.variables import PREFIX, SETTINGS, Setting
 from engine.settings import EngineSettings
 from processes.logs import LOG_LEVELS
 from processes.settings import SettingsError, one_of
+from search.settings import SearchSettings
 from video.settings import EstimatorSettings
 
 # Of the client package's variables, which may be set on the same machine.
@@ -53,6 +54,7 @@ class ServiceSettings(BaseModel):
         engine: settings of every engine, apart from its device.
         devices: the device of each engine; by default there is one, with the device of `engine`.
         estimators: settings of the estimators of videos.
+        search: settings of the store of collections.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +64,7 @@ class ServiceSettings(BaseModel):
     engine_address: Words = ()
     estimators: EstimatorSettings = Field(default_factory=EstimatorSettings)
     estimator_address: str | None = None
+    search: SearchSettings = Field(default_factory=SearchSettings)
     host: str = "0.0.0.0"
     port: int = Field(3030, ge=1, le=65535)
     max_videos: int = Field(16, ge=1)
@@ -78,6 +81,8 @@ class ServiceSettings(BaseModel):
     max_items: int = Field(256, ge=1)
     max_texts: int = Field(2048, ge=1)
     max_text_chars: int = Field(10_000, ge=1)
+    max_entries: int = Field(2048, ge=1)
+    max_import_bytes: int = Field(1024 * _MIB, ge=1024)
     api_keys: Secrets = ()
     cors_origins: Words = ("*",)
     log_level: Annotated[str, AfterValidator(one_of(LOG_LEVELS))] = "INFO"
@@ -134,13 +139,13 @@ def load_settings() -> ServiceSettings:
     }
     known = {setting.variable: setting for setting in SETTINGS}
     problems = [_describe_unknown(variable, known) for variable in sorted(given) if variable not in known]
-    parts: dict[str, dict[str, object]] = {"engine": {}, "estimators": {}, "": {}}
+    parts: dict[str, dict[str, object]] = {"engine": {}, "estimators": {}, "search": {}, "": {}}
     for variable, setting in known.items():
         if given.get(variable):
             parts[setting.part][setting.path[-1]] = given[variable]
     if "preload" in parts["engine"]:
         parts["engine"]["preload"] = _split_at_commas(parts["engine"]["preload"])
-    values = {"engine": parts["engine"], "estimators": parts["estimators"], **parts[""]}
+    values = parts.pop("") | parts
     settings = None
     try:
         settings = ServiceSettings.model_validate(values)

@@ -15,7 +15,7 @@ class Setting:
     Attributes:
         name: name of the variable, in lower case and without the prefix.
         meaning: its line in the README.
-        part: the field of ServiceSettings that holds it, "engine" or "estimators"; "": ServiceSettings itself.
+        part: the field of ServiceSettings that holds it, as "engine" or "search"; "": ServiceSettings itself.
         field: name of the field there; "": the same as `name`.
     """
 
@@ -105,6 +105,21 @@ SETTINGS = (
         part="estimators",
         field="max_waiting",
     ),
+    Setting(
+        "search_dir",
+        "where collections are kept: a folder, or a place in an object store, `s3://…`, `gs://…` or `az://…`",
+        part="search",
+        field="dir",
+    ),
+    Setting(
+        "search_maintain_s",
+        "seconds between two looks for collections to compact and index; 0: another process does it",
+        part="search",
+        field="maintain_s",
+    ),
+    Setting(
+        "search_keep_s", "seconds for which earlier versions of collections are kept", part="search", field="keep_s"
+    ),
     Setting("max_videos", "videos in one request; more are answered 413"),
     Setting("max_video_bytes", "bytes of all videos of one request, before base64; more are answered 413"),
     Setting("max_video_s", "seconds that one video may last; longer videos are answered 422"),
@@ -154,6 +169,6 @@ def _show(default: object) -> str:
         return "unset"
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
-    if isinstance(default, Path) and default.is_relative_to(ROOT):
-        default = default.relative_to(ROOT)
+    if isinstance(default, Path | str) and Path(default).is_relative_to(ROOT):
+        default = Path(default).relative_to(ROOT)
     return f"`{default}`"

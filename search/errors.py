@@ -5,6 +5,7 @@ SearchError
 ├── CollectionUnknownError   there is no such collection
 ├── CollectionExistsError    the collection exists with other vectors
 ├── EntryUnknownError        there is no such entry
+├── PreviewMissingError      an entry keeps no pose that could be drawn
 ├── EntryInvalidError        an entry cannot be stored
 ├── FilterError              a filter is not understood
 ├── SpaceMismatchError       vectors of different spaces would be compared
@@ -45,6 +46,12 @@ class EntryUnknownError(SearchError):
     """There is no such entry."""
 
     code = "entry_unknown"
+
+
+class PreviewMissingError(SearchError):
+    """An entry keeps no pose that could be drawn."""
+
+    code = "preview_missing"
 
 
 class EntryInvalidError(SearchError):

@@ -1,11 +1,14 @@
 """The settings of the store: where it lies, and when it is compacted and indexed."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from processes.settings import CONFIG, ProcessSettings
+
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -21,7 +24,7 @@ class SearchSettings(ProcessSettings):
         keep_s: seconds for which earlier versions of a collection are kept.
     """
 
-    dir: Annotated[str, Field(min_length=1)] = "data/search"
+    dir: Annotated[str, Field(min_length=1)] = str(_ROOT / "data" / "search")
     flat_rows: Annotated[int, Field(ge=256)] = 20_000
     maintain_s: Annotated[float, Field(ge=0)] = 60.0
     keep_s: Annotated[float, Field(ge=60)] = 86_400.0

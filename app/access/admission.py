@@ -9,49 +9,43 @@ from flask import Response, g, request
 from app.access.places import HeldBody
 from app.services import Services, get_services
 
-AdmittedView = Callable[[Services], Response]
+AdmittedView = Callable[..., Response]
 
 
-def admit(view: AdmittedView) -> Callable[[], Response]:
+def admit(view: AdmittedView) -> Callable[..., Response]:
     """Run a view only while there is a place for its request. This is decided before the body is read.
 
     Without this limit gunicorn would park any number of requests, each with its body, and health checks would wait
-    behind them.
+    behind them. A streamed answer keeps its place until its end.
 
     Args:
-        view: called with the services of the application.
+        view: called with the services of the application, and with the parameters of its path.
     Returns:
         The view that Flask calls. It raises TooManyRequestsError when every place is taken.
     """
 
     @functools.wraps(view)
-    def guarded() -> Response:
+    def guarded(**path: str) -> Response:
         shared = get_services()
         with ExitStack() as taken:
             taken.enter_context(shared.places.take(_get_address()))
             g.body = taken.enter_context(shared.held_bytes.open())
-            return view(shared)
+            return _keep_places(taken, view(shared, **path))
 
     return guarded
 
 
-def admit_with_videos(view: AdmittedView) -> Callable[[], Response]:
-    """Do the same as `admit`, with fewer places, because bodies with videos are large.
-
-    A streamed answer keeps its place until its end.
-    """
+def admit_with_videos(view: AdmittedView) -> Callable[..., Response]:
+    """Do the same as `admit`, with fewer places, because bodies with videos are large."""
 
     @functools.wraps(view)
-    def guarded() -> Response:
+    def guarded(**path: str) -> Response:
         shared = get_services()
         with ExitStack() as taken:
             taken.enter_context(shared.places.take(_get_address()))
             taken.enter_context(shared.video_places.take(_get_address()))
             g.body = taken.enter_context(shared.held_bytes.open())
-            response = view(shared)
-            if response.is_streamed:
-                response.call_on_close(taken.pop_all().close)
-            return response
+            return _keep_places(taken, view(shared, **path))
 
     return guarded
 
@@ -75,3 +69,9 @@ def get_body() -> HeldBody:
 
 def _get_address() -> str:
     return request.remote_addr or ""
+
+
+def _keep_places(taken: ExitStack, response: Response) -> Response:
+    if response.is_streamed:
+        response.call_on_close(taken.pop_all().close)
+    return response

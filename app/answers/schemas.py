@@ -23,17 +23,17 @@ _TRIMMED = (
 Span = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class SkippedItem(_Answer):
+class SkippedItem(Answer):
     index: int = Field(description="place of the item in the request, from 0")
     code: str = Field(description="stable name of what was wrong")
     detail: str = Field(description="what was wrong")
 
 
-class Quality(_Answer):
+class Quality(Answer):
     """What a clip holds. Shares are of its frames, 0-1."""
 
     frames: int = Field(description="frames in the clip")
@@ -58,7 +58,7 @@ class Inspection(Quality):
     advice: str | None = Field(None, description="what to do; left out where every model takes the layout")
 
 
-class VideoAnswer(_Answer):
+class VideoAnswer(Answer):
     """What was read of a video."""
 
     width: int = Field(description="pixels, once the picture is upright and its pixels are square, as in the pose")
@@ -71,7 +71,7 @@ class VideoAnswer(_Answer):
     extractor: str = Field(description="what estimated the pose, with version and settings")
 
 
-class EmbedAnswer(_Answer):
+class EmbedAnswer(Answer):
     """Vectors in the order of the input; null for an item that was skipped."""
 
     embeddings: list[list[float] | str | None] = Field(description="numbers, or base64 when encoding_format says so")
@@ -91,13 +91,13 @@ class EmbedAnswer(_Answer):
     pose: list[str | None] | None = Field(None, description="the estimated .pose files, base64, with return_pose")
 
 
-class EstimatedPose(_Answer):
+class EstimatedPose(Answer):
     pose: str = Field(description="a .pose file, base64")
     video: VideoAnswer
     quality: Quality
 
 
-class EstimationAnswer(_Answer):
+class EstimationAnswer(Answer):
     """Poses in the order of the videos; null for a video that was skipped."""
 
     poses: list[EstimatedPose | None] = Field(description="pose, video and quality of each clip")
@@ -109,7 +109,7 @@ class FailedItem(SkippedItem):
     pointer: str = Field(description="JSON pointer to the item")
 
 
-class SimilarityAnswer(_Answer):
+class SimilarityAnswer(Answer):
     """Rows are the clips, columns the texts. When the request has one kind only, its items are rows and columns."""
 
     cosine: list[list[float | None] | None] = Field(description="cosine similarities, rows × columns")
@@ -127,7 +127,7 @@ class SimilarityAnswer(_Answer):
     errors: list[FailedItem] | None = Field(None, description=_SKIPPED)
 
 
-class ModelAnswer(_Answer):
+class ModelAnswer(Answer):
     name: str = Field(description="the name that requests may use as model_name")
     aliases: list[str] = Field(description="other names for the same model")
     description: str = Field(description="what the model is for")
@@ -149,23 +149,23 @@ class ModelAnswer(_Answer):
     space: str | None = Field(description="of all vectors that it makes; null until it is loaded")
 
 
-class ModelsAnswer(_Answer):
+class ModelsAnswer(Answer):
     default: str = Field(description="the model that answers when a request names none")
     models: list[ModelAnswer]
 
 
-class LanguageAnswer(_Answer):
+class LanguageAnswer(Answer):
     tag: str = Field(description="the tag in prompts")
     name: str
     aliases: list[str] = Field(description="other names and tags of the language")
     clips: int = Field(description="clips in the multilingual pretraining data")
 
 
-class LanguagesAnswer(_Answer):
+class LanguagesAnswer(Answer):
     languages: list[LanguageAnswer]
 
 
-class SampleAnswer(_Answer):
+class SampleAnswer(Answer):
     name: str = Field(description="the clip is at /samples/{name}")
     kind: Literal["pose", "video"]
     text: str = Field(description="what is signed")
@@ -176,22 +176,22 @@ class SampleAnswer(_Answer):
     bytes: int = Field(description="size of the file")
 
 
-class SamplesAnswer(_Answer):
+class SamplesAnswer(Answer):
     samples: list[SampleAnswer]
 
 
-class OpenAIEmbedding(_Answer):
+class OpenAIEmbedding(Answer):
     object: Literal["embedding"]
     index: int
     embedding: list[float] | str
 
 
-class OpenAIUsage(_Answer):
+class OpenAIUsage(Answer):
     prompt_tokens: int
     total_tokens: int
 
 
-class OpenAIAnswer(_Answer):
+class OpenAIAnswer(Answer):
     object: Literal["list"]
     data: list[OpenAIEmbedding]
     model: str
@@ -201,29 +201,29 @@ class OpenAIAnswer(_Answer):
     warnings: list[str] | None = Field(None, description=_WARNINGS)
 
 
-class OpenAIModel(_Answer):
+class OpenAIModel(Answer):
     id: str = Field(description="name of the model")
     object: Literal["model"]
     created: int = Field(description="0: not recorded")
     owned_by: str = Field(description="where the model comes from")
 
 
-class OpenAIModelsAnswer(_Answer):
+class OpenAIModelsAnswer(Answer):
     object: Literal["list"]
     data: list[OpenAIModel]
 
 
-class HealthAnswer(_Answer):
+class HealthAnswer(Answer):
     status: Literal["ok"]
     version: str
 
 
-class ReadyAnswer(_Answer):
+class ReadyAnswer(Answer):
     status: Literal["ready"]
     model: str
 
 
-class ProblemPlace(_Answer):
+class ProblemPlace(Answer):
     pointer: str
     message: str
 
@@ -232,7 +232,7 @@ def _list_codes(schema: dict[str, Any]) -> None:
     schema["enum"] = [code for line in list_error_lines() for code in line.codes]
 
 
-class ProblemAnswer(_Answer):
+class ProblemAnswer(Answer):
     """A refusal or a failure, as RFC 9457 has it."""
 
     type: str

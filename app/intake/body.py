@@ -1,7 +1,7 @@
 """Reads the body of a request: content types, compression, JSON, forms."""
 
 import codecs
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from app.access.admission import get_body
 from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonError, TooLargeError
 from app.intake.connection import limit_reading
-from app.intake.forms import parse_form, refuse_key
+from app.intake.forms import Form, parse_form, refuse_key
 from app.intake.structure import MOST_VALUES, VALUE_BYTES, count_values
 from processes.compression import PackedTooLargeError, Packing, PackingError, unpack
 from processes.file_kinds import recognize
@@ -22,6 +22,8 @@ _ZSTD_WINDOW_BYTES = 8 * 1024 * 1024
 # A body is in memory twice: as it came, and as texts or files that were taken out of it.
 _COPIES = 2
 # Small, because a piece may take as long as its bytes may; large, because each is copied.
+# Of a body that is read piece by piece.
+_PIECE_BYTES = 256 * 1024
 _FIRST_PIECE_BYTES, _LARGEST_PIECE_BYTES = 8 * 1024, 1024 * 1024
 # What one raw file may be called, beside application/octet-stream.
 _FILE_TYPES = {
@@ -83,6 +85,68 @@ def read_body(request: Request, key: str, *, max_bytes: int, max_items: int) -> 
         f"Content-Type {_quote(request.mimetype)} is not accepted; "
         f"send application/json, multipart/form-data{', video/*' if key == 'video' else ''} or application/octet-stream"
     )
+
+
+def read_form(request: Request, keys: tuple[str, ...], *, max_bytes: int, max_items: int) -> Form:
+    """Read multipart/form-data whose file parts may have several names.
+
+    Args:
+        keys: names that file parts may have.
+        max_bytes: of the body, before and after decompression.
+        max_items: files of the form.
+    Raises:
+        BodyError: the body is no form with the boundary that Content-Type names.
+        TooLargeError: the body is larger than max_bytes, or the form has too many parts.
+        InputError: a part is unknown or missing, or there are query parameters.
+    """
+    _refuse_query(request)
+    data = _read(request, max_bytes=max_bytes)
+    return parse_form(data, request.mimetype_params.get("boundary", ""), keys, max_items=max_items)
+
+
+def read_file(request: Request, *, max_bytes: int) -> bytes:
+    """Read a body that is one file, and decompress it.
+
+    Args:
+        max_bytes: of the body, before and after decompression.
+    Raises:
+        MediaTypeError: Content-Encoding is not accepted.
+        NotDecodableError: the body is not in the encoding that Content-Encoding names.
+        TooLargeError: the body is larger than max_bytes.
+    """
+    return _read(request, max_bytes=max_bytes)
+
+
+def read_pieces(request: Request, *, max_bytes: int) -> Iterator[bytes]:
+    """Read a body piece by piece, so that a body of any length takes the memory of one piece.
+
+    Args:
+        max_bytes: of the whole body, which may not be compressed.
+    Raises:
+        MediaTypeError: the body is compressed.
+        TooLargeError: the body is larger than max_bytes.
+        ClientDisconnectedError, BodySlowError, BodyError: see limit_reading.
+    """
+    request.max_content_length = max_bytes
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise MediaTypeError("a body that is read piece by piece is not compressed; leave Content-Encoding out")
+    if request.content_length is not None and request.content_length > max_bytes:
+        raise TooLargeError(f"the body has more than {max_bytes} bytes")
+    get_body().add(_PIECE_BYTES)
+    size = 0
+    while True:
+        with limit_reading() as limits:
+            limits.allow(_PIECE_BYTES)
+            piece = request.stream.read(_PIECE_BYTES)
+        # The client that waited for `100 Continue` has been answered.
+        request.environ.pop("HTTP_EXPECT", None)
+        size += len(piece)
+        # Werkzeug cuts a chunked body at the limit and does not report it.
+        if request.content_length is None and size >= max_bytes:
+            raise TooLargeError(f"the body has {max_bytes} bytes or more")
+        if not piece:
+            return
+        yield piece
 
 
 def _read(request: Request, *, max_bytes: int) -> bytes:
@@ -178,7 +242,7 @@ def _refuse_query(request: Request) -> None:
 
 
 def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> Body:
-    form = parse_form(data, request.mimetype_params.get("boundary", ""), key, max_items=max_items)
+    form = parse_form(data, request.mimetype_params.get("boundary", ""), (key,), max_items=max_items)
     return Body(_read_options(form.fields), files=form.files)
 
 

@@ -20,20 +20,27 @@ _EXAMPLES = {"pose": "clip.pose", "video": "clip.mp4"}
 
 @dataclass
 class Form:
-    """A form: the contents of its file parts, and its fields as they were sent."""
+    """A form: the contents of its file parts, and its fields as they were sent.
+
+    Attributes:
+        kinds: the name of each file part, one of the keys that the route takes.
+        names: the file name of each file part; "" where the client sent none.
+    """
 
     files: list[bytes] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     fields: MultiDict[str, str] = field(default_factory=MultiDict)
 
 
-def parse_form(data: bytes, boundary: str, key: str, *, max_items: int) -> Form:
+def parse_form(data: bytes, boundary: str, keys: tuple[str, ...], *, max_items: int) -> Form:
     """Parse a form that is in memory.
 
-    A part with the name `key` is a file, with a file name or without: some clients send none.
+    A part with the name of a key is a file, with a file name or without: some clients send none.
 
     Args:
         boundary: as Content-Type names it.
-        key: name of the file parts.
+        keys: names that file parts may have.
         max_items: file parts.
     Raises:
         BodyError: the bytes are no form with this boundary.
@@ -45,8 +52,8 @@ def parse_form(data: bytes, boundary: str, key: str, *, max_items: int) -> Form:
     form = Form()
     decoder = MultipartDecoder(boundary.encode("utf-8", "replace"), max_parts=max_items + _OPTIONS)
     try:
-        for part, content in _list_parts(decoder, data, key):
-            _add_part(form, part, content, key)
+        for part, content in _list_parts(decoder, data, keys):
+            _add_part(form, part, content, keys)
     except RequestEntityTooLarge as error:
         raise TooLargeError(
             f"a form may have {max_items} files, {_OPTIONS} fields and {FIELDS_BYTES} bytes of fields"
@@ -54,8 +61,8 @@ def parse_form(data: bytes, boundary: str, key: str, *, max_items: int) -> Form:
     except ValueError as error:
         raise BodyError("the body is not multipart/form-data with the boundary that Content-Type names") from error
     if not form.files:
-        example = f"curl -F {key}=@{_EXAMPLES[key]}"
-        raise refuse_key(key, f"is missing; send one or more file parts with this name, as in {example}")
+        example = f"curl -F {keys[0]}=@{_EXAMPLES[keys[0]]}"
+        raise refuse_key(keys[0], f"is missing; send one or more file parts with this name, as in {example}")
     return form
 
 
@@ -65,7 +72,7 @@ def refuse_key(key: str, message: str) -> InputError:
     return InputError(f"{shown} {message}", problems=(Problem(f"/{shown}", message),))
 
 
-def _list_parts(decoder: MultipartDecoder, data: bytes, key: str) -> Iterator[tuple[Field | File, bytes]]:
+def _list_parts(decoder: MultipartDecoder, data: bytes, keys: tuple[str, ...]) -> Iterator[tuple[Field | File, bytes]]:
     """List the parts of a form with their contents. Fields that are no file are limited together."""
     part: Field | File | None = None
     pieces: list[bytes] = []
@@ -75,7 +82,7 @@ def _list_parts(decoder: MultipartDecoder, data: bytes, key: str) -> Iterator[tu
             part, pieces = event, []
         elif isinstance(event, Data) and part is not None:
             pieces.append(event.data)
-            if isinstance(part, Field) and part.name != key:
+            if isinstance(part, Field) and part.name not in keys:
                 field_bytes += len(event.data)
                 if field_bytes > FIELDS_BYTES:
                     raise RequestEntityTooLarge
@@ -94,11 +101,14 @@ def _list_events(decoder: MultipartDecoder, data: bytes) -> Iterator[Event]:
             event = decoder.next_event()
 
 
-def _add_part(form: Form, part: Field | File, content: bytes, key: str) -> None:
+def _add_part(form: Form, part: Field | File, content: bytes, keys: tuple[str, ...]) -> None:
     name = part.name or ""
-    if name == key:
+    if name in keys:
         form.files.append(content)
+        form.kinds.append(name)
+        form.names.append(part.filename or "" if isinstance(part, File) else "")
     elif isinstance(part, File):
-        raise refuse_key(name or "a part", f"is not the name of a file part here; name the file parts {key!r}")
+        known = " or ".join(map(repr, keys))
+        raise refuse_key(name or "a part", f"is not the name of a file part here; name the file parts {known}")
     else:
         form.fields.add(name, content.decode("utf-8", "replace"))

@@ -30,7 +30,7 @@ def locate_items(key: str, items: str | Sequence[Content]) -> tuple[Sequence[str
     return items, [f"/{key}/{index}" for index in range(len(items))]
 
 
-class _Request(BaseModel):
+class Request(BaseModel):
     """Root of the requests. A key that is no field is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,7 +38,7 @@ class _Request(BaseModel):
     counted: ClassVar[tuple[str, ...]] = ()
 
 
-class ModelChoice(_Request):
+class ModelChoice(Request):
     model_name: str | None = Field(
         None,
         min_length=1,
@@ -53,7 +53,7 @@ class ItemOptions(ModelChoice):
     )
 
 
-class PromptOptions(_Request):
+class PromptOptions(Request):
     sign_language: str | None = Field(
         None, min_length=1, max_length=64, description="tag, alias or name of /api/languages; makes the prompt"
     )
@@ -68,7 +68,7 @@ class PromptOptions(_Request):
         return self
 
 
-class ClipOptions(_Request):
+class ClipOptions(Request):
     flip: Literal["never", "auto", "always"] = Field(
         "never", description="auto: mirror a clip in which the right hand never moves; always: mirror every clip"
     )
@@ -121,7 +121,7 @@ class PoseRequest(PoseOptions):
     pose: Items = Field(description="a .pose file or a list of them, base64")
 
 
-class InspectOptions(_Request):
+class InspectOptions(Request):
     """Options for a pose that is sent as a file."""
 
     person: int | None = Field(
@@ -137,7 +137,7 @@ class InspectRequest(InspectOptions):
     pose: str = Field(description="a .pose file, base64")
 
 
-class SeenOptions(_Request):
+class SeenOptions(Request):
     min_seen: float = Field(
         LEAST_SEEN,
         ge=0,
@@ -152,7 +152,7 @@ class VideoOptions(EmbedOptions, ClipOptions, SeenOptions):
     return_pose: bool = Field(False, description="add the estimated .pose files, base64")
 
 
-class VideoBody(_Request):
+class VideoBody(Request):
     counted: ClassVar[tuple[str, ...]] = ("video",)
 
     video: Items = Field(description="a video file or a list of them, base64")
@@ -208,7 +208,7 @@ class SimilarityRequest(DocumentClips, PromptOptions):
         return self
 
 
-class OpenAIRequest(_Request):
+class OpenAIRequest(Request):
     """Texts to embed, as clients of OpenAI's API send them."""
 
     model_config = ConfigDict(

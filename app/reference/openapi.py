@@ -61,8 +61,9 @@ def _list_routes(app: Flask) -> list[tuple[str, list[str], Operation]]:
     for rule in app.url_map.iter_rules():
         about = getattr(app.view_functions[rule.endpoint], "operation", None)
         if about is not None:
+            methods = set(rule.methods or ()) - {"HEAD", "OPTIONS"}
             # In OpenAPI a GET has no body, so only POST is documented for routes that accept both.
-            methods = {"POST"} if "POST" in (rule.methods or ()) else {"GET"}
+            methods = {"POST"} if "POST" in methods else methods
             path = _PATH_PARAMETER.sub(r"{\1}", rule.rule)
             found.append((path, sorted(method.lower() for method in methods), about))
     return found
@@ -132,6 +133,8 @@ def _describe_responses(about: Operation) -> dict[str, Any]:
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
     if about.pose:
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+        content["application/x-ndjson"] = {"schema": {"type": "string"}}
+    if about.lines:
         content["application/x-ndjson"] = {"schema": {"type": "string"}}
     if about.npy:
         content[NPY] = {"schema": {"type": "string", "format": "binary"}}

@@ -21,6 +21,7 @@ class Operation:
         statuses: statuses of the errors that the route can answer, besides 500.
         npy: whether the route can answer a raw array.
         pose: whether the route can answer a .pose file, and lines of progress.
+        lines: whether the route can answer lines of progress.
         files: name of the form's file parts.
         text: whether the route answers plain text.
         file: whether the route answers the bytes of a file.
@@ -34,6 +35,7 @@ class Operation:
     statuses: tuple[int, ...] = ()
     npy: bool = False
     pose: bool = False
+    lines: bool = False
     files: str = "pose"
     text: bool = False
     file: bool = False

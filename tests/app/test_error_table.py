@@ -13,7 +13,7 @@ from app.errors import ANSWERS, UNFORESEEN, find_answer, find_code
 from processes.errors import QueueFullError
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("app", "engine", "models", "poses", "processes", "video")
+ROOMS = ("app", "engine", "models", "poses", "processes", "search", "video")
 # Why these never reach a route, or are a bug when they do: a bug is answered 500.
 UNREACHABLE = {
     "SettingsError": "the application is not built with wrong settings",
@@ -22,6 +22,7 @@ UNREACHABLE = {
     "DownloadError": "only `python -m models` downloads",
     "ExportError": "only `python -m models.export` exports",
     "ShapeError": "items are checked before they are queued",
+    "SearchError": "only its subclasses are raised",
     "PackingError": "poses.reading translates it",
     "PackedDamagedError": "poses.reading translates it",
     "PackedTruncatedError": "poses.reading translates it",

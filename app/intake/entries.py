@@ -1,0 +1,167 @@
+"""Reads entries to store from JSON, from a form with files, or from lines of JSON, in batches."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import orjson
+from flask import Request
+
+from app.errors import InputError, MediaTypeError, NotJsonError, Problem, TooLargeError
+from app.intake.body import read_form, read_json, read_pieces
+from app.intake.entry_schemas import CONTENT, EntriesRequest, EntryFacts, EntryItem, EntryOptions, FormRequest
+from app.intake.validation import check_count, validate
+from app.intake.videos import limit_body
+from app.settings import ServiceSettings
+
+LINES = "application/x-ndjson"
+# Lines that are embedded and stored together: enough that a commit's milliseconds do not count beside them.
+_LINES_AT_ONCE = 256
+# Of the base64 of an entry in an id that is made from it; 128 bits do not collide.
+_DIGEST_CHARS = 32
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """An entry of a request that has no vector yet.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) to it in the request.
+        kind: one of pose, video, text and vector.
+        content: base64 or bytes of a file, a text, or numbers.
+        line: what was sent about a vector; None: the entry came as a file.
+    """
+
+    id: str
+    facts: EntryFacts
+    pointer: str
+    kind: str
+    content: Any
+    line: EntryItem | None = None
+
+
+@dataclass(frozen=True)
+class NewEntries:
+    """The entries of one request.
+
+    Attributes:
+        batches: what is stored together. Only lines make more than one batch.
+        total: entries in all batches; None while lines arrive.
+    """
+
+    options: EntryOptions
+    batches: Iterator[list[NewEntry]]
+    total: int | None
+
+
+def read_entries(request: Request, settings: ServiceSettings) -> NewEntries:
+    """Read the entries of a request.
+
+    Raises:
+        MediaTypeError, BodyError: the body cannot be read.
+        TooLargeError, TooManyItemsError: a limit is exceeded.
+        InputError: a key, a part or a parameter is wrong, missing or unknown.
+    """
+    if request.mimetype in (LINES, "application/jsonl"):
+        request.max_content_length = settings.max_import_bytes
+        options = validate(EntryOptions, request.args.to_dict(), max_items=0, strict=False)
+        return NewEntries(options, _batch_lines(request, settings), None)
+    request.max_content_length = max_bytes = max(settings.max_body_bytes, limit_body(settings, in_json=request.is_json))
+    if request.mimetype == "multipart/form-data":
+        return _read_files(request, settings, max_bytes=max_bytes)
+    if request.mimetype and not request.is_json:
+        raise MediaTypeError(
+            f"Content-Type {request.mimetype[:64]!r} is not accepted; send application/json, multipart/form-data or "
+            f"{LINES}"
+        )
+    wanted = validate(EntriesRequest, read_json(request, max_bytes=max_bytes), max_items=settings.max_entries)
+    entries = [_make_entry(item, f"/entries/{index}") for index, item in enumerate(wanted.entries)]
+    return NewEntries(wanted, iter([entries]), len(entries))
+
+
+def _read_files(request: Request, settings: ServiceSettings, *, max_bytes: int) -> NewEntries:
+    form = read_form(request, ("pose", "video"), max_bytes=max_bytes, max_items=settings.max_entries)
+    check_count(len(form.files), max_items=settings.max_entries)
+    wanted = validate(FormRequest, form.fields.to_dict(), max_items=settings.max_entries, strict=False)
+    if wanted.entries and len(wanted.entries) != len(form.files):
+        message = f"entries has {len(wanted.entries)} objects for {len(form.files)} files"
+        raise InputError(message, problems=(Problem("/entries", message),))
+    facts: Sequence[EntryFacts] = wanted.entries or [EntryFacts()] * len(form.files)
+    entries = [
+        NewEntry(about.id or _name_by_file(name) or _digest(content), about, f"/{kind}/{index}", kind, content)
+        for index, (about, content, kind, name) in enumerate(
+            zip(facts, form.files, form.kinds, form.names, strict=True)
+        )
+    ]
+    seen: dict[str, str] = {}
+    for entry in entries:
+        if seen.setdefault(entry.id, entry.pointer) != entry.pointer:
+            message = f"{entry.pointer} and {seen[entry.id]} have the same id {entry.id[:200]!r}; send ids in entries"
+            raise InputError(message, problems=(Problem(entry.pointer, message),))
+    return NewEntries(wanted, iter([entries]), len(entries))
+
+
+def _batch_lines(request: Request, settings: ServiceSettings) -> Iterator[list[NewEntry]]:
+    """Read lines as they arrive, so that a request of any length takes the memory of one batch."""
+    batch: list[NewEntry] = []
+    size = 0
+    for number, line in enumerate(_split_lines(request, settings.max_body_bytes)):
+        if line.strip():
+            batch.append(_read_line(line, number))
+            size += len(line)
+        if len(batch) >= _LINES_AT_ONCE or size >= settings.max_body_bytes:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _split_lines(request: Request, max_line_bytes: int) -> Iterator[bytes]:
+    begun: list[bytes] = []
+    number = 0
+    for piece in read_pieces(request, max_bytes=MAX_IMPORT_BYTES):
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        if others:
+            yield b"".join(begun)
+            yield from others[:-1]
+            begun = [others[-1]]
+        number += len(others)
+        if sum(map(len, begun)) > max_line_bytes:
+            raise TooLargeError(f"line {number + 1} has more than {max_line_bytes} bytes")
+    yield b"".join(begun)
+
+
+def _read_line(line: bytes, number: int) -> NewEntry:
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise NotJsonError(f"line {number + 1} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise NotJsonError(f"line {number + 1} is a JSON {type(document).__name__}; send a JSON object")
+    try:
+        return _make_entry(validate(EntryItem, document, max_items=0), f"/{number}")
+    except InputError as error:
+        places = tuple(Problem(f"/{number}{problem.pointer}", problem.message) for problem in error.problems)
+        raise InputError(f"line {number + 1}: {error}", problems=places) from error
+
+
+def _make_entry(item: EntryItem, pointer: str) -> NewEntry:
+    kind = next(name for name in CONTENT if getattr(item, name) is not None)
+    content = getattr(item, kind)
+    return NewEntry(item.id or _digest(content), item, f"{pointer}/{kind}", kind, content, item)
+
+
+def _digest(content: Any) -> str:
+    data = content if isinstance(content, bytes) else orjson.dumps(content)
+    return hashlib.sha256(data).hexdigest()[:_DIGEST_CHARS]
+
+
+def _name_by_file(name: str) -> str:
+    """Make an id of a file's name: without its folders, and without what says that it is a clip."""
+    base = PurePosixPath(name.replace("\\", "/")).name
+    for suffix in (".gz", ".zst", ".pose"):
+        base = base.removesuffix(suffix)
+    return base

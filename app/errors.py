@@ -217,14 +217,10 @@ ANSWERS: dict[type[Exception], ErrorAnswer] = {
     RouteUnknownError: ErrorAnswer(404, "There is no such route"),
     models_errors.UnknownModelError: ErrorAnswer(404, "There is no such model"),
     SampleUnknownError: ErrorAnswer(404, "There is no such sample"),
-    search_errors.CollectionUnknownError: ErrorAnswer(404, "There is no such collection"),
-    search_errors.EntryUnknownError: ErrorAnswer(404, "There is no such entry"),
-    search_errors.VersionUnknownError: ErrorAnswer(404, "There is no such version"),
-    search_errors.PreviewMissingError: ErrorAnswer(404, "There is no preview"),
+    search_errors.NotFoundError: ErrorAnswer(404, "There is no such collection, entry, version or preview"),
     MethodNotAllowedError: ErrorAnswer(405, "The route does not accept this method"),
     BodySlowError: ErrorAnswer(408, "The body arrives too slowly"),
-    search_errors.CollectionExistsError: ErrorAnswer(409, "The collection exists with other vectors"),
-    search_errors.SpaceMismatchError: ErrorAnswer(409, "The vectors belong to different spaces"),
+    search_errors.ConflictError: ErrorAnswer(409, "The vectors belong to another space"),
     TooLargeError: ErrorAnswer(413, "The body is too large"),
     TooManyItemsError: ErrorAnswer(413, "There are too many items in one request"),
     MediaTypeError: ErrorAnswer(415, "This type of content is not accepted"),
@@ -233,11 +229,9 @@ ANSWERS: dict[type[Exception], ErrorAnswer] = {
     poses_errors.PoseError: ErrorAnswer(422, "A pose is refused"),
     video_errors.VideoError: ErrorAnswer(422, "A video is refused"),
     models_errors.UnknownLanguageError: ErrorAnswer(422, "There is no such language"),
+    search_errors.SearchError: ErrorAnswer(422, "A collection, an entry or a filter is refused"),
     search_errors.BankError: ErrorAnswer(422, "Nothing can be learned from these examples"),
     search_errors.CalibrationError: ErrorAnswer(422, "The background is too small"),
-    search_errors.CollectionNameError: ErrorAnswer(422, "The name of a collection is refused"),
-    search_errors.EntryInvalidError: ErrorAnswer(422, "An entry is refused"),
-    search_errors.FilterError: ErrorAnswer(422, "A filter is refused"),
     process_errors.QueueFullError: ErrorAnswer(429, "The queue is full"),
     TooManyRequestsError: ErrorAnswer(429, "There are too many requests at once"),
     ClientDisconnectedError: ErrorAnswer(499, "The client closed the connection"),
@@ -291,14 +285,6 @@ def list_error_lines() -> list[ErrorLine]:
     lines = [ErrorLine(answer.status, answer.title, tuple(_find_codes(kind))) for kind, answer in ANSWERS.items()]
     lines.append(ErrorLine(UNFORESEEN.status, UNFORESEEN.title, (UNFORESEEN_CODE,)))
     return sorted(lines, key=lambda line: line.status)
-
-
-def render_errors_table() -> str:
-    """Render the table of errors as the README's Markdown table."""
-    rows = ["| status | meaning | `code` |", "|---|---|---|"]
-    for line in list_error_lines():
-        rows.append(f"| {line.status} | {line.title} | {', '.join(f'`{code}`' for code in line.codes)} |")
-    return "\n".join(rows)
 
 
 def _find_codes(kind: type[Exception]) -> Iterator[str]:

@@ -98,7 +98,12 @@ class Indexing:
         config: the model that embeds texts and clips; None: the batch holds vectors alone.
         space: of vectors that name none.
         deadline: in seconds of time.monotonic().
+
+    Attributes:
+        needs_hands: refuse a clip with no hand in any frame.
     """
+
+    needs_hands = False
 
     def __init__(
         self,
@@ -138,7 +143,7 @@ class Indexing:
 
     def _make_rules(self, rows: Sequence[int]) -> ItemRules:
         pointers = [self._batch[row].pointer for row in rows]
-        return ItemRules(pointers, self._options.truncate, self._options.on_error == "skip")
+        return ItemRules(pointers, self._options.truncate, self._options.on_error == "skip", self.needs_hands)
 
     def _read_vectors(self) -> None:
         for row in self._list_rows("vector"):

@@ -53,8 +53,7 @@ class ServiceSettings(BaseModel):
     Attributes:
         engine: settings of every engine, apart from its device.
         devices: the device of each engine; by default there is one, with the device of `engine`.
-        estimators: settings of the estimators of videos.
-        search: settings of the store of collections.
+        estimators, search: settings of the estimators of videos, and of the store of collections.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,8 +80,6 @@ class ServiceSettings(BaseModel):
     max_items: int = Field(256, ge=1)
     max_texts: int = Field(2048, ge=1)
     max_text_chars: int = Field(10_000, ge=1)
-    max_entries: int = Field(2048, ge=1)
-    max_import_bytes: int = Field(1024 * _MIB, ge=1024)
     api_keys: Secrets = ()
     cors_origins: Words = ("*",)
     log_level: Annotated[str, AfterValidator(one_of(LOG_LEVELS))] = "INFO"

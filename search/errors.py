@@ -1,20 +1,22 @@
-"""The errors of search.
+"""The errors of the store.
 
-SearchError
-├── CollectionNameError      the name cannot be the name of a collection
-├── CollectionUnknownError   there is no such collection
-├── CollectionExistsError    the collection exists with other vectors
-├── EntryUnknownError        there is no such entry
-├── PreviewMissingError      an entry keeps no pose that could be drawn
-├── EntryInvalidError        an entry cannot be stored
-├── FilterError              a filter is not understood
-├── SpaceMismatchError       vectors of different spaces would be compared
-├── VersionUnknownError      the collection has no such version
-├── BankError                nothing can be learned from these examples
-├── CalibrationError         a background is too small for the rate that was asked for
-└── StoreError               the store cannot be read or written
-    ├── StoreFullError       there is no room left
-    └── StoreMissingError    the package that reads this kind of store is not installed
+SearchError                   a request to the store is refused
+├── CollectionNameError       the name cannot be the name of a collection
+├── EntryInvalidError         an entry cannot be stored
+├── FilterError               a filter is not understood
+├── NotFoundError             something that was named is not there
+│   ├── CollectionUnknownError  there is no such collection
+│   ├── EntryUnknownError     there is no such entry
+│   ├── VersionUnknownError   the collection has no such version
+│   └── PreviewMissingError   an entry keeps no pose that could be drawn
+├── ConflictError             what is asked does not go with what is stored
+│   ├── CollectionExistsError the collection exists with other vectors
+│   └── SpaceMismatchError    vectors of different spaces would be compared
+├── BankError                 nothing can be learned from these examples
+├── CalibrationError          a background is too small for the rate that was asked for
+└── StoreError                the store cannot be read or written
+    ├── StoreFullError        there is no room left
+    └── StoreMissingError     the package that reads this kind of store is not installed
 """
 
 
@@ -30,25 +32,37 @@ class CollectionNameError(SearchError):
     code = "collection_name_invalid"
 
 
-class CollectionUnknownError(SearchError):
+class NotFoundError(SearchError):
+    """Something that was named is not there."""
+
+    code = "not_found"
+
+
+class CollectionUnknownError(NotFoundError):
     """There is no such collection."""
 
     code = "collection_unknown"
 
 
-class CollectionExistsError(SearchError):
+class ConflictError(SearchError):
+    """What is asked does not go with what is stored."""
+
+    code = "conflict"
+
+
+class CollectionExistsError(ConflictError):
     """The collection exists with other vectors."""
 
     code = "collection_exists"
 
 
-class EntryUnknownError(SearchError):
+class EntryUnknownError(NotFoundError):
     """There is no such entry."""
 
     code = "entry_unknown"
 
 
-class PreviewMissingError(SearchError):
+class PreviewMissingError(NotFoundError):
     """An entry keeps no pose that could be drawn."""
 
     code = "preview_missing"
@@ -66,13 +80,13 @@ class FilterError(SearchError):
     code = "filter_invalid"
 
 
-class SpaceMismatchError(SearchError):
+class SpaceMismatchError(ConflictError):
     """Vectors of different spaces would be compared."""
 
     code = "space_mismatch"
 
 
-class VersionUnknownError(SearchError):
+class VersionUnknownError(NotFoundError):
     """The collection has no such version."""
 
     code = "version_unknown"

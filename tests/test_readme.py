@@ -1,5 +1,6 @@
 """What the README says works as pasted, and its tables are those of the code."""
 
+import ast
 import base64
 import json
 import os
@@ -29,7 +30,7 @@ VIDEOS = re.search(r"^## Videos\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
 VIDEO_LINES = (
     [line.partition("#")[0].strip() for line in re.findall(r"^(?:curl|\.venv).*", VIDEOS[1], re.M)] if VIDEOS else []
 )
-ANSWERS = ("embeddings", "cosine", "models", "frames", "quality", "poses", "clips")
+ANSWERS = ("space", "embeddings", "cosine", "models", "frames", "quality", "poses", "clips")
 
 
 def test_tables_are_those_of_the_code() -> None:
@@ -69,12 +70,13 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def port(log: Path) -> Iterator[int]:
+def port(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The service as `make serve` starts it, with two workers, on a free port, from another folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     environment = {**os.environ, "SIGNCLIP_PORT": str(port), "SIGNCLIP_HOST": "127.0.0.1"}
+    environment["SIGNCLIP_SEARCH_DIR"] = str(tmp_path_factory.mktemp("search"))
     with log.open("wb") as output:
         command = [sys.executable, str(ROOT / "signclip.py"), "serve", "-w", "2"]
         process = subprocess.Popen(command, cwd=log.parent, env=environment, stdout=output, stderr=output)
@@ -131,6 +133,16 @@ def test_the_letter_a_is_recognized_over_http(port: int) -> None:
     assert answer["model_name"] == "fingerspelling"
     (cosines,) = answer["cosine"]
     assert cosines.index(max(cosines)) == 0
+
+
+def test_a_folder_is_indexed_and_searched_in_twelve_lines(port: int) -> None:
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "/api/collections" in block]
+    assert len(code.strip().splitlines()) <= 12
+    code = code.replace("localhost:3030", f"127.0.0.1:{port}")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60, check=True, text=True
+    )
+    assert [hit["gloss"] for hit in ast.literal_eval(done.stdout)][0] == "A"
 
 
 def test_the_example_client_works_as_written(port: int) -> None:

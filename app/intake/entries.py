@@ -17,6 +17,10 @@ from app.intake.videos import limit_body
 from app.settings import ServiceSettings
 
 LINES = "application/x-ndjson"
+# Entries in one JSON object or form, as texts in one request; lines may be more.
+MAX_ENTRIES = 2048
+# Of a body of lines or a Parquet file; 300,000 vectors of 768 numbers take that much.
+MAX_IMPORT_BYTES = 1024 * 1024 * 1024
 # Lines that are embedded and stored together: enough that a commit's milliseconds do not count beside them.
 _LINES_AT_ONCE = 256
 # Of the base64 of an entry in an id that is made from it; 128 bits do not collide.
@@ -65,26 +69,26 @@ def read_entries(request: Request, settings: ServiceSettings) -> NewEntries:
         InputError: a key, a part or a parameter is wrong, missing or unknown.
     """
     if request.mimetype in (LINES, "application/jsonl"):
-        request.max_content_length = settings.max_import_bytes
+        request.max_content_length = MAX_IMPORT_BYTES
         options = validate(EntryOptions, request.args.to_dict(), max_items=0, strict=False)
         return NewEntries(options, _batch_lines(request, settings), None)
     request.max_content_length = max_bytes = max(settings.max_body_bytes, limit_body(settings, in_json=request.is_json))
     if request.mimetype == "multipart/form-data":
-        return _read_files(request, settings, max_bytes=max_bytes)
+        return _read_files(request, max_bytes=max_bytes)
     if request.mimetype and not request.is_json:
         raise MediaTypeError(
             f"Content-Type {request.mimetype[:64]!r} is not accepted; send application/json, multipart/form-data or "
             f"{LINES}"
         )
-    wanted = validate(EntriesRequest, read_json(request, max_bytes=max_bytes), max_items=settings.max_entries)
+    wanted = validate(EntriesRequest, read_json(request, max_bytes=max_bytes), max_items=MAX_ENTRIES)
     entries = [_make_entry(item, f"/entries/{index}") for index, item in enumerate(wanted.entries)]
     return NewEntries(wanted, iter([entries]), len(entries))
 
 
-def _read_files(request: Request, settings: ServiceSettings, *, max_bytes: int) -> NewEntries:
-    form = read_form(request, ("pose", "video"), max_bytes=max_bytes, max_items=settings.max_entries)
-    check_count(len(form.files), max_items=settings.max_entries)
-    wanted = validate(FormRequest, form.fields.to_dict(), max_items=settings.max_entries, strict=False)
+def _read_files(request: Request, *, max_bytes: int) -> NewEntries:
+    form = read_form(request, ("pose", "video"), max_bytes=max_bytes, max_items=MAX_ENTRIES)
+    check_count(len(form.files), max_items=MAX_ENTRIES)
+    wanted = validate(FormRequest, form.fields.to_dict(), max_items=MAX_ENTRIES, strict=False)
     if wanted.entries and len(wanted.entries) != len(form.files):
         message = f"entries has {len(wanted.entries)} objects for {len(form.files)} files"
         raise InputError(message, problems=(Problem("/entries", message),))

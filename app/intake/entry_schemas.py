@@ -138,6 +138,7 @@ class SearchParameters(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
     )
     min_score: float | None = Field(None, ge=-1, le=1, description="least cosine of a hit; any if unset")
     group_by: Literal["gloss"] | None = Field(None, description="gloss: only the best entry of each gloss is a hit")
+    allow_no_hands: bool = Field(False, description="true: take a clip with no hand in any frame; false: refuse it")
     mode: Literal["auto", "exact", "approximate"] = Field(
         "auto", description="exact: compare every vector; approximate: use the index; auto: what is fast enough"
     )

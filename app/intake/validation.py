@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -60,11 +60,20 @@ def check_count(items: int, *, max_items: int) -> None:
         raise TooManyItemsError(f"{items} items; one request may hold {max_items}. Send them in several requests")
 
 
+def _find_inner(schema: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Find the schema of the object that holds a key, which may stand in a list of the whole document."""
+    for step in location[:-1]:
+        field = schema.model_fields.get(str(step))
+        inner = [kind for kind in get_args(field.annotation) if isinstance(kind, type)] if field is not None else []
+        schema = next((kind for kind in inner if issubclass(kind, BaseModel)), schema)
+    return schema
+
+
 def _describe(location: tuple[int | str, ...], kind: str, *, message: str, schema: type[BaseModel]) -> Problem:
     steps = [str(step)[:_MAX_KEY_CHARS] for step in location if step not in (ONE, MANY)]
     pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
     if kind == "extra_forbidden":
-        known = list(schema.model_fields)
-        near = get_close_matches(steps[0], known, n=1)
+        known = list(_find_inner(schema, location).model_fields)
+        near = get_close_matches(steps[-1], known, n=1)
         message = "unknown key; " + (f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}")
     return Problem(pointer, message.removeprefix("Value error, "))

@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from app.errors import render_errors_table
+from app.errors import list_error_lines
 from app.settings import ServiceSettings
 from app.variables import render_settings_table
 
@@ -15,6 +15,14 @@ def replace_tables(text: str) -> str:
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = block.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
     return text
+
+
+def render_errors_table() -> str:
+    """Render the table of errors as the README's Markdown table."""
+    rows = ["| status | meaning | `code` |", "|---|---|---|"]
+    for line in list_error_lines():
+        rows.append(f"| {line.status} | {line.title} | {', '.join(f'`{code}`' for code in line.codes)} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

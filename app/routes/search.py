@@ -135,6 +135,7 @@ def _embed_query(
         keep_pose=False, **{key: getattr(wanted, key) for key in EntryOptions.model_fields if hasattr(wanted, key)}
     )
     indexing = Indexing(shared, config, [new], space=space, options=options, deadline=record.deadline)
+    indexing.needs_hands = not wanted.allow_no_hands
     with hold_video_place(shared) if new.kind == "video" else nullcontext():
         found = indexing.run()
     entry = found.entries[0]

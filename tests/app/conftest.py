@@ -30,6 +30,7 @@ from models.catalog import load_catalog
 from models.status import ModelStatus
 from poses import read
 from processes.errors import CancelledError, DeadlineExceededError
+from search.settings import SearchSettings
 from tests.app.estimators import FakeEstimators
 from tests.poses.make_poses import write_pose
 
@@ -100,9 +101,10 @@ class FakeEngine:
 
 
 @pytest.fixture
-def app_settings(tiny_weights: Path) -> ServiceSettings:
+def app_settings(tiny_weights: Path, tmp_path: Path) -> ServiceSettings:
     engine = EngineSettings(weights_dir=tiny_weights, default_model="tiny")
-    return ServiceSettings(engine=engine, max_items=8, max_body_bytes=4_000_000)
+    search = SearchSettings(dir=str(tmp_path / "search"), maintain_s=0)
+    return ServiceSettings(engine=engine, max_items=8, max_body_bytes=4_000_000, search=search)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from app.settings import ServiceSettings, load_settings
 from app.variables import PREFIX, SETTINGS, render_settings_table
 from engine.settings import EngineSettings
 from processes.settings import SettingsError
+from search.settings import SearchSettings
 from video.settings import EstimatorSettings
 
 
@@ -119,10 +120,14 @@ def test_every_field_of_the_service_the_engine_and_the_estimators_is_one_setting
         "engine.linger",
         "estimators.max_bytes",
         "estimators.health",
+        "search.flat_rows",
+        "search.maintain_s",
+        "search.keep_s",
     }
-    expected = {name for name in ServiceSettings.model_fields if name not in ("engine", "estimators")}
+    expected = {name for name in ServiceSettings.model_fields if name not in ("engine", "estimators", "search")}
     expected |= {f"engine.{field.name}" for field in fields(EngineSettings)}
     expected |= {f"estimators.{field.name}" for field in fields(EstimatorSettings)}
+    expected |= {f"search.{field.name}" for field in fields(SearchSettings)}
     assert {".".join(path) for path in paths} == expected - internal
 
 

@@ -22,7 +22,6 @@ UNREACHABLE = {
     "DownloadError": "only `python -m models` downloads",
     "ExportError": "only `python -m models.export` exports",
     "ShapeError": "items are checked before they are queued",
-    "SearchError": "only its subclasses are raised",
     "PackingError": "poses.reading translates it",
     "PackedDamagedError": "poses.reading translates it",
     "PackedTruncatedError": "poses.reading translates it",

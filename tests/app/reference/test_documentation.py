@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from markupsafe import escape
 from pydantic import SecretStr
 
-from app.errors import ANSWERS, UNFORESEEN_CODE, list_error_lines, render_errors_table
+from app.errors import ANSWERS, UNFORESEEN_CODE, list_error_lines
+from app.reference.readme import render_errors_table
 
 ROOT = Path(__file__).resolve().parents[3]
 

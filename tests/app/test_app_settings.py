@@ -121,8 +121,6 @@ def test_every_field_of_the_service_the_engine_and_the_estimators_is_one_setting
         "estimators.max_bytes",
         "estimators.health",
         "search.flat_rows",
-        "search.maintain_s",
-        "search.keep_s",
     }
     expected = {name for name in ServiceSettings.model_fields if name not in ("engine", "estimators", "search")}
     expected |= {f"engine.{field.name}" for field in fields(EngineSettings)}

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from engine.batcher import Batcher
 from engine.budget import BatchBudget
@@ -16,11 +17,11 @@ from engine.metrics import EngineMetrics
 from engine.queue import Ticket, WaitingItems
 from engine.readiness import EngineHealth
 from engine.settings import BATCH_TOKENS, EngineSettings
-from models.backends.choice import choose_device, choose_dtype, make_backend
+from models.backends import choice
 from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
-from models.registry import Registry, choose_default_model
+from models.registry import BackendFactory, Registry, choose_default_model
 from models.status import ModelStatus
 from processes.cores import limit_threads
 
@@ -59,6 +60,8 @@ class LocalEngine:
 
     Args:
         settings: None takes the defaults.
+        make_backend: makes a model's forward pass of its safetensors file and configuration; None: the one that the
+            settings choose.
     Raises:
         BackendError: the device or the number format is not available here.
         CatalogError: a model's configuration is wrong.
@@ -68,10 +71,10 @@ class LocalEngine:
         health: whether it is ready, and whether its device has failed.
     """
 
-    def __init__(self, settings: EngineSettings | None = None) -> None:
+    def __init__(self, settings: EngineSettings | None = None, *, make_backend: BackendFactory | None = None) -> None:
         self.settings = settings = settings or EngineSettings()
-        device = choose_device(settings.device)
-        dtype = choose_dtype(settings.dtype, device)
+        device = choice.choose_device(settings.device)
+        dtype = choice.choose_dtype(settings.dtype, device)
         threads = settings.threads or limit_threads()
         catalog = settings.load_catalog()
         weights = WeightsFolder(settings.weights_dir)
@@ -81,9 +84,8 @@ class LocalEngine:
         self.registry = Registry(
             catalog,
             weights,
-            make_backend=lambda path, config: make_backend(
-                path, config, backend=settings.backend, device=device, dtype=dtype, threads=threads
-            ),
+            make_backend=make_backend
+            or partial(choice.make_backend, backend=settings.backend, device=device, dtype=dtype, threads=threads),
             max_loaded=max(settings.max_loaded, 1 + len(others)),
         )
         self._models = _ServedModels(self.registry)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,9 @@ def find_expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer,
     Returns:
         float32 (embed_dim,) for "text" and "pose".
     """
-    record = path.with_name(f"{config.name}.{FILE}")
-    items = make_probe_items(config, tokenizer)
-    # The vectors also depend on the configuration and the tokenizer, which users edit without changing the weights.
-    facts = f"{digest} {config.vector_fields} {items['text'].tolist()}"
-    key = hashlib.sha256(facts.encode()).hexdigest()
+    items, key = make_probe_items(config, tokenizer), _make_key(config, tokenizer, digest)
     try:
-        known = load_file(record)
+        known = load_file(_locate_record(path, config))
         if known.pop("key").tobytes().decode() == key and set(known) == {"text", "pose"}:
             return known
     except (OSError, SafetensorError, KeyError):
@@ -65,10 +62,34 @@ def find_expected_vectors(path: Path, config: ModelConfig, tokenizer: Tokenizer,
     backend = TorchBackend(path, config, device="cpu", dtype="float32")
     model = EmbeddingModel(config, tokenizer, backend, digest)
     vectors = {tower: model.encode(tower, [item])[0] for tower, item in items.items()}  # type: ignore[arg-type]
+    keep_expected_vectors(path, config, tokenizer, digest=digest, vectors=vectors)
+    return vectors
+
+
+def keep_expected_vectors(
+    path: Path, config: ModelConfig, tokenizer: Tokenizer, *, digest: str, vectors: Mapping[str, Any]
+) -> None:
+    """Keep the vectors of the probe in a file beside the weights.
+
+    Args:
+        path: safetensors file of the model.
+        digest: of its checkpoint.
+        vectors: float32 (embed_dim,) for "text" and "pose".
+    """
+    key = np.frombuffer(_make_key(config, tokenizer, digest).encode(), dtype=np.uint8)
     try:
-        write_file(record, save({**vectors, "key": np.frombuffer(key.encode(), dtype=np.uint8)}))
+        write_file(_locate_record(path, config), save({**vectors, "key": key}))
     except OSError:
         log.info(
             "the weights folder is read-only, so the probe is computed at every start", extra={"model": config.name}
         )
-    return vectors
+
+
+def _locate_record(path: Path, config: ModelConfig) -> Path:
+    return path.with_name(f"{config.name}.{FILE}")
+
+
+def _make_key(config: ModelConfig, tokenizer: Tokenizer, digest: str) -> str:
+    # The vectors also depend on the configuration and the tokenizer, which users edit without changing the weights.
+    ids = make_probe_items(config, tokenizer)["text"].tolist()
+    return hashlib.sha256(f"{digest} {config.vector_fields} {ids}".encode()).hexdigest()

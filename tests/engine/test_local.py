@@ -16,7 +16,7 @@ from engine.budget import SMALLEST_TOKENS
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
 from engine.queue import INTERACTIVE_ITEMS
-from models.backends import Backend
+from models.backends import Backend, choice
 from models.catalog import ModelConfig
 from models.embedding import EmbeddingModel
 from models.errors import WeightsMissingError
@@ -244,14 +244,14 @@ class TestClose:
         self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
     ):
         loading, go_on = threading.Event(), threading.Event()
-        real = local.make_backend
+        real = choice.make_backend
 
         def held(*args: Any, **kwargs: Any) -> Any:
             loading.set()
             assert go_on.wait(TIMEOUT_S)
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(local, "make_backend", held)
+        monkeypatch.setattr(choice, "make_backend", held)
         engine = make_engine()
         assert loading.wait(TIMEOUT_S)
         assert engine.list_statuses()["tiny"].state == "loading"

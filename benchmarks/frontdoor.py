@@ -131,7 +131,9 @@ def measure_load(
     row = drive(server, load, bodies, seconds=seconds)
     after_s = _cpu_s(engine_process), sum(map(_cpu_s, workers))
     items = row["statuses"].get("200", 0) * load.items
-    engine_us, workers_us = (1e6 * (after - before) / max(1, items) for before, after in zip(before_s, after_s, strict=True))
+    engine_us, workers_us = (
+        1e6 * (after - before) / max(1, items) for before, after in zip(before_s, after_s, strict=True)
+    )
     return {**row, "engine_us_an_item": engine_us, "workers_us_an_item": workers_us}
 
 

@@ -21,15 +21,17 @@ import numpy.typing as npt
 from engine.delivery import Deliver
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
-from engine.queue import Ticket
 from engine.server import EngineServer
 from engine.settings import EngineSettings
+from engine.tickets import Ticket
 from models.backends import Array, Pending
-from models.catalog import ModelConfig, load_catalog
+from models.catalog import ModelConfig
 from models.checkpoints.folders import WeightsFolder, read_digest
+from models.errors import ModelsError
 from models.probe import keep_expected_vectors
 from models.tokenization import load_tokenizer
 from models.vectors import Vectors
+from processes.errors import ProcessError
 from processes.stop_signals import call_at_stop
 
 MODEL = "default"
@@ -79,7 +81,7 @@ class DeviceTimes:
             return self.free_at
 
 
-@dataclass(frozen=True)
+@dataclass
 class StandIn:
     """A backend that computes nothing: every item has one and the same vector, after the device's time."""
 
@@ -91,15 +93,20 @@ class StandIn:
     dtype: str = "float16"
 
     def encode_text(self, input_ids: Array, attention_mask: Array) -> Vectors:
-        """Encode a padded batch; the engine calls `begin` instead."""
+        """Encode int64 and bool (batch, tokens) as float32 (batch, embed_dim); the engine calls `begin` instead."""
         return self.begin("text", [input_ids[attention_mask]], attention_mask.sum(axis=1)).wait()
 
     def encode_pose(self, pose_features: Array, frame_mask: Array) -> Vectors:
-        """Encode a padded batch; the engine calls `begin` instead."""
+        """Encode float32 (batch, frames, features) and bool (batch, frames); the engine calls `begin` instead."""
         return self.begin("pose", [pose_features[frame_mask]], frame_mask.sum(axis=1)).wait()
 
     def begin(self, tower: str, arrays: Sequence[Array], lengths: npt.NDArray[Any]) -> Pending:
-        """Start a batch. It joins the arrays, as everything that brings them to a device must."""
+        """Start a batch; it joins the arrays, as everything must that brings them to a device.
+
+        Args:
+            arrays: int32 (tokens,) or float32 (frames, features), all items one after another.
+            lengths: int64 (items,), tokens or frames of each.
+        """
         np.concatenate(arrays)
         seconds = 0.0
         if self.simulates:
@@ -114,6 +121,10 @@ class StandIn:
 class _Running:
     vectors: Vectors
     end: float
+
+    @property
+    def is_done(self) -> bool:
+        return time.monotonic() >= self.end
 
     def wait(self) -> Vectors:
         left_s = self.end - time.monotonic()
@@ -132,16 +143,15 @@ class MeasuredEngine(LocalEngine):
         """Items that wait now."""
         return self._batcher.waiting_items
 
-    def submit(self, request: EmbedRequest, deliver: Deliver) -> Ticket:
-        """Admit a request; see LocalEngine.submit."""
-        ticket = super().submit(request, deliver)
+    def submit_all(self, requests: Sequence[tuple[EmbedRequest, Deliver]]) -> list[Ticket | ProcessError | ModelsError]:
+        """Admit requests; see LocalEngine.submit_all."""
         self.times.note_arrival(time.monotonic())
-        return ticket
+        return super().submit_all(requests)
 
 
 def serve(address: str, device: str, report: Path, settings: EngineSettings) -> None:
     """Serve until a stop signal, then write the report."""
-    config = load_catalog(settings.configs_dir, settings.weights_dir)[MODEL]
+    config = settings.load_catalog()[MODEL]
     vector = np.random.default_rng(0).standard_normal(config.embed_dim).astype(np.float32)
     _keep_probe(config, WeightsFolder(settings.weights_dir), vector)
     MeasuredEngine.times = times = DeviceTimes()

@@ -87,7 +87,7 @@ part tests 100 "$base pytest hypothesis huggingface_hub requests" \
   "$python" -m pytest -q --maxfail=8 -W default -p no:cacheprovider "${tests[@]}"
 part goldens 100 "$base" "$python" -m benchmarks.goldens --device "$device" --out "$out/goldens.json"
 part forward 150 "$base" "$python" -m benchmarks.forward --quick --device "$device" --out "$out/forward.json" "${forward[@]}"
-part traffic 130 "$base flask flask_cors gunicorn zmq orjson pybase64 zstandard pose_format pydantic_settings pythonjsonlogger psutil prometheus_client" \
+part traffic 130 "$base flask flask_cors gunicorn orjson pybase64 zstandard pose_format pydantic_settings pythonjsonlogger psutil prometheus_client" \
   "$python" -m benchmarks.traffic --quick --device "$device" --out "$out/traffic.json"
 rm -f "$out/part.log"
 "$python" -m benchmarks.gpu_table "$out"

@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
             record=options.record,
             ends_on_failure=options.failure is not None,
         )
-    except OSError as error:  # ZeroMQ's errors are OSErrors, too
+    except OSError as error:
         print(f"the engine cannot listen on {options.address}: {error}", file=sys.stderr)
         engine.close()
         return 1

@@ -1,6 +1,6 @@
 """How many positions one forward pass may have, so that it takes no longer than a waiting request can bear."""
 
-from engine.queue import Group
+from engine.tickets import Group
 
 # The time of smaller batches is mostly overhead. A model's first batches also wait for its weights to come from disk.
 SMALLEST_TOKENS, _LARGEST_TOKENS = 128, 262_144

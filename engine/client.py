@@ -2,24 +2,23 @@
 
 import itertools
 import logging
+import select
+import socket
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import zmq
-from zmq.utils.monitor import recv_monitor_message
-
 from engine import messages
 from engine.delivery import Deliver, wait_for
 from engine.interface import EmbedRequest, EmbedResult, Readiness
-from engine.messages import EngineStatus, Frames
+from engine.messages import EngineStatus
 from engine.wakeup import Wakeup
 from models.status import ModelStatus
 from processes.errors import EngineStoppedError, MessageError
+from processes.streams import Buffer, Frames, MessageStream
 
 log = logging.getLogger(__name__)
 # How often a client greets its engine, in seconds.
@@ -33,6 +32,8 @@ RETRY_AFTER_S = 2.0
 FIRST_STATUS_S = 15.0
 # How long a client waits for the engine's counters, in seconds; Prometheus waits 10 by default.
 METRICS_S = 2.0
+# How long a client waits before it tries again to connect, in seconds.
+RECONNECT_S = 0.05
 _RESTARTING = "the engine is restarting"
 
 
@@ -45,8 +46,8 @@ class _Pending:
 class EngineClient:
     """An Engine behind a socket. Build it after a fork, never before. Every method may be called from any thread.
 
-    One thread owns the socket. When the connection to the engine breaks, requests in flight fail at once. An answer to
-    a request that was cancelled is dropped.
+    Each thread sends its own requests; one thread owns the socket and receives. When the connection to the engine
+    breaks, requests in flight fail at once. An answer to a request that was cancelled is dropped.
 
     Args:
         address: the `ipc://` address that the engine listens on.
@@ -57,10 +58,10 @@ class EngineClient:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._pending: dict[int, _Pending] = {}
-        self._outbox: deque[Frames] = deque()
         self._status: EngineStatus | None = None
         self._first_status = threading.Event()
-        self._connected = False
+        # None while no engine is connected.
+        self._stream: MessageStream | None = None
         self._heard = time.monotonic()
         self._closing = threading.Event()
         self._wakeup = Wakeup()
@@ -104,7 +105,7 @@ class EngineClient:
 
     def get_readiness(self) -> Readiness:
         """Get whether the engine can answer, by its last status, and why not."""
-        if not self._connected or self._status is None:
+        if self._stream is None or self._status is None:
             return Readiness(False, "the engine is starting or restarting")
         silence = time.monotonic() - self._heard
         if silence > SILENCE_S:
@@ -131,77 +132,95 @@ class EngineClient:
         self._post(pending, messages.pack_embed(pending.number, request))
         return pending
 
-    def _post(self, pending: _Pending, frames: Frames) -> None:
+    def _post(self, pending: _Pending, frames: Sequence[Buffer]) -> None:
         with self._lock:
-            if not self._connected or self._closing.is_set():
+            stream = self._stream
+            if stream is None or self._closing.is_set():
                 raise EngineStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S)
             silence = time.monotonic() - self._heard
             if silence > SILENCE_S:  # the engine is stuck, so the request would wait in vain
                 raise EngineStoppedError(_describe_silence(silence), retry_after_s=RETRY_AFTER_S)
             self._pending[pending.number] = pending
-            self._outbox.append(frames)
-        self._wakeup.ring()
+        self._send(stream, frames)
+
+    def _send(self, stream: MessageStream, frames: Sequence[Buffer]) -> None:
+        """Send in this thread what the socket takes; the owner of the socket sends the rest."""
+        with suppress(OSError):  # the connection is broken; its owner finds that out, and fails what is pending
+            if not stream.send(frames):
+                self._wakeup.ring()
 
     def _cancel(self, pending: _Pending) -> None:
         with self._lock:
-            if self._pending.pop(pending.number, None) is None:
+            stream = self._stream
+            if self._pending.pop(pending.number, None) is None or stream is None:
                 return
-            self._outbox.append(messages.pack_cancel(pending.number))
-        self._wakeup.ring()
+        self._send(stream, messages.pack_cancel(pending.number))
 
     def _own_socket(self) -> None:
-        context = zmq.Context()
-        socket = context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.LINGER, 0)
-        # Send to a connected engine only, because a message that waited would reach the next engine too late.
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.setsockopt(zmq.RECONNECT_IVL, 50)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
-        socket.set_hwm(0)
-        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-        socket.connect(self.address)
-        poller = zmq.Poller()
-        for source in (socket, monitor, self._wakeup.fd):
-            poller.register(source, zmq.POLLIN)
-        greeted = 0.0
         while not self._closing.is_set():
-            events = dict(poller.poll(int(GREETING_S * 1000 / 2)))
-            # Receive before disconnections are followed, because an answer that came before is still good. Send after,
-            # because a request must not be sent to an engine that is not there.
-            if socket in events:
-                self._receive(socket)
-            if monitor in events:
-                self._follow_connection(monitor)
-            if self._wakeup.fd in events:
-                self._wakeup.clear()
-            if self._connected and time.monotonic() - greeted >= GREETING_S:
-                greeted = time.monotonic()
-                self._outbox.append(messages.pack_hello())
-            self._send_outbox(socket)
-            if not self._connected:
-                greeted = 0.0
+            stream = self._connect()
+            if stream is None:
+                self._sleep(RECONNECT_S)
+                continue
+            try:
+                self._follow(stream)
+            except MessageError as error:
+                log.error("the engine sends what is no message", extra={"error": str(error)})
+            self._disconnect(stream)
         self._fail_pending("this client is closing")
-        socket.disable_monitor()
-        monitor.close(linger=0)
-        socket.close(linger=0)
-        context.term()
         self._wakeup.close()
 
-    def _follow_connection(self, monitor: zmq.Socket[bytes]) -> None:
-        while monitor.poll(0):
-            event = recv_monitor_message(monitor)["event"]
-            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                with self._lock:
-                    self._outbox.clear()
-                    self._connected = True
-                    self._heard = time.monotonic()
-            elif event == zmq.EVENT_DISCONNECTED:
-                with self._lock:
-                    self._connected = False
-                    self._outbox.clear()
-                if self._status is not None:  # the next engine must report itself that it is ready
-                    self._status = replace(self._status, readiness=Readiness(False, _RESTARTING))
-                self._fail_pending(_RESTARTING)
+    def _connect(self) -> MessageStream | None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # An engine that does not accept, because it is stuck, must not hold up `close`.
+        connection.settimeout(GREETING_S)
+        try:
+            connection.connect(self.address.removeprefix("ipc://"))
+        except OSError:
+            connection.close()
+            return None
+        stream = MessageStream(connection)
+        with self._lock:
+            self._stream = stream
+            self._heard = time.monotonic()
+        return stream
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, unless this client is closed."""
+        poller = select.poll()
+        poller.register(self._wakeup.fd, select.POLLIN)
+        poller.poll(1000 * seconds)
+        self._wakeup.clear()
+
+    def _follow(self, stream: MessageStream) -> None:
+        """Move messages until the engine has gone or this client is closed."""
+        poller = select.poll()
+        poller.register(self._wakeup.fd, select.POLLIN)
+        greeted = 0.0
+        is_there = True
+        while is_there and not self._closing.is_set():
+            if time.monotonic() - greeted >= GREETING_S:
+                greeted = time.monotonic()
+                self._send(stream, messages.pack_hello())
+            poller.register(stream, select.POLLIN | (select.POLLOUT if stream.has_unsent else 0))
+            events = dict(poller.poll(1000 * GREETING_S / 2))
+            if self._wakeup.fd in events:
+                self._wakeup.clear()
+            # An answer that came before the engine's end is still good.
+            if events.get(stream.fileno(), 0) & ~select.POLLOUT:
+                is_there = self._receive(stream)
+            if events.get(stream.fileno(), 0) & select.POLLOUT:
+                with suppress(OSError):
+                    stream.flush()
+
+    def _disconnect(self, stream: MessageStream) -> None:
+        with self._lock:
+            self._stream = None
+        if self._status is not None:  # the next engine must report itself that it is ready
+            self._status = replace(self._status, readiness=Readiness(False, _RESTARTING))
+        if not self._closing.is_set():
+            self._fail_pending(_RESTARTING)
+        stream.close()
 
     def _fail_pending(self, reason: str) -> None:
         with self._lock:
@@ -210,47 +229,42 @@ class EngineClient:
         for pending in failed:
             pending.deliver(EngineStoppedError(reason, retry_after_s=RETRY_AFTER_S))
 
-    def _send_outbox(self, socket: zmq.Socket[bytes]) -> None:
-        while self._outbox:
-            try:
-                socket.send_multipart(self._outbox[0], zmq.NOBLOCK)
-            except zmq.Again:
-                return  # no engine is connected; the monitor reports that in a moment, and this is cleared
-            self._outbox.popleft()
+    def _receive(self, stream: MessageStream) -> bool:
+        """Receive every message that has come, then deliver them: threads that wake up would slow this thread down.
 
-    def _receive(self, socket: zmq.Socket[bytes]) -> None:
-        """Receive every message that has come, then deliver them: threads that wake up would slow this thread down."""
-        arrived: list[Frames] = []
-        with suppress(zmq.Again):
-            while True:
-                arrived.append(socket.recv_multipart(zmq.NOBLOCK))
-        if arrived:
+        Returns:
+            Whether the engine is still there.
+        """
+        received, is_there = stream.receive()
+        if received:
             self._heard = time.monotonic()
-        for frames in arrived:
+        answers: list[tuple[int, Any]] = []
+        for frames in received:
             try:
-                self._handle(frames)
+                answers += self._read(frames)
             except MessageError as error:
                 log.warning("a malformed message", extra={"error": str(error)})
+        with self._lock:
+            found = [(self._pending.pop(number, None), answer) for number, answer in answers]
+        for pending, answer in found:
+            if pending is not None:
+                pending.deliver(answer)
+        return is_there
 
-    def _handle(self, frames: Frames) -> None:
-        kind = frames[0] if frames else b""
-        answer: EmbedResult | Exception | str
+    def _read(self, frames: Frames) -> Sequence[tuple[int, Any]]:
+        """Read a message; returns answers with the numbers of their requests."""
+        kind = bytes(frames[0]) if frames else b""
+        if kind == messages.RESULTS:
+            return messages.unpack_results(frames)
+        if kind == messages.REFUSAL:
+            return [messages.unpack_refusal(frames)]
+        if kind == messages.METRICS:
+            return [messages.unpack_metrics(frames)]
         if kind == messages.STATUS:
             self._status = messages.unpack_status(frames)
             self._first_status.set()
-            return
-        if kind == messages.RESULT:
-            number, answer = messages.unpack_result(frames)
-        elif kind == messages.REFUSAL:
-            number, answer = messages.unpack_refusal(frames)
-        elif kind == messages.METRICS:
-            number, answer = messages.unpack_metrics(frames)
-        else:
-            raise MessageError(f"a message of unknown kind {kind[:8]!r}")
-        with self._lock:
-            pending = self._pending.pop(number, None)
-        if pending is not None:
-            pending.deliver(answer)
+            return []
+        raise MessageError(f"a message of unknown kind {kind[:8]!r}")
 
 
 def _describe_silence(seconds: float) -> str:

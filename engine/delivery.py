@@ -32,19 +32,21 @@ def wait_for(
         DeadlineExceededError: the deadline passed first.
         ProcessError: the error that was delivered instead of an answer, or that `submit` raised.
     """
-    answered = threading.Event()
+    # A lock alone, because a threading.Event takes three of them for each wait.
+    answered = threading.Lock()
+    answered.acquire()
     answers: list[EmbedResult | ProcessError] = []
 
     def deliver(answer: EmbedResult | ProcessError) -> None:
         answers.append(answer)
-        answered.set()
+        answered.release()
 
     ticket = submit(deliver)
     while True:
         left_s = math.inf if deadline is None else max(0.0, deadline - time.monotonic())
         check_s = math.inf if is_disconnected is None else _CHECK_S
         wait_s = min(left_s, check_s)
-        if answered.wait(None if wait_s == math.inf else wait_s):
+        if answered.acquire(timeout=min(wait_s, threading.TIMEOUT_MAX)):
             break
         if left_s <= check_s:
             cancel(ticket)

@@ -1,19 +1,21 @@
 """One forward pass over items that may fail: each item gets its vector, or the reason why it has no vector."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError, ItemFailedError, ModelFailedError
+from models.backends import Pending
+from models.batching import cut_into_items
 from models.catalog import Tower
 from models.vectors import Vectors
 
-# A vector, float32 (embed_dim,), or why an item has none.
-Outcome = Vectors | EngineError
 log = logging.getLogger(__name__)
+Arrays = Sequence[npt.NDArray[Any]]
 
 
 class LoadedModel(Protocol):
@@ -29,13 +31,20 @@ class LoadedModel(Protocol):
         """Number format of its forward pass."""
         ...
 
-    def encode(self, tower: Tower, items: Sequence[npt.NDArray[Any]]) -> Vectors:
-        """Run one tower once over all items.
+    @property
+    def packs(self) -> bool:
+        """Whether its batches have no padding, and `begin` returns while the device computes."""
+        ...
+
+    def begin(self, tower: Tower, arrays: Arrays, lengths: npt.NDArray[np.int64]) -> Pending:
+        """Start one tower over items. One thread makes all calls.
 
         Args:
-            items: text: int32 (tokens,), [CLS] pieces… [SEP]; pose: float32 (frames, features). At least one.
+            arrays: all items, one after another; an array holds one item or more. text: int32 (tokens,), [CLS] pieces…
+                [SEP]; pose: float32 (frames, features). At least one item.
+            lengths: int64 (items,), tokens or frames of each.
         Returns:
-            float32 (items, embed_dim), not normalized.
+            The batch; its `wait` gives float32 (items, embed_dim), not normalized.
         """
         ...
 
@@ -52,33 +61,75 @@ class Models(Protocol):
         ...
 
 
-def attempt(model: LoadedModel, tower: Tower, items: list[npt.NDArray[Any]]) -> list[Outcome]:
-    """Run one forward pass; if it fails, run each half again, until the items that make it fail are alone.
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the items of a batch.
+
+    Attributes:
+        vectors: float32 (items, embed_dim), rows of 0 for items that failed; (items, 0) if all failed.
+        failures: why items failed, by their place in the batch.
+    """
+
+    vectors: Vectors
+    failures: Mapping[int, EngineError]
+
+
+def check(vectors: Vectors, count: int) -> Outcome:
+    """Check the vectors of a batch: an item whose vector is not finite has failed.
+
+    Args:
+        vectors: what the model gave for the batch, float32 (count, embed_dim) if it is right.
+        count: items of the batch.
+    Raises:
+        ValueError: that is not one vector for each item.
+        TypeError: it holds no numbers.
+    """
+    if vectors.ndim != 2 or len(vectors) != count:
+        raise ValueError(f"{count} items gave vectors of shape {vectors.shape}")
+    finite = np.isfinite(vectors)
+    if finite.all():
+        return Outcome(vectors, {})
+    failed = np.flatnonzero(~finite.all(axis=1))
+    kept = vectors.copy()
+    kept[failed] = 0
+    error = "the model gave NaN or infinity for this item"
+    return Outcome(kept, {place: ItemFailedError(error) for place in failed.tolist()})
+
+
+def isolate(
+    model: LoadedModel, tower: Tower, arrays: Arrays, lengths: npt.NDArray[np.int64], *, error: Exception
+) -> Outcome:
+    """Run each half of a batch that failed again, until the items that make it fail are alone.
 
     One bad item among n costs 2 log2(n) more forward passes and no other item its vector.
 
     Args:
-        items: text: int32 (tokens,), [CLS] pieces… [SEP]; pose: float32 (frames, features). At least one.
-    Returns:
-        for each item float32 (embed_dim,), or why it has no vector.
+        arrays: all items, one after another, as LoadedModel.begin takes them.
+        lengths: int64 (items,), tokens or frames of each.
+        error: what the model raised.
     """
+    log.warning("a forward pass failed", extra={"tower": tower, "items": len(lengths), "error": type(error).__name__})
+    if len(lengths) == 1:
+        failure = ItemFailedError(f"the model failed on this item ({type(error).__name__})")
+        return Outcome(np.zeros((1, 0), dtype=np.float32), {0: failure})
+    items, half = cut_into_items(arrays, lengths), len(lengths) // 2
+    first = _attempt(model, tower, items[:half], lengths[:half])
+    second = _attempt(model, tower, items[half:], lengths[half:])
+    return _join(first, second)
+
+
+def _attempt(model: LoadedModel, tower: Tower, arrays: Arrays, lengths: npt.NDArray[np.int64]) -> Outcome:
     try:
-        vectors = _encode(model, tower, items)
-        finite = np.isfinite(vectors).all(axis=1)
+        return check(model.begin(tower, arrays, lengths).wait(), len(lengths))
     except Exception as error:  # noqa: BLE001  the other items of the batch are answered, whatever one item does
-        log.warning("a forward pass failed", extra={"tower": tower, "items": len(items), "error": type(error).__name__})
-        if len(items) == 1:
-            return [ItemFailedError(f"the model failed on this item ({type(error).__name__})")]
-        half = len(items) // 2
-        return attempt(model, tower, items[:half]) + attempt(model, tower, items[half:])
-    return [
-        vector if good else ItemFailedError("the model gave NaN or infinity for this item")
-        for vector, good in zip(vectors, finite, strict=True)
+        return isolate(model, tower, arrays, lengths, error=error)
+
+
+def _join(first: Outcome, second: Outcome) -> Outcome:
+    dim = max(first.vectors.shape[1], second.vectors.shape[1])
+    parts = [
+        outcome.vectors if outcome.vectors.shape[1] else np.zeros((len(outcome.vectors), dim), dtype=np.float32)
+        for outcome in (first, second)
     ]
-
-
-def _encode(model: LoadedModel, tower: Tower, items: list[npt.NDArray[Any]]) -> Vectors:
-    vectors = model.encode(tower, items)
-    if vectors.ndim != 2 or len(vectors) != len(items):
-        raise ValueError(f"{len(items)} items gave vectors of shape {vectors.shape}")
-    return vectors
+    moved = {place + len(first.vectors): error for place, error in second.failures.items()}
+    return Outcome(np.concatenate(parts), {**first.failures, **moved})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from engine.errors import EngineError
@@ -18,14 +19,17 @@ class EmbedRequest:
 
     Attributes:
         model: a name of the catalog, not an alias.
-        items: text: int32 (tokens,), [CLS] pieces… [SEP]; pose: float32 (frames, features).
+        items: all items, one after another. text: int32 (tokens,), [CLS] pieces… [SEP]; pose: float32 (frames,
+            features). With `lengths` one array may hold several items.
         deadline: in seconds of time.monotonic(); None: the request may take as long as it needs.
+        lengths: int64 (items,), tokens or frames of each item; None: every array is one item.
     """
 
     model: str
     tower: Tower
     items: Sequence[npt.NDArray[Any]]
     deadline: float | None = None
+    lengths: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """How long a batch lingers for the clients that the last batch answered, because they often ask again at once."""
 
-from engine.queue import Group
+from engine.tickets import Group
 
 # Share of the last batch's time. On two cores and with 0.25 to 0.4, 8 clients that ask again at once get 1.4 times as
 # much as with 0, and 32 clients 1.2 times; with 0.1 they are not back in time (benchmarks.linger).

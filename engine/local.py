@@ -1,7 +1,7 @@
 """The engine in this process: registry, batcher and text cache behind the Engine interface."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -14,16 +14,18 @@ from engine.errors import ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, Readiness
 from engine.linger import Linger
 from engine.metrics import EngineMetrics
-from engine.queue import Ticket, WaitingItems
+from engine.queue import WaitingItems
 from engine.readiness import EngineHealth
 from engine.settings import BATCH_TOKENS, EngineSettings
+from engine.tickets import Ticket
 from models.backends import choice
 from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
-from models.errors import ModelsError
+from models.errors import ModelsError, UnknownModelError
 from models.registry import BackendFactory, Registry, choose_default_model
 from models.status import ModelStatus
 from processes.cores import limit_threads
+from processes.errors import ProcessError
 
 log = logging.getLogger(__name__)
 
@@ -128,12 +130,39 @@ class LocalEngine:
             UnknownModelError: no model has this name or alias.
             WeightsMissingError: the model's files are not on this machine.
         """
-        config = self.registry.catalog[self.registry.catalog.resolve(request.model).name]
+        (admitted,) = self.submit_all([(request, deliver)])
+        if isinstance(admitted, Exception):
+            raise admitted
+        return admitted
+
+    def submit_all(self, requests: Sequence[tuple[EmbedRequest, Deliver]]) -> list[Ticket | ProcessError | ModelsError]:
+        """Admit requests that came together; returns for each its ticket, or the error that `submit` would raise."""
+        checked = [self._check(request) for request, _ in requests]
+        good = [
+            (request, deliver)
+            for request, (_, deliver) in zip(checked, requests, strict=True)
+            if isinstance(request, EmbedRequest)
+        ]
+        admitted = iter(self._batcher.submit_all(good))
+        return [next(admitted) if isinstance(request, EmbedRequest) else request for request in checked]
+
+    def _check(self, request: EmbedRequest) -> EmbedRequest | ModelsError:
+        """Name the model as the catalog does; return why it cannot serve, if its files are not here."""
+        if request.model in self.registry.catalog and self.registry.get_loaded(request.model) is not None:
+            return request
+        try:
+            config = self.registry.catalog.resolve(request.model)
+        except UnknownModelError as error:
+            return error
         if self.registry.get_loaded(config.name) is None:
             missing = self.registry.weights.find_missing(config)
             if missing is not None:
-                raise missing
-        return self._batcher.submit(replace(request, model=config.name), deliver)
+                return missing
+        return replace(request, model=config.name)
+
+    def watch_answers(self, on_answers: Callable[[], None]) -> None:
+        """Call this after answers were delivered, in the thread that delivered them."""
+        self._batcher.on_answers = on_answers
 
     def cancel(self, ticket: Ticket) -> None:
         """Drop a request whose client has disconnected; see Batcher.cancel."""
@@ -150,6 +179,10 @@ class LocalEngine:
     def list_statuses(self) -> Mapping[str, ModelStatus]:
         """List the status of every model of the catalog, by name."""
         return self.registry.list_statuses()
+
+    def count_changes(self) -> int:
+        """Count how often a model's state has changed, apart from its files."""
+        return self.registry.changes
 
     def get_readiness(self) -> Readiness:
         """Get whether the default model serves, and why not."""

@@ -18,15 +18,15 @@ from processes import errors as process_errors
 from processes.error_messages import ErrorCodec
 from processes.errors import MessageError
 from processes.json_messages import parse_object
+from processes.streams import Buffer
 
 # Client to engine.
 EMBED, CANCEL, HELLO = b"E", b"C", b"H"
 # Both ways: the request for the engine's counters, and the answer.
 METRICS = b"M"
 # Engine to client.
-RESULT, REFUSAL, STATUS = b"R", b"X", b"S"
+RESULTS, REFUSAL, STATUS = b"R", b"X", b"S"
 
-Frames = list[bytes]
 _ITEM_DTYPES: Mapping[Tower, npt.DTypeLike] = {"text": np.int32, "pose": np.float32}
 _ERRORS = ErrorCodec[Exception](process_errors, engine_errors, model_errors, fallback=EngineError)
 
@@ -40,53 +40,72 @@ class EngineStatus:
     models: Mapping[str, ModelStatus]
 
 
-def pack_embed(number: int, request: EmbedRequest) -> Frames:
+def pack_embed(number: int, request: EmbedRequest) -> list[Buffer]:
     """Pack a request.
 
     Args:
         number: by which the client recognizes the answer.
     """
-    items = [np.ascontiguousarray(item, dtype=_ITEM_DTYPES[request.tower]) for item in request.items]
+    dtype = _ITEM_DTYPES[request.tower]
+    arrays: Sequence[npt.NDArray[Any]] = request.items
+    lengths = request.lengths if request.lengths is not None else np.array([len(item) for item in arrays])
+    width = arrays[0].shape[1] if len(arrays) and request.tower == "pose" else 1
+    if request.tower == "text" and len(arrays) > 1:
+        arrays = [np.concatenate(arrays)]
     header = {
         "number": number,
         "model": request.model,
         "tower": request.tower,
         "deadline": request.deadline,
-        "lengths": [len(item) for item in items],
-        "width": items[0].shape[1] if items and request.tower == "pose" else 1,
+        "width": width,
     }
-    return [EMBED, orjson.dumps(header), b"".join(item.tobytes() for item in items)]
+    # Clips stay apart, because joining the megabytes of many would cost more than a frame for each does.
+    data = [np.ascontiguousarray(array, dtype=dtype).data for array in arrays]
+    return [EMBED, orjson.dumps(header), lengths.astype(np.int64).data, *data]
 
 
-def unpack_embed(frames: Sequence[bytes]) -> tuple[int, EmbedRequest]:
+def unpack_embed(frames: Sequence[Buffer]) -> tuple[int, EmbedRequest]:
     """Read a request.
 
     Returns:
-        the client's number for it, and the request; its items are int32 (tokens,) or float32 (frames, features).
+        the client's number for it, and the request; its arrays are int32 (tokens,) or float32 (frames, features), and
+        share the frames' memory.
     Raises:
         MessageError: the frames are not what pack_embed makes.
     """
-    header = unpack_header(frames, 3)
+    if len(frames) < 3:
+        raise MessageError(f"a message of {len(frames)} frames, 3 or more expected")
+    header = parse_object(frames[1])
     try:
-        items = _split_items(header["tower"], frames[2], lengths=header["lengths"], width=header["width"])
-        number, model, tower, deadline = (header[key] for key in ("number", "model", "tower", "deadline"))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        number, model, tower, deadline, width = (
+            header[key] for key in ("number", "model", "tower", "deadline", "width")
+        )
+        lengths = np.frombuffer(frames[2], dtype=np.int64)
+        arrays = [_read_array(tower, frame, width) for frame in frames[3:]]
+        _check_lengths(lengths.tolist(), arrays)
+    except (KeyError, TypeError, ValueError) as error:
         raise MessageError(f"an embed message is malformed ({type(error).__name__}: {error})") from error
     if not isinstance(number, int) or not isinstance(deadline, float | int | None):
         raise MessageError(f"an embed message is malformed (number {number!r}, deadline {deadline!r})")
-    return number, EmbedRequest(str(model), tower, items, deadline)
+    return number, EmbedRequest(str(model), tower, arrays, deadline, lengths)
 
 
-def _split_items(tower: Tower, data: bytes, *, lengths: list[int], width: int) -> list[npt.NDArray[Any]]:
+def _read_array(tower: Tower, data: Buffer, width: int) -> npt.NDArray[Any]:
     flat = np.frombuffer(data, dtype=_ITEM_DTYPES[tower])
-    ends = np.cumsum(lengths, dtype=np.int64) * width
-    if min(lengths) < 1 or width < 1 or ends[-1] != len(flat):
-        raise ValueError(f"{len(flat)} numbers for lengths {lengths[:8]}… of width {width}")
-    items = np.split(flat, ends[:-1])
-    return [item.reshape(-1, width) for item in items] if tower == "pose" else items  # (frames, features)
+    if tower == "text":
+        return flat
+    if width < 1:
+        raise ValueError(f"clips of {width} features")
+    return flat.reshape(-1, width)  # (frames, features)
 
 
-def unpack_header(frames: Sequence[bytes], count: int) -> dict[str, Any]:
+def _check_lengths(lengths: Sequence[int], arrays: Sequence[npt.NDArray[Any]]) -> None:
+    # A list, because Python adds up a few numbers sooner than NumPy begins to.
+    if not lengths or min(lengths) < 1 or sum(lengths) != sum(map(len, arrays)):
+        raise ValueError(f"{sum(map(len, arrays))} positions for lengths {lengths[:8]}")
+
+
+def unpack_header(frames: Sequence[Buffer], count: int) -> dict[str, Any]:
     """Read the JSON header of a message of `count` frames.
 
     Raises:
@@ -97,12 +116,12 @@ def unpack_header(frames: Sequence[bytes], count: int) -> dict[str, Any]:
     return parse_object(frames[1])
 
 
-def pack_cancel(number: int) -> Frames:
+def pack_cancel(number: int) -> list[Buffer]:
     """Pack that the client needs no answer to a request any more."""
     return [CANCEL, orjson.dumps({"number": number})]
 
 
-def pack_metrics(number: int, exposition: str = "") -> Frames:
+def pack_metrics(number: int, exposition: str = "") -> list[Buffer]:
     """Pack the request for the engine's counters, or the answer.
 
     Args:
@@ -112,7 +131,7 @@ def pack_metrics(number: int, exposition: str = "") -> Frames:
     return [METRICS, orjson.dumps({"number": number, "exposition": exposition})]
 
 
-def unpack_metrics(frames: Sequence[bytes]) -> tuple[int, str]:
+def unpack_metrics(frames: Sequence[Buffer]) -> tuple[int, str]:
     """Read the request for the engine's counters, or the answer.
 
     Returns:
@@ -127,51 +146,65 @@ def unpack_metrics(frames: Sequence[bytes]) -> tuple[int, str]:
         raise MessageError(f"a metrics message is malformed ({type(error).__name__}: {error})") from error
 
 
-def pack_hello() -> Frames:
+def pack_hello() -> list[Buffer]:
     """Pack the greeting by which an engine knows that a client lives."""
     return [HELLO, b"{}"]
 
 
-def pack_result(number: int, result: EmbedResult) -> Frames:
-    """Pack an answer."""
-    header = {
-        "number": number,
-        "shape": list(result.embeddings.shape),
-        "failures": {str(index): _ERRORS.pack(error) for index, error in result.failures.items()},
-        "queue_s": result.queue_s,
-        "forward_s": result.forward_s,
-        "cached": result.cached,
-        "digest": result.digest,
-        "dtype": result.dtype,
-    }
-    return [RESULT, orjson.dumps(header), np.ascontiguousarray(result.embeddings, dtype=np.float32).tobytes()]
+def pack_results(results: Sequence[tuple[int, EmbedResult]]) -> list[Buffer]:
+    """Pack answers, each with the client's number for its request; they share one array."""
+    rows = [
+        (
+            number,
+            result.embeddings.shape,
+            {str(index): _ERRORS.pack(error) for index, error in result.failures.items()},
+            result.queue_s,
+            result.forward_s,
+            result.cached,
+            result.digest,
+            result.dtype,
+        )
+        for number, result in results
+    ]
+    vectors = [np.ascontiguousarray(result.embeddings, dtype=np.float32).data for _, result in results]
+    return [RESULTS, orjson.dumps({"answers": rows}), *vectors]
 
 
-def unpack_result(frames: Sequence[bytes]) -> tuple[int, EmbedResult]:
-    """Read an answer.
+def unpack_results(frames: Sequence[Buffer]) -> list[tuple[int, EmbedResult]]:
+    """Read answers.
 
     Returns:
-        the client's number for the request, and the answer.
+        the client's number for each request, and its answer, whose vectors share the frames' memory.
     Raises:
-        MessageError: the frames are not what pack_result makes.
+        MessageError: the frames are not what pack_results makes.
     """
-    header = unpack_header(frames, 3)
+    if len(frames) < 2:
+        raise MessageError(f"a message of {len(frames)} frames, 2 or more expected")
     try:
-        # A copy: the frame's memory is read-only and shared with the socket's buffers.
-        embeddings = np.frombuffer(frames[2], dtype=np.float32).reshape(header["shape"]).copy()
-        failures = {int(index): _ERRORS.unpack(packed) for index, packed in header["failures"].items()}
-        timings = {key: header[key] for key in ("queue_s", "forward_s", "cached", "digest", "dtype")}
-        return int(header["number"]), EmbedResult(embeddings, failures, **timings)  # type: ignore[arg-type]
+        return [
+            _read_answer(row, vectors)
+            for row, vectors in zip(parse_object(frames[1])["answers"], frames[2:], strict=True)
+        ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MessageError(f"a result message is malformed ({type(error).__name__}: {error})") from error
+        raise MessageError(f"a message of answers is malformed ({type(error).__name__}: {error})") from error
 
 
-def pack_refusal(number: int, error: Exception) -> Frames:
+def _read_answer(row: Sequence[Any], vectors: Buffer) -> tuple[int, EmbedResult]:
+    number, shape, packed, *facts = row
+    embeddings = np.frombuffer(vectors, dtype=np.float32).reshape(shape)
+    failures: Mapping[int, EngineError] = {
+        int(index): _ERRORS.unpack(error)  # type: ignore[misc]  # failures are engine errors
+        for index, error in packed.items()
+    }
+    return int(number), EmbedResult(embeddings, failures, *facts)
+
+
+def pack_refusal(number: int, error: Exception) -> list[Buffer]:
     """Pack why there is no answer."""
     return [REFUSAL, orjson.dumps({"number": number, "error": _ERRORS.pack(error)})]
 
 
-def unpack_refusal(frames: Sequence[bytes]) -> tuple[int, Exception]:
+def unpack_refusal(frames: Sequence[Buffer]) -> tuple[int, Exception]:
     """Read why there is no answer.
 
     Returns:
@@ -186,12 +219,12 @@ def unpack_refusal(frames: Sequence[bytes]) -> tuple[int, Exception]:
         raise MessageError(f"a refusal message is malformed ({type(error).__name__}: {error})") from error
 
 
-def pack_status(status: EngineStatus) -> Frames:
+def pack_status(status: EngineStatus) -> list[Buffer]:
     """Pack the engine's status."""
     return [STATUS, orjson.dumps(asdict(status))]
 
 
-def unpack_status(frames: Sequence[bytes]) -> EngineStatus:
+def unpack_status(frames: Sequence[Buffer]) -> EngineStatus:
     """Read an engine's status.
 
     Raises:

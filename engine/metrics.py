@@ -20,6 +20,7 @@ class EngineMetrics:
         self.registry = CollectorRegistry()
         ProcessCollector(namespace="signclip_engine", registry=self.registry)
         labels = ("model", "tower")
+        self._batch_series: dict[tuple[str, Tower], tuple[Histogram, ...]] = {}
         self._forward = self._histogram("forward_seconds", "Seconds in one forward pass", _SECONDS, labels)
         self._items = self._histogram("batch_items", "Items in one forward pass", _ITEMS, labels)
         self._tokens = self._histogram("batch_tokens", "Padded positions in one forward pass", _TOKENS, labels)
@@ -45,10 +46,19 @@ class EngineMetrics:
             padded: positions with padding.
             seconds: how long it took.
         """
-        self._forward.labels(model, tower).observe(seconds)
-        self._items.labels(model, tower).observe(items)
-        self._tokens.labels(model, tower).observe(padded)
-        self._padding.labels(model, tower).observe(1 - tokens / padded)
+        forward_seconds, batch_items, batch_tokens, padding_share = self._find_batch_series(model, tower)
+        forward_seconds.observe(seconds)
+        batch_items.observe(items)
+        batch_tokens.observe(padded)
+        padding_share.observe(1 - tokens / padded)
+
+    def _find_batch_series(self, model: str, tower: Tower) -> tuple[Histogram, ...]:
+        """Find the histograms of batches with their labels, because the client library takes as long as to count."""
+        found = self._batch_series.get((model, tower))
+        if found is None:
+            histograms = (self._forward, self._items, self._tokens, self._padding)
+            found = self._batch_series[model, tower] = tuple(each.labels(model, tower) for each in histograms)
+        return found
 
     def count_wait(self, seconds: float) -> None:
         """Count how long a request waited for its first batch."""

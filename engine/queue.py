@@ -1,22 +1,19 @@
-"""Items that wait for a forward pass: admitted up to an exact limit, taken out in batches of similar length."""
+"""Items that wait for a forward pass: admitted up to an exact limit, taken out in batches of similar length.
+
+A request's items wait together, as one part of a lane. Nothing here looks at single items but NumPy.
+"""
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import EngineError
-from engine.interface import EmbedRequest, EmbedResult
-from models.catalog import Tower
-from processes.errors import ProcessError, QueueFullError
+from engine.tickets import Group, Integers, Part, Ticket, make_part
+from processes.errors import QueueFullError
 
-Group = tuple[str, Tower]
-# Requests of more items than this are bulk, because no person at a screen waits for the ninth label.
-INTERACTIVE_ITEMS = 8
 # Bulk requests may fill this share of the queue. The rest stays open for small requests, however much bulk arrives.
 BULK_SHARE = 0.75
 # A bulk item that has waited this long, in seconds, goes before younger interactive items, every other batch.
@@ -24,89 +21,11 @@ LONGEST_BULK_WAIT_S = 2.0
 # Most padding in one batch, as a share of its budget. A forward pass of one short text takes about this share of the
 # time of a full batch (11 ms of 250 ms, 35 ms with torch). More padding than that costs more than another batch.
 PADDING_SHARE = 1 / 16
-# [CLS] and [SEP] that the pose tower adds to the frames of a clip.
-SPECIAL_POSITIONS = 2
 
-
-@dataclass(eq=False)
-class Ticket:
-    """One admitted request on its way. Only a thread that holds the queue's lock may read or change it.
-
-    Attributes:
-        deliver: called once, outside the lock, with the answer or with the reason why there is no answer.
-        admitted: when it was admitted, in seconds of time.monotonic().
-        embeddings: float32 (embed_dim,) by index of the item, so far.
-        failures: why an item has no vector, by index of the item, so far.
-        cached: how many items came from the text cache.
-        waiting: items in the queue.
-        running: items in the batch that runs now.
-        started: when its first batch began, in seconds of time.monotonic(); None before.
-        forward_s: seconds that the batches with its items took.
-        digest: SHA-256 of the checkpoint behind the vectors so far, hex.
-        dtype: number format of the forward pass behind them.
-        over: whether it was answered, refused or cancelled.
-    """
-
-    request: EmbedRequest
-    deliver: Callable[[EmbedResult | ProcessError], None]
-    admitted: float
-    embeddings: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict)
-    failures: dict[int, EngineError] = field(default_factory=dict)
-    cached: int = 0
-    waiting: int = 0
-    running: int = 0
-    started: float | None = None
-    forward_s: float = 0.0
-    digest: str | None = None
-    dtype: str | None = None
-    over: bool = False
-
-    @property
-    def group(self) -> Group:
-        """Model and tower; only items of one group run together."""
-        return self.request.model, self.request.tower
-
-    @property
-    def is_bulk(self) -> bool:
-        """Whether it has so many items that interactive requests go first."""
-        return len(self.request.items) > INTERACTIVE_ITEMS
-
-    def build_result(self) -> EmbedResult:
-        """Build the answer from the vectors and failures of all items."""
-        count = len(self.request.items)
-        dim = next((len(vector) for vector in self.embeddings.values()), 0)
-        embeddings = np.zeros((count, dim), dtype=np.float32)
-        for index, vector in self.embeddings.items():
-            embeddings[index] = vector
-        queue_s = (self.started or self.admitted) - self.admitted
-        return EmbedResult(
-            embeddings, dict(self.failures), queue_s, self.forward_s, self.cached, self.digest, self.dtype
-        )
-
-
-@dataclass(eq=False)
-class Item:
-    """One text or clip of a ticket.
-
-    Attributes:
-        index: its place in the request.
-        array: text: int32 (tokens,); pose: float32 (frames, features).
-        length: positions, with [CLS] and [SEP].
-    """
-
-    ticket: Ticket
-    index: int
-    array: npt.NDArray[Any]
-    length: int
-
-
-def count_positions(tower: Tower, array: npt.NDArray[Any]) -> int:
-    """Count the positions that an item takes in a tower, with [CLS] and [SEP].
-
-    Args:
-        array: text: int32 (tokens,), in which both are already; pose: float32 (frames, features).
-    """
-    return len(array) + (SPECIAL_POSITIONS if tower == "pose" else 0)
+# True for items that are taken.
+Choice = npt.NDArray[np.bool_]
+# The interactive parts of a group, oldest first, and its bulk parts.
+_Lanes = tuple[deque[Part], deque[Part]]
 
 
 class WaitingItems:
@@ -128,37 +47,51 @@ class WaitingItems:
         self.tokens = 0
         self._bulk_items = 0
         self._bulk_tokens = 0
-        self._groups: OrderedDict[Group, list[Item]] = OrderedDict()
+        self._groups: dict[Group, _Lanes] = {}
         self._bulk_last = False
         # When each group last ran, counted in batches. There is at most one entry for each model and tower.
         self._ran: dict[Group, int] = {}
         self._batches = 0
+        # Not later than the earliest deadline of a ticket that waits. Most batches need not look for late tickets.
+        self._earliest_deadline = float("inf")
 
-    def admit(self, ticket: Ticket, indexes: Iterable[int]) -> None:
-        """Let items of a ticket wait.
+    def admit(self, ticket: Ticket, indexes: Integers) -> None:
+        """Let items of a ticket wait, int64 (items,), ascending.
 
         Raises:
             QueueFullError: they do not all fit; no item waits.
         """
-        items = _make_items(ticket, indexes)
-        self._check(len(items), sum(item.length for item in items), ticket.is_bulk)
-        self._add(ticket, items)
-
-    def admit_again(self, ticket: Ticket, indexes: Iterable[int]) -> None:
-        """Let items of a ticket wait again that was admitted before, whether or not there is a place for them."""
-        self._add(ticket, _make_items(ticket, indexes))
-
-    def _add(self, ticket: Ticket, items: list[Item]) -> None:
-        if not items:
+        if not len(indexes):
             return
-        tokens = sum(item.length for item in items)
-        self.items += len(items)
+        part = make_part(ticket, indexes)
+        self._check(len(part), part.tokens, ticket.is_bulk)
+        self._open_lane(ticket).append(part)
+        self._count(part, 1)
+
+    def admit_again(self, ticket: Ticket, indexes: Integers) -> None:
+        """Let items of a ticket wait again, int64 (items,), before others, whether or not there is a place for them."""
+        if len(indexes):
+            part = make_part(ticket, indexes)
+            self._open_lane(ticket).appendleft(part)
+            self._count(part, 1)
+
+    def _open_lane(self, ticket: Ticket) -> deque[Part]:
+        deadline = ticket.request.deadline
+        if deadline is not None:
+            self._earliest_deadline = min(self._earliest_deadline, deadline)
+        lanes = self._groups.get(ticket.group)
+        if lanes is None:
+            lanes = self._groups[ticket.group] = deque(), deque()
+        return lanes[ticket.is_bulk]
+
+    def _count(self, part: Part, sign: int) -> None:
+        count, tokens = sign * len(part), sign * part.tokens
+        self.items += count
         self.tokens += tokens
-        if ticket.is_bulk:
-            self._bulk_items += len(items)
+        if part.ticket.is_bulk:
+            self._bulk_items += count
             self._bulk_tokens += tokens
-        ticket.waiting += len(items)
-        self._groups.setdefault(ticket.group, []).extend(items)
+        part.ticket.waiting += count
 
     def _check(self, count: int, tokens: int, bulk: bool) -> None:
         # An empty queue admits any request. Otherwise a request that is larger than the limit could never be served.
@@ -186,17 +119,39 @@ class WaitingItems:
         # Most tickets end with no waiting item. Searching the queue for each of them would cost as much as a batch.
         waiting = {ticket for ticket in tickets if ticket.waiting}
         for group in {ticket.group for ticket in waiting}:
-            self._take(group, [item for item in self._groups[group] if item.ticket in waiting])
+            for lane in self._groups[group]:
+                removed = [part for part in lane if part.ticket in waiting]
+                if removed:
+                    left = [part for part in lane if part.ticket not in waiting]
+                    lane.clear()
+                    lane.extend(left)
+                for part in removed:
+                    self._count(part, -1)
+            self._drop_if_empty(group)
 
     def list_tickets(self) -> set[Ticket]:
         """List the tickets with waiting items."""
-        return {item.ticket for group in self._groups.values() for item in group}
+        return {part.ticket for lanes in self._groups.values() for part in chain(*lanes)}
+
+    def list_late(self, now: float) -> list[Ticket]:
+        """List the waiting tickets whose deadline is not after `now`, in seconds of time.monotonic()."""
+        if now < self._earliest_deadline:
+            return []
+        deadlines = [(ticket, ticket.request.deadline) for ticket in self.list_tickets()]
+        known = [(ticket, deadline) for ticket, deadline in deadlines if deadline is not None]
+        self._earliest_deadline = min((deadline for _, deadline in known if deadline > now), default=float("inf"))
+        return [ticket for ticket, deadline in known if deadline <= now]
 
     def list_groups(self) -> list[Group]:
         """List the groups with waiting items."""
         return list(self._groups)
 
-    def take_batch(self, budget: Callable[[Group], int], is_loaded: Callable[[str], bool]) -> list[Item]:
+    def take_batch(
+        self,
+        budget: Callable[[Group], int],
+        is_loaded: Callable[[str], bool],
+        packs: Callable[[str], bool] = lambda _: False,
+    ) -> list[Part]:
         """Take out the items of the next forward pass: one model, one tower, similar lengths.
 
         One item leads, and the others are chosen by it. The leader is the oldest interactive item of the group that has
@@ -204,70 +159,120 @@ class WaitingItems:
         oldest bulk item leads if there is no interactive item, or if it has waited long enough.
 
         Args:
-            budget: gives the padded positions for a model and tower. A single item that is longer runs alone.
+            budget: gives the positions for a model and tower, with padding. A single item that is longer runs alone.
             is_loaded: reports whether a model is loaded. Items of other models go on waiting.
+            packs: reports whether a model's batches have no padding. Then their items may have any length.
+        Returns:
+            parts in the order of the lanes; empty if no item of a loaded model waits.
         """
-        heads = [item for (model, _), items in self._groups.items() if is_loaded(model) for item in items]
-        interactive = min((i for i in heads if not i.ticket.is_bulk), key=self._rank, default=None)
-        bulk = min((i for i in heads if i.ticket.is_bulk), key=_rank_by_age, default=None)
-        head = interactive or bulk
+        head = self._find_head(is_loaded)
         if head is None:
             return []
-        if interactive is not None and bulk is not None and not self._bulk_last:
-            waited = time.monotonic() - bulk.ticket.admitted
-            if waited > LONGEST_BULK_WAIT_S and _rank_by_age(bulk) < _rank_by_age(interactive):
-                head = bulk
-        self._bulk_last = head.ticket.is_bulk
+        is_bulk = self._bulk_last = head.ticket.is_bulk
         group = head.ticket.group
         self._batches += 1
         self._ran[group] = self._batches
-        batch = _fill(head, self._groups[group], budget(group))
-        self._take(group, batch)
+        lanes = self._groups[group]
+        # Items of the head's kind, interactive or bulk, come first.
+        parts = [*lanes[is_bulk], *lanes[not is_bulk]]
+        fill = _fill_packed if packs(group[0]) else _fill_padded
+        chosen = fill(parts, len(lanes[is_bulk]), budget(group))
+        batch = parts if chosen is None else list(_choose(parts, chosen))
+        for lane in lanes:
+            lane.clear()
+        if chosen is not None:
+            for part in _choose(parts, ~chosen):
+                lanes[part.ticket.is_bulk].append(part)
+        for part in batch:
+            self._count(part, -1)
+        self._drop_if_empty(group)
         return batch
 
-    def _rank(self, item: Item) -> tuple[int, float, int]:
-        return self._ran.get(item.ticket.group, 0), *_rank_by_age(item)
+    def _find_head(self, is_loaded: Callable[[str], bool]) -> Part | None:
+        """Find the part whose first item leads the next batch."""
+        loaded = [lanes for (model, _), lanes in self._groups.items() if is_loaded(model)]
+        interactive = min((lane[0] for lane, _ in loaded if lane), key=self._rank, default=None)
+        bulk = min((lane[0] for _, lane in loaded if lane), key=_rank_by_age, default=None)
+        if interactive is None or bulk is None:
+            return interactive or bulk
+        if not self._bulk_last:
+            waited_s = time.monotonic() - bulk.ticket.admitted
+            if waited_s > LONGEST_BULK_WAIT_S and _rank_by_age(bulk) < _rank_by_age(interactive):
+                return bulk
+        return interactive
 
-    def _take(self, group: Group, taken: list[Item]) -> None:
-        ids = set(map(id, taken))
-        left = [item for item in self._groups[group] if id(item) not in ids]
-        if left:
-            self._groups[group] = left
-        else:
+    def _rank(self, part: Part) -> tuple[int, float]:
+        return self._ran.get(part.ticket.group, 0), part.ticket.admitted
+
+    def _drop_if_empty(self, group: Group) -> None:
+        if not any(self._groups[group]):
             del self._groups[group]
-        for item in taken:
-            self.items -= 1
-            self.tokens -= item.length
-            if item.ticket.is_bulk:
-                self._bulk_items -= 1
-                self._bulk_tokens -= item.length
-            item.ticket.waiting -= 1
 
 
-def _make_items(ticket: Ticket, indexes: Iterable[int]) -> list[Item]:
-    request = ticket.request
-    arrays = [(index, request.items[index]) for index in indexes]
-    return [Item(ticket, index, array, count_positions(request.tower, array)) for index, array in arrays]
+def _rank_by_age(part: Part) -> float:
+    return part.ticket.admitted
 
 
-def _rank_by_age(item: Item) -> tuple[float, int]:
-    return item.ticket.admitted, item.index
+def _choose(parts: list[Part], chosen: Choice) -> Iterator[Part]:
+    """Choose items of parts, bool (items of all parts,)."""
+    start = 0
+    for part in parts:
+        flags = chosen[start : start + len(part)]
+        start += len(part)
+        if flags.all():
+            yield part
+        elif flags.any():
+            yield part.choose(flags)
 
 
-def _fill(head: Item, group: list[Item], budget: int) -> list[Item]:
-    """Fill a batch with items of the head's group and of similar length, as far as the padded batch fits the budget.
+def _fill_packed(parts: list[Part], first: int, budget: int) -> Choice | None:  # noqa: ARG001
+    """Choose as many items, in their order, as fit the budget; at least one. None: all of them."""
+    if sum(part.tokens for part in parts) <= budget:
+        return None
+    positions = np.concatenate([part.positions for part in parts])
+    chosen: Choice = np.cumsum(positions) <= budget
+    chosen[0] = True
+    return chosen
 
-    Items of the head's kind, interactive or bulk, come first.
+
+def _fill_padded(parts: list[Part], first: int, budget: int) -> Choice | None:
+    """Choose items of lengths near to the first one's, as far as the padded batch fits the budget.
+
+    Args:
+        first: so many parts are of the first one's kind, and their items come before the others.
+    Returns:
+        bool (items of all parts,); None: all of them.
     """
+    longest = max(part.longest for part in parts)
+    count = sum(map(len, parts))
+    padding = longest * count - sum(part.tokens for part in parts)
+    if longest * count <= budget and padding <= budget * PADDING_SHARE:
+        return None
+    positions = np.concatenate([part.positions for part in parts])
+    is_other = np.arange(count) >= sum(map(len, parts[:first]))
+    chosen = np.zeros(count, dtype=bool)
+    chosen[0] = True
+    # Items of one length and kind are taken or left together, up to a number that can be computed.
+    rank = (is_other * (2 * longest + 2) + np.abs(positions - positions[0])) * (longest + 1) + positions
+    order = np.argsort(rank[1:], kind="stable") + 1
+    starts = np.flatnonzero(np.diff(rank[order], prepend=-1))
+    ends = [*starts[1:].tolist(), len(order)]
+    size, tokens, widest = 1, int(positions[0]), int(positions[0])
+    for start, end in zip(starts.tolist(), ends, strict=True):
+        length = int(positions[order[start]])
+        most = _count_fitting(length, size=size, tokens=tokens, widest=widest, budget=budget)
+        taken = min(end - start, most)
+        if taken > 0:
+            chosen[order[start : start + taken]] = True
+            size, tokens, widest = size + taken, tokens + taken * length, max(widest, length)
+    return chosen
 
-    def rank(item: Item) -> tuple[bool, int]:
-        return item.ticket.is_bulk != head.ticket.is_bulk, abs(item.length - head.length)
 
-    batch, longest, tokens = [head], head.length, head.length
-    for item in sorted(group, key=rank):
-        padded = max(longest, item.length) * (len(batch) + 1)
-        padding = padded - tokens - item.length
-        if item is not head and padded <= budget and padding <= budget * PADDING_SHARE:
-            batch.append(item)
-            longest, tokens = max(longest, item.length), tokens + item.length
-    return sorted(batch, key=lambda item: item.length)
+def _count_fitting(length: int, *, size: int, tokens: int, widest: int, budget: int) -> int:
+    """Count how many more items of a length fit into a batch of `size` items with `tokens` positions."""
+    width = max(widest, length)
+    by_budget = budget // width - size
+    spare = int(budget * PADDING_SHARE) - (width * size - tokens)
+    if width == length:
+        return by_budget if spare >= 0 else 0
+    return min(by_budget, spare // (width - length))

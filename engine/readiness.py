@@ -14,8 +14,8 @@ from engine.budget import SMALLEST_TOKENS
 from engine.delivery import wait_for
 from engine.errors import ItemFailedError, ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult, Readiness
-from engine.queue import INTERACTIVE_ITEMS, SPECIAL_POSITIONS
 from engine.settings import BATCH_TOKENS
+from engine.tickets import INTERACTIVE_ITEMS, SPECIAL_POSITIONS
 from models.catalog import ModelConfig, Tower
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError, WeightsMissingError

@@ -1,4 +1,4 @@
-"""A pipe that ends another thread's wait: a ZeroMQ socket belongs to one thread, so other threads must wake it."""
+"""A pipe that ends the wait of the thread that polls a socket, when another thread has something for it to do."""
 
 import os
 from contextlib import suppress

@@ -43,7 +43,17 @@ def cut_into_items(arrays: Sequence[npt.NDArray[Any]], lengths: npt.NDArray[np.i
     """
     if len(arrays) == len(lengths) and all(map(int.__eq__, map(len, arrays), lengths.tolist())):
         return arrays
-    return np.split(np.concatenate(arrays), np.cumsum(lengths)[:-1])
+    items: list[npt.NDArray[Any]] = []
+    left = iter(lengths.tolist())
+    for array in arrays:
+        start = 0
+        while start < len(array):
+            end = start + next(left)
+            if end > len(array):  # an item goes on in the next array
+                return np.split(np.concatenate(arrays), np.cumsum(lengths)[:-1])
+            items.append(array[start:end])
+            start = end
+    return items
 
 
 def split_by_length(lengths: npt.NDArray[np.int64], *, positions_at_once: int) -> Iterator[npt.NDArray[np.int64]]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +40,11 @@ class EmbeddingModel:
     def dtype(self) -> str:
         """Number format of the forward pass."""
         return self.backend.dtype
+
+    @cached_property
+    def packs(self) -> bool:
+        """Whether its batches have no padding, and `begin` returns while the device computes."""
+        return isinstance(self.backend, PackingBackend)
 
     def encode(self, tower: Tower, items: Sequence[Array]) -> Vectors:
         """Run one tower once over all items.
@@ -77,8 +84,8 @@ class EmbeddingModel:
             raise ShapeError(
                 f"poses of {sorted(widths)} features; model {self.config.name!r} takes {self.config.feature_dim}"
             )
-        if isinstance(self.backend, PackingBackend):
-            return self.backend.begin(tower, arrays, lengths)
+        if self.packs:
+            return cast(PackingBackend, self.backend).begin(tower, arrays, lengths)
         items = cut_into_items(arrays, lengths)
         if tower == "text":
             return _Done(self.backend.encode_text(*pad(items, dtype=np.int64)))
@@ -121,6 +128,7 @@ class EmbeddingModel:
 @dataclass(frozen=True)
 class _Done:
     vectors: Vectors
+    is_done = True
 
     def wait(self) -> Vectors:
         return self.vectors

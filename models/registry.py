@@ -89,6 +89,9 @@ class Registry:
         make_backend: builds the forward pass on a safetensors file.
         max_loaded: how many models stay loaded. Past it the least recently used one is unloaded, and its memory is
             free when its last user is done.
+
+    Attributes:
+        changes: how often a model began to load, was loaded, failed to load or was unloaded.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Registry:
         self._failed: dict[str, ModelsError] = {}
         # What the header of a file said, or why it could not be read, as long as the file is the same.
         self._headers: dict[Path, tuple[object, str | CheckpointFormatError | None]] = {}
+        self.changes = 0
 
     def get(self, name: str) -> EmbeddingModel:
         """Return a model, and load it first if need be.
@@ -121,10 +125,14 @@ class Registry:
             if model is not None:
                 return model
             loading = self._loading.setdefault(config.name, threading.Lock())
-        with loading:
-            with self._lock:
-                model = self._touch(config.name)
-            return model or self._load(config)
+        try:
+            with loading:
+                with self._lock:
+                    model = self._touch(config.name)
+                self.changes += 1
+                return model or self._load(config)
+        finally:
+            self.changes += 1  # after the lock is released, because it says that the model loads
 
     def get_loaded(self, name: str) -> EmbeddingModel | None:
         """Return a model if it is loaded now, else None. The call counts as a use."""
@@ -174,6 +182,7 @@ class Registry:
     def unload(self, name: str) -> bool:
         """Unload a model; returns whether it was loaded."""
         with self._lock:
+            self.changes += 1
             return self._loaded.pop(self.catalog.resolve(name).name, None) is not None
 
     def list_statuses(self) -> Mapping[str, ModelStatus]:

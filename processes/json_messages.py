@@ -8,7 +8,7 @@ import orjson
 from processes.errors import MessageError
 
 
-def parse_object(message: bytes) -> dict[str, Any]:
+def parse_object(message: bytes | bytearray | memoryview) -> dict[str, Any]:
     """Read the JSON object that a message is.
 
     Raises:

@@ -28,6 +28,11 @@ class Backend(Protocol):
 class Pending(Protocol):
     """A batch that was started."""
 
+    @property
+    def is_done(self) -> bool:
+        """Whether `wait` returns at once."""
+        ...
+
     def wait(self) -> Vectors:
         """Wait until it is done: float32 (items, embed_dim), raw. May be called once."""
         ...

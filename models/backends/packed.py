@@ -210,6 +210,11 @@ class RunningBatch:
     arrived: "torch.cuda.Event | None"
     mend: Callable[[Vectors], None]
 
+    @property
+    def is_done(self) -> bool:
+        """Whether `wait` returns at once."""
+        return self.arrived is None or bool(self.arrived.query())  # type: ignore[no-untyped-call]
+
     def wait(self) -> Vectors:
         """Wait until the vectors are on the host: float32 (items, embed_dim), raw. May be called once."""
         if self.arrived is not None:

@@ -28,12 +28,12 @@ def started(engine: LocalEngine) -> LocalEngine:
 def hold_forwards(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
     """Events: a forward has begun; forwards may go on."""
     running, go_on = threading.Event(), threading.Event()
-    real = EmbeddingModel.encode
+    real = EmbeddingModel.begin
 
-    def held(self: EmbeddingModel, tower: Any, items: Any) -> Any:
+    def held(self: EmbeddingModel, *batch: Any) -> Any:
         running.set()
         assert go_on.wait(TIMEOUT_S)
-        return real(self, tower, items)
+        return real(self, *batch)
 
-    monkeypatch.setattr(EmbeddingModel, "encode", held)
+    monkeypatch.setattr(EmbeddingModel, "begin", held)
     return running, go_on

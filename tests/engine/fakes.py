@@ -6,6 +6,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from engine.batcher import Batcher
 from engine.errors import ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult
+from models.backends import Pending
+from models.batching import cut_into_items
 from models.catalog import Tower
 from processes.errors import EngineStoppedError, ProcessError
 
@@ -52,8 +55,35 @@ def vector_of(model: str, tower: str, item: Array) -> npt.NDArray[np.float32]:
     return np.random.Generator(np.random.PCG64(seed)).standard_normal(DIM).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Done:
+    """A batch that is computed already."""
+
+    vectors: npt.NDArray[np.float32]
+    is_done: bool = True
+
+    def wait(self) -> npt.NDArray[np.float32]:
+        return self.vectors
+
+
+@dataclass(frozen=True)
+class Later:
+    """A batch that is computed when somebody waits for it."""
+
+    model: "FakeModel"
+    tower: Tower
+    items: Sequence[Array]
+    is_done: bool = False
+
+    def wait(self) -> npt.NDArray[np.float32]:
+        return self.model.encode(self.tower, self.items)
+
+
 class FakeModel:
-    """Remembers its batches; waits at `gate` while that is closed."""
+    """Remembers its batches; waits at `gate` while that is closed.
+
+    With `packs` a batch begins at once, and passes the gate when somebody waits for it.
+    """
 
     def __init__(self, name: str, digest: str = "digest") -> None:
         self.name = name
@@ -63,6 +93,13 @@ class FakeModel:
         self.entered = threading.Semaphore(0)
         self.gate = threading.Event()
         self.gate.set()
+        self.packs = False
+        self.begun: list[int] = []
+
+    def begin(self, tower: Tower, arrays: Sequence[Array], lengths: npt.NDArray[np.int64]) -> Pending:
+        items = cut_into_items(arrays, lengths)
+        self.begun.append(len(items))
+        return Later(self, tower, items) if self.packs else Done(self.encode(tower, items))
 
     def encode(self, tower: Tower, items: Sequence[Array]) -> npt.NDArray[np.float32]:
         self.batches.append((tower, list(items)))

@@ -22,8 +22,11 @@ NAMES = ("m", "n", "o")
 class RestlessModels(FakeModels):
     """Loads in another thread, fails one time in eight, and lets go of models at random."""
 
-    def __init__(self) -> None:
+    def __init__(self, packs: bool) -> None:
         super().__init__(*NAMES)
+        self.packs = packs
+        for model in self.here.values():
+            model.packs = packs
         self.random = random.Random(0)
         self.let_go = self.failed = 0
 
@@ -37,7 +40,9 @@ class RestlessModels(FakeModels):
             fails = self.random.random() < 1 / 8
             self.failed += fails
             if not fails:
-                self.here[name] = FakeModel(name)
+                model = FakeModel(name)
+                model.packs = self.packs
+                self.here[name] = model
             on_end(ModelFailedError(name) if fails else None)
 
         threading.Thread(target=load).start()
@@ -102,11 +107,12 @@ def check(sent: Sent) -> str:
     return "answered"
 
 
+@pytest.mark.parametrize("packs", [False, True])
 @pytest.mark.parametrize("cache", [0, 30])
 def test_every_vector_belongs_to_its_item_and_every_request_is_answered_once(
-    make_batcher: Callable[..., Batcher], monkeypatch: pytest.MonkeyPatch, cache: int
+    make_batcher: Callable[..., Batcher], monkeypatch: pytest.MonkeyPatch, cache: int, packs: bool
 ):
-    models = RestlessModels()
+    models = RestlessModels(packs)
     batcher = make_batcher(cache=cache, budget=200, max_items=150)
     monkeypatch.setattr(batcher, "_models", models)
     sent: list[list[Sent]] = [[] for _ in range(CLIENTS)]

@@ -15,7 +15,7 @@ from engine import local, readiness
 from engine.budget import SMALLEST_TOKENS
 from engine.interface import EmbedRequest
 from engine.local import LocalEngine
-from engine.queue import INTERACTIVE_ITEMS
+from engine.tickets import INTERACTIVE_ITEMS
 from models.backends import Backend, choice
 from models.catalog import ModelConfig
 from models.embedding import EmbeddingModel
@@ -39,15 +39,15 @@ class TestReadiness:
         self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
     ):
         probing, go_on = threading.Event(), threading.Event()
-        real = EmbeddingModel.encode
+        real = EmbeddingModel.begin
 
-        def held(self: EmbeddingModel, tower: Any, items: Any) -> Any:
-            if tower == "pose" and len(items) == 1 and threading.current_thread().name == "engine-owner":
+        def held(self: EmbeddingModel, tower: Any, arrays: Any, lengths: Any = None) -> Any:
+            if tower == "pose" and len(arrays) == 1 and threading.current_thread().name == "engine-owner":
                 probing.set()
                 assert go_on.wait(TIMEOUT_S)
-            return real(self, tower, items)
+            return real(self, tower, arrays, lengths)
 
-        monkeypatch.setattr(EmbeddingModel, "encode", held)
+        monkeypatch.setattr(EmbeddingModel, "begin", held)
         engine = make_engine()
         assert probing.wait(TIMEOUT_S)
         assert engine.list_statuses()["tiny"].state == "loaded"

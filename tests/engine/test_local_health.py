@@ -26,7 +26,7 @@ class TestABrokenDevice:
         def fail(*_: object) -> None:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-        monkeypatch.setattr(EmbeddingModel, "encode", fail)
+        monkeypatch.setattr(EmbeddingModel, "begin", fail)
         for _ in range(readiness.SUSPICIOUS_BATCHES):
             assert engine.health.find_defect() is None
             assert engine.embed(EmbedRequest("tiny", "text", [WORD])).failures
@@ -36,14 +36,14 @@ class TestABrokenDevice:
     def test_items_that_fail_while_the_probe_does_not(
         self, make_engine: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch
     ):
-        engine, real = started(make_engine()), EmbeddingModel.encode
+        engine, real = started(make_engine()), EmbeddingModel.begin
 
-        def fail(self: EmbeddingModel, tower: Any, items: Any) -> Any:
-            if len(items[0]) == 7:
+        def fail(self: EmbeddingModel, tower: Any, arrays: Any, lengths: Any) -> Any:
+            if lengths[0] == 7:
                 raise RuntimeError("this item")
-            return real(self, tower, items)
+            return real(self, tower, arrays, lengths)
 
-        monkeypatch.setattr(EmbeddingModel, "encode", fail)
+        monkeypatch.setattr(EmbeddingModel, "begin", fail)
         for _ in range(readiness.SUSPICIOUS_BATCHES):
             assert engine.embed(EmbedRequest("tiny", "pose", [clip(7)])).failures
         assert engine.health.find_defect() is None
@@ -90,7 +90,7 @@ class TestAStartThatCannotSucceed:
         def fail(*_: object) -> None:
             raise RuntimeError("out of memory")
 
-        monkeypatch.setattr(EmbeddingModel, "encode", fail)
+        monkeypatch.setattr(EmbeddingModel, "begin", fail)
         looked, asked = watch_files(monkeypatch)
         engine = started(make_engine())
         assert looked.wait(TIMEOUT_S)

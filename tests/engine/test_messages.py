@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from engine import messages
 from engine.errors import EngineError, ItemFailedError
 from engine.interface import EmbedRequest, EmbedResult, Readiness
+from models.batching import cut_into_items
 from models.errors import UnknownModelError, WeightsMissingError
 from models.status import ModelStatus
 from processes.errors import MessageError, QueueFullError
 
 UNPACKERS = (
     messages.unpack_embed,
-    messages.unpack_result,
+    messages.unpack_results,
     messages.unpack_refusal,
     messages.unpack_status,
     messages.unpack_metrics,
@@ -30,21 +31,31 @@ def test_requests_come_back_as_they_were(lengths: list[int], width: int, is_text
     else:
         items = [generator.standard_normal((length, width)).astype(np.float32) for length in lengths]
     request = EmbedRequest("m", "text" if is_text else "pose", items, 12.5)
-    number, back = messages.unpack_embed(messages.pack_embed(7, request))
-    assert (number, back.model, back.tower, back.deadline) == (7, "m", request.tower, 12.5)
-    for item, again in zip(items, back.items, strict=True):
-        np.testing.assert_array_equal(item, again)
-        assert item.dtype == again.dtype
+    joined = EmbedRequest("m", request.tower, [np.concatenate(items)], 12.5, np.array(lengths))
+    for sent in (request, joined):
+        number, back = messages.unpack_embed(messages.pack_embed(7, sent))
+        assert (number, back.model, back.tower, back.deadline) == (7, "m", request.tower, 12.5)
+        assert back.lengths is not None
+        assert back.lengths.tolist() == lengths
+        for item, again in zip(items, cut_into_items(back.items, back.lengths), strict=True):
+            np.testing.assert_array_equal(item, again)
+            assert item.dtype == again.dtype
 
 
 def test_results_come_back_as_they_were() -> None:
     embeddings = np.arange(6, dtype=np.float32).reshape(2, 3)
-    result = EmbedResult(embeddings, {1: ItemFailedError("NaN")}, 0.5, 0.25, 1, "digest", "float32")
-    number, back = messages.unpack_result(messages.pack_result(3, result))
-    assert number == 3
-    np.testing.assert_array_equal(back.embeddings, embeddings)
-    assert isinstance(back.failures[1], ItemFailedError)
-    assert (back.queue_s, back.forward_s, back.cached, back.digest, back.dtype) == (0.5, 0.25, 1, "digest", "float32")
+    some = EmbedResult(embeddings, {1: ItemFailedError("NaN")}, 0.5, 0.25, 1, "digest", "float32")
+    none = EmbedResult(np.zeros((1, 0), dtype=np.float32), {0: ItemFailedError("shape")})
+    back = messages.unpack_results(messages.pack_results([(3, some), (8, none)]))
+    assert [number for number, _ in back] == [3, 8]
+    for (_, result), sent in zip(back, (some, none), strict=True):
+        np.testing.assert_array_equal(result.embeddings, sent.embeddings)
+        assert {index: str(error) for index, error in result.failures.items()} == {
+            index: str(error) for index, error in sent.failures.items()
+        }
+        assert all(isinstance(error, ItemFailedError) for error in result.failures.values())
+        for field in ("queue_s", "forward_s", "cached", "digest", "dtype"):
+            assert getattr(result, field) == getattr(sent, field)
 
 
 @pytest.mark.parametrize(
@@ -85,19 +96,32 @@ def test_anything_else_is_a_message_error(unpack, frames: list[bytes]) -> None: 
     [
         {"lengths": [2, 2]},
         {"lengths": [-3, 6]},
+        {"lengths": [0, 3]},
         {"lengths": []},
-        {"lengths": [1.5, 1.5]},
-        {"lengths": "33"},
-        {"width": 0},
-        {"width": -1},
+        {"width": 0, "tower": "pose"},
+        {"width": -1, "tower": "pose"},
+        {"width": 2, "tower": "pose"},
+        {"width": "1", "tower": "pose"},
         {"tower": "video"},
         {"tower": None},
+        {"tower": []},
         {"number": "7"},
         {"deadline": "soon"},
     ],
 )
 def test_headers_that_lie_about_the_arrays_are_refused(change: dict[str, object]) -> None:
-    frames = messages.pack_embed(7, EmbedRequest("m", "text", [np.arange(3, dtype=np.int32)]))
+    request = EmbedRequest("m", "text", [np.arange(3, dtype=np.int32)])
+    frames = [bytes(frame) for frame in messages.pack_embed(7, request)]
+    messages.unpack_embed(frames)
+    if "lengths" in change:
+        frames[2] = np.array(change.pop("lengths"), dtype=np.int64).tobytes()
     frames[1] = orjson.dumps({**orjson.loads(frames[1]), **change})
     with pytest.raises(MessageError):
         messages.unpack_embed(frames)
+
+
+def test_a_frame_that_is_no_whole_number_of_numbers_is_refused() -> None:
+    frames = [bytes(frame) for frame in messages.pack_embed(7, EmbedRequest("m", "text", [np.arange(3)]))]
+    for place in (2, 3):
+        with pytest.raises(MessageError):
+            messages.unpack_embed([*frames[:place], frames[place][:-1], *frames[place + 1 :]])

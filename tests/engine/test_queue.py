@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from engine.interface import EmbedRequest
-from engine.queue import INTERACTIVE_ITEMS, LONGEST_BULK_WAIT_S, Group, Item, Ticket, WaitingItems
+from engine.queue import LONGEST_BULK_WAIT_S, WaitingItems
+from engine.tickets import INTERACTIVE_ITEMS, Group, Part, Ticket
 from models.catalog import Tower
 from processes.errors import QueueFullError
 from tests.engine.fakes import Clock, clip, text, texts
@@ -29,7 +30,7 @@ def ticket(lengths: list[int], *, tower: Tower = "text", model: str = "m", admit
 
 def admit(queue: WaitingItems, *args: list[int], **kwargs: object) -> Ticket:
     admitted = ticket(*args, **kwargs)  # type: ignore[arg-type]
-    queue.admit(admitted, range(len(admitted.request.items)))
+    queue.admit(admitted, np.arange(len(admitted.positions)))
     return admitted
 
 
@@ -41,8 +42,16 @@ def upto(budget: int) -> Callable[[Group], int]:
     return lambda _: budget
 
 
-def owners(batch: list[Item]) -> set[Ticket]:
-    return {item.ticket for item in batch}
+def owners(batch: list[Part]) -> set[Ticket]:
+    return {part.ticket for part in batch}
+
+
+def lengths_of(batch: list[Part]) -> list[int]:
+    return sorted(int(position) for part in batch for position in part.positions)
+
+
+def indexes_of(batch: list[Part]) -> list[int]:
+    return sorted(int(index) for part in batch for index in part.indexes)
 
 
 def test_the_last_item_that_fits_is_admitted_and_one_more_is_not():
@@ -74,7 +83,7 @@ def test_a_refused_request_leaves_no_trace():
     admit(queue, [1, 1])
     refused = ticket([1, 1])
     with pytest.raises(QueueFullError):
-        queue.admit(refused, [0, 1])
+        queue.admit(refused, np.arange(2))
     assert (queue.items, queue.tokens, refused.waiting) == (2, 2, 0)
     assert refused not in queue.list_tickets()
 
@@ -131,9 +140,9 @@ def test_the_share_of_bulk_is_free_again_once_it_is_taken_out():
 def test_only_the_items_that_must_run_wait():
     queue = waiting()
     partly = ticket([3, 4, 5])
-    queue.admit(partly, [2, 0])
+    queue.admit(partly, np.array([0, 2]))
     assert (queue.items, queue.tokens, partly.waiting) == (2, 8, 2)
-    assert sorted(item.index for item in queue.take_batch(upto(100), always)) == [0, 2]
+    assert indexes_of(queue.take_batch(upto(100), always)) == [0, 2]
 
 
 def test_nothing_waits_in_an_empty_queue():
@@ -145,7 +154,7 @@ def test_an_item_longer_than_the_budget_goes_alone():
     long = admit(queue, [500], admitted=1)
     admit(queue, [500, 3], admitted=2)
     batch = queue.take_batch(upto(100), always)
-    assert [item.ticket for item in batch] == [long]
+    assert [part.ticket for part in batch] == [long]
 
 
 def test_models_and_towers_never_share_a_batch():
@@ -155,7 +164,7 @@ def test_models_and_towers_never_share_a_batch():
         admit(queue, [4], model=model, tower=tower, admitted=order)
     batches = [queue.take_batch(upto(1000), always) for _ in kinds]
     assert [batch[0].ticket.group for batch in batches] == kinds  # the oldest item's group first
-    assert all(len(batch) == 3 and len({item.ticket.group for item in batch}) == 1 for batch in batches)
+    assert all(len(batch) == 3 and len({part.ticket.group for part in batch}) == 1 for batch in batches)
 
 
 def test_groups_take_turns_however_many_items_wait_in_one():
@@ -196,15 +205,15 @@ def test_a_batch_takes_the_lengths_nearest_to_the_oldest_item():
     admit(queue, [20], admitted=1)
     admit(queue, [60, 5, 21, 40, 19, 22], admitted=2)
     batch = queue.take_batch(upto(128), always)
-    assert [item.length for item in batch] == [19, 20, 21, 22]
+    assert lengths_of(batch) == [19, 20, 21, 22]
 
 
 def test_a_long_clip_does_not_pad_short_ones():
     queue = waiting()
     admit(queue, [10] * 8, tower="pose", admitted=1)
     admit(queue, [200], tower="pose", admitted=2)
-    assert [item.length for item in queue.take_batch(upto(2048), always)] == [12] * 8
-    assert [item.length for item in queue.take_batch(upto(2048), always)] == [202]
+    assert lengths_of(queue.take_batch(upto(2048), always)) == [12] * 8
+    assert lengths_of(queue.take_batch(upto(2048), always)) == [202]
 
 
 def test_one_text_waits_behind_at_most_one_batch_of_a_large_request():
@@ -221,7 +230,7 @@ def test_one_clip_goes_before_the_large_request_of_its_own_group_and_lets_it_fil
     single = admit(queue, [75], tower="pose", admitted=2)
     batch = queue.take_batch(upto(77 * 10), always)
     assert owners(batch) == {bulk, single}
-    assert len(batch) == 10
+    assert sum(map(len, batch)) == 10
 
 
 def test_bulk_waits_for_singles_until_its_patience_ends_and_then_takes_every_other_batch(clock: Clock):
@@ -276,6 +285,6 @@ def test_a_thousand_waiting_items_cost_less_than_a_hundredth_of_a_batch():
 def test_equal_items_of_one_ticket_are_separate_items():
     queue = waiting()
     same = texts(1) * 3
-    twice = Ticket(EmbedRequest("m", "text", same), print, admitted=0)
-    queue.admit(twice, range(3))
-    assert sorted(item.index for item in queue.take_batch(upto(100), always)) == [0, 1, 2]
+    twice = Ticket(EmbedRequest("m", "text", same), print)
+    queue.admit(twice, np.arange(3))
+    assert indexes_of(queue.take_batch(upto(100), always)) == [0, 1, 2]

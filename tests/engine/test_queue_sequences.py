@@ -7,15 +7,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from engine import queue as engine_queue
 from engine.interface import EmbedRequest
-from engine.queue import (
-    BULK_SHARE,
-    INTERACTIVE_ITEMS,
-    LONGEST_BULK_WAIT_S,
-    PADDING_SHARE,
-    Item,
-    Ticket,
-    WaitingItems,
-)
+from engine.queue import BULK_SHARE, LONGEST_BULK_WAIT_S, PADDING_SHARE, WaitingItems
+from engine.tickets import INTERACTIVE_ITEMS, Ticket
 from processes.errors import QueueFullError
 from tests.engine.fakes import Clock
 
@@ -44,16 +37,18 @@ class QueueAgainstTwin(RuleBasedStateMachine):
         model=st.sampled_from("ab"),
         tower=st.sampled_from(["text", "pose"]),
         lengths=st.lists(st.integers(1, 25), min_size=1, max_size=14) | st.lists(st.just(9), min_size=9, max_size=40),
+        patience=st.none() | st.sampled_from([0.005, 1.0, 5.0]),
         data=st.data(),
     )
-    def admit(self, model, tower, lengths, data) -> Ticket:
+    def admit(self, model, tower, lengths, patience, data) -> Ticket:
         items = [np.zeros((length, 1) if tower == "pose" else length) for length in lengths]
         self.clock.advance(1e-6)  # requests of the very same moment may go in any order
-        ticket = Ticket(EmbedRequest(model, tower, items), print, admitted=self.clock.now)
-        indexes = data.draw(st.lists(st.sampled_from(range(len(items))), min_size=1, unique=True))
+        deadline = None if patience is None else self.clock.now + patience
+        ticket = Ticket(EmbedRequest(model, tower, items, deadline), print, admitted=self.clock.now)
+        indexes = sorted(data.draw(st.lists(st.sampled_from(range(len(items))), min_size=1, unique=True)))
         more = [(ticket, index) for index in indexes]
         try:
-            self.queue.admit(ticket, indexes)
+            self.queue.admit(ticket, np.array(indexes))
         except QueueFullError:
             assert not self.fits(more)
             assert ticket.waiting == 0
@@ -85,43 +80,57 @@ class QueueAgainstTwin(RuleBasedStateMachine):
     def wait(self, seconds) -> None:
         self.clock.advance(seconds)
 
-    @rule(budget=st.integers(1, 80), ready=st.sets(st.sampled_from("ab"), min_size=1))
-    def next_batch(self, budget, ready) -> None:
-        batch = self.queue.take_batch(lambda group: budget, ready.__contains__)
-        taken = [(item.ticket, item.index) for item in batch]
+    @rule(budget=st.integers(1, 80), ready=st.sets(st.sampled_from("ab"), min_size=1), packs=st.booleans())
+    def next_batch(self, budget, ready, packs) -> None:
+        batch = self.queue.take_batch(lambda group: budget, ready.__contains__, lambda name: packs)
+        taken = [(part.ticket, int(index)) for part in batch for index in part.indexes]
         candidates = [place for place in self.places if place[0].request.model in ready]
-        assert bool(batch) == bool(candidates)
+        assert bool(taken) == bool(candidates)
         assert set(taken) <= set(candidates)
         assert len(set(taken)) == len(taken)
-        if not batch:
+        if not taken:
             return
         head = self.expected_head(candidates)
-        assert head in taken
+        assert taken[0] == head
         assert {place[0].group for place in taken} == {head[0].group}
-        assert all(item.length == length_of((item.ticket, item.index)) for item in batch)
+        for part in batch:
+            lengths = [length_of((part.ticket, int(index))) for index in part.indexes]
+            assert part.positions.tolist() == lengths
+            assert (part.tokens, part.longest) == (sum(lengths), max(lengths))
         left = [p for p in candidates if p not in taken and p[0].group == head[0].group]
-        assert_full(batch, left, budget)
+        lengths = list(map(length_of, taken))
+        if packs:
+            # Those of the head's kind first, each kind in the order it came.
+            in_order = sorted([*taken, *left], key=lambda place: (is_bulk(place) != is_bulk(head), age_of(place)))
+            assert taken == in_order[: len(taken)]
+            assert len(taken) == 1 or sum(lengths) <= budget
+            assert not left or sum(lengths) + length_of(in_order[len(taken)]) > budget
+        else:
+            assert_full(lengths, list(map(length_of, left)), budget)
         self.bulk_led = is_bulk(head)
         self.ran.append(head[0].group)
         self.places = [place for place in self.places if place not in taken]
 
-    def expected_head(self, candidates: list[Place]) -> Place:
-        def age(place: Place) -> tuple[float, int]:
-            return place[0].admitted, place[1]
+    @rule()
+    def look_for_late_tickets(self) -> None:
+        now = self.clock.now
+        late = {ticket for ticket, _ in self.places if ticket.request.deadline is not None}
+        assert set(self.queue.list_late(now)) == {t for t in late if (t.request.deadline or 0) <= now}
 
+    def expected_head(self, candidates: list[Place]) -> Place:
         def turn(place: Place) -> tuple[int, float, int]:
             group = place[0].group
             last = len(self.ran) - self.ran[::-1].index(group) if group in self.ran else 0
-            return last, *age(place)
+            return last, *age_of(place)
 
         interactive = min((p for p in candidates if not is_bulk(p)), key=turn, default=None)
-        bulk = min(filter(is_bulk, candidates), key=age, default=None)
+        bulk = min(filter(is_bulk, candidates), key=age_of, default=None)
         if interactive is None or bulk is None:
             head = interactive or bulk
             assert head is not None
             return head
         late = self.clock.now - bulk[0].admitted > LONGEST_BULK_WAIT_S
-        return bulk if late and age(bulk) < age(interactive) and not self.bulk_led else interactive
+        return bulk if late and age_of(bulk) < age_of(interactive) and not self.bulk_led else interactive
 
     @invariant()
     def counts_are_those_of_the_twin(self) -> None:
@@ -142,17 +151,19 @@ def length_of(place: Place) -> int:
     return len(ticket.request.items[index]) + (2 if ticket.request.tower == "pose" else 0)
 
 
-def assert_full(batch: list[Item], left: list[Place], budget: int) -> None:
+def age_of(place: Place) -> tuple[float, int]:
+    return place[0].admitted, place[1]
+
+
+def assert_full(lengths: list[int], left: list[int], budget: int) -> None:
     """The batch fits, and none of those left behind would have fitted too."""
 
     def fits(lengths: list[int]) -> bool:
         padded = max(lengths) * len(lengths)
         return padded <= budget and padded - sum(lengths) <= budget * PADDING_SHARE
 
-    lengths = [item.length for item in batch]
-    assert lengths == sorted(lengths)
     assert len(lengths) == 1 or fits(lengths)
-    assert not any(fits([*lengths, length_of(place)]) for place in left)
+    assert not any(fits([*lengths, length]) for length in left)
 
 
 TestQueueAgainstTwin = QueueAgainstTwin.TestCase

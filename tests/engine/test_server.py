@@ -1,5 +1,6 @@
 """A server and its clients over a real socket: no answer reaches the wrong request, and nobody waits in vain."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zmq
 
 from engine import client as client_module
 from engine import server as server_module
@@ -18,6 +18,7 @@ from engine.interface import EmbedRequest, Readiness
 from engine.server import EngineServer
 from models.errors import WeightsMissingError
 from processes.errors import CancelledError, DeadlineExceededError, EngineStoppedError, QueueFullError
+from processes.streams import MessageStream
 from tests.engine.fake_engine import FakeEngine
 from tests.engine.fakes import TIMEOUT_S, FakeModels, clip, in_thread, text, texts, until, vector_of
 
@@ -93,7 +94,7 @@ def test_many_threads_of_many_clients_each_get_their_own(server: EngineServer, a
     assert not wrong
 
 
-def test_refusals_keep_their_types(client: EngineClient, models: FakeModels) -> None:
+def test_refusals_keep_their_types(client: EngineClient, models: FakeModels, engine: FakeEngine) -> None:
     with pytest.raises(WeightsMissingError) as missing:
         client.embed(request(text(5), model="absent"))
     assert missing.value.command == "fetch it"
@@ -101,8 +102,9 @@ def test_refusals_keep_their_types(client: EngineClient, models: FakeModels) -> 
     first = in_thread(lambda: client.embed(request(text(7))))
     models.here["m"].wait_entered()
     waiting = in_thread(lambda: client.embed(request(*texts(50))))
+    until(lambda: engine.batcher.waiting_items == 50)
     with pytest.raises(QueueFullError):
-        until(lambda: client.embed(request(*texts(40, first=5000), deadline_s=0.2)) is None)
+        client.embed(request(*texts(40, first=5000)))
     models.here["m"].gate.set()
     first()
     waiting()
@@ -172,15 +174,21 @@ def test_a_stuck_engine_is_not_ready(client: EngineClient, monkeypatch: pytest.M
 
 
 def test_noise_on_the_socket_harms_nobody(client: EngineClient, address: str) -> None:
-    context = zmq.Context()
-    socket = context.socket(zmq.DEALER)
-    socket.connect(address)
-    for frames in ([b""], [b"E"], [b"E", b"{", b""], [b"C", b"[]"], [b"C", b'{"number": []}'], [b"?", b"{}"], [b"M"]):
-        socket.send_multipart(frames)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(address.removeprefix("ipc://"))
+    stream = MessageStream(connection)
+    noise = ([], [b""], [b"E"], [b"E", b"{", b""], [b"C", b"[]"], [b"C", b'{"number": []}'], [b"?", b"{}"], [b"M"])
+    for frames in noise:
+        stream.send(frames)
+    other = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    other.connect(address.removeprefix("ipc://"))
+    other.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     item = text(6)
     np.testing.assert_array_equal(client.embed(request(item)).embeddings[0], vector_of("m", "text", item))
-    socket.close(linger=0)
-    context.term()
+    assert other.recv(1) == b""  # the server closed what carries no messages
+    other.close()
+    assert stream.receive() == ([], True)
+    stream.close()
 
 
 def test_a_stopping_engine_answers_what_it_admitted(engine: FakeEngine, models: FakeModels, address: str) -> None:
@@ -281,6 +289,7 @@ def test_reading_the_models_states_delays_no_message(
         raise RuntimeError("the disk is gone")
 
     monkeypatch.setattr(engine, "list_statuses", hang)
+    engine.changes += 1
     assert entered.wait(TIMEOUT_S)
     assert len(client.embed(request(text(3))).embeddings) == 1
     assert client.export_metrics()

@@ -9,7 +9,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 # In this order: the bare forward first, what serves it after. The folder's other modules are parts of these.
 NAMES = (
-    *("forward", "goldens", "serialization", "serving", "linger", "kills", "stops"),
+    *("forward", "goldens", "serialization", "frontdoor", "serving", "linger", "kills", "stops"),
     *("video", "feature_cache", "training", "ranking"),
 )
 

@@ -58,7 +58,8 @@ ARRAY_KINDS: Mapping[str, ArrayKind] = MappingProxyType(
             _landmarks("islr_no_face", _HANDS_AND_BODY),
             _landmarks("islr_full_face", (*_FULL_FACE, *_HANDS_AND_BODY)),
             _landmarks("islr_selected_face", (*_SELECTED_FACE, *_HANDS_AND_BODY)),
-            # S3D (HowTo100M) and I3D (BSL), one row a second. RWTHFSVideoProcessor averages pairs of I3D's 1,024.
+            # S3D (HowTo100M), a row a second, and I3D (BSL-5K), a row for every 4th frame; `python -m video features`
+            # writes both. RWTHFSVideoProcessor averages pairs of I3D's 1,024.
             ArrayKind("s3d", version=1, dim=512, stored_dim=512),
             ArrayKind("i3d", version=1, dim=1024, stored_dim=1024),
             ArrayKind("i3d_512", version=1, dim=512, stored_dim=1024),

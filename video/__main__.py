@@ -1,4 +1,8 @@
-"""`python -m video estimate VIDEO… --out DIR | view FILE.pose --out clip.mp4 | serve --address SOCKET`."""
+"""Videos by command.
+
+`python -m video estimate VIDEO… --out DIR | features VIDEO… --network s3d --weights FILE --out DIR |
+view FILE.pose --out clip.mp4 | serve --address SOCKET`
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.video_networks.catalog import VIDEO_NETWORKS
 from poses.errors import PoseError
 from processes.commands import name_command
 from processes.logs import LOG_LEVELS, configure_logging
 from processes.settings import SettingsError
 from processes.stop_signals import call_at_stop
 from processes.version import PRODUCT
-from video.commands import estimate_videos, view_pose
+from video.commands import estimate_videos, extract_features, view_pose
 from video.errors import VideoError
 from video.estimates import LEAST_SEEN
 from video.folders import BatchError
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=name_command("video"), description="From videos to poses.")
     parser.add_argument("--version", action="version", version=PRODUCT)
-    commands = parser.add_subparsers(required=True, metavar="estimate | view | serve")
+    commands = parser.add_subparsers(required=True, metavar="estimate | features | view | serve")
 
     estimating = commands.add_parser("estimate", help="estimate the poses in videos; resumes where it was interrupted")
     estimating.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="a file, or a folder with videos")
@@ -66,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     estimating.add_argument("--force", action="store_true", help="estimate again what is there")
     estimating.set_defaults(run=estimate_videos)
 
+    _add_features(commands.add_parser("features", help="compute a network's features of videos; resumes as estimate"))
+
     viewing = commands.add_parser("view", help="draw the skeleton")
     viewing.add_argument("pose", type=Path, metavar="FILE.pose")
     viewing.add_argument("--out", type=Path, required=True, metavar="FILE", help=".mp4, .gif, or .png for a sheet")
@@ -82,6 +89,30 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--log-level", type=str.upper, choices=LOG_LEVELS, default=level)
     serving.set_defaults(run=serve)
     return parser
+
+
+def _add_features(extracting: argparse.ArgumentParser) -> None:
+    extracting.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="a file, or a folder with videos")
+    extracting.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the .npy files go")
+    known = "; ".join(f"{network.name} takes {network.weights}" for network in VIDEO_NETWORKS.values())
+    extracting.add_argument("--network", choices=VIDEO_NETWORKS, required=True)
+    extracting.add_argument("--weights", type=Path, required=True, metavar="FILE", help=f"as published: {known}")
+    extracting.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: %(default)s)")
+    extracting.add_argument(
+        "--batch", type=_count, default=8, metavar="N", help="windows at a time (default: %(default)s)"
+    )
+    extracting.add_argument(
+        "--keep-suffixes", action="store_true", help="name the features of clip.mp4 clip.mp4.npy, not clip.npy"
+    )
+    extracting.add_argument("--force", action="store_true", help="compute again what is there")
+    extracting.set_defaults(run=extract_features)
+
+
+def _count(text: str) -> int:
+    """A whole number of at least 1, from the command line."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _share(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What `python -m video estimate` and `python -m video view` do."""
+"""What `python -m video estimate`, `features` and `view` do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from models.video_networks.catalog import VIDEO_NETWORKS
 from poses.reading import read
-from video.folders import OWN_FILES, OWN_POSES, Batch, Failure, Rate, Task, plan, write_failures
+from video.folders import OWN_FILES, OWN_POSES, Batch, BatchError, Failure, Rate, Task, plan, write_failures
 
 
 def estimate_videos(options: argparse.Namespace) -> int:
@@ -17,10 +18,7 @@ def estimate_videos(options: argparse.Namespace) -> int:
     tasks = planned.tasks
     for failure in planned.failures:
         print(f"{failure.video}: {failure.detail}", file=sys.stderr)
-    wanted = [task for task in tasks if options.force or not task.pose.exists()]
-    if len(wanted) < len(tasks):
-        print(f"{len(tasks) - len(wanted)} of {len(tasks)} are there already")
-    options.out.mkdir(parents=True, exist_ok=True)
+    wanted = _find_missing(tasks, options)
     progress = _Progress(wanted)
     batch = Batch(jobs=options.jobs, min_seen=options.min_seen, on_frame=progress.frame, on_end=progress.end)
     rate = Rate()
@@ -34,6 +32,54 @@ def estimate_videos(options: argparse.Namespace) -> int:
     all_failures = [*planned.failures, *failures]
     listed = write_failures(all_failures, options.out)
     print(f"{len(wanted) - len(failures)} poses, {batch.frames} frames, {rate.of(batch.frames):.1f} frames/s")
+    if listed:
+        print(f"{len(all_failures)} failed; see {listed}", file=sys.stderr)
+    return 1 if all_failures else 0
+
+
+def _find_missing(tasks: Sequence[Task], options: argparse.Namespace) -> list[Task]:
+    wanted = [task for task in tasks if options.force or not task.target.exists()]
+    if len(wanted) < len(tasks):
+        print(f"{len(tasks) - len(wanted)} of {len(tasks)} are there already")
+    options.out.mkdir(parents=True, exist_ok=True)
+    return wanted
+
+
+def extract_features(options: argparse.Namespace) -> int:
+    """Compute the features that are not there yet; prints a summary and, where some failed, where they are listed.
+
+    Raises:
+        BatchError: the weights or the device cannot be used, or there are no videos.
+    """
+    from tqdm import tqdm
+
+    from models.backends.choice import choose_device
+    from models.errors import ModelsError
+    from models.video_networks.loading import load_network
+    from video.features import FeatureExtractor
+
+    planned = plan(options.videos, options.out, keep_suffixes=options.keep_suffixes, suffix=".npy")
+    for failure in planned.failures:
+        print(f"{failure.video}: {failure.detail}", file=sys.stderr)
+    network = VIDEO_NETWORKS[options.network]
+    try:
+        device = choose_device(options.device)
+        module = load_network(network, options.weights)
+    except ModelsError as error:
+        raise BatchError(f"{error} ({network.name} takes {network.weights})") from error
+    wanted = _find_missing(planned.tasks, options)
+    extractor = FeatureExtractor(network, module, device=device, batch=options.batch)
+    with tqdm(total=len(wanted), unit=" videos", disable=None) as bar:
+
+        def show(_: Task, failure: Failure | None) -> None:
+            if failure is not None:
+                bar.write(f"{failure.video}: {failure.detail}", file=sys.stderr)
+            bar.update()
+
+        failures = extractor.run(wanted, show)
+    all_failures = [*planned.failures, *failures]
+    listed = write_failures(all_failures, options.out)
+    print(f"{len(wanted) - len(failures)} files of {network.name} features in {options.out}")
     if listed:
         print(f"{len(all_failures)} failed; see {listed}", file=sys.stderr)
     return 1 if all_failures else 0

@@ -35,10 +35,10 @@ class BatchError(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """A video and where its pose goes."""
+    """A video and where what is made of it goes."""
 
     video: Path
-    pose: Path
+    target: Path
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Failure:
     """A video without a pose, and why.
 
     Attributes:
-        code: the error's stable name; "file" for what the system refuses, "same_pose" for what was not tried.
+        code: the error's stable name; "file" for what the system refuses, "same_pose" (or "same_npy") for what was not
+            tried.
     """
 
     video: Path
@@ -62,16 +63,17 @@ class Plan:
     failures: list[Failure]
 
 
-def plan(videos: Iterable[Path], out: Path, *, keep_suffixes: bool = False) -> Plan:
-    """Find the videos and name their poses; what is in folders keeps its place in them.
+def plan(videos: Iterable[Path], out: Path, *, keep_suffixes: bool = False, suffix: str = ".pose") -> Plan:
+    """Find the videos and name their poses, or other files; what is in folders keeps its place in them.
 
-    Videos that would have the same pose are left out. Hidden files are not looked for in folders: macOS leaves a "._"
+    Videos that would have the same file are left out. Hidden files are not looked for in folders: macOS leaves a "._"
     file beside each video that it copies.
 
     Args:
         videos: files, which may be called anything, and folders.
-        out: where the poses go.
+        out: where the files go.
         keep_suffixes: name the pose of clip.mp4 clip.mp4.pose, not clip.pose.
+        suffix: of the files.
     Raises:
         BatchError: a path is not there, or there are no videos.
     """
@@ -82,8 +84,8 @@ def plan(videos: Iterable[Path], out: Path, *, keep_suffixes: bool = False) -> P
             raise BatchError(f"{given} is not there")
         for video in _find_videos(given) if given.is_dir() else [given]:
             place = video.relative_to(given) if given.is_dir() else Path(video.name)
-            pose = out / (place.with_name(f"{place.name}.pose") if keep_suffixes else place.with_suffix(".pose"))
-            same = found.setdefault(pose, [])
+            named = place.with_name(place.name + suffix) if keep_suffixes else place.with_suffix(suffix)
+            same = found.setdefault(out / named, [])
             if all(other.resolve() != video.resolve() for other in same):
                 same.append(video)
     if not found:
@@ -91,15 +93,15 @@ def plan(videos: Iterable[Path], out: Path, *, keep_suffixes: bool = False) -> P
     failures = [
         Failure(
             video,
-            "same_pose",
-            f"{' and '.join(str(other) for other in same)} would {'both' if len(same) == 2 else 'all'} become {pose}; "
-            "rename them, or give each a pose of its own with --keep-suffixes",
+            f"same_{suffix.removeprefix('.')}",
+            f"{' and '.join(str(other) for other in same)} would {'both' if len(same) == 2 else 'all'} become "
+            f"{target}; rename them, or give each a file of its own with --keep-suffixes",
         )
-        for pose, same in found.items()
+        for target, same in found.items()
         if len(same) > 1
         for video in same
     ]
-    return Plan([Task(same[0], pose) for pose, same in found.items() if len(same) == 1], failures)
+    return Plan([Task(same[0], target) for target, same in found.items() if len(same) == 1], failures)
 
 
 def _find_videos(folder: Path) -> list[Path]:
@@ -195,7 +197,7 @@ class Batch:
         process = self._process()
         done = process.estimate(video, limits=self._limits, on_frame=on_frame, is_unwanted=self._stopped.is_set)
         check_seen(read(done.pose, limits=OWN_POSES), min_seen=self._min_seen)
-        write_file(task.pose, done.pose)  # whole, so that an interrupted run leaves nothing that looks done
+        write_file(task.target, done.pose)  # whole, so that an interrupted run leaves nothing that looks done
 
     def _process(self) -> EstimatorProcess:
         """This thread's process."""

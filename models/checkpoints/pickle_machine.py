@@ -9,7 +9,7 @@ a stack, marks on it, and a memo of numbered objects.
 
 import pickletools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 
 class Placeholder:
@@ -24,12 +24,12 @@ class Name(NamedTuple):
 
 
 def read_pickle(
-    program: bytes, *, call: Callable[[object, object], object], persistent: Callable[[object], object]
+    program: bytes | IO[bytes], *, call: Callable[[object, object], object], persistent: Callable[[object], object]
 ) -> object:
     """Build what a pickle describes.
 
     Args:
-        program: the pickle.
+        program: the pickle; or a stream that it begins at, which is left where the pickle ends.
         call: takes what was called, usually a Name, and its arguments; returns what stands for the result.
         persistent: takes the identifier of an object that is kept outside of the pickle; returns what stands for it.
     Returns:
@@ -49,7 +49,7 @@ class _Machine:
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
 
-    def run(self, program: bytes) -> object:
+    def run(self, program: bytes | IO[bytes]) -> object:
         for opcode, argument, _ in pickletools.genops(program):
             if opcode.name == "STOP":
                 return self.stack.pop()

@@ -20,10 +20,10 @@ from models.checkpoints.pickle_machine import Name, Placeholder, read_pickle
 from models.errors import CheckpointFormatError
 
 # data.pkl of the released files is under 1 MB. Each byte of it may create an object of some 64 bytes.
-_DESCRIPTION_LIMIT_BYTES = 10_000_000
-# The largest stored tensor, a convolution's weight, has 3 dimensions.
+DESCRIPTION_LIMIT_BYTES = 10_000_000
+# A convolution over frames, height and width has weights of 5 dimensions, which no other stored tensor exceeds.
 _RANK_LIMIT = 8
-_STORAGE_DTYPES = {
+STORAGE_DTYPES = {
     "FloatStorage": torch.float32,
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,
@@ -35,7 +35,7 @@ _STORAGE_DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-_UNREADABLE = (
+UNREADABLE = (
     zipfile.BadZipFile,
     AttributeError,
     EOFError,
@@ -92,24 +92,33 @@ class StoredTensor:
         return flat.as_strided(self.shape, self.stride, self.offset).contiguous()
 
 
-class _Storage(NamedTuple):
+class Storage(NamedTuple):
+    """The numbers of one or more tensors: a file of the archive, and their format."""
+
     entry: str
     dtype: torch.dtype
 
 
-def _stand_for_call(function: object, arguments: object) -> object:
+def stand_for_call(function: object, arguments: object) -> object:
     """Return what stands for a call's result: a container, a tensor's description or a placeholder."""
     match function, arguments:
         case Name("collections", "OrderedDict"), ():
             return {}
         case Name("torch._utils", "_rebuild_parameter"), (StoredTensor() as tensor, *_):
             return tensor
-        case Name("torch._utils", "_rebuild_tensor_v2"), (_Storage() as storage, offset, shape, stride, *_):
+        # The first of them is PyTorch's before version 0.4.
+        case Name("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2"), (
+            Storage() as storage,
+            offset,
+            shape,
+            stride,
+            *_,
+        ):
             return _describe_tensor(storage, offset, shape, stride)
     return Placeholder()
 
 
-def _describe_tensor(storage: _Storage, offset: object, shape: object, stride: object) -> StoredTensor:
+def _describe_tensor(storage: Storage, offset: object, shape: object, stride: object) -> StoredTensor:
     if isinstance(shape, tuple) and isinstance(stride, tuple) and len(shape) == len(stride) <= _RANK_LIMIT:
         numbers = (offset, *shape, *stride)
         if all(type(number) is int and 0 <= number < 2**48 for number in numbers):
@@ -133,19 +142,19 @@ def open_checkpoint(path: Path) -> Iterator[tuple[Any, zipfile.ZipFile]]:
             if len(names) != 1:
                 raise CheckpointFormatError(f"{path} holds {len(names)} data.pkl, a PyTorch checkpoint holds one")
             info = archive.getinfo(names[0])
-            if info.compress_type != zipfile.ZIP_STORED or info.file_size > _DESCRIPTION_LIMIT_BYTES:
+            if info.compress_type != zipfile.ZIP_STORED or info.file_size > DESCRIPTION_LIMIT_BYTES:
                 raise CheckpointFormatError(f"{path}: {names[0]} of {info.file_size} bytes is no tensor description")
             prefix = names[0].removesuffix("data.pkl")
 
             def stand_for_storage(identifier: object) -> object:
                 match identifier:
-                    case ("storage", Name("torch", str(kind)), str(key), *_) if kind in _STORAGE_DTYPES:
-                        return _Storage(f"{prefix}data/{key}", _STORAGE_DTYPES[kind])
+                    case ("storage", Name("torch", str(kind)), str(key), *_) if kind in STORAGE_DTYPES:
+                        return Storage(f"{prefix}data/{key}", STORAGE_DTYPES[kind])
                 return Placeholder()
 
-            content = read_pickle(archive.read(info), call=_stand_for_call, persistent=stand_for_storage)
+            content = read_pickle(archive.read(info), call=stand_for_call, persistent=stand_for_storage)
             yield content, archive
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise CheckpointFormatError(
             f"{path} is no readable PyTorch checkpoint ({type(error).__name__}: {str(error)[:200]})"
         ) from error

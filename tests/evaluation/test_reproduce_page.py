@@ -31,8 +31,19 @@ def test_published_figures_stand_on_the_page(experiment):
 
 def test_options_on_the_page_exist():
     evaluation = {option for action in _build_parser()._actions for option in action.option_strings}
-    # Of iconicity, the report, torchrun, training, TensorBoard and corpora.
-    elsewhere = {"--one-word", "--clips", "--from", "--all", "--concept", "--nproc-per-node", "--restart", "--logdir"}
+    # Of videos, iconicity, the report, torchrun, training, TensorBoard and corpora.
+    elsewhere = {
+        "--network",
+        "--weights",
+        "--one-word",
+        "--clips",
+        "--from",
+        "--all",
+        "--concept",
+        "--nproc-per-node",
+        "--restart",
+        "--logdir",
+    }
     assert set(re.findall(r"--[a-z][a-z-]*[a-z]", PAGE)) <= evaluation | elsewhere
 
 

@@ -26,7 +26,7 @@ endif
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.service requirements-dev.txt
-	@echo "Installing what training, tests and checks need as well: 80 packages, 0.6 GB."
+	@echo "Installing what training, tests and checks need as well: 78 packages, 0.6 GB."
 	$(BIN)/pip install --requirement requirements-dev.txt --constraint constraints.txt
 	@touch $@
 

@@ -198,6 +198,7 @@ class OpenAIAnswer(Answer):
     usage: OpenAIUsage
     signature: str | None = Field(description=_SIGNATURE)
     space: str | None = Field(description=_SPACE)
+    prompts: list[str] | None = Field(None, description=_PROMPTS)
     warnings: list[str] | None = Field(None, description=_WARNINGS)
 
 

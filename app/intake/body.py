@@ -77,7 +77,7 @@ def read_body(request: Request, key: str, *, max_bytes: int, max_items: int) -> 
     if not request.mimetype or request.is_json:
         return Body(_parse(request, _read(request, max_bytes=max_bytes)))
     if request.mimetype == "application/octet-stream" or request.mimetype.startswith(_FILE_TYPES[key]):
-        return Body(_read_options(request.args), files=[_read(request, max_bytes=max_bytes)])
+        return Body(read_options(request.args), files=[_read(request, max_bytes=max_bytes)])
     if request.mimetype == "multipart/form-data":
         _refuse_query(request)
         return _parse_form(request, key, _read(request, max_bytes=max_bytes), max_items=max_items)
@@ -243,10 +243,15 @@ def _refuse_query(request: Request) -> None:
 
 def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> Body:
     form = parse_form(data, request.mimetype_params.get("boundary", ""), (key,), max_items=max_items)
-    return Body(_read_options(form.fields), files=form.files)
+    return Body(read_options(form.fields), files=form.files)
 
 
-def _read_options(values: MultiDict[str, str]) -> dict[str, str]:
+def read_options(values: MultiDict[str, str]) -> dict[str, str]:
+    """Read options of a form or a query, each of which is given once.
+
+    Raises:
+        InputError: an option is given twice.
+    """
     for name, given in values.lists():
         if len(given) > 1:
             raise refuse_key(name, f"is given {len(given)} times")

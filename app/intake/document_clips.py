@@ -1,4 +1,7 @@
-"""The clips of a JSON document that may hold poses and videos: the poses come first, then those seen in videos."""
+"""The clips of a document that may hold poses and videos: the poses come first, then those seen in videos.
+
+A document is a JSON object, or a form whose file parts are the clips.
+"""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
@@ -9,7 +12,7 @@ from pose_format import Pose
 from app.access.admission import hold_video_place
 from app.errors import TooLargeError
 from app.inference import set_deadline
-from app.intake.body import read_json
+from app.intake.body import read_form, read_json, read_options
 from app.intake.clip_options import is_trimmed
 from app.intake.items import ItemRules, PoseFiles, PreparedItems, prepare_clips
 from app.intake.schemas import DocumentClips, locate_items
@@ -28,22 +31,38 @@ from app.settings import ServiceSettings
 from models.catalog import ModelConfig
 
 Document = TypeVar("Document", bound=DocumentClips)
+CLIP_KEYS = ("pose", "video")
+"""Keys of a document, and names of a form's file parts."""
 
 
 def read_document(request: Request, settings: ServiceSettings, schema: type[Document]) -> Document:
-    """Read a document that may hold videos, whose limit of bytes is larger.
+    """Read a document, from JSON or a form, that may hold videos, whose limit of bytes is larger.
 
     Raises:
         RequestError: the body or a key is wrong, or the texts and poses are larger than a body without videos may be.
     """
     request.max_content_length = max_bytes = max(settings.max_body_bytes, limit_body(settings, in_json=True))
-    document = read_json(request, max_bytes=max_bytes)
-    wanted = validate(schema, document, max_items=settings.max_items)
+    if request.mimetype == "multipart/form-data":
+        wanted = _read_form(request, settings, schema, max_bytes=max_bytes)
+    else:
+        wanted = validate(schema, read_json(request, max_bytes=max_bytes), max_items=settings.max_items)
     beside_videos = [items for key in schema.counted if key != "video" and (items := getattr(wanted, key)) is not None]
     size = sum(len(items) if isinstance(items, str) else sum(map(len, items)) for items in beside_videos)
     if size > settings.max_body_bytes:
         raise TooLargeError(f"texts and poses of {size} characters together; the limit is {settings.max_body_bytes}")
     return wanted
+
+
+def _read_form(request: Request, settings: ServiceSettings, schema: type[Document], *, max_bytes: int) -> Document:
+    """Read a form with clips in file parts, lists in repeated fields, and options in fields."""
+    form = read_form(request, CLIP_KEYS, max_bytes=max_bytes, max_items=settings.max_items)
+    lists = {key: form.fields.poplist(key) for key in schema.counted if key in form.fields}
+    # The schema counts the files. What is in them is checked where they are read, as for files of other routes.
+    counted = {key: [""] * form.kinds.count(key) for key in set(form.kinds)}
+    document = {**read_options(form.fields), **lists, **counted}
+    wanted = validate(schema, document, max_items=settings.max_items, strict=False)
+    clips = list(zip(form.kinds, form.files, strict=True))
+    return wanted.model_copy(update={key: [file for kind, file in clips if kind == key] for key in counted})
 
 
 def set_document_deadline(settings: ServiceSettings, wanted: DocumentClips) -> float:

@@ -1,9 +1,9 @@
 """What a request may contain: each class checks a body, and describes it in the OpenAPI document."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from video.estimates import LEAST_SEEN
 
@@ -208,7 +208,7 @@ class SimilarityRequest(DocumentClips, PromptOptions):
         return self
 
 
-class OpenAIRequest(Request):
+class OpenAIRequest(PromptOptions):
     """Texts to embed, as clients of OpenAI's API send them."""
 
     model_config = ConfigDict(
@@ -219,7 +219,10 @@ class OpenAIRequest(Request):
     )
     counted: ClassVar[tuple[str, ...]] = ("input",)
 
-    input: Items = Field(description="a text or a list of texts; token arrays are refused")
+    input: Items = Field(
+        description="a text or a list of texts; token arrays are decoded where OpenAI's tokenizer is installed, else "
+        "refused"
+    )
     model: str | None = Field(None, min_length=1, max_length=64, description="a model or alias of /api/models")
     encoding_format: Literal["float", "base64"] = Field("float", description="base64: little-endian float32")
     dimensions: int | None = Field(
@@ -227,13 +230,3 @@ class OpenAIRequest(Request):
     )
     truncate: bool = Field(False, description="true: keep the first max_tokens tokens; false: refuse longer texts")
     user: str | None = Field(None, max_length=1024, description="accepted and not used")
-
-    @field_validator("input", mode="before")
-    @classmethod
-    def _refuse_tokens(cls, value: Any) -> Any:
-        if isinstance(value, list) and value and isinstance(value[0], int | list):
-            raise ValueError(
-                "token arrays belong to another model's tokenizer and are refused; send texts. LangChain's "
-                "OpenAIEmbeddings makes token arrays of texts unless it has check_embedding_ctx_length=False"
-            )
-        return value

@@ -113,6 +113,10 @@ def _describe_bodies(about: Operation) -> dict[str, Any]:
     bodies: dict[str, Any] = {}
     if about.request is not None:
         bodies["application/json"] = {"schema": {"$ref": _SCHEMAS + about.request.__name__}}
+    if about.request is not None and about.form:
+        fields = about.request.model_json_schema()["properties"]
+        files = {key: {"type": "array", "items": {"type": "string", "format": "binary"}} for key in ("pose", "video")}
+        bodies["multipart/form-data"] = {"schema": {"type": "object", "properties": {**fields, **files}}}
     if about.options is not None:
         files = {about.files: {"type": "array", "items": {"type": "string", "format": "binary"}}}
         fields = about.options.model_json_schema()["properties"]

@@ -11,7 +11,8 @@ from app.errors import InputError, Problem
 from app.inference import embed, set_deadline
 from app.intake.body import read_json
 from app.intake.items import ItemRules, prepare_texts
-from app.intake.schemas import OpenAIRequest, PromptOptions, locate_items
+from app.intake.openai_tokens import decode_tokens
+from app.intake.schemas import OpenAIRequest, locate_items
 from app.intake.validation import validate
 from app.reference.operations import Operation, describe
 from app.services import Services, get_services
@@ -29,7 +30,9 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
         request=OpenAIRequest,
         answer=OpenAIAnswer,
         statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503, 504),
-        description="Vectors have unit length. Texts are embedded as given: write prompts such as <en> <ase> house.",
+        description="Vectors have unit length. Texts are embedded as given, such as <en> <ase> house; with the extra "
+        "key sign_language, they are written as prompts. OpenAI's clients send extra keys as extra_body. Token arrays "
+        "are decoded where OpenAI's tokenizer is installed.",
     )
 )
 @admit
@@ -42,7 +45,7 @@ def embed_openai(shared: Services) -> Response:
     """
     settings = shared.settings
     deadline = set_deadline(settings.timeout_s)
-    document = read_json(request, max_bytes=settings.max_body_bytes)
+    document = decode_tokens(read_json(request, max_bytes=settings.max_body_bytes))
     wanted = validate(OpenAIRequest, document, max_items=settings.max_texts)
     config = shared.find_model(wanted.model)
     if wanted.dimensions not in (None, config.embed_dim):
@@ -55,7 +58,7 @@ def embed_openai(shared: Services) -> Response:
         config,
         shared.find_tokenizer(config),
         texts,
-        prompts=PromptOptions(),
+        prompts=wanted,
         rules=ItemRules(pointers, wanted.truncate),
         max_chars=settings.max_text_chars,
     )
@@ -68,7 +71,11 @@ def embed_openai(shared: Services) -> Response:
         "usage": {"prompt_tokens": prepared.tokens, "total_tokens": prepared.tokens},
         **shared.describe_origin(config, prepared.options, digest=vectors.digest, dtype=vectors.dtype),
     }
-    return answer_json(answer | ({"warnings": prepared.warnings} if prepared.warnings else {}))
+    if prepared.prompts is not None:
+        answer["prompts"] = prepared.prompts
+    if prepared.warnings:
+        answer["warnings"] = prepared.warnings
+    return answer_json(answer)
 
 
 @blueprint.get("/models")

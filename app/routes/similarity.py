@@ -28,11 +28,13 @@ blueprint = Blueprint("similarity", __name__, url_prefix="/api")
         summary="Compare clips with texts",
         request=SimilarityRequest,
         answer=SimilarityAnswer,
+        form=True,
         statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503, 504),
         description="Rows are the clips, columns the texts. dot is of raw vectors, the scores that training optimized; "
         "probabilities is its softmax over the texts. Where the model has a background, none_of_these is the "
         "probability that a clip is none of them; of clips that fit nothing, 5 % get less than one half. With one kind "
-        "only, its items are compared with each other.",
+        "only, its items are compared with each other. A form holds clips as file parts named pose and video, a field "
+        "named text for each text, and the options as fields.",
     )
 )
 @admit

@@ -93,7 +93,7 @@ def _write_curl(path: str, example: Any, *, clips: str) -> str:
     if clips == "video":
         return f"curl {BASE_URL}{path} -F video=@clip.mp4" + (" -o clip.pose" if path == "/api/pose" else "")
     if clips:
-        return f"curl {BASE_URL}{path} -F pose=@clip.pose"
+        return f"curl {BASE_URL}{path} -F pose=@clip.pose{_write_fields(example, clips)}"
     if example is None:
         return f"curl {BASE_URL}{path}"
     send = f"curl {BASE_URL}{path} -H 'Content-Type: application/json' -d"
@@ -102,6 +102,17 @@ def _write_curl(path: str, example: Any, *, clips: str) -> str:
         body = orjson.dumps({**example, "pose": ["%s"]}).decode()
         return f"printf '{body}' \"$(base64 < clip.pose | tr -d '\\n')\" | {send} @-"
     return f"{send} '{orjson.dumps(example).decode()}'"
+
+
+def _write_fields(example: Mapping[str, Any] | None, clips: str) -> str:
+    """Write the other keys of an example as fields of a form, a list as one field for each item."""
+    fields = [
+        f" -F {key}={orjson.dumps(item).decode() if not isinstance(item, str) else item}"
+        for key, value in (example or {}).items()
+        if key != clips
+        for item in (value if isinstance(value, list) else [value])
+    ]
+    return "".join(fields)
 
 
 def _find_schema(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:

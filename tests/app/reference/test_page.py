@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shlex
 import subprocess
+from itertools import pairwise
 
 import pytest
 
-from app.reference.page import BASE_URL, lay_out_sections
+from app.reference.page import BASE_URL, _write_curl, lay_out_sections
 
 
 @pytest.fixture
@@ -27,15 +30,28 @@ def test_the_body_of_a_command_line_is_accepted(client, found, path):
     assert client.post(path, data=words[words.index("-d") + 1], content_type="application/json").status_code == 200
 
 
-def test_a_clip_goes_through_a_pipe(client, found, tmp_path, golden_poses):
+@pytest.mark.parametrize("path", ["/api/similarity", "/api/embed/pose"])
+def test_the_form_of_a_command_line_is_accepted(client, found, path, pose_bytes):
+    words = shlex.split(found[path].curl)
+    fields = [word.split("=", 1) for before, word in pairwise(words) if before == "-F"]
+    form = {"pose": [(io.BytesIO(pose_bytes), "clip.pose")]}
+    for key, value in fields:
+        if key != "pose":
+            form.setdefault(key, []).append(value)
+    answer = client.post(path, data=form)
+    assert answer.status_code == 200, answer.text
+    if path == "/api/similarity":
+        assert len(answer.json["probabilities"][0]) == len(form["text"]) == 2
+
+
+def test_a_clip_that_no_form_takes_goes_through_a_pipe(tmp_path, golden_poses):
     """As an argument, the base64 of a clip would be longer than a kernel takes."""
     (tmp_path / "clip.pose").write_bytes(golden_poses["ase_A"])
-    writer, _, curl = found["/api/similarity"].curl.partition(" | curl ")
+    writer, _, curl = _write_curl("/api/any", {"text": ["A"], "pose": "<base64>"}, clips="").partition(" | curl ")
     assert curl.endswith("-d @-")
-    body = subprocess.run(["bash", "-c", writer], cwd=tmp_path, capture_output=True, check=True).stdout
-    answer = client.post("/api/similarity", data=body, content_type="application/json")
-    assert answer.status_code == 200
-    assert len(answer.json["probabilities"][0]) == len(json.loads(body)["text"])
+    body = json.loads(subprocess.run(["bash", "-c", writer], cwd=tmp_path, capture_output=True, check=True).stdout)
+    assert base64.b64decode(body["pose"][0]) == golden_poses["ase_A"]
+    assert body["text"] == ["A"]
 
 
 def test_keys_that_are_needed_come_first(found):

@@ -45,6 +45,8 @@ keepalive = 15
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 # It would be one for all services of a user, in a home that the user of a container does not have.
 control_socket_disable = True
+# No client, and no proxy on this machine, says where the application stands or which path was meant.
+forwarder_headers = ""
 # The application writes its own access log.
 accesslog = None
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from flask import request
 
 from app.errors import ClientDisconnectedError, InputError, Problem, TooManyItemsError
-from app.intake.connection import get_client_socket, is_disconnected
+from app.intake.connection import get_client
 from app.intake.items import ItemArray, PreparedItems
 from app.telemetry import get_record
 from engine.errors import ItemFailedError
@@ -82,9 +82,8 @@ def embed(
     if not present:
         return RequestVectors(values, failures)
     items: Sequence[ItemArray] = [item for item in prepared.items if item is not None]
-    connection = get_client_socket()
     result = engine.embed(
-        EmbedRequest(prepared.config.name, prepared.tower, items, deadline), lambda: is_disconnected(connection)
+        EmbedRequest(prepared.config.name, prepared.tower, items, deadline), get_client().is_disconnected
     )
     record.add_stage("queue", result.queue_s)
     record.add_stage("forward", result.forward_s)
@@ -110,5 +109,5 @@ def _check_queueable(prepared: PreparedItems, settings: EngineSettings, *, deadl
         )
     if time.monotonic() >= deadline:
         raise DeadlineExceededError("the deadline passed before the request was queued")
-    if is_disconnected(get_client_socket()):
+    if get_client().is_disconnected():
         raise ClientDisconnectedError("the client closed the connection before its request was queued")

@@ -1,17 +1,39 @@
-"""The web worker: gunicorn's threads, with signal handlers that cannot deadlock and a stop that loses no request."""
+"""The web worker: gunicorn's threads, with a stop that loses no request and clients that take no thread until they ask.
 
+A request waits in the loop until its head is whole (app/heads.py). What gunicorn refuses is answered as every other
+error (app/refusals.py), and nothing of it comes into the log.
+"""
+
+import errno
 import os
 import selectors
 import signal
 import socket
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
+from gunicorn.http import wsgi
+from gunicorn.http.message import Request
 from gunicorn.sock import BaseSocket
 from gunicorn.util import close_graceful
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from app.errors import HeadersTooLargeError, HeadSlowError, RequestError
+from app.heads import HEAD_S, PIECE_BYTES, Head, check
+from app.refusals import SERVER, render, translate
 from processes.stop_signals import SHIELDED_SIGNALS
+
+# Gunicorn has no setting for the name in its answers.
+wsgi.SERVER = SERVER
+# How long a worker without descriptors waits for one of its requests to end.
+_PAUSE_S = 0.05
+# How long a refused client may take to read a few hundred bytes.
+_ANSWER_S = 5.0
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -71,6 +93,110 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             except OSError as error:  # no descriptor is left; the connections that exist must still be answered
                 self.log.warning("not all connections could be accepted: %s", error)
 
+    def accept(self, listener: BaseSocket) -> None:
+        """Accept a client. It waits in the loop until the head of its request is there."""
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
+                # No descriptor or no memory is left. An exception would end this worker and all its requests.
+                self.log.warning("a connection cannot be accepted: %s", error)
+                self._close_oldest_idle()
+                time.sleep(_PAUSE_S)  # or the loop would spin
+            return
+        self.nr_conns += 1
+        conn = TConn(self.cfg, client, address, listener.getsockname())
+        if self.cfg.is_ssl:  # what arrives is not the head, but its encryption
+            self.enqueue_req(conn)
+        else:
+            self._await_head(conn, b"")
+        if self.alive and self.nr_conns >= self.worker_connections:
+            self._close_oldest_idle()
+
+    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Wait for the whole head of the next request of a connection that was kept."""
+        if self.cfg.is_ssl:
+            super().on_client_socket_readable(conn, client)
+            return
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._await_head(conn, b"")
+
+    def finish_request(self, conn: TConn, fs: Future[object]) -> None:
+        """Keep or close a connection after its request. What came together with that request begins the next head."""
+        kept = not fs.cancelled() and fs.exception() is None and fs.result() is True
+        early = conn.parser.unreader.take_buffered() if kept and not conn.is_http2 and not self.cfg.is_ssl else b""
+        if early:
+            conn.sock.setblocking(False)
+            self._await_head(conn, early)
+        else:
+            super().finish_request(conn, fs)
+
+    def _await_head(self, conn: TConn, received: bytes) -> None:
+        conn.head, conn.timeout = Head(received), time.monotonic() + HEAD_S
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+        go_on = self._receive_head(conn)  # mostly it is there already
+        if go_on is not None:
+            go_on()
+            return
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def on_pending_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Receive what has come of a head; hand the connection to a thread once it is whole."""
+        go_on = self._receive_head(conn)
+        if go_on is not None:
+            self.poller.unregister(client)
+            self.pending_conns.remove(conn)
+            go_on()
+
+    def _receive_head(self, conn: TConn) -> Callable[[], None] | None:
+        """Receive what has come of a head; return what to do with the connection, None to wait on."""
+        try:
+            if not conn.head.is_whole():
+                piece = conn.sock.recv(PIECE_BYTES)
+                if not piece:
+                    return partial(self._drop, conn)
+                conn.head.add(piece)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return partial(self._drop, conn)
+        except HeadersTooLargeError as error:
+            return partial(self._drop, conn, error)
+        if not conn.head.is_whole():
+            return None
+        conn.data_ready = True
+        return partial(self.enqueue_req, conn)
+
+    def _drop(self, conn: TConn, refusal: RequestError | None = None) -> None:
+        """Close a connection whose request never began, and say why if the client has sent something."""
+        self.nr_conns -= 1
+        if refusal is not None:
+            self.log.warning("a request was refused: %s", type(refusal).__name__)
+            with suppress(OSError):  # the socket does not block: a client that does not read goes without
+                conn.sock.send(render(refusal))
+                conn.sock.shutdown(socket.SHUT_WR)
+        conn.close()
+
+    def _close_oldest_idle(self) -> None:
+        """Make room for a client that asks, at the cost of one that does not."""
+        idle = self.keepalived_conns or self.pending_conns
+        if idle:
+            conn = idle.popleft()
+            self.poller.unregister(conn.sock)
+            self._drop(conn)
+
+    def murder_pending(self) -> None:
+        """Close connections whose head has not arrived in time."""
+        now = time.monotonic()
+        while self.pending_conns and self.pending_conns[0].timeout <= now:
+            conn = self.pending_conns.popleft()
+            self.poller.unregister(conn.sock)
+            late = HeadSlowError(f"the head of the request has not arrived within {HEAD_S:g} s")
+            self._drop(conn, late if conn.head.received else None)
+
     def _cap_keepalive(self, deadline: float) -> None:
         """Close connections without a request as early as those that are between two requests, not 15 s later."""
         super()._cap_keepalive(deadline)
@@ -82,12 +208,37 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         Gunicorn waits in its loop, up to 2 s for each connection. Five clients that did not close stopped it for 8 s.
         """
+        if not self.cfg.is_ssl:
+            conn.init()
+            conn.parser.unreader.unread(conn.head.take())
         kept = super().handle(conn)
         if kept is False:
             with suppress(OSError):  # the client has closed already
                 close_graceful(socket.socket(fileno=os.dup(conn.sock.fileno())))
                 conn.sock.shutdown(socket.SHUT_RDWR)  # so that the loop finds nothing to wait for
         return kept
+
+    def handle_request(self, req: Request, conn: TConn) -> object:
+        """Hand a request to the application, unless HTTP forbids it."""
+        check(req)
+        if req._expected_100_continue:
+            # The application says so once it wants the body (app/intake/connection.py). A client that was not told may
+            # send its body or not, so nothing that follows on this connection could be understood.
+            req._expected_100_continue = False
+            req.force_close()
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Request | None, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002
+        """Answer what the application never saw as a problem, and log it without a word of the client's."""
+        refusal = translate(exc)
+        if refusal is None:
+            places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(exc.__traceback__)]
+            self.log.error("a request failed: %s at %s", type(exc).__name__, ", ".join(places[-4:]))
+        else:
+            self.log.warning("a request was refused: %s", type(exc).__name__)
+        with suppress(OSError):
+            client.settimeout(_ANSWER_S)
+            client.sendall(render(refusal or exc))
 
     def is_parent_alive(self) -> bool:
         """Check whether the master lives. When it does not, this worker stops as after TERM."""

@@ -2,24 +2,15 @@
 
 import math
 from difflib import get_close_matches
-from typing import Any
 
 import orjson
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from app import telemetry
-from app.errors import (
-    UNFORESEEN,
-    ErrorAnswer,
-    MalformedRequestError,
-    MethodNotAllowedError,
-    RequestError,
-    RouteUnknownError,
-    TooLargeError,
-    find_answer,
-    find_code,
-)
+from app.error_table import UNFORESEEN, ErrorAnswer, find_answer, find_code
+from app.errors import MalformedRequestError, MethodNotAllowedError, RequestError, RouteUnknownError, TooLargeError
+from app.refusals import compose
 
 # Longer messages quote input or lists of names; a client reads the beginning.
 _DETAIL_CHARS = 1000
@@ -89,14 +80,7 @@ def _suggest_route() -> str:
 def _write_problem(answer: ErrorAnswer, *, code: str, detail: str, errors: list[dict[str, str]]) -> Response:
     record = telemetry.get_record()
     record.code = code
-    body: dict[str, Any] = {
-        "type": f"urn:signclip:{code}",
-        "title": answer.title,
-        "status": answer.status,
-        "code": code,
-        "detail": detail,
-        "request_id": record.request_id,
-    }
+    body = compose(answer, code=code, detail=detail, request_id=record.request_id)
     if errors:
         body["errors"] = errors
     if request.path.startswith(_OPENAI_PATHS):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import list_error_lines
+from app.error_table import list_error_lines
 
 _WARNINGS = (
     "sentences about the items: what was cut, what the model does not know, what about a clip will not embed well; "

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from flask import request
+from flask import g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
@@ -31,22 +31,58 @@ def get_client_socket() -> socket.socket | None:
     return found
 
 
-def is_disconnected(connection: socket.socket | None) -> bool:
-    """Check whether the client has closed its connection.
+class Client:
+    """The client of a request, watched while its request waits.
 
-    Returns:
-        False also when nothing arrived, when the client already sent its next request, and when there is no socket.
+    Args:
+        connection: None under servers other than gunicorn, where nothing is known of it.
+        takes_interim_answers: whether it speaks HTTP/1.1.
     """
-    if connection is None:
-        return False
-    try:
-        poll = select.poll()  # select.select accepts no descriptor above 1023
-        poll.register(connection, select.POLLIN)
-        return bool(poll.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
-    except ValueError:  # a TLS connection does not support MSG_PEEK
-        return False
-    except OSError:
+
+    def __init__(self, connection: socket.socket | None, *, takes_interim_answers: bool) -> None:
+        self._connection = connection
+        self._may_probe = takes_interim_answers
+
+    def begin_answer(self) -> None:
+        """Say that the answer begins, so that nothing may come between its pieces any more."""
+        self._may_probe = False
+
+    def is_disconnected(self) -> bool:
+        """Check whether the client has left.
+
+        A client that only says that it sends no more (`nc -N`) looks the same as one that has closed. So it is sent an
+        interim answer, which a client that waits must skip (RFC 9110, section 15.2) and a closed socket refuses.
+
+        Returns:
+            False also when nothing arrived, when the client already sent its next request, and when there is no socket.
+        """
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            poll = select.poll()  # select.select accepts no descriptor above 1023
+            poll.register(connection, select.POLLIN)
+            events = poll.poll(0)
+            if not events or not events[0][1] & (select.POLLHUP | select.POLLERR):
+                if not events or not self._may_probe or connection.recv(1, socket.MSG_PEEK):
+                    return False
+                self._may_probe = False
+                connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+                return False
+        except ValueError:  # a TLS connection does not support MSG_PEEK
+            return False
+        except OSError:
+            return True
         return True
+
+
+def get_client() -> Client:
+    """Return the client of the request that is being handled."""
+    if "client" not in g:
+        takes_interim_answers = request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+        g.client = Client(get_client_socket(), takes_interim_answers=takes_interim_answers)
+    found: Client = g.client
+    return found
 
 
 class _BodyDeadlines:

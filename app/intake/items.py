@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 import pose_format
 
+from app.error_table import find_code
 from app.errors import (
     FramesOverLimitError,
     InputError,
@@ -15,7 +16,6 @@ from app.errors import (
     TextTooLongError,
     TokensOverLimitError,
     TooLargeError,
-    find_code,
 )
 from app.intake.base64_text import decode_base64
 from app.intake.clip_options import is_trimmed, list_unusual

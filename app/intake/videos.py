@@ -12,7 +12,7 @@ from flask import Request
 from app.errors import Base64Error, FramesOverLimitError, TooLargeError
 from app.intake.base64_text import decode_base64
 from app.intake.clips import Options, read_clips
-from app.intake.connection import get_client_socket, is_disconnected
+from app.intake.connection import get_client
 from app.intake.items import ItemRules, locate_error
 from app.settings import ServiceSettings
 from app.telemetry import get_record
@@ -120,7 +120,7 @@ class Estimation:
         self.outcomes: dict[int, Outcome] = {}
         self._rules = rules
         self._model = None if rules.truncate else model
-        self._connection = get_client_socket()
+        self._client = get_client()
         for index, file in enumerate(videos.files):
             if isinstance(file, Base64Error):
                 self._finish(index, file)
@@ -139,7 +139,7 @@ class Estimation:
             ItemError: a video is refused, and rules do not skip it.
             EstimatorError: the estimation of a video failed, and rules do not skip it.
         """
-        for event in self._work.follow(lambda: is_disconnected(self._connection)):
+        for event in self._work.follow(self._client.is_disconnected):
             index = self._indexes[event.index]
             if isinstance(event, Progress):
                 yield Progress(index, event.done, event.total)

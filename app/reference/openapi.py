@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.answers.schemas import ProblemAnswer
 from app.answers.vectors import NPY
-from app.errors import list_error_lines
+from app.error_table import list_error_lines
 from app.reference.operations import Operation
 from app.telemetry import REQUEST_ID_HEADER
 from processes.version import VERSION

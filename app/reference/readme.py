@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from app.errors import list_error_lines
+from app.error_table import list_error_lines
 from app.settings import ServiceSettings
 from app.variables import render_settings_table
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, redirect, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.answers.vectors import answer_json
-from app.errors import list_error_lines
+from app.error_table import list_error_lines
 from app.reference import openapi
 from app.reference.page import lay_out_sections
 from app.services import get_services

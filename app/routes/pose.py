@@ -16,6 +16,7 @@ from app.answers.vectors import answer_json
 from app.errors import Base64Error, InputError, ItemError, Problem, RequestError
 from app.inference import set_deadline
 from app.intake.clips import read_clips
+from app.intake.connection import get_client
 from app.intake.items import ItemRules, PoseFiles, list_failures, locate_error, report_quality
 from app.intake.schemas import EstimationOptions, EstimationRequest, InspectOptions, InspectRequest
 from app.intake.videos import (
@@ -80,6 +81,7 @@ def estimate_pose(shared: Services) -> Response:
     rules = ItemRules(videos.pointers, skip=wanted.on_error == "skip" and kind != POSE)
     estimation = Estimation(shared.estimators, videos, rules=rules, deadline=deadline)
     if kind == LINES:
+        get_client().begin_answer()
         lines = _write_lines(
             estimation, lambda: _build_answer(estimation.outcomes, rules=rules, min_seen=wanted.min_seen)
         )

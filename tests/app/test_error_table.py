@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import ANSWERS, UNFORESEEN, find_answer, find_code
+from app.error_table import ANSWERS, UNFORESEEN, find_answer, find_code
 from processes.errors import QueueFullError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from app.errors import list_error_lines
+from app.error_table import list_error_lines
 from signclip_client import (
     AccessError,
     AnswerError,

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from markupsafe import escape
 from pydantic import SecretStr
 
-from app.errors import ANSWERS, UNFORESEEN_CODE, list_error_lines
+from app.error_table import ANSWERS, UNFORESEEN_CODE, list_error_lines
 from app.reference.readme import render_errors_table
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -100,6 +100,12 @@ def stop() -> None:
         _folders.pop().remove()
 
 
+def note_exits() -> None:
+    """Note how engines and estimators ended; gunicorn's master calls it before it collects its children."""
+    for supervisor in _supervisors:
+        supervisor.note_exit()
+
+
 def get_failure() -> str | None:
     """Return why an engine cannot start, which ends the service; None when nothing is wrong."""
     return f"The service cannot start: {_failures[0]}" if _failures else None

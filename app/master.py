@@ -5,6 +5,7 @@ from types import FrameType
 
 from gunicorn.arbiter import Arbiter
 
+from app import launcher
 from processes.stop_signals import SHIELDED_SIGNALS, shield
 
 # How long workers may take to end after INT or QUIT. They end at once, unless a library holds Python's lock.
@@ -60,6 +61,7 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def reap_workers(self) -> None:
         """Also end a reload when a stop is requested: a reload waits for the old workers and reads no signals."""
+        launcher.note_exits()
         super().reap_workers()
         if self.is_reloading and self.stops_asked:
             self.is_reloading = False

@@ -18,6 +18,7 @@ from engine.reporting import StatusReporting
 from engine.tickets import Ticket
 from engine.wakeup import Wakeup
 from processes.errors import EngineStoppedError, MessageError
+from processes.heartbeat import Heartbeat
 from processes.streams import Buffer, Frames, MessageStream
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class EngineServer:
         self._ends_on_failure = ends_on_failure
         self._listener = listen(address.removeprefix("ipc://"))
         self._wakeup = Wakeup()
+        self._heartbeat = Heartbeat(address.removeprefix("ipc://"))
         self._epoll = select.epoll()
         self._epoll.register(self._listener, select.EPOLLIN)
         self._epoll.register(self._wakeup.fd, select.EPOLLIN)
@@ -248,6 +250,7 @@ class EngineServer:
                 self._epoll.modify(client.stream, select.EPOLLIN | select.EPOLLOUT)
 
     def _tick(self) -> None:
+        self._heartbeat.beat()
         defect = self._engine.health.find_defect()
         if defect is not None:
             # At once, because the thread that owns the device may never return. Clients see the socket close, and the

@@ -59,6 +59,10 @@ class FeatureOptions:
 
 
 _DEFAULT_OPTIONS = FeatureOptions()
+# A body with both arms stretched out spans some five shoulder widths. From 10 on, a clip has a warning.
+MOST_SHOULDER_WIDTHS = 1000
+# Points that were not seen keep their stored value, in pixels. No picture is that large.
+_MOST_STORED = 1e6
 
 
 def find_layout_lacks(header: PoseHeader, kind: str) -> str | None:
@@ -167,14 +171,33 @@ def _normalize(clip: Clip) -> Floats:
     center = ((right_shoulder + left_shoulder) / 2).mean(axis=0)
     distance = np.linalg.norm(right_shoulder - left_shoulder, axis=-1).mean()
     scale = clip.values.dtype.type(1 / distance)
-    if not (np.isfinite(distance) and np.isfinite(scale)):
-        raise PoseScaleError(f"the shoulders are {distance:g} apart; a positive, finite distance is needed")
+    if not (distance <= _MOST_STORED and np.isfinite(scale)):
+        raise PoseScaleError(
+            f"the shoulders are {distance:g} apart; a positive distance up to {_MOST_STORED:g} is needed"
+        )
     # Rows of a frame instead of triples of a point: NumPy's inner loop runs over the last axis, ten times faster here.
     rows = clip.values.reshape(len(clip.values), -1)  # frames, points * 3
     rows = (rows - np.tile(center.astype(rows.dtype), clip.values.shape[1])) * scale
     normalized: Floats = rows.reshape(clip.values.shape)  # frames, points, 3
+    far = np.abs(normalized) > MOST_SHOULDER_WIDTHS
+    if far.any():
+        far[clip.missing] = False
+        _refuse_far(far)
     normalized[clip.missing] = clip.values[clip.missing]
     return normalized
+
+
+def _refuse_far(far: npt.NDArray[np.bool_]) -> None:
+    """Refuse coordinates, bool (frames, points, 3), of which some are too far from the body to be of one.
+
+    A model makes one and the same vector, which looks like any other, of everything that is far enough away.
+    """
+    frames = int(far.any(axis=(1, 2)).sum())
+    if frames:
+        raise PoseContentError(
+            f"{int(far.any(axis=2).sum())} points in {frames} of {len(far)} frames are more than "
+            f"{MOST_SHOULDER_WIDTHS} shoulder widths from the body; coordinates are pixels of the header's image"
+        )
 
 
 def _flatten(normalized: Floats, selection: Selection, kind: FeatureKind) -> npt.NDArray[np.float32]:
@@ -183,11 +206,11 @@ def _flatten(normalized: Floats, selection: Selection, kind: FeatureKind) -> npt
     if kind.points is not selection.points:
         normalized = normalized[:, selection.positions(kind.points)]
     features = normalized.reshape(len(normalized), kind.dim).astype(np.float32, order="C", copy=False)
-    if not np.isfinite(features).all():
+    if not (np.abs(features) <= _MOST_STORED).all():
         features[np.isnan(features)] = 0
-        infinite = int(np.isinf(features).any(axis=-1).sum())
-        if infinite:
+        too_large = int((np.abs(features) > _MOST_STORED).any(axis=-1).sum())
+        if too_large:
             raise PoseContentError(
-                f"{infinite} of {len(features)} frames are too large to be measured in shoulder widths"
+                f"{too_large} of {len(features)} frames are too large to be measured in shoulder widths"
             )
     return features

@@ -2,13 +2,16 @@
 
 import logging
 import os
+import select
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from processes.heartbeat import SILENCE_S, HeartbeatWatch
 from processes.private_folders import PrivateFolder
 from processes.stop_signals import STOP_SIGNAL, shield
 
@@ -17,6 +20,8 @@ log = logging.getLogger(__name__)
 # doubles, up to the longest pause.
 HEALTHY_AFTER_S = 10.0
 LONGEST_PAUSE_S = 10.0
+# How often a running process is looked at, in seconds.
+_LOOK_S = 1
 
 
 class ProcessSupervisor:
@@ -44,6 +49,8 @@ class ProcessSupervisor:
         self._stopping = threading.Event()
         self._give_up = 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        self._heartbeat = HeartbeatWatch(self.socket_path)
+        self._exit_codes: dict[int, int] = {}
         self._watcher = threading.Thread(target=self._watch, name=f"{name}-supervisor", daemon=True)
 
     @property
@@ -85,6 +92,20 @@ class ProcessSupervisor:
             self._watcher.join()
         self._folder.remove()
 
+    def note_exit(self) -> None:
+        """Read how the process ended, if it has. Call it before somebody else collects the children of this process.
+
+        Gunicorn's master collects every child, and then nobody could say any more how this one ended.
+        """
+        process = self._process
+        if process is None:
+            return
+        with suppress(ChildProcessError):  # it has been collected
+            found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is not None:
+                signaled = found.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
+                self._exit_codes[process.pid] = -found.si_status if signaled else found.si_status
+
     def _build_command(self) -> list[str]:
         """Build the arguments of Python that start the process; called before every start."""
         raise NotImplementedError
@@ -112,13 +133,33 @@ class ProcessSupervisor:
                     command, cwd=Path(__file__).parent.parent, env=environment, start_new_session=True
                 )
 
+    def _wait_for(self, process: subprocess.Popen[bytes]) -> int | None:
+        """Wait until a process ends, and kill it when it shows no sign of life; return its exit code, None: unknown."""
+        self._heartbeat.forget()
+        ends = select.poll()
+        try:
+            handle = os.pidfd_open(process.pid)
+        except ProcessLookupError:  # it has been collected already
+            return self._exit_codes.pop(process.pid, None)
+        try:
+            ends.register(handle, select.POLLIN)
+            while not ends.poll(1000 * _LOOK_S):
+                if self._heartbeat.is_silent():
+                    log.critical("%s shows no sign of life and is killed", self._name, extra={"seconds": SILENCE_S})
+                    process.kill()
+            self.note_exit()
+        finally:
+            os.close(handle)
+        process.wait()
+        return self._exit_codes.pop(process.pid, None)
+
     def _watch(self) -> None:
         pause = 0.0
         while not self._stopping.is_set():
             process, started = self._process, time.monotonic()
             if process is None:
                 return
-            code = process.wait()
+            code = self._wait_for(process)
             if self._stopping.is_set():
                 return
             failure = self._read_failure()

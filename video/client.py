@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
 from processes.errors import CancelledError, DeadlineExceededError, ProcessError, VideoStoppedError
+from processes.socket_limits import limit_silence
 from video import messages
 from video.interface import EstimateRequest, Event, Finished
 
@@ -15,7 +16,10 @@ _CHECK_S = 0.1
 RETRY_AFTER_S = 2.0
 # How long a client waits for the estimators' counters, in seconds; Prometheus waits 10 by default.
 METRICS_S = 2.0
+# How long the estimators may take over a message, in seconds. They answer within a tenth of one, unless they hang.
+SILENCE_S = 10.0
 _RESTARTING = "the estimators are restarting"
+_LATE = "the deadline passed before every video was estimated"
 
 
 class ClientWork:
@@ -47,7 +51,7 @@ class ClientWork:
                 unfinished -= isinstance(event, Finished)
                 yield event
             if deadline is not None and time.monotonic() >= deadline and unfinished:
-                raise DeadlineExceededError("the deadline passed before every video was estimated")
+                raise DeadlineExceededError(_LATE)
             # By the clock and not when there is no event, because frames may come faster than _CHECK_S.
             if is_disconnected is not None and time.monotonic() - checked >= _CHECK_S:
                 checked = time.monotonic()
@@ -75,18 +79,20 @@ class EstimatorClient:
         Raises:
             QueueFullError: there is no place for all videos of the request.
             VideoStoppedError: the estimators are shutting down, restarting, or cannot be reached.
+            DeadlineExceededError: the request's deadline passed before they admitted it.
             ProcessError: the estimators refused the request for another reason.
         """
         try:
-            connection = _connect(self.address)
+            connection = _connect(self.address, _limit_wait(request.deadline))
         except OSError as error:
-            raise VideoStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S) from error
+            raise _explain(error, request.deadline) from error
         try:
             messages.send_request(connection, request)
+            _await_answer(connection, _limit_wait(request.deadline))
             messages.receive_event(connection)
         except (EOFError, OSError) as error:
             connection.close()
-            raise VideoStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S) from error
+            raise _explain(error, request.deadline) from error
         except ProcessError:
             connection.close()
             raise
@@ -95,7 +101,7 @@ class EstimatorClient:
     def export_metrics(self) -> str:
         """Fetch the counters in Prometheus' text format; empty while the estimators cannot be reached."""
         try:
-            with _connect(self.address) as connection:
+            with _connect(self.address, METRICS_S) as connection:
                 messages.send_metrics_request(connection)
                 return messages.receive_metrics(connection) if connection.poll(METRICS_S) else ""
         except (EOFError, OSError):
@@ -105,7 +111,26 @@ class EstimatorClient:
         """Do nothing, because nothing is kept between requests."""
 
 
-def _connect(address: str) -> Connection:
+def _limit_wait(deadline: float | None) -> float:
+    left_s = SILENCE_S if deadline is None else deadline - time.monotonic()
+    return min(SILENCE_S, max(0.001, left_s))
+
+
+def _await_answer(connection: Connection, limit_s: float) -> None:
+    if not connection.poll(limit_s):
+        raise BlockingIOError
+
+
+def _explain(error: Exception, deadline: float | None) -> DeadlineExceededError | VideoStoppedError:
+    if deadline is not None and time.monotonic() >= deadline:
+        return DeadlineExceededError(_LATE)
+    silent = isinstance(error, BlockingIOError | TimeoutError)
+    reason = f"the estimators said nothing for {SILENCE_S:g} s" if silent else _RESTARTING
+    return VideoStoppedError(reason, retry_after_s=RETRY_AFTER_S)
+
+
+def _connect(address: str, limit_s: float) -> Connection:
     with socket.socket(socket.AF_UNIX) as end:
+        limit_silence(end, limit_s)
         end.connect(address)
         return Connection(end.detach())

@@ -9,6 +9,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from processes.errors import MessageError, ProcessError
+from processes.heartbeat import Heartbeat
+from processes.socket_limits import limit_silence
 from video import messages
 from video.interface import EstimateRequest
 from video.local import LocalEstimators
@@ -16,6 +18,8 @@ from video.local import LocalEstimators
 log = logging.getLogger(__name__)
 # How often the loop checks whether it should end when no client connects, in seconds.
 TICK_S = 0.1
+# How long a client may take over a message, in seconds. One that was stopped would keep a thread and its videos.
+CLIENT_SILENCE_S = 30.0
 # Connections that the kernel holds until they are accepted: far more than web workers open at once.
 _BACKLOG = 256
 
@@ -40,6 +44,7 @@ class EstimatorServer:
         self._listener.listen(_BACKLOG)
         self._listener.settimeout(TICK_S)
         self._threads: list[threading.Thread] = []
+        self._heartbeat = Heartbeat(address)
 
     def stop(self) -> None:
         """Answer what was admitted, then end `serve`. Safe to call from a signal handler."""
@@ -48,6 +53,7 @@ class EstimatorServer:
     def serve(self) -> None:
         """Accept requests until stopped; returns when every admitted request has been answered."""
         while not self._stopping.is_set():
+            self._heartbeat.beat()
             if self._parent is not None and os.getppid() != self._parent:
                 log.warning("the process that started the estimators has ended")
                 break
@@ -57,6 +63,7 @@ class EstimatorServer:
             except TimeoutError:
                 continue
             end.setblocking(True)
+            limit_silence(end, CLIENT_SILENCE_S)
             connection = Connection(end.detach())
             thread = threading.Thread(target=self._answer, args=(connection,), name="estimator-client", daemon=True)
             self._threads.append(thread)

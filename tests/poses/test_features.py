@@ -223,17 +223,19 @@ def test_nan_becomes_zero_and_infinite_is_refused(make_pose):
     pose.body.data[0, 0, 0] = np.nan
     assert not extract(pose, "signclip")[0, :3].any()
     pose.body.data[0, 0, 0] = 3e38
-    pose.body.data[:, 0, 11:13] *= 1e-4
-    with pytest.raises(PoseContentError, match="1 of 6 frames are too large"):
+    with pytest.raises(PoseContentError, match="1 points in 1 of 6 frames are more than 1000 shoulder widths"):
         extract(pose, "signclip")
 
 
 def test_depth_out_of_range_is_refused(make_pose):
     pose = make_pose()
-    pose.body.data[:, :, 11, 2] = 1e37  # times 640 pixels is past float32
+    pose.body.data[:, :, 11, 2] = 1e4  # times 640 pixels is no depth of a body
     extract(pose, "signclip")
-    with pytest.raises(PoseScaleError, match="a positive, finite distance is needed"):
+    with pytest.raises(PoseScaleError, match=r"apart; a positive distance up to 1e\+06 is needed"):
         extract(pose, "signclip_depth")
+    pose.body.data[:, :, 11, 2] = 1e37
+    with pytest.raises(PoseScaleError, match="a positive distance"):
+        extract(pose, "signclip")
 
 
 def test_depth_needs_a_width(make_pose):

@@ -62,7 +62,7 @@ def test_every_error_that_can_reach_a_route_has_a_line_in_the_table(kind):
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_line_of_its_own_or_a_code_in_one(kind):
     """The table finds codes in the errors.py of each room only."""
-    from app.errors import list_error_lines
+    from app.error_table import list_error_lines
 
     if kind.__name__ not in UNREACHABLE:
         assert kind.code in {code for line in list_error_lines() for code in line.codes}

@@ -13,10 +13,11 @@ from corpora.prompts import Task, write_prompts
 from evaluation.clips import ClipReader, ReadingOptions
 from evaluation.errors import EmptyCorpusError
 from evaluation.identification import IDENTIFICATION_TASKS, measure_identification
-from evaluation.probing import SHOTS, LabelledVectors, Neighbours, Shots, probe
+from evaluation.probing import LabelledVectors, Neighbours
 from evaluation.provenance import describe_examples, describe_software
 from evaluation.results import ScoreKind, SearchResults, search_corpus
 from evaluation.retrieval import number_labels
+from evaluation.shots import SHOTS, LearnerOptions, Shots, probe
 from evaluation.token_rows import describe_collapse, find_token_rows
 from evaluation.vectors import EmbeddedCorpus
 from evaluation.vocabulary import keep_vocabulary
@@ -82,16 +83,18 @@ class ProbeSettings:
     """Which probes run.
 
     Attributes:
-        names: keys of probing.PROBES.
+        names: keys of shots.PROBES.
         shots: numbers of clips a class that each probe learns from.
         seeds: of the draws of clips.
         neighbours: see probing.vote_nearest_clips.
+        device: of the probes that are trained, as PyTorch names it.
     """
 
     names: Sequence[str] = ()
     shots: Sequence[Shots] = SHOTS
     seeds: Sequence[int] = range(5)
     neighbours: Neighbours = "shots"
+    device: str = "cpu"
 
 
 def embed_corpus(
@@ -239,7 +242,7 @@ def run_probes(
             None if support is None else labelled_query,
             shots=shots,
             seeds=settings.seeds,
-            neighbours=settings.neighbours,
+            options=LearnerOptions(settings.neighbours, settings.device),
         )
         for name in settings.names
         for shots in settings.shots

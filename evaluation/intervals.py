@@ -75,19 +75,19 @@ def estimate_intervals(
     return intervals
 
 
-def estimate_mean_over_draws(values: list[Float64Array]) -> Interval:
+def estimate_mean_over_draws(hits: Sequence[BoolArray]) -> Interval:
     """Estimate the interval of a mean over draws and searches, as of a few-shot probe over several seeds.
 
-    Each resample draws draws with replacement, and searches of each of them.
+    Each resample draws draws with replacement, and then searches of each of them.
 
     Args:
-        values: float64 (searches,) for each draw.
+        hits: bool (searches,) for each draw.
     """
     rng = np.random.default_rng(0)
-    means = []
-    for _ in range(RESAMPLES):
-        chosen = [values[draw] for draw in rng.integers(len(values), size=len(values))]
-        means.append(np.mean([scores[rng.integers(len(scores), size=len(scores))].mean() for scores in chosen]))
+    shares, counts = np.array([found.mean() for found in hits]), np.array([len(found) for found in hits])
+    chosen = rng.integers(len(hits), size=(RESAMPLES, len(hits)))
+    # How many of n searches drawn with replacement are hits is a binomial number.
+    means = (rng.binomial(counts[chosen], shares[chosen]) / counts[chosen]).mean(axis=1)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 

@@ -1,13 +1,12 @@
-"""What frozen embeddings know without texts: probes that learn classes from a few clips, or from all of them.
+"""What frozen embeddings know without texts: probes that learn classes from some clips and rank them for others.
 
 Source: test_recognition_few_shot_knn.py and test_recognition_supervised.py of J22Melody/fairseq@1a341c14.
 """
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,15 +15,14 @@ from sklearn.preprocessing import StandardScaler
 
 from corpora.arrays import Float64Array, FloatArray, Int64Array
 from evaluation.errors import ScoresError
-from evaluation.retrieval import summarize_clips
+from evaluation.trained_probes import ProbeLayers, TrainedProbe
 
-Shots = int | Literal["all"]
 Neighbours = int | Literal["shots", "sqrt"]
-SHOTS: tuple[Shots, ...] = (1, 5, 10, 100)
 # Distances that are held in memory at once; in float64 they take 128 MB.
 DISTANCES_AT_ONCE = 1 << 24
 # The authors stop after 100 steps, before their fit has converged.
 LOGISTIC_STEPS = 1000
+AUTHORS_LOGISTIC_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -122,9 +120,34 @@ def compare_class_means(support: LabelledVectors, query: LabelledVectors) -> Pro
     return ProbeResult(_rank_in_chunks(rank_some, scaler.transform(query.vectors), own, candidates=len(present)))
 
 
-def fit_logistic_regression(support: LabelledVectors, query: LabelledVectors) -> ProbeResult:
+def compare_mean_dot_products(support: LabelledVectors, query: LabelledVectors) -> ProbeResult:
+    """Rank classes by the dot product with the mean of their support clips, all raw, as the authors do.
+
+    Raises:
+        ScoresError: the query has a class that the support lacks.
+    """
+    present, columns, counts = np.unique(support.classes, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(present), support.vectors.shape[1]))
+    np.add.at(sums, columns, support.vectors)
+    means = sums / counts[:, None]
+
+    def rank_some(vectors: FloatArray, own: Int64Array) -> Int64Array:
+        scores = vectors @ means.T
+        return _rank_own(-scores, np.zeros_like(scores), own)
+
+    own = _find_own_columns(present, query)
+    return ProbeResult(_rank_in_chunks(rank_some, query.vectors, own, candidates=len(present)))
+
+
+def fit_logistic_regression(
+    support: LabelledVectors, query: LabelledVectors, *, steps: int = LOGISTIC_STEPS
+) -> ProbeResult:
     """Fit a linear classifier to the raw embeddings, as the authors do.
 
+    Args:
+        support: the clips to learn from.
+        query: the clips to classify.
+        steps: the most that the fit takes; the authors' 100 end before it has converged.
     Returns:
         The ranks, and the note "converged", whether the fit converged.
     Raises:
@@ -134,97 +157,28 @@ def fit_logistic_regression(support: LabelledVectors, query: LabelledVectors) ->
     own = _find_own_columns(present, query)
     if len(present) == 1:
         return ProbeResult(np.ones(len(query), dtype=np.int64), {"converged": True})
-    classifier = LogisticRegression(max_iter=LOGISTIC_STEPS)
+    classifier = LogisticRegression(max_iter=steps)
     with warnings.catch_warnings():
         # scikit-learn warns of too few steps, which the note reports, and of few clips a class, which is intended.
         warnings.simplefilter("ignore", UserWarning)
         classifier.fit(support.vectors.astype(np.float64), support.classes)
     shares = classifier.predict_proba(query.vectors.astype(np.float64))
-    converged = bool(np.max(classifier.n_iter_) < LOGISTIC_STEPS)
+    converged = bool(np.max(classifier.n_iter_) < steps)
     return ProbeResult(_rank_own(-shares, np.zeros_like(shares), own), {"converged": converged})
 
 
-PROBES: dict[str, Callable[[LabelledVectors, LabelledVectors], ProbeResult]] = {
-    "nearest_clips": vote_nearest_clips,
-    "nearest_means": compare_class_means,
-    "logistic_regression": fit_logistic_regression,
-}
+def fit_layers(
+    support: LabelledVectors, query: LabelledVectors, *, layers: ProbeLayers, device: str = "cpu"
+) -> ProbeResult:
+    """Fit a linear or a hidden layer in small batches; see trained_probes.
 
-
-def probe(
-    name: str,
-    support: LabelledVectors,
-    query: LabelledVectors | None,
-    *,
-    shots: Shots,
-    seeds: Sequence[int],
-    neighbours: Neighbours = "shots",
-) -> dict[str, Any] | None:
-    """Let a probe learn from some clips of each class and classify the others.
-
-    Args:
-        name: one of PROBES.
-        support: the clips that the shots are drawn from.
-        query: the clips to classify. As the authors do, those of classes that the support lacks are left out. None:
-            the clips of `support` that were not drawn.
-        shots: number of clips drawn a class; a smaller class gives all its clips. "all" draws once.
-        seeds: of the draws; each seed draws anew.
-        neighbours: of nearest_clips.
-    Returns:
-        The numbers of classes and of classified clips; for R@1, R@5, R@10, median_rank and mean_rank the mean over
-        seeds, the standard deviation ("spread") and each seed's value. None if no clip is left to classify.
+    Raises:
+        ScoresError: the query has a class that the support lacks.
     """
-    if shots == "all" and query is not None:
-        seeds = seeds[:1]
-    nearest = name == "nearest_clips"
-    learn = partial(vote_nearest_clips, neighbours=neighbours) if nearest else PROBES[name]
-    metrics, notes, clips, classes = [], [], 0, 0
-    for seed in seeds:
-        drawn, others = draw_shots(support.classes, shots, seed=seed, keep_one=query is None)
-        learned, classified = support[drawn], support[others] if query is None else query
-        classified = classified[np.flatnonzero(np.isin(classified.classes, learned.classes))]
-        if not len(classified):
-            return None
-        result = learn(learned, classified)
-        metrics.append(summarize_clips(result.ranks))
-        notes.append(result.notes)
-        clips, classes = len(classified), len(np.unique(learned.classes))
-    columns = {key: [row[key] for row in metrics] for key in metrics[0]}
-    return {
-        "probe": name,
-        "shots": shots,
-        "neighbours": neighbours if nearest else None,
-        "clips": clips,
-        "classes": classes,
-        "mean": {key: float(np.mean(values)) for key, values in columns.items()},
-        "spread": {key: float(np.std(values, ddof=1)) if len(values) > 1 else None for key, values in columns.items()},
-        "by_seed": {str(seed): row | note for seed, row, note in zip(seeds, metrics, notes, strict=True)},
-    }
-
-
-def draw_shots(
-    classes: Int64Array, shots: Shots, *, seed: int, keep_one: bool = False
-) -> tuple[Int64Array, Int64Array]:
-    """Draw clips of each class without replacement.
-
-    Args:
-        classes: int64 (clips,).
-        shots: number of clips a class, or "all".
-        seed: of the draw.
-        keep_one: leave at least one clip of each class undrawn. A class of a single clip is then not drawn from.
-    Returns:
-        The rows of the drawn clips, and those of the others; int64, both in rising order.
-    """
-    rng = np.random.default_rng(seed)
-    shuffled = rng.permutation(len(classes))
-    by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
-    _, starts, counts = np.unique(classes[by_class], return_index=True, return_counts=True)
-    place = np.arange(len(classes)) - np.repeat(starts, counts)
-    wanted = counts if shots == "all" else np.minimum(counts, shots)
-    if keep_one:
-        wanted = np.minimum(wanted, counts - 1)
-    drawn = place < np.repeat(wanted, counts)
-    return np.sort(by_class[drawn]), np.sort(by_class[~drawn])
+    present, columns = np.unique(support.classes, return_inverse=True)
+    own = _find_own_columns(present, query)
+    probe = TrainedProbe(support.vectors, columns.astype(np.int64), layers=layers, device=device)
+    return ProbeResult(probe.rank(query.vectors, own))
 
 
 def _find_own_columns(present: Int64Array, query: LabelledVectors) -> Int64Array:

@@ -156,6 +156,11 @@ def list_probes(metrics: dict[str, Any]) -> list[dict[str, Any]]:
         | {"seeds": len(probe["by_seed"])}
         | dict(probe["mean"].items())
         | {f"{metric} spread": spread for metric, spread in probe["spread"].items() if spread is not None}
+        | {
+            f"{metric} {end}": value
+            for metric, ends in probe.get("interval", {}).items()
+            for end, value in zip(("low", "high"), ends, strict=True)
+        }
         for probe in metrics.get("probes", [])
     ]
 

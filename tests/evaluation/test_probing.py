@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
@@ -15,14 +16,22 @@ from sklearn.preprocessing import StandardScaler
 from evaluation import probing
 from evaluation.errors import ScoresError
 from evaluation.probing import (
-    PROBES,
     LabelledVectors,
     compare_class_means,
-    draw_shots,
+    compare_mean_dot_products,
     fit_logistic_regression,
-    probe,
     vote_nearest_clips,
 )
+from evaluation.shots import PROBES, draw_shots, probe
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Several threads would wait for each other longer than these small sums take."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def _clusters(clips_each, *, classes=4, spread=0.05, seed=0):
@@ -108,9 +117,8 @@ def test_one_class_is_always_right():
     assert fit_logistic_regression(_clusters(3, classes=1), _clusters(5, classes=1)).ranks.tolist() == [1] * 5
 
 
-def test_a_fit_that_did_not_converge_says_so(monkeypatch):
-    monkeypatch.setattr(probing, "LOGISTIC_STEPS", 1)
-    assert fit_logistic_regression(_clusters(5, spread=2.0), _clusters(5)).notes == {"converged": False}
+def test_a_fit_that_did_not_converge_says_so():
+    assert fit_logistic_regression(_clusters(5, spread=2.0), _clusters(5), steps=1).notes == {"converged": False}
 
 
 # scikit-learn warns of one clip a class, which is what one shot means.
@@ -136,3 +144,63 @@ def test_neighbours_are_recorded_and_change_the_vote():
     assert [row["neighbours"] for row in rows.values()] == ["shots", "sqrt", 4]
     assert rows["shots"]["mean"] == rows[4]["mean"] != rows["sqrt"]["mean"]
     assert probe("nearest_means", support, query, shots=4, seeds=[0], neighbours=3)["neighbours"] is None
+
+
+def test_mean_dot_products_are_the_authors_scores():
+    rng = np.random.default_rng(5)
+    support, query = _clusters(4, spread=1.0), _clusters(10, spread=1.0, seed=1)
+    means = np.stack([support.vectors[support.classes == number].mean(axis=0) for number in range(4)])
+    order = np.argsort(-(query.vectors @ means.T), axis=1)
+    expected = [row.tolist().index(own) + 1 for row, own in zip(order, query.classes, strict=True)]
+    assert compare_mean_dot_products(support, query).ranks.tolist() == expected
+    # Raw: a class of longer vectors is preferred.
+    longer = LabelledVectors(support.vectors * np.where(support.classes == 2, 100, 1)[:, None], support.classes)
+    own = LabelledVectors(means[[2]] + rng.normal(0, 0.01, (1, 6)), np.array([2]))
+    assert compare_mean_dot_products(longer, own).ranks.tolist() == [1]
+
+
+def test_trained_probes_name_as_well_as_the_regression():
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(30, 32))
+    support, query = (
+        LabelledVectors(centers[np.arange(count) % 30] + rng.normal(0, 1.7, (count, 32)), np.arange(count) % 30)
+        for count in (450, 600)
+    )
+    exact = (fit_logistic_regression(support, query).ranks == 1).mean()
+    assert 0.6 < exact < 0.95
+    for name in ("linear", "mlp"):
+        found = PROBES[name](support, query).ranks
+        assert (found == 1).mean() == pytest.approx(exact, abs=0.04)
+    assert PROBES["linear"](support, query).ranks.tolist() == PROBES["linear"](support, query).ranks.tolist()
+
+
+def test_a_hidden_layer_learns_what_no_linear_one_can():
+    rng = np.random.default_rng(0)
+    vectors = rng.uniform(-1, 1, (600, 2))
+    apart = LabelledVectors(vectors, (vectors[:, 0] * vectors[:, 1] > 0).astype(np.int64))
+    support, query = apart[np.arange(400)], apart[np.arange(400, 600)]
+    assert (PROBES["linear"](support, query).ranks == 1).mean() < 0.7
+    assert (PROBES["mlp"](support, query).ranks == 1).mean() > 0.9
+
+
+def test_a_dimension_that_never_changes_harms_no_probe():
+    support, query = (
+        LabelledVectors(np.c_[part.vectors, np.full(len(part), 7.0)], part.classes)
+        for part in (_clusters(8), _clusters(20, seed=1))
+    )
+    assert (PROBES["linear"](support, query).ranks == 1).all()
+
+
+def test_trained_probes_do_not_disturb_other_draws():
+    torch.manual_seed(3)
+    expected = torch.rand(2).tolist()
+    torch.manual_seed(3)
+    PROBES["linear"](_clusters(2), _clusters(1))
+    assert torch.rand(2).tolist() == expected
+
+
+def test_shots_have_an_interval_over_draws_and_clips():
+    row = probe("nearest_means", _clusters(6, spread=0.8), _clusters(30, spread=0.8, seed=1), shots=1, seeds=range(4))
+    low, high = row["interval"]["R@1"]
+    assert low < row["mean"]["R@1"] < high
+    assert row["interval"]["R@5"] == (1, 1)  # four classes

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from corpora.registry import CORPORA
-from evaluation.__main__ import _build_parser
+from evaluation.arguments import build_parser
 from evaluation.published import find_published_test, read_published
 
 PAGE_PATH = Path(__file__).parents[2] / "docs" / "reproduce.md"
@@ -30,7 +30,7 @@ def test_published_figures_stand_on_the_page(experiment):
 
 
 def test_options_on_the_page_exist():
-    evaluation = {option for action in _build_parser()._actions for option in action.option_strings}
+    evaluation = {option for action in build_parser()._actions for option in action.option_strings}
     # Of videos, iconicity, the report, torchrun, training, TensorBoard and corpora.
     elsewhere = {
         "--network",

@@ -6,7 +6,8 @@ import yaml
 from corpora.prompts import tag_text
 from corpora.readers import asl_signs, rwth_fingerspelling, spreadthesign
 from corpora.registry import CORPORA
-from evaluation.probing import LOGISTIC_STEPS, SHOTS
+from evaluation.probing import LOGISTIC_STEPS
+from evaluation.shots import SHOTS
 from evaluation.vocabulary import RARE_COUNT
 from models.catalog import TAGGED_PROMPT
 from training.experiment import EXPERIMENTS, read_experiment

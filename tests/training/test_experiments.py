@@ -8,7 +8,7 @@ import pytest
 
 from corpora import get_feature_dim
 from corpora.registry import CORPORA
-from evaluation.__main__ import _build_parser as build_evaluation_parser
+from evaluation.arguments import build_parser as build_evaluation_parser
 from evaluation.published import read_published
 from models.catalog import load_catalog
 from training.__main__ import _build_parser as build_training_parser

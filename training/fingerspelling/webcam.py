@@ -68,10 +68,9 @@ def add_lowered_hands(pose: Pose, seconds: float, *, seed: int = 0) -> Pose:
     frames, rng = Frames(pose), np.random.default_rng(seed)
     count = round(seconds * frames.fps)
     raising = RAISING_S * frames.fps
-    part: FloatArray = np.clip((np.arange(count, dtype=np.float64) - count + raising) / raising, 0.0, 1.0)
-    share: FloatArray = part**3 * (10 - 15 * part + 6 * part**2)  # with the least jerk, as arms move
-    before = _lower(frames, 0, share, rng)
-    after = _lower(frames, -1, share[::-1], rng)
+    share = ease(np.clip((np.arange(count, dtype=np.float64) - count + raising) / raising, 0.0, 1.0))
+    before = lower_hands(frames, 0, share, rng)
+    after = lower_hands(frames, -1, share[::-1], rng)
     return _surround(frames, before, after)
 
 
@@ -92,7 +91,7 @@ def add_hands_out_of_view(pose: Pose, seconds: float, *, seed: int = 0) -> Pose:
     share = np.zeros(round(seconds * frames.fps))
     ends = []
     for row in (0, -1):
-        values, confidence = _lower(frames, row, share, rng)
+        values, confidence = lower_hands(frames, row, share, rng)
         for side in _HANDS:
             hand = frames.find_hand(side)
             values[:, hand] = confidence[:, hand] = 0
@@ -162,10 +161,24 @@ def turn(pose: Pose, *, roll: float = 0, yaw: float = 0, pitch: float = 0, depth
     return frames.build(np.where(seen, turned, frames.values), frames.confidence)
 
 
-def _lower(
+def ease(part: FloatArray) -> FloatArray:
+    """Turn parts of a movement's time (frames,) into parts of its way: with the least jerk, as arms move."""
+    way: FloatArray = part**3 * (10 - 15 * part + 6 * part**2)
+    return way
+
+
+def lower_hands(
     frames: Frames, row: int, share: FloatArray, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Make frames of one frame in which hands are on their way: share (frames,) is 0 for hanging, 1 for as it is."""
+    """Make frames of one frame in which hands are on their way.
+
+    Args:
+        row: the frame, from 0; -1 is the last one.
+        share: float (frames,), 0 where hands hang, 1 where they are as in the frame.
+        rng: of the tremor.
+    Returns:
+        Values float32 (frames, points, 3) and confidence float32 (frames, points).
+    """
     values = np.repeat(frames.values[[row]], len(share), axis=0)
     confidence = np.repeat(frames.confidence[[row]], len(share), axis=0)
     _, width = frames.measure_shoulders()

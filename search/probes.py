@@ -29,11 +29,13 @@ class LinearProbe:
         weights: float32 (classes, dim).
         offsets: float32 (classes,).
         classes: the labels, in alphabetical order.
+        version: of the collection that it learned from; 0: none is known.
     """
 
     weights: Float32s
     offsets: Float32s
     classes: tuple[str, ...]
+    version: int = 0
 
     def score(self, queries: Floats) -> Float64s:
         """Score queries (queries, dim) as logits: float64 (queries, classes)."""
@@ -45,7 +47,12 @@ class LinearProbe:
         """Write the probe as a safetensors file."""
         names = "\n".join(self.classes).encode()
         return save(
-            {"weights": self.weights, "offsets": self.offsets, "classes": np.frombuffer(names, dtype=np.uint8).copy()}
+            {
+                "weights": self.weights,
+                "offsets": self.offsets,
+                "classes": np.frombuffer(names, dtype=np.uint8).copy(),
+                "version": np.array([self.version], dtype=np.int64),
+            }
         )
 
 
@@ -58,16 +65,19 @@ def unpack_probe(data: bytes) -> LinearProbe:
     try:
         arrays = load(data)
         classes = tuple(arrays["classes"].tobytes().decode().split("\n"))
-        weights, offsets = arrays["weights"], arrays["offsets"]
-    except (SafetensorError, KeyError, UnicodeDecodeError, ValueError) as error:
+        weights, offsets, version = arrays["weights"], arrays["offsets"], int(arrays["version"][0])
+    except (SafetensorError, LookupError, UnicodeDecodeError, ValueError) as error:
         raise BankError(f"the kept probe cannot be read ({error}); fit it again") from error
     if weights.ndim != 2 or not len(weights) == len(offsets) == len(classes):
         raise BankError("the kept probe is damaged; fit it again")
-    return LinearProbe(weights, offsets, classes)
+    return LinearProbe(weights, offsets, classes, version)
 
 
-def fit_probe(bank: Bank) -> LinearProbe:
+def fit_probe(bank: Bank, *, version: int = 0) -> LinearProbe:
     """Learn the labels of a bank by logistic regression.
+
+    Args:
+        version: of the collection that the bank was read from.
 
     Raises:
         BankError: there are fewer than two labels, or a label holds a line break.
@@ -86,7 +96,7 @@ def fit_probe(bank: Bank) -> LinearProbe:
     weights, offsets = learner.coef_, learner.intercept_
     if len(bank.classes) == 2:  # scikit-learn then keeps the second class's logit against 0
         weights, offsets = np.concatenate([-weights, weights]) / 2, np.concatenate([-offsets, offsets]) / 2
-    return LinearProbe(weights.astype(np.float32), offsets.astype(np.float32), tuple(bank.classes))
+    return LinearProbe(weights.astype(np.float32), offsets.astype(np.float32), tuple(bank.classes), version)
 
 
 def score_folds(bank: Bank) -> Float64s:

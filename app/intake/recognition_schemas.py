@@ -1,0 +1,142 @@
+"""What requests to classify clips, to spot signs and to score signing may contain."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from app.intake.schemas import ClipOptions, DocumentClips, Items, ItemOptions, PromptOptions, Request, SeenOptions
+from search.banks import Method
+from search.null import DEFAULT_RATE
+from search.spotter import DEFAULT_RATE as SPOTTING_RATE
+
+# Of a label or a query; prompts have the service's own limit.
+_LABEL_CHARS = 1000
+Label = Annotated[str, Field(min_length=1, max_length=_LABEL_CHARS)]
+CollectionName = Annotated[str, Field(min_length=1, max_length=48)]
+_RATE = "the share of clips that fit nothing which may be accepted"
+
+
+class BankOptions(PromptOptions):
+    """Which examples of a collection are looked at, and how."""
+
+    collection: CollectionName | None = Field(
+        None, description="a collection whose entries with a gloss are the examples"
+    )
+    shots: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        "all", description="examples of each label, drawn at random but always the same; all: every one"
+    )
+    method: Method | None = Field(
+        None,
+        description="text: compare with texts; prototype: with the mean of each label's examples; neighbours: with its "
+        "nearest examples; probe: logistic regression. If unset, text for labels and prototype for a collection",
+    )
+
+
+class ClassifyRequest(DocumentClips, BankOptions):
+    """Clips to classify, by labels or by the examples of a collection."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"pose": "<base64 .pose>", "labels": ["A", "B"], "sign_language": "ase"}]}
+    )
+    counted = ("pose", "video", "labels")
+
+    labels: list[Label] | None = Field(None, min_length=1, description="texts of which each clip may be one")
+    reject: bool = Field(True, description="reject clips that fit nothing; needs a background or enough examples")
+    false_accept_rate: float = Field(DEFAULT_RATE, gt=0, lt=1, description=_RATE)
+    nearest: int = Field(3, ge=0, le=100, description="nearest examples to list for each clip, of a collection")
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> "ClassifyRequest":
+        if self.pose is None and self.video is None:
+            raise ValueError("at least one of pose and video is needed")
+        if (self.labels is None) == (self.collection is None):
+            raise ValueError("either labels or collection is needed, not both")
+        if self.labels is not None and self.method not in (None, "text"):
+            raise ValueError(f"method {self.method} needs a collection of examples")
+        return self
+
+
+class ReportRequest(Request):
+    """How to report on a collection as a bank of examples."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"method": "prototype"}]})
+
+    method: Literal["prototype", "neighbours", "probe"] = Field(
+        "prototype", description="how each example is classified by the others"
+    )
+    sign_language: str | None = Field(None, min_length=1, max_length=64, description="only entries of this tag")
+
+
+class FitRequest(Request):
+    """How to fit a probe; there is nothing to choose."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+
+class SpotOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions):
+    """Options for a recording that is sent as a file."""
+
+    query: list[Label] | None = Field(None, min_length=1, description="texts to look for")
+    threshold: float | None = Field(
+        None,
+        description="least score of a find: a z-score against clips that fit nothing where the model has a background, "
+        "else a cosine. If unset, chosen by false_accept_rate",
+    )
+    false_accept_rate: float = Field(
+        SPOTTING_RATE, gt=0, lt=1, description="share of windows without a sign that may reach the threshold"
+    )
+
+    @model_validator(mode="after")
+    def _check_queries(self) -> "SpotOptions":
+        if (self.query is None) == (self.collection is None):
+            raise ValueError("either query or collection is needed, not both")
+        if self.query is not None and self.method not in (None, "text"):
+            raise ValueError(f"method {self.method} needs a collection of examples")
+        return self
+
+
+class SpotRequest(SpotOptions):
+    """A recording in which signs are to be found."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"pose": "<base64 .pose>", "query": ["A", "B"], "sign_language": "ase"}]}
+    )
+    counted = ("query",)
+
+    pose: str | None = Field(None, description="a .pose file, base64")
+    video: str | None = Field(None, description="a video file, base64")
+
+    @model_validator(mode="after")
+    def _check_recording(self) -> "SpotRequest":
+        if (self.pose is None) == (self.video is None):
+            raise ValueError("either pose or video is needed, not both")
+        return self
+
+
+class ScoreRequest(ItemOptions, PromptOptions, ClipOptions):
+    """Hypotheses to score against their references, pair by pair."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"pose": ["<base64 .pose>"], "reference_text": ["house"], "sign_language": "ase"}]
+        }
+    )
+    counted = ("pose", "reference_pose", "reference_text")
+
+    pose: Items = Field(description="the hypotheses: a .pose file or a list of them, base64")
+    reference_pose: Items | None = Field(
+        None, description="the reference of each hypothesis, or one for all: .pose files, base64"
+    )
+    reference_text: Items | None = Field(None, description="the reference of each hypothesis, or one for all: texts")
+    on_error: Literal["fail", "skip"] = Field(
+        "fail", description="fail: a bad item fails the request; skip: its pair becomes null, with an entry in errors"
+    )
+    allow_no_hands: bool = Field(
+        False, description="true: take clips without a hand in any frame, which are refused otherwise"
+    )
+
+    @model_validator(mode="after")
+    def _check_references(self) -> "ScoreRequest":
+        if (self.reference_pose is None) == (self.reference_text is None):
+            raise ValueError("either reference_pose or reference_text is needed, not both")
+        return self

@@ -10,6 +10,7 @@ from app import launcher, telemetry
 from app.access import keys
 from app.answers import problems
 from app.routes import (
+    classify,
     collections,
     documentation,
     embed,
@@ -20,8 +21,10 @@ from app.routes import (
     openai,
     pose,
     samples,
+    score,
     search,
     similarity,
+    spot,
 )
 from app.services import EXTENSION, Services
 from app.settings import ServiceSettings, load_settings
@@ -35,6 +38,9 @@ __all__ = ["create_app"]
 _BLUEPRINTS = (
     embed.blueprint,
     similarity.blueprint,
+    classify.blueprint,
+    spot.blueprint,
+    score.blueprint,
     pose.blueprint,
     collections.blueprint,
     entries.blueprint,

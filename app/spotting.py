@@ -81,18 +81,14 @@ class RecordingSearch:
             )
             found, self._digest = vectors["pose"], vectors["pose"].digest
             classifier = build_classifier(self._shared, self._question, vectors)
-            self._spotter = Spotter(
-                classifier, threshold=self._wanted.threshold, rate=self._wanted.false_accept_rate
-            )
+            self._spotter = Spotter(classifier, threshold=self._wanted.threshold, rate=self._wanted.false_accept_rate)
         else:
             found = self._embed(prepared)
         places = np.array([[window.start, window.stop] for window in windows], dtype=np.int64)
         self._spotter.add(places, found.values)
 
     def _embed(self, prepared: PreparedItems) -> RequestVectors:
-        found = embed(
-            self._shared.engine, prepared, settings=self._shared.settings.engine, deadline=self._deadline
-        )
+        found = embed(self._shared.engine, prepared, settings=self._shared.settings.engine, deadline=self._deadline)
         if found.digest != self._digest:
             raise ModelFailedError(f"the weights of model {prepared.config.name!r} are being replaced")
         return found

@@ -48,8 +48,9 @@ class LinearProbe:
         names = "\n".join(self.classes).encode()
         return save(
             {
-                "weights": self.weights,
-                "offsets": self.offsets,
+                # safetensors writes the bytes as they lie, and scikit-learn's weights lie by columns.
+                "weights": np.ascontiguousarray(self.weights),
+                "offsets": np.ascontiguousarray(self.offsets),
                 "classes": np.frombuffer(names, dtype=np.uint8).copy(),
                 "version": np.array([self.version], dtype=np.int64),
             }

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.intake.schemas import ClipOptions, DocumentClips, Items, ItemOptions, PromptOptions, Request, SeenOptions
+from app.intake.schemas import ClipOptions, DocumentClips, ItemOptions, Items, PromptOptions, Request, SeenOptions
 from search.banks import Method
 from search.null import DEFAULT_RATE
 from search.spotter import DEFAULT_RATE as SPOTTING_RATE

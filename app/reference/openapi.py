@@ -133,6 +133,7 @@ def _describe_responses(about: Operation) -> dict[str, Any]:
         content["application/json"] = {"schema": {"$ref": _SCHEMAS + about.answer.__name__}}
     if about.text:
         content["text/plain"] = {"schema": {"type": "string"}}
+    content |= {kind: {"schema": {"type": "string"}} for kind in about.others}
     if about.file:
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
     if about.pose:

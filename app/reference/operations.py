@@ -26,6 +26,7 @@ class Operation:
         files: name of the form's file parts.
         text: whether the route answers plain text.
         file: whether the route answers the bytes of a file.
+        others: other types of answers, all of them text.
         description: plain sentences.
     """
 
@@ -41,6 +42,7 @@ class Operation:
     files: str = "pose"
     text: bool = False
     file: bool = False
+    others: tuple[str, ...] = ()
     description: str = ""
 
 

@@ -1,6 +1,7 @@
 """Clips classified by labels or by the examples of a collection, and what such a collection is worth."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -53,15 +54,11 @@ def classify_clips(shared: Services) -> Response:
     wanted = read_document(request, shared.settings, ClassifyRequest)
     deadline = set_document_deadline(shared.settings, wanted)
     with hold_place(shared, wanted):
-        question = read_question(
-            shared, wanted, labels=wanted.labels, pointer="/labels", model_name=wanted.model_name
-        )
+        question = read_question(shared, wanted, labels=wanted.labels, pointer="/labels", model_name=wanted.model_name)
         clips, pointers = prepare_document_clips(shared, question.config, wanted=wanted, deadline=deadline)
         record = get_record()
         record.model, record.items = question.config.name, len(pointers) + len(question.labels)
-        vectors = embed_question(
-            shared, question, {"pose": clips}, deadline=deadline, skip=wanted.on_error == "skip"
-        )
+        vectors = embed_question(shared, question, {"pose": clips}, deadline=deadline, skip=wanted.on_error == "skip")
     found = vectors["pose"]
     rules = AnswerRules(wanted.reject, wanted.false_accept_rate, wanted.nearest)
     classifier = build_classifier(shared, question, vectors)
@@ -113,6 +110,13 @@ def _warn_of_no_null(question: Question, rate: float, largest: int) -> str:
     return f"nothing was rejected: {largest} clips that fit nothing are known, {needed} are needed; {ways}"
 
 
+def _read_options(shared: Services) -> Mapping[str, Any]:
+    """Read a JSON object, or take a body of no bytes as one without keys: every key has a default."""
+    if request.content_length == 0 or (request.content_length is None and not request.is_json):
+        return {}
+    return read_json(request, max_bytes=shared.settings.max_body_bytes)
+
+
 @blueprint.post("/collections/<name>/report")
 @describe(
     Operation(
@@ -132,8 +136,7 @@ def report_on_collection(shared: Services, name: str) -> Response:
         RequestError: the request is refused.
         SearchError: there is no such collection, or it has no examples.
     """
-    document = read_json(request, max_bytes=shared.settings.max_body_bytes, may_be_empty=True)
-    wanted = validate(ReportRequest, document, max_items=0)
+    wanted = validate(ReportRequest, _read_options(shared), max_items=0)
     version = shared.store.describe_collection(name).version
     bank = read_bank(shared, name, sign_language=wanted.sign_language)
     get_record().items = len(bank)
@@ -173,8 +176,7 @@ def fit_collection(shared: Services, name: str) -> Response:
         SearchError: there is no such collection, it has fewer than two labels, or the store cannot be written.
     """
     set_deadline(shared.settings.timeout_s)
-    document = read_json(request, max_bytes=shared.settings.max_body_bytes, may_be_empty=True)
-    validate(FitRequest, document, max_items=0)
+    validate(FitRequest, _read_options(shared), max_items=0)
     version = shared.store.describe_collection(name).version
     bank = read_bank(shared, name)
     get_record().items = len(bank)

@@ -35,8 +35,8 @@ _MEASURES = ("cosine", "dot", "l2")
         answer=ScoreAnswer,
         statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503, 504),
         description="SignCLIPScore: cosine, dot product and distance of each hypothesis and its reference, a pose or a "
-        "text, and their means with bootstrap intervals of 95 % over pairs. Quote the signature with a score: scores of "
-        "different signatures are not to be compared.",
+        "text, and their means with bootstrap intervals of 95 % over pairs. Quote the signature with a score, because "
+        "scores of different signatures are not to be compared.",
     )
 )
 @admit
@@ -58,9 +58,7 @@ def score_signing(shared: Services) -> Response:
     vectors = embed_alike(shared, prepared, deadline=deadline, skip=wanted.on_error == "skip")
     hypotheses = vectors["pose"]
     references = vectors["text" if "text" in vectors else "reference"]
-    origin = shared.describe_origin(
-        config, prepared["pose"].options, digest=hypotheses.digest, dtype=hypotheses.dtype
-    )
+    origin = shared.describe_origin(config, prepared["pose"].options, digest=hypotheses.digest, dtype=hypotheses.dtype)
     answer = {**_score(hypotheses, references), "model_name": config.name, **origin}
     return answer_json(answer | collect_remarks(prepared) | collect_failures(vectors, pointers))
 
@@ -97,9 +95,7 @@ def _prepare_poses(
     shared: Services, config: ModelConfig, files: Any, *, pointers: list[str], wanted: ScoreRequest
 ) -> PreparedItems:
     poses = PoseFiles(files, config=config, max_bytes=shared.settings.max_body_bytes)
-    rules = ItemRules(
-        pointers, wanted.truncate, wanted.on_error == "skip", needs_hands=not wanted.allow_no_hands
-    )
+    rules = ItemRules(pointers, wanted.truncate, wanted.on_error == "skip", needs_hands=not wanted.allow_no_hands)
     return prepare_clips(config, poses.read, clips=wanted, rules=rules)
 
 
@@ -108,9 +104,7 @@ def _score(hypotheses: RequestVectors, references: RequestVectors) -> dict[str, 
     chosen = np.arange(count) if len(references.values) == count else np.zeros(count, dtype=np.int64)
     scores = score_pairs(hypotheses.values, references.values[chosen])
     kept = [
-        row
-        for row in range(count)
-        if row not in hypotheses.failures and int(chosen[row]) not in references.failures
+        row for row in range(count) if row not in hypotheses.failures and int(chosen[row]) not in references.failures
     ]
     pairs: list[dict[str, float] | None] = [None] * count
     for row in kept:

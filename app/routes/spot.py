@@ -151,9 +151,7 @@ def _write_lines(search: RecordingSearch, warnings: list[str]) -> Iterator[bytes
         for done, total in search.follow():
             if done == total or time.monotonic() - written_at >= _LINE_S:
                 written_at = time.monotonic()
-                yield orjson.dumps(
-                    {"windows_done": done, "windows_total": total}, option=orjson.OPT_APPEND_NEWLINE
-                )
+                yield orjson.dumps({"windows_done": done, "windows_total": total}, option=orjson.OPT_APPEND_NEWLINE)
         yield orjson.dumps(
             _build_answer(search, warnings), option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
         )

@@ -89,6 +89,14 @@ def test_a_probe_survives_being_kept_and_learns_what_prototypes_cannot():
     assert right > np.mean(score_prototypes(bank.vectors, bank).argmax(axis=1) == bank.columns)
 
 
+def test_a_probe_of_many_labels_survives_being_kept():
+    bank = _draw_bank([4, 4, 4])
+    probe = fit_probe(bank, version=7)
+    kept = unpack_probe(probe.pack())
+    np.testing.assert_array_equal(kept.weights, probe.weights)
+    assert (kept.classes, kept.version) == (probe.classes, 7)
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00" * 40, fit_probe(_draw_bank([3, 3])).pack()[:-4]])
 def test_a_damaged_probe_is_refused(data):
     with pytest.raises(BankError, match="fit it again"):

@@ -1,0 +1,177 @@
+"""Clips classified over HTTP, by labels and by collections; the report and the probe of a collection."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+
+CLASSIFY = "/api/classify"
+SIGNS = "/api/collections/signs"
+
+
+@pytest.fixture
+def signs(background_client, engine, pose_base64):
+    """A client of a service with a collection of three signs, 8 examples each, around the fake engine's vectors."""
+    client = background_client
+    assert client.put(SIGNS, json={}).status_code == 200
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(3, 32))
+    own = engine.vector_of("pose", _find_features(client, engine, pose_base64))
+    centers[0] = own / np.linalg.norm(own) * np.linalg.norm(centers[1])
+    entries = [
+        {
+            "id": f"{label}-{number}",
+            "vector": (centers[place] + 0.3 * rng.normal(size=32)).tolist(),
+            "gloss": label,
+            "sign_language": "ase" if number else "gsg",
+        }
+        for place, label in enumerate(("HOUSE", "SUN", "TREE"))
+        for number in range(8)
+    ]
+    entries.append({"id": "no gloss", "vector": centers[1].tolist()})
+    entries.append({"id": "a text", "vector": centers[1].tolist(), "kind": "text", "gloss": "MOON"})
+    assert client.post(f"{SIGNS}/entries", json={"entries": entries}).status_code == 200
+    return client
+
+
+def _find_features(client, engine, pose):
+    client.post("/api/embed/pose", json={"pose": pose})
+    return engine.requests[-1].items[0]
+
+
+def refused(answer, status, code, *fragments):
+    assert (answer.status_code, answer.json["code"]) == (status, code), answer.json
+    for fragment in fragments:
+        assert fragment in answer.json["detail"]
+
+
+def test_labels_get_the_probabilities_of_similarity(client, pose_base64):
+    labels = ["house", "sun", "police"]
+    similar = client.post("/api/similarity", json={"text": labels, "pose": pose_base64, "sign_language": "ase"}).json
+    answer = client.post(CLASSIFY, json={"labels": labels, "pose": pose_base64, "sign_language": "ase"}).json
+    (result,) = answer["results"]
+    shares = dict(zip(labels, similar["probabilities"][0], strict=True))
+    best = sorted(shares, key=shares.get, reverse=True)
+    assert [one["label"] for one in result["candidates"]] == best
+    assert result["label"] == best[0]
+    assert result["probability"] == pytest.approx(shares[best[0]], rel=1e-5)
+    assert result["margin"] == pytest.approx(shares[best[0]] - shares[best[1]], abs=1e-5)
+    assert answer["prompts"] == similar["prompts"]
+    assert (answer["method"], answer["labels"], answer["model_name"]) == ("text", 3, "tiny")
+    # The tiny model has no background, so nothing can be rejected, and the answer says how to change that.
+    assert (result["rejected"], result["p_value"]) == (False, None)
+    assert any("calibrate" in warning for warning in answer["warnings"])
+    assert "nearest" not in result
+
+
+@pytest.mark.parametrize("method", ["prototype", "neighbours", "probe", None])
+def test_a_clip_is_classified_by_the_examples_of_a_collection(signs, pose_base64, method):
+    body = {"collection": "signs", "pose": [pose_base64], **({"method": method} if method else {})}
+    answer = signs.post(CLASSIFY, json=body).json
+    (result,) = answer["results"]
+    assert (result["label"], result["rejected"]) == ("HOUSE", False)
+    assert result["p_value"] <= 0.05
+    assert result["margin"] > 0.5
+    assert [near["label"] for near in result["nearest"]] == ["HOUSE"] * 3
+    assert result["nearest"][0]["score"] > result["nearest"][2]["score"] > 0.8
+    assert {one["label"] for one in result["candidates"]} == {"HOUSE", "SUN", "TREE"}
+    assert answer["method"] == method or method is None
+    assert "warnings" not in answer or not any("rejected" in warning for warning in answer["warnings"])
+
+
+def test_a_clip_that_fits_nothing_is_rejected(signs, engine, golden_poses):
+    other = base64.b64encode(golden_poses["gsg_C"]).decode()
+    body = {"collection": "signs", "pose": other}
+    (result,) = signs.post(CLASSIFY, json=body).json["results"]
+    assert result["rejected"]
+    assert "fit as well; at most 5 % may" in result["reason"]
+    assert signs.post(CLASSIFY, json={**body, "reject": False}).json["results"][0]["rejected"] is False
+
+
+def test_shots_and_language_choose_the_examples(signs, pose_base64):
+    body = {"collection": "signs", "pose": pose_base64, "nearest": 100}
+    (whole,) = signs.post(CLASSIFY, json=body).json["results"]
+    assert len(whole["nearest"]) == 24
+    (two,) = signs.post(CLASSIFY, json={**body, "shots": 2}).json["results"]
+    assert len(two["nearest"]) == 6
+    (german,) = signs.post(CLASSIFY, json={**body, "sign_language": "gsg"}).json["results"]
+    assert {near["id"] for near in german["nearest"]} == {"HOUSE-0", "SUN-0", "TREE-0"}
+
+
+def test_glosses_may_be_compared_as_texts(signs, pose_base64):
+    answer = signs.post(CLASSIFY, json={"collection": "signs", "method": "text", "pose": pose_base64}).json
+    assert (answer["method"], answer["labels"]) == ("text", 3)
+    assert answer["results"][0]["p_value"] is not None
+
+
+def test_bad_clips_are_isolated(signs, pose_base64, handless_base64):
+    body = {"collection": "signs", "pose": [handless_base64, pose_base64, "!"]}
+    refused(signs.post(CLASSIFY, json=body), 422, "pose_no_hands", "/pose/0", "allow_no_hands")
+    answer = signs.post(CLASSIFY, json={**body, "on_error": "skip"}).json
+    assert [result and result["label"] for result in answer["results"]] == [None, "HOUSE", None]
+    assert [error["code"] for error in answer["errors"]] == ["pose_no_hands", "base64_invalid"]
+    allowed = signs.post(CLASSIFY, json={"collection": "signs", "pose": handless_base64, "allow_no_hands": True}).json
+    assert len(allowed["results"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        ({"labels": ["a"], "collection": "signs", "pose": "x"}, "not both"),
+        ({"pose": "x"}, "either labels or collection"),
+        ({"labels": ["a"]}, "at least one of pose and video"),
+        ({"labels": ["a"], "pose": "x", "method": "probe"}, "needs a collection"),
+        ({"labels": ["a", "b", "a"], "pose": "x"}, "label number 1 is there twice"),
+        ({"labels": [], "pose": "x"}, "/labels"),
+        ({"labels": ["a"], "pose": "x", "false_accept_rate": 0}, "/false_accept_rate"),
+    ],
+)
+def test_requests_that_make_no_sense_are_refused(client, body, fragment):
+    refused(client.post(CLASSIFY, json=body), 422, "input_invalid", fragment)
+
+
+def test_collections_that_do_not_fit_are_refused(client, pose_base64):
+    body = {"collection": "signs", "pose": pose_base64}
+    refused(client.post(CLASSIFY, json=body), 404, "collection_unknown")
+    client.put(SIGNS, json={})
+    refused(client.post(CLASSIFY, json=body), 422, "bank_invalid", "no clip with a gloss")
+    client.put("/api/collections/other", json={"space": "tiny:elsewhere", "dimensions": 32})
+    vector = {"vector": [1.0] * 32, "gloss": "A", "space": "tiny:elsewhere"}
+    assert client.post("/api/collections/other/entries", json={"entries": [vector]}).status_code == 200
+    refused(client.post(CLASSIFY, json={**body, "collection": "other"}), 409, "space_mismatch", "tiny:elsewhere")
+
+
+def test_a_report_says_what_a_collection_is_worth(signs):
+    answer = signs.post(f"{SIGNS}/report").json
+    assert (answer["examples"], answer["labels"], answer["tested"], answer["method"]) == (24, 3, 24, "prototype")
+    assert answer["recall"] == {"R@1": 1.0, "R@5": 1.0, "R@10": 1.0}
+    assert (answer["confused"], answer["too_few"]) == ([], {})
+    few = signs.post(f"{SIGNS}/report", json={"sign_language": "gsg", "method": "neighbours"}).json
+    assert (few["tested"], few["recall"]["R@1"]) == (0, None)
+    assert few["too_few"] == {"HOUSE": 1, "SUN": 1, "TREE": 1}
+
+
+def test_a_kept_probe_is_used_until_the_collection_changes(signs, pose_base64, monkeypatch):
+    fitted = signs.post(f"{SIGNS}/fit").json
+    assert (fitted["examples"], fitted["labels"]) == (24, 3)
+    assert fitted["version"] == signs.get(SIGNS).json["version"]
+    body = {"collection": "signs", "method": "probe", "pose": pose_base64}
+
+    def refuse(*_, **__):
+        raise AssertionError("fitted again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("search.classifiers.fit_probe", refuse)
+        assert signs.post(CLASSIFY, json=body).json["results"][0]["label"] == "HOUSE"
+    signs.delete(f"{SIGNS}/entries/SUN-1")
+    answer = signs.post(CLASSIFY, json=body).json
+    assert answer["results"][0]["label"] == "HOUSE"
+    assert any("earlier version" in warning for warning in answer["warnings"])
+
+
+def test_one_label_makes_no_probe(client):
+    client.put(SIGNS, json={})
+    client.post(f"{SIGNS}/entries", json={"entries": [{"vector": [1.0] * 32, "gloss": "A"}]})
+    refused(client.post(f"{SIGNS}/fit", json={}), 422, "bank_invalid", "at least 2 labels")

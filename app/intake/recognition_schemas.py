@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+import orjson
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from app.intake.schemas import ClipOptions, DocumentClips, ItemOptions, Items, PromptOptions, Request, SeenOptions
 from search.banks import Method
@@ -14,6 +15,18 @@ _LABEL_CHARS = 1000
 Label = Annotated[str, Field(min_length=1, max_length=_LABEL_CHARS)]
 CollectionName = Annotated[str, Field(min_length=1, max_length=48)]
 _RATE = "the share of clips that fit nothing which may be accepted"
+
+
+def _list_queries(value: object) -> object:
+    """Read what stands in the query of a raw body: a text, or a JSON list of texts."""
+    if not isinstance(value, str):
+        return value
+    if not value.startswith("["):
+        return [value]
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return [value]
 
 
 class BankOptions(PromptOptions):
@@ -76,7 +89,9 @@ class FitRequest(Request):
 class SpotOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions):
     """Options for a recording that is sent as a file."""
 
-    query: list[Label] | None = Field(None, min_length=1, description="texts to look for")
+    query: Annotated[list[Label] | None, BeforeValidator(_list_queries)] = Field(
+        None, min_length=1, description="texts to look for"
+    )
     threshold: float | None = Field(
         None,
         description="least score of a find: a z-score against clips that fit nothing where the model has a background, "

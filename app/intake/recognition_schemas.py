@@ -72,8 +72,6 @@ class ClassifyRequest(DocumentClips, BankOptions):
 class ReportRequest(Request):
     """How to report on a collection as a bank of examples."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"method": "prototype"}]})
-
     method: Literal["prototype", "neighbours", "probe"] = Field(
         "prototype", description="how each example is classified by the others"
     )
@@ -82,8 +80,6 @@ class ReportRequest(Request):
 
 class FitRequest(Request):
     """How to fit a probe; there is nothing to choose."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 
 
 class SpotOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions):

@@ -24,10 +24,8 @@ def test_texts_score_each_hypothesis(client, poses):
     answer = client.post(
         SCORE, json={"pose": poses, "reference_text": ["house", "sun"], "sign_language": "ase", "flip": "auto"}
     ).json
-    clips, texts = (
-        embed(client, "pose", poses, flip="auto"),
-        embed(client, "text", ["house", "sun"], sign_language="ase"),
-    )
+    clips = embed(client, "pose", poses, flip="auto")
+    texts = embed(client, "text", ["house", "sun"], sign_language="ase")
     for row, pair in enumerate(answer["pairs"]):
         dot = clips[row] @ texts[row]
         assert pair["dot"] == pytest.approx(dot, rel=1e-5)

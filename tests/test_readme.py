@@ -30,7 +30,7 @@ VIDEOS = re.search(r"^## Videos\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
 VIDEO_LINES = (
     [line.partition("#")[0].strip() for line in re.findall(r"^(?:curl|\.venv).*", VIDEOS[1], re.M)] if VIDEOS else []
 )
-ANSWERS = ("space", "embeddings", "cosine", "models", "frames", "quality", "poses", "clips")
+ANSWERS = ("space", "found", "recall", "embeddings", "cosine", "models", "frames", "quality", "poses", "clips")
 
 
 def test_tables_are_those_of_the_code() -> None:

@@ -22,7 +22,7 @@ from evaluation.probing import (
     fit_logistic_regression,
     vote_nearest_clips,
 )
-from evaluation.shots import PROBES, draw_shots, probe
+from evaluation.shots import PROBES, LearnerOptions, draw_shots, probe
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -140,10 +140,13 @@ def test_sqrt_gives_the_authors_numbers(shots):
 
 def test_neighbours_are_recorded_and_change_the_vote():
     support, query = _clusters(4, spread=2.0), _clusters(50, spread=2.0, seed=1)
-    rows = {n: probe("nearest_clips", support, query, shots=4, seeds=[0], neighbours=n) for n in ("shots", "sqrt", 4)}
+    rows = {
+        n: probe("nearest_clips", support, query, shots=4, seeds=[0], options=LearnerOptions(n))
+        for n in ("shots", "sqrt", 4)
+    }
     assert [row["neighbours"] for row in rows.values()] == ["shots", "sqrt", 4]
     assert rows["shots"]["mean"] == rows[4]["mean"] != rows["sqrt"]["mean"]
-    assert probe("nearest_means", support, query, shots=4, seeds=[0], neighbours=3)["neighbours"] is None
+    assert probe("nearest_means", support, query, shots=4, seeds=[0], options=LearnerOptions(3))["neighbours"] is None
 
 
 def test_mean_dot_products_are_the_authors_scores():

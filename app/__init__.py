@@ -25,6 +25,7 @@ from app.routes import (
     search,
     similarity,
     spot,
+    transfers,
 )
 from app.services import EXTENSION, Services
 from app.settings import ServiceSettings, load_settings
@@ -44,6 +45,7 @@ _BLUEPRINTS = (
     pose.blueprint,
     collections.blueprint,
     entries.blueprint,
+    transfers.blueprint,
     search.blueprint,
     models.blueprint,
     openai.blueprint,

@@ -77,9 +77,11 @@ def normalize(vectors: Vectors) -> Vectors:
     return scaled
 
 
-def read_rows(table: Any) -> list[Entry]:
-    """Read the entries of an Arrow table or batch, which may lack pose and quality.
+def read_rows(table: Any, *, space: str = "") -> list[Entry]:
+    """Read the entries of an Arrow table or batch, which may lack every column but id and vector.
 
+    Args:
+        space: of rows that do not name it.
     Raises:
         EntryInvalidError: a column is missing or of another type.
     """
@@ -87,9 +89,8 @@ def read_rows(table: Any) -> list[Entry]:
     names = [name for name in table.schema.names if name != "vector"]
     try:
         columns = {name: table.column(name).to_pylist() for name in names}
-        return [
-            _read_row({name: columns[name][index] for name in names}, vectors[index]) for index in range(table.num_rows)
-        ]
+        rows = ({name: columns[name][row] for name in names} for row in range(table.num_rows))
+        return [_read_row(row, vector, space) for row, vector in zip(rows, vectors, strict=True)]
     except (KeyError, TypeError, ValueError) as error:
         raise EntryInvalidError(f"the rows are not those of a collection: {error}") from error
 
@@ -138,13 +139,13 @@ def _write_row(entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _read_row(row: Mapping[str, Any], vector: Vector) -> Entry:
+def _read_row(row: Mapping[str, Any], vector: Vector, space: str) -> Entry:
     quality, created = row.get("quality"), row.get("created")
     return Entry(
-        row["id"],
+        row["id"] or "",
         vector,
-        cast(Kind, row["kind"]),
-        row["space"],
+        cast(Kind, row.get("kind") or "pose"),
+        row.get("space") or space,
         signature=row.get("signature"),
         gloss=row.get("gloss") or "",
         texts=tuple(row.get("texts") or ()),
@@ -153,11 +154,22 @@ def _read_row(row: Mapping[str, Any], vector: Vector) -> Entry:
         source=row.get("source"),
         tags=read_tags(row.get("tags")),
         pose=row.get("pose"),
-        quality=None if quality is None else orjson.loads(quality),
+        quality=None if quality is None else _read_object(quality),
         created=created,
     )
 
 
 def read_tags(text: str | None) -> dict[str, Tag]:
-    """Read the tags of a row."""
-    return orjson.loads(text) if text else {}
+    """Read the tags of a row.
+
+    Raises:
+        ValueError: they are no JSON object.
+    """
+    return _read_object(text) if text else {}
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    found = orjson.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"a JSON {type(found).__name__} where an object is needed")
+    return found

@@ -31,7 +31,7 @@ class StoredAnswer(Answer):
     """What was stored. With Accept: application/x-ndjson, lines with done, failed and total come first."""
 
     stored: int = Field(description="entries that were stored")
-    ids: list[str] = Field(description="their ids, in the order of the request")
+    ids: list[str] | None = Field(None, description="their ids, in the order of the request; left out of imports")
     space: str = Field(description="what the vectors may be compared with")
     errors: list[SkippedItem] | None = Field(
         None, description="index, code and detail of each entry that was skipped; left out when there are none"

@@ -127,6 +127,14 @@ class EntryChanges(Request):
     tags: dict[str, TagValue] | None = Field(None, max_length=_MAX_TAGS, description="the new tags, all of them")
 
 
+class ExportOptions(Request):
+    filter: Annotated[dict[str, Any], BeforeValidator(lambda value: _read_json(value))] = Field(
+        {}, description="entries that are exported, as JSON"
+    )
+    version: int | None = Field(None, ge=1, description="of the collection; the last one if unset")
+    with_pose: bool = Field(True, description="false: leave the poses out")
+
+
 class SearchParameters(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
     """Options of a search whose clip is sent as a file."""
 

@@ -89,7 +89,12 @@ def _describe_route(about: Operation, path: str, *, name: str) -> dict[str, Any]
         )
     if about.options is not None:
         parameters += _describe_query(about.options)
+    if about.query is not None:
+        parameters += _describe_query(about.query, said="")
     described["parameters"] = parameters
+    if about.takes:
+        file = {about.takes: {"schema": {"type": "string", "format": "binary"}}}
+        described["requestBody"] = {"required": True, "content": file}
     if about.request is not None:
         described["requestBody"] = {"required": True, "content": _describe_bodies(about)}
     return described
@@ -99,11 +104,11 @@ def _describe_header(name: str, description: str, schema: dict[str, Any]) -> dic
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
-def _describe_query(options: type[BaseModel]) -> list[dict[str, Any]]:
-    """Describe the options of a raw body, which stand in the query because the body has no place for them."""
+def _describe_query(options: type[BaseModel], said: str = "only with a raw body: ") -> list[dict[str, Any]]:
+    """Describe the parameters of a query: options of a raw body, which has no place for them, or those of a GET."""
     parameters = []
     for name, schema in options.model_json_schema()["properties"].items():
-        description = f"only with a raw body: {schema.get('description', '')}"
+        description = f"{said}{schema.get('description', '')}"
         bare = {key: value for key, value in schema.items() if key not in ("description", "title")}
         parameters.append({"name": name, "in": "query", "required": False, "description": description, "schema": bare})
     return parameters
@@ -134,8 +139,8 @@ def _describe_responses(about: Operation) -> dict[str, Any]:
     if about.text:
         content["text/plain"] = {"schema": {"type": "string"}}
     content |= {kind: {"schema": {"type": "string"}} for kind in about.others}
-    if about.file:
-        content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+    for kind in about.media or (("application/octet-stream",) if about.file else ()):
+        content[kind] = {"schema": {"type": "string", "format": "binary"}}
     if about.pose:
         content["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
         content["application/x-ndjson"] = {"schema": {"type": "string"}}

@@ -27,6 +27,9 @@ class Operation:
         text: whether the route answers plain text.
         file: whether the route answers the bytes of a file.
         others: other types of answers, all of them text.
+        media: types of the files that the route answers; none: the type is not known before.
+        takes: type of the file that is the body.
+        query: schema of the parameters in the query.
         description: plain sentences.
     """
 
@@ -43,6 +46,9 @@ class Operation:
     text: bool = False
     file: bool = False
     others: tuple[str, ...] = ()
+    media: tuple[str, ...] = ()
+    takes: str = ""
+    query: type[BaseModel] | None = None
     description: str = ""
 
 

@@ -188,6 +188,31 @@ def test_fine_tuning_goes_on_from_a_model(place):
     assert evaluate(scratch, model, place)[0]["clips"] == 1
 
 
+def test_data_sets_are_joined_and_the_model_then_tuned_on_one_of_them(place, capsys):
+    builds = {"asl_citizen": miniatures.asl_citizen, "sem_lex": miniatures.sem_lex}
+    builds |= dict.fromkeys(("chicago_fs_wild", "chicago_fs_wild_plus"), miniatures.chicago)
+    data = place / "joined"
+    for root, build in {**builds, "asl_signs": ASL_SIGNS}.items():
+        (data / root).mkdir(parents=True)
+        build(data / root)
+    joined = Case("signclip_v1/baseline_asl_plus_fs", ASL_SIGNS, "asl_signs", "asl_signs")
+    # The validation part of ASL Citizen's miniature has no pose, which is not the fault of the part before it.
+    arguments = [str(EXPERIMENTS / f"{joined.experiment}.yaml"), *SMALL, f"data.folder={data}", "--cpu"]
+    assert training.main([*arguments, f"output={place / 'runs' / 'joined' / 'model'}"]) == 1
+    assert "can be used: no file 251188813980209-ONLY ONE.mp4 in" in capsys.readouterr().err
+    miniatures.place_pose(data / "asl_citizen" / "ASL_Citizen" / "poses" / "251188813980209-ONLY ONE.pose")
+    start = train(joined, place, f"data.folder={data}")
+    told = yaml.safe_load((start / "training.yaml").read_text())["data"]["training"]
+    # 36 of asl_signs less the one without a file; 2 and 1 of ASL Citizen; 2 and 1 of Sem-Lex; Chicago's 2, twice.
+    assert told["clips"] == 35 + 3 + 3 + 4
+    tuned = Case("signclip_v1/baseline_asl_finetune", ASL_SIGNS, "asl_signs", "asl_signs")
+    model = train(tuned, place, f"data.folder={data}", f"start.model={start}")
+    metrics, _ = evaluate(tuned, model, place)
+    assert metrics["clips"] == 2
+    prompts = np.load(model.parent / "evaluation" / "embeddings.npz")["prompts"]
+    assert all(prompt.startswith("<American Sign Language> ") for prompt in prompts)
+
+
 def test_prompts_of_unknown_words_are_named_before_the_first_step(place, tmp_path, capsys):
     data = tmp_path / "data" / "manifest"
     words = ("ꙮ", "ꙭ", "ꙮ")

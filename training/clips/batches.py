@@ -133,17 +133,18 @@ class ClipBatches:
         chosen = []
         for place, clips in enumerate(self._parts):
             numbers = np.arange(len(clips))
-            self.skipped |= {note.id: note.reason for note in (*clips.corpus.skipped, *clips.unreadable)}
+            skipped = {note.id: note.reason for note in (*clips.corpus.skipped, *clips.unreadable)}
             if skip_long and clips.frames is not None:
                 for number in np.flatnonzero(clips.frames > self._max_frames):
                     frames = f"{clips.frames[number]} frames; the model takes {self._max_frames}"
-                    self.skipped[clips.corpus.examples[number].id] = frames
+                    skipped[clips.corpus.examples[number].id] = frames
                 numbers = np.flatnonzero(clips.frames <= self._max_frames)
             if not len(numbers):
-                reason = next(iter(self.skipped.values()), "the data set has no examples")
+                reason = next(iter(skipped.values()), "the data set has no examples")
                 raise CorpusError(
                     f"none of the clips of {clips.corpus.name} in {clips.corpus.root} can be used: {reason}"
                 )
+            self.skipped |= skipped
             chosen.append(np.stack((np.full(len(numbers), place), numbers), axis=1))
         all_chosen: Int64Array = np.concatenate(chosen).astype(np.int64)
         return all_chosen

@@ -27,6 +27,7 @@ from evaluation.evaluation import (
     evaluate,
     run_probes,
 )
+from evaluation.identification import format_identification
 from evaluation.provenance import read_training_record
 from evaluation.published import Published, find_published_test, read_published
 from evaluation.results import write_run
@@ -97,6 +98,8 @@ def _run(options: argparse.Namespace) -> None:
     out = options.out or name_folder(options.model, corpus.name, split=options.split, settings=settings, probed=probed)
     write_run(out, metrics, vectors=vectors, results=results)
     print(show_results(compare_runs([metrics], published), [metrics["intervals"]]))
+    if "identification" in metrics:
+        print(format_identification(metrics["identification"]))
     for warning in metrics["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     if probed:

@@ -35,3 +35,9 @@ def measure_identification(vectors: EmbeddedCorpus, results: SearchResults) -> d
         "F1_macro": float(np.mean(scores)),
         "F1": {str(tag): float(score) for tag, score in zip(tags, scores, strict=True)},
     }
+
+
+def format_identification(scores: dict[str, Any]) -> str:
+    """Write what measure_identification returned as one line."""
+    each = ", ".join(f"{tag} {value:.3f}" for tag, value in scores["F1"].items())
+    return f"sign languages: F1 micro {scores['F1_micro']:.3f}, macro {scores['F1_macro']:.3f} ({each})"

@@ -112,7 +112,7 @@ def test_a_known_text_is_searched_among_its_own_prompts(evaluate):
     assert run.metrics["pose_to_text"]["R@1"] == f1["F1_micro"]
 
 
-def test_the_f1_of_sign_languages_is_that_of_counting(evaluate):
+def test_the_f1_of_sign_languages_is_that_of_counting(evaluate, capsys):
     _, folder = evaluate("--task", "identification")
     run = read_run(folder)
     named = np.array(["ase", "gsg"])[run.named]
@@ -120,6 +120,7 @@ def test_the_f1_of_sign_languages_is_that_of_counting(evaluate):
     for tag, value in run.metrics["identification"]["F1"].items():
         both, either = ((named == tag) & (truth == tag)).sum(), (named == tag).sum() + (truth == tag).sum()
         assert value == pytest.approx(2 * both / either)
+    assert f"sign languages: F1 micro {run.metrics['identification']['F1_micro']:.3f}, " in capsys.readouterr().out
     assert "identification" not in read_run(evaluate(name="plain")[1]).metrics
 
 

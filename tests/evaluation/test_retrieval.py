@@ -7,9 +7,18 @@ import numpy as np
 import pytest
 
 from evaluation.errors import ScoresError
-from evaluation.retrieval import measure_pose_to_text, measure_text_to_pose, rank_first_right
+from evaluation.retrieval import (
+    measure_pose_to_text,
+    measure_text_to_pose,
+    number_labels,
+    rank_first_right,
+    summarize_clips,
+)
+from search.ranking import rank
+from search.scoring import Matrix, WithinGroups
 
 CASES = json.loads((Path(__file__).parents[1] / "golden" / "metrics.json").read_text())
+KNOWN_TEXTS = json.loads((Path(__file__).parents[1] / "golden" / "metrics_oracle.json").read_text())
 AUTHORS_NAMES = {"MedianR": "median_rank", "MeanR": "mean_rank"}
 
 
@@ -21,6 +30,15 @@ def _renamed(expected):
 @pytest.mark.parametrize(("measure", "key"), [(measure_text_to_pose, "t2v"), (measure_pose_to_text, "v2t")])
 def test_numbers_are_the_authors(case, measure, key):
     assert measure(np.array(case["scores"]), case["labels"]) == _renamed(case["expected"][key])
+
+
+@pytest.mark.parametrize("case", KNOWN_TEXTS, ids=lambda case: f"seed{case['seed']}")
+def test_numbers_of_known_texts_are_the_authors(case):
+    # Their identification_oracle: candidates of another concept, which is what follows the last tag, are left out.
+    labels, firsts = number_labels(case["labels"])
+    concepts, _ = number_labels([label.split(" > ")[-1] for label in case["labels"]])
+    scores = WithinGroups(Matrix(np.array(case["scores"])[firsts].T), concepts, concepts[firsts])
+    assert summarize_clips(rank(scores, labels, labels[firsts]).ranks) == _renamed(case["expected"])
 
 
 def test_ties_go_to_the_lower_index():

@@ -12,6 +12,7 @@ from corpora.examples import Corpus, Reader, Split
 from corpora.readers import (
     asl_citizen,
     asl_signs,
+    autsl,
     bobsl,
     chicago_fs_wild,
     dicta_sign,
@@ -58,6 +59,9 @@ CORPORA: Mapping[str, Reader] = MappingProxyType(
         "sem_lex": sem_lex.read,
         "sem_lex_glosses": partial(sem_lex.read, name="sem_lex_glosses", clean=False),
         "wlasl": wlasl.read,
+        **{f"wlasl_{count}": partial(wlasl.read, name=f"wlasl_{count}", glosses=count) for count in (100, 300, 1000)},
+        "autsl": autsl.read,
+        "autsl_turkish": partial(autsl.read, name="autsl_turkish", spoken="tr"),
         "signsuisse": signsuisse.read,
         "how2sign": how2sign.read,
         "chicago_fs_wild": chicago_fs_wild.read,

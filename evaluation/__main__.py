@@ -28,17 +28,18 @@ from evaluation.evaluation import (
     run_probes,
 )
 from evaluation.identification import format_identification
+from evaluation.protocols import Protocol, read_protocol
 from evaluation.provenance import read_training_record
 from evaluation.published import Published, find_published_test, read_published
 from evaluation.results import write_run
 from evaluation.tables import compare_runs, list_probes
-from evaluation.terminal import show_probes, show_results
+from evaluation.terminal import show_probes, show_protocol, show_results
 from evaluation.vocabulary import (
     find_common_texts,
     read_vocabulary,
 )
 from models.backends.choice import choose_device, choose_dtype, make_backend
-from models.catalog import Catalog, ModelConfig
+from models.catalog import CONFIGS, Catalog, ModelConfig
 from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.registry import Registry, find_model
@@ -51,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 success, 1 the model or the data set cannot be evaluated, 2 usage error.
     """
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_intermixed_args(arguments)
+    if options.protocol is None and options.dataset is None:
+        parser.error("name a DATASET, or a --protocol")
     logging.basicConfig(level=logging.WARNING)
     try:
         _run(options)
@@ -62,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    protocol = None if options.protocol is None else read_protocol(options.protocol)
+    if protocol is not None:
+        _follow(protocol, options)
     published = read_published()
     _warn_if_unpublished(options.experiment, options.dataset, published)
     vocabulary = None
@@ -94,21 +101,36 @@ def _run(options: argparse.Namespace) -> None:
         device = choose_device(options.device)
         probes = ProbeSettings(options.probes, options.shots, range(options.seeds), options.neighbours, device)
         metrics["probes"] = run_probes(vectors, support, settings=probes)
+    if protocol is not None:
+        metrics["protocol"] = protocol.measure(model, read_corpus(options.dataset, root, "all"), vectors)
     probed = bool(options.probes)
     out = options.out or name_folder(options.model, corpus.name, split=options.split, settings=settings, probed=probed)
     write_run(out, metrics, vectors=vectors, results=results)
+    _show(metrics, published)
+    print(f"results are in {out}")
+
+
+def _follow(protocol: Protocol, options: argparse.Namespace) -> None:
+    # With a protocol the first place after the model is the data set's folder, because the protocol names the data set.
+    options.root = None if options.dataset is None else Path(options.dataset)
+    options.dataset, options.split = protocol.dataset, protocol.split
+    options.task, options.no_tags = protocol.task, not protocol.tagged
+
+
+def _show(metrics: dict[str, Any], published: Published) -> None:
     print(show_results(compare_runs([metrics], published), [metrics["intervals"]]))
     if "identification" in metrics:
         print(format_identification(metrics["identification"]))
-    for warning in metrics["warnings"]:
+    if "protocol" in metrics:
+        print(show_protocol(metrics["protocol"]))
+    for warning in [*metrics["warnings"], *metrics.get("protocol", {}).get("warnings", ())]:
         print(f"warning: {warning}", file=sys.stderr)
-    if probed:
+    if "probes" in metrics:
         print(show_probes(list_probes(metrics)))
     if metrics["skipped"]:
         name, reason = next(iter(metrics["skipped"].items()))
         print(f"{len(metrics['skipped'])} clips were left out; metrics.json lists the reasons", file=sys.stderr)
         print(f"the first: {name}: {reason}", file=sys.stderr)
-    print(f"results are in {out}")
 
 
 def _build_settings(options: argparse.Namespace, config: ModelConfig) -> EvaluationSettings:
@@ -132,6 +154,8 @@ def _warn_if_unpublished(experiment: str | None, dataset: str, published: Publis
     if experiment in published:
         print(f"warning: no metrics of {experiment} on {dataset} are published", file=sys.stderr)
         return
+    if (CONFIGS.parent / "experiments" / f"{experiment}.yaml").is_file():
+        return  # An experiment of this project, or one whose metrics the authors do not publish.
     near = get_close_matches(experiment, published, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     print(f"warning: no metrics of an experiment {experiment} are published{hint}", file=sys.stderr)

@@ -11,6 +11,7 @@ from corpora.registry import CORPORA, DATA
 from evaluation.command_line import parse_positive
 from evaluation.evaluation import Labels
 from evaluation.probing import Neighbours
+from evaluation.protocols import list_protocols
 from evaluation.results import ScoreKind
 from evaluation.shots import PROBES, SHOTS, Shots
 from evaluation.vocabulary import RARE_COUNT
@@ -37,8 +38,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=name_command("evaluation"), description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("model", metavar="MODEL", help="a name of the catalog, or a folder that training wrote")
-    parser.add_argument("dataset", metavar="DATASET", help=", ".join(CORPORA))
+    parser.add_argument("dataset", metavar="DATASET", nargs="?", help=", ".join(CORPORA))
     parser.add_argument("root", metavar="ROOT", nargs="?", type=Path, help="its folder (default: data/DATASET)")
+    parser.add_argument(
+        "--protocol",
+        choices=list_protocols(),
+        metavar="NAME",
+        help=f"measure as a leaderboard does: MODEL --protocol NAME ROOT; {', '.join(list_protocols())}",
+    )
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--out", type=Path, metavar="RUN_DIR", help=f"default: {OUTPUT}/MODEL-DATASET-SETTINGS")
     parser.add_argument("--experiment", help="name of a published experiment, whose metrics are printed beside ours")

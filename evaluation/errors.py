@@ -5,6 +5,7 @@ EvaluationError
 ├── EmptyCorpusError    no clip of the data set could be embedded
 ├── ScoresError         scores, labels and classes do not fit together
 ├── PublishedError      the file of published metrics has another form than tables know
+├── ProtocolError       there is no protocol of that name, or its file has another form
 └── RunFolderError      a folder holds no evaluation, or a damaged one
 
 Every message says what is wrong and where.
@@ -29,6 +30,10 @@ class ScoresError(EvaluationError):
 
 class PublishedError(EvaluationError):
     """The file of published metrics has another form than tables know."""
+
+
+class ProtocolError(EvaluationError):
+    """There is no protocol of that name, or its file has another form."""
 
 
 class RunFolderError(EvaluationError):

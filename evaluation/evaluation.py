@@ -18,10 +18,10 @@ from evaluation.provenance import describe_examples, describe_software
 from evaluation.results import ScoreKind, SearchResults, search_corpus
 from evaluation.retrieval import number_labels
 from evaluation.shots import SHOTS, LearnerOptions, Shots, probe
-from evaluation.token_rows import describe_collapse, find_token_rows
+from evaluation.token_rows import describe_collapse, embed_each_row, find_token_rows
 from evaluation.vectors import EmbeddedCorpus
 from evaluation.vocabulary import keep_vocabulary
-from models.embedding import EmbeddingModel, embed_clips, embed_prompts
+from models.embedding import EmbeddingModel, embed_clips
 from poses.features import FeatureOptions, Flip
 from poses.trim import Trim
 
@@ -134,9 +134,6 @@ def embed_corpus(
     prompts = write_prompts(model.config.prompt, kept, task=settings.task, tagged=settings.tagged)
     prompt_of, firsts = number_labels(_label_prompts(model, prompts, settings.labels))
     different = [prompts[first] for first in firsts]
-    # Each row of tokens once, so that prompts that the model cannot tell apart have exactly equal vectors.
-    token_row_of, first_prompts = find_token_rows(model, different)
-    text = embed_prompts(model, [different[first] for first in first_prompts])[token_row_of]
     vectors = EmbeddedCorpus(
         ids=np.array([example.id for example in kept]),
         texts=np.array([example.text for example in kept]),
@@ -144,7 +141,7 @@ def embed_corpus(
         pose=pose,
         prompt_of=prompt_of,
         prompts=np.array(different),
-        text=text,
+        text=embed_each_row(model, different),
     )
     return vectors, reader.skipped
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from corpora.arrays import Int64Array
+from corpora.arrays import Float32Array, Int64Array
 from evaluation.errors import EvaluationError, RunFolderError
 from evaluation.intervals import Interval, average_classes, estimate_intervals, score_searches
 from evaluation.retrieval import CUTOFFS, summarize_clips, summarize_texts
@@ -144,6 +144,22 @@ def _group_prompts(vectors: EmbeddedCorpus) -> Int64Array:
     _, firsts = np.unique(vectors.prompt_of, return_index=True)
     numbers: Int64Array = np.unique(vectors.texts[firsts], return_inverse=True)[1]
     return numbers
+
+
+def search_prompts(pose: Float32Array, text: Float32Array, prompt_of: Int64Array) -> Ranking:
+    """Search prompts by clips, among more prompts than the clips have.
+
+    Args:
+        pose: float32 (clips, embed_dim), raw.
+        text: float32 (prompts, embed_dim), raw.
+        prompt_of: int64 (clips,), the row of each clip's prompt.
+    Raises:
+        EvaluationError: a vector holds NaN or infinity.
+    """
+    try:
+        return rank(DotProducts(pose, text), prompt_of, np.arange(len(text)))
+    except ValueError as error:
+        raise EvaluationError(f"the model's vectors cannot be searched: {error}") from error
 
 
 def flatten_metrics(metrics: dict[str, Any]) -> dict[str, Any]:

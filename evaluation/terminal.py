@@ -54,6 +54,16 @@ def show_probes(rows: Sequence[dict[str, Any]]) -> str:
     return align(table) + "\n"
 
 
+def show_protocol(result: dict[str, Any]) -> str:
+    """Lay out what Protocol.measure returned."""
+    rows = [["metric", "", "value", "95 %"]]
+    for name, value in result["metrics"].items():
+        shown = name.replace("_", " ")
+        rows.append([shown, "", f"{value:.3f}", _show_interval(name, result["intervals"][name])])
+    counts = f"{result['clips']:,} clips, {result['classes']:,} classes"
+    return f"{result['title']}: {counts}\n{align(rows)}\nprotocol {result['name']}: {result['source']}\n"
+
+
 def show_differences(rows: Sequence[dict[str, Any]]) -> str:
     """Lay out rows of compare_with_first."""
     parts = []

@@ -2,9 +2,9 @@
 
 from collections.abc import Hashable, Sequence
 
-from corpora.arrays import Int64Array
+from corpora.arrays import Float32Array, Int64Array
 from evaluation.retrieval import number_labels
-from models.embedding import EmbeddingModel
+from models.embedding import EmbeddingModel, embed_prompts
 
 _SHOWN = 2
 
@@ -18,6 +18,17 @@ def find_token_rows(model: EmbeddingModel, prompts: Sequence[str]) -> tuple[Int6
     config, tokenizer = model.config, model.tokenizer
     rows = [tokenizer.build_input_ids(pieces, max_pieces=config.max_pieces) for pieces in tokenizer.split(prompts)]
     return number_labels([row.tobytes() for row in rows])
+
+
+def embed_each_row(model: EmbeddingModel, prompts: Sequence[str]) -> Float32Array:
+    """Embed each different row of tokens once, so that prompts that share a row have exactly equal vectors.
+
+    Returns:
+        float32 (prompts, embed_dim), raw.
+    """
+    row_of, firsts = find_token_rows(model, prompts)
+    vectors: Float32Array = embed_prompts(model, [prompts[first] for first in firsts])[row_of]
+    return vectors
 
 
 def describe_collapse(prompts: Sequence[str], rows: Sequence[Hashable]) -> str | None:

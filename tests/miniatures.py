@@ -157,6 +157,20 @@ def wlasl(into: Path) -> Path:
     return into
 
 
+def autsl(into: Path) -> Path:
+    place_text(into / "SignList_ClassId_TR_EN.csv", "ClassId,TR,EN", "0,abla,sister", "1,acele,hurry")
+    clips = {
+        "train": ("signer0_sample1,0", "signer1_sample2,1"),
+        "val": ("signer2_sample1,0",),
+        "test": ("signer3_sample1,1",),
+    }
+    for part, lines in clips.items():
+        place_text(into / f"{'validation' if part == 'val' else part}_labels.csv", *lines)
+        for line in lines:
+            place_pose(into / part / f"{line.partition(',')[0]}_color.pose")
+    return into
+
+
 def signsuisse(into: Path) -> Path:
     header = "id,name,category,spokenLanguage,signedLanguage,example"
     place_text(into / "train.csv", header, "1,Haus,Wohnen,de,dsgs,Das Haus ist gross.", "2,maison,,fr,lsf-ch,")

@@ -33,12 +33,14 @@ _CUT = ("poses", "videos")
 _WHOLE = ("raw_poses", "raw_videos")
 
 
-def read(root: Path, split: Split) -> Corpus:
+def read(root: Path, split: Split, *, name: str = "wlasl", glosses: int | None = None) -> Corpus:
     """Read the data set below a folder: the cut clips if there are any, else spans of whole videos.
 
     Args:
         root: holds `WLASL_v0.3.json` and folders of poses or videos.
         split: which part.
+        name: of the data set.
+        glosses: only the first ones of the list, as in WLASL100, WLASL300 and WLASL1000; None: all.
     Raises:
         CorpusError: the list is missing or wrong. A RowError's line is the number of the entry in the list.
     """
@@ -48,7 +50,7 @@ def read(root: Path, split: Split) -> Corpus:
     wanted = expand_split(split)
     examples: list[Example] = []
     skipped: list[Skipped] = []
-    for number, entry in enumerate(_read_entries(table), start=1):
+    for number, entry in enumerate(_read_entries(table)[:glosses], start=1):
         for gloss, instance in _list_instances(table, number, entry, skipped):
             with skip_faults(skipped), _translate_faults(table, number):
                 if instance["split"] not in wanted:
@@ -60,7 +62,7 @@ def read(root: Path, split: Split) -> Corpus:
                 else:
                     examples.append(_make_example(gloss, instance, file, whole=whole))
     return Corpus(
-        name="wlasl",
+        name=name,
         root=root,
         examples=tuple(examples),
         prompt_pattern=TAGGED_PROMPT,

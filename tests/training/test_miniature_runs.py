@@ -100,6 +100,7 @@ CASES = (
     ),
     Case("signclip_suisse/suisse_scratch", miniatures.signsuisse, "signsuisse", "signsuisse", changes=NO_VALIDATION),
     own("wlasl", miniatures.wlasl, "wlasl"),
+    own("autsl", miniatures.autsl, "autsl"),
     own("how2sign", miniatures.how2sign, "how2sign"),
     own("chicago_fs_wild", miniatures.chicago, "chicago_fs_wild"),
     own("bobsl", miniatures.bobsl, "bobsl"),

@@ -27,15 +27,25 @@ from app.services import Services
 from app.telemetry import get_record
 from models.errors import ModelsError
 from poses.errors import PoseError
+from poses.headers import ReadLimits
+from poses.previews import PreviewKind, draw_preview
+from poses.reading import read
 from processes.errors import ProcessError
 from search.entries import Collection, Entry
-from search.errors import EntryUnknownError, SearchError
+from search.errors import EntryUnknownError, PreviewMissingError, SearchError
 from video.errors import EstimatorError, VideoError
 
 blueprint = Blueprint("entries", __name__, url_prefix="/api/collections/<name>/entries")
 
 # Entries that are embedded together; with the most frames of a model they fill a quarter of the default queue.
 _EMBEDDED_AT_ONCE = 256
+# Types of previews, by the end of their names.
+PREVIEWS: dict[PreviewKind, str] = {
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "pose": "application/octet-stream",
+}
 _STATUSES = (400, 401, 404, 409, 413, 415, 422, 429, 499, 503, 504, 507)
 
 
@@ -85,6 +95,38 @@ def show_entry(shared: Services, name: str, entry_id: str) -> Response:
         SearchError: there is no such collection or entry, or the store cannot be read.
     """
     return answer_json(describe_entry(name, find_entry(shared, name, entry_id)))
+
+
+@blueprint.get("/<entry_id>/preview.<kind>")
+@describe(
+    Operation(
+        summary="Draw an entry's clip",
+        answer=None,
+        media=tuple(PREVIEWS.values()),
+        statuses=(401, 404, 422, 429, 503),
+        description="kind is svg, webp, gif or pose: the skeleton of body and hands in at most 50,000 bytes, drawn "
+        "from the pose that is kept. No preview shows a face or a video.",
+    )
+)
+@admit
+def show_preview(shared: Services, name: str, entry_id: str, kind: str) -> Response:
+    """Draw the clip of an entry.
+
+    Raises:
+        PreviewMissingError: the entry keeps no pose, or there is no such kind of preview.
+        SearchError: there is no such collection or entry, or the store cannot be read.
+        PoseError: the pose that is kept cannot be drawn.
+    """
+    if kind not in PREVIEWS:
+        raise PreviewMissingError(f"there is no preview.{kind[:16]}; use preview.{', .'.join(PREVIEWS)}")
+    entry = find_entry(shared, name, entry_id)
+    if entry.pose is None:
+        raise PreviewMissingError(f"entry {entry_id[:200]!r} keeps no pose; store it with keep_pose: true")
+    pose = read(entry.pose, limits=ReadLimits(max_bytes=shared.settings.max_body_bytes))
+    person = 0 if pose.body.data.shape[1] > 1 else None
+    # A picture of an address shows what is stored there now; it is drawn in milliseconds.
+    headers = {"Cache-Control": "private, max-age=60", "Content-Security-Policy": "default-src 'none'"}
+    return Response(draw_preview(pose, kind, person=person), mimetype=PREVIEWS[kind], headers=headers)
 
 
 @blueprint.patch("/<entry_id>")

@@ -169,3 +169,27 @@ def test_a_video_is_searched_for_by_its_pose(make_video_client, estimators):
     raw = client.post(SEARCH, data=b"ase_A", content_type="video/mp4")
     assert find(raw)[0] == "v"
     assert client.get(f"{ENTRIES}/v").json["preview"] == f"{ENTRIES}/v/preview.svg"
+
+
+@pytest.mark.parametrize(
+    ("kind", "media", "start"),
+    [
+        ("svg", "image/svg+xml", b"<svg "),
+        ("gif", "image/gif", b"GIF8"),
+        ("webp", "image/webp", b"RIFF"),
+        ("pose", "application/octet-stream", b"\xcd\xccL>"),
+    ],
+)
+def test_previews_are_drawn_from_the_pose_that_is_kept(words, kind, media, start):
+    answer = words.get(f"{ENTRIES}/p/preview.{kind}")
+    assert (answer.status_code, answer.mimetype) == (200, media)
+    assert answer.data.startswith(start)
+    assert len(answer.data) <= 50_000
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'"
+
+
+def test_what_has_no_preview_is_answered_404(words):
+    refused(words.get(f"{ENTRIES}/t1/preview.svg"), 404, "preview_missing", "'t1'", "keep_pose")
+    refused(words.get(f"{ENTRIES}/p/preview.png"), 404, "preview_missing", "preview.png", "webp")
+    refused(words.get(f"{ENTRIES}/none/preview.svg"), 404, "entry_unknown", "'none'")
+    assert words.get(f"{ENTRIES}/..%2Fp/preview.svg").status_code == 404

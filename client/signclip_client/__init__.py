@@ -43,6 +43,7 @@ from signclip_client.results import (
     SkippedItem,
     VideoFacts,
 )
+from signclip_client.search_results import Collection, Entry, Hit, Hits, NewEntry, Stored
 from signclip_client.version import VERSION
 
 __all__ = [
@@ -53,15 +54,19 @@ __all__ = [
     "BusyError",
     "Client",
     "Clip",
+    "Collection",
     "Configuration",
     "ConflictError",
     "DeadlineError",
     "Embeddings",
+    "Entry",
     "EstimatedPose",
     "Estimation",
     "FailedItem",
     "FileError",
     "Health",
+    "Hit",
+    "Hits",
     "InputError",
     "Inspection",
     "Language",
@@ -69,6 +74,7 @@ __all__ = [
     "MixedModelsError",
     "Model",
     "Models",
+    "NewEntry",
     "NoAnswerError",
     "NoAnswerInTimeError",
     "NotFoundError",
@@ -83,6 +89,7 @@ __all__ = [
     "SignClipError",
     "Similarity",
     "SkippedItem",
+    "Stored",
     "TextError",
     "UnavailableError",
     "VideoError",

@@ -11,6 +11,7 @@ from typing import Unpack
 import httpx2
 
 from signclip_client import calls
+from signclip_client.async_collection_methods import AsyncCollectionMethods
 from signclip_client.chunks import Clip
 from signclip_client.configuration import DEFAULT_URL, Configuration, Limits
 from signclip_client.errors import NoAnswerError, UnavailableError
@@ -50,7 +51,7 @@ from signclip_client.results import (
 _POLL_S = 0.5
 
 
-class AsyncClient:
+class AsyncClient(AsyncCollectionMethods):
     """Client for asyncio.
 
         async with AsyncClient("http://localhost:3030") as client:
@@ -148,19 +149,19 @@ class AsyncClient:
 
     async def list_models(self) -> Models:
         """List the models of the service."""
-        return await self._run(calls.list_models())
+        return await self._run(calls.get("/api/models", Models))
 
     async def list_languages(self) -> tuple[Language, ...]:
         """List the sign languages."""
-        return await self._run(calls.list_languages())
+        return await self._run(calls.list_all("/api/languages", "languages", Language))
 
     async def list_samples(self) -> tuple[Sample, ...]:
         """List the clips that ship with the service."""
-        return await self._run(calls.list_samples())
+        return await self._run(calls.list_all("/samples", "samples", Sample))
 
     async def fetch_sample(self, name: str) -> bytes:
         """Fetch a clip that ships with the service."""
-        return await self._run(calls.fetch_sample(name))
+        return await self._run(calls.fetch(calls.name_path("/samples/{}", name)))
 
     async def check_health(self) -> Health:
         """Ask whether the service answers, and for its version."""

@@ -12,18 +12,13 @@ from urllib.parse import quote
 
 from signclip_client.chunks import TEXT, Chunk, Clip, encode_clip, list_items, split
 from signclip_client.configuration import Configuration
-from signclip_client.decoding import build
-from signclip_client.messages import Answer, Call, Request
-from signclip_client.reading import read_embeddings, read_estimation, read_one, read_similarity
+from signclip_client.messages import Call, Request
+from signclip_client.reading import read_embeddings, read_estimation, read_list, read_one, read_similarity
 from signclip_client.results import (
     Embeddings,
     Estimation,
     Inspection,
-    Language,
-    Model,
-    Models,
     Result,
-    Sample,
     Similarity,
 )
 
@@ -37,7 +32,7 @@ def embed(
         FileError: the size of a clip's file cannot be found.
         ValueError: there are no items.
     """
-    body = {**_name_model(configuration), **options, "encoding_format": "base64"}
+    body = {**name_model(configuration), **options, "encoding_format": "base64"}
     chunks = _split(configuration, {key: items})
     return Call([Request("POST", f"/api/embed/{key}", body, chunk) for chunk in chunks], read_embeddings)
 
@@ -56,7 +51,7 @@ def compare(
         FileError: the size of a clip's file cannot be found.
         ValueError: there are no items.
     """
-    body = {**_name_model(configuration), **options}
+    body = {**name_model(configuration), **options}
     columns = list_items(texts)
     if columns:
         body[TEXT] = [str(text) for text in columns]
@@ -100,37 +95,19 @@ def get(path: str, kind: type[Result]) -> Call[Result]:
     return Call([Request("GET", path)], partial(read_one, kind))
 
 
-def list_models() -> Call[Models]:
-    """List the models: GET /api/models."""
-
-    def read(answers: Sequence[Answer]) -> Models:
-        content = answers[0].read_json()
-        return Models(content["default"], tuple(build(Model, model) for model in content["models"]))
-
-    return Call([Request("GET", "/api/models")], read)
+def list_all(path: str, key: str, kind: type[Result]) -> Call[tuple[Result, ...]]:
+    """Ask for the list that stands under a key of the answer."""
+    return Call([Request("GET", path)], partial(read_list, kind, key))
 
 
-def list_languages() -> Call[tuple[Language, ...]]:
-    """List the sign languages: GET /api/languages."""
-
-    def read(answers: Sequence[Answer]) -> tuple[Language, ...]:
-        return tuple(build(Language, language) for language in answers[0].read_json()["languages"])
-
-    return Call([Request("GET", "/api/languages")], read)
+def fetch(path: str) -> Call[bytes]:
+    """Ask for the bytes of a file."""
+    return Call([Request("GET", path)], lambda answers: answers[0].body)
 
 
-def list_samples() -> Call[tuple[Sample, ...]]:
-    """List the clips that ship: GET /samples."""
-
-    def read(answers: Sequence[Answer]) -> tuple[Sample, ...]:
-        return tuple(build(Sample, sample) for sample in answers[0].read_json()["samples"])
-
-    return Call([Request("GET", "/samples")], read)
-
-
-def fetch_sample(name: str) -> Call[bytes]:
-    """Fetch the bytes of a clip that ships: GET /samples/{name}."""
-    return Call([Request("GET", f"/samples/{quote(name, safe='')}")], lambda answers: answers[0].body)
+def name_path(template: str, *names: str) -> str:
+    """Fill names into a path, whatever characters they have."""
+    return template.format(*(quote(name, safe="") for name in names))
 
 
 def read_metrics() -> Call[str]:
@@ -138,7 +115,8 @@ def read_metrics() -> Call[str]:
     return Call([Request("GET", "/metrics")], lambda answers: answers[0].body.decode())
 
 
-def _name_model(configuration: Configuration) -> dict[str, str]:
+def name_model(configuration: Configuration) -> dict[str, str]:
+    """Name the client's model, as requests do."""
     return {} if configuration.model is None else {"model_name": configuration.model}
 
 

@@ -8,12 +8,26 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from signclip_client.configuration import MAX_ITEMS, Limits
 from signclip_client.errors import FileError
 
 # A file by its path, or its bytes.
 Clip = str | os.PathLike[str] | bytes
+
+
+class Encodable(Protocol):
+    """An item that is more than a text or a clip."""
+
+    def encode(self) -> dict[str, Any]:
+        """Write it as JSON has it."""
+
+    def measure(self) -> int:
+        """Count its bytes, before base64."""
+
+
+Item = Clip | Encodable
 TEXT = "text"
 
 
@@ -22,16 +36,16 @@ class Chunk:
     """A part of a caller's list.
 
     Attributes:
-        key: the key of the items in the body of a request: "text", "pose" or "video".
-        items: texts as they are; clips as paths or bytes, which are read when they are sent.
+        key: the key of the items in the body of a request, such as "text", "pose" or "video".
+        items: texts as they are; clips as paths or bytes, which are read when they are sent; or what encodes itself.
         first: place of the first item in the caller's list.
     """
 
     key: str
-    items: Sequence[Clip]
+    items: Sequence[Item]
     first: int = 0
 
-    def encode(self) -> list[str]:
+    def encode(self) -> list[Any]:
         """Write the items as JSON has them: clips as base64.
 
         Raises:
@@ -39,7 +53,7 @@ class Chunk:
         """
         if self.key == TEXT:
             return [str(item) for item in self.items]
-        return [encode_clip(clip) for clip in self.items]
+        return [encode_item(item) for item in self.items]
 
     def halve(self) -> tuple[Chunk, Chunk] | None:
         """Split the chunk in two; None when it has one item."""
@@ -63,7 +77,7 @@ def list_items(items: Clip | Sequence[Clip]) -> list[Clip]:
     return [items] if isinstance(items, str | bytes | os.PathLike) else list(items)
 
 
-def split(key: str, items: Sequence[Clip], limits: Limits, *, first: int = 0) -> Iterator[Chunk]:
+def split(key: str, items: Sequence[Item], limits: Limits, *, first: int = 0) -> Iterator[Chunk]:
     """Split a list into chunks of at most limits.max_items items and limits.max_bytes bytes.
 
     Raises:
@@ -81,6 +95,15 @@ def split(key: str, items: Sequence[Clip], limits: Limits, *, first: int = 0) ->
         yield Chunk(key, items[start:], first + start)
 
 
+def encode_item(item: Item) -> Any:
+    """Write an item as JSON has it.
+
+    Raises:
+        FileError: a clip's file cannot be read.
+    """
+    return encode_clip(item) if isinstance(item, str | bytes | os.PathLike) else item.encode()
+
+
 def encode_clip(clip: Clip) -> str:
     """Write a clip's bytes as base64.
 
@@ -95,13 +118,21 @@ def encode_clip(clip: Clip) -> str:
         raise FileError(f"{os.fspath(clip)} cannot be read: {error.strerror}") from error
 
 
-def _measure(key: str, item: Clip) -> int:
-    """Bytes of an item, before base64."""
-    if isinstance(item, bytes):
-        return len(item)
-    if key == TEXT:
-        return len(str(item).encode("utf-8", "surrogatepass"))
+def _measure(key: str, item: Item) -> int:
+    if not isinstance(item, str | bytes | os.PathLike):
+        return item.measure()
+    return len(str(item).encode("utf-8", "surrogatepass")) if key == TEXT else measure_clip(item)
+
+
+def measure_clip(clip: Clip) -> int:
+    """Count the bytes of a clip, before base64.
+
+    Raises:
+        FileError: the size of the clip's file cannot be found.
+    """
+    if isinstance(clip, bytes):
+        return len(clip)
     try:
-        return Path(item).stat().st_size
+        return Path(clip).stat().st_size
     except OSError as error:
-        raise FileError(f"{os.fspath(item)} cannot be read: {error.strerror}") from error
+        raise FileError(f"{os.fspath(clip)} cannot be read: {error.strerror}") from error

@@ -13,6 +13,7 @@ import httpx2
 
 from signclip_client import calls
 from signclip_client.chunks import Clip
+from signclip_client.collection_methods import CollectionMethods
 from signclip_client.configuration import DEFAULT_URL, Configuration, Limits
 from signclip_client.errors import NoAnswerError, UnavailableError
 from signclip_client.exchange import (
@@ -51,7 +52,7 @@ from signclip_client.results import (
 _POLL_S = 0.5
 
 
-class Client:
+class Client(CollectionMethods):
     """Embeds, compares and estimates through a SignCLIP service.
 
         with Client("http://localhost:3030") as client:
@@ -154,19 +155,19 @@ class Client:
 
     def list_models(self) -> Models:
         """List the models of the service."""
-        return self._run(calls.list_models())
+        return self._run(calls.get("/api/models", Models))
 
     def list_languages(self) -> tuple[Language, ...]:
         """List the sign languages."""
-        return self._run(calls.list_languages())
+        return self._run(calls.list_all("/api/languages", "languages", Language))
 
     def list_samples(self) -> tuple[Sample, ...]:
         """List the clips that ship with the service."""
-        return self._run(calls.list_samples())
+        return self._run(calls.list_all("/samples", "samples", Sample))
 
     def fetch_sample(self, name: str) -> bytes:
         """Fetch a clip that ships with the service."""
-        return self._run(calls.fetch_sample(name))
+        return self._run(calls.fetch(calls.name_path("/samples/{}", name)))
 
     def check_health(self) -> Health:
         """Ask whether the service answers, and for its version."""

@@ -44,9 +44,9 @@ class Limits:
             raise ValueError(f"max_items is {self.max_items}, but must be at least 1")
 
 
-# The service takes 2048 texts, 256 poses and 16 videos, if its limits have not been changed. Parts of this size keep
-# several requests busy, and report progress now and then.
-MAX_ITEMS: Mapping[str, int] = {"text": 512, "pose": 64, "video": 1}
+# The service takes 2048 texts or entries, 256 poses and 16 videos, if its limits have not been changed. Parts of this
+# size keep several requests busy, and report progress now and then.
+MAX_ITEMS: Mapping[str, int] = {"text": 512, "pose": 64, "video": 1, "entries": 64}
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,54 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from signclip_client.errors import MixedModelsError
-from signclip_client.results import Floats, Result, Span
+from signclip_client.results import Floats, Result
 
 
 def build(kind: type[Result], content: Mapping[str, Any]) -> Result:
-    """Build a dataclass of the keys of an answer that it knows; lists become tuples."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items() if key in known}
-    return kind(**values)
+    """Build a dataclass of the keys of an answer that it knows, each as the field's type says."""
+    hints = _find_hints(kind)
+    return kind(**{key: convert(hints[key], value) for key, value in content.items() if key in hints})
 
 
-def build_each(kind: type[Result], contents: Sequence[Mapping[str, Any] | None]) -> tuple[Result | None, ...]:
-    """Build a dataclass of each object; None of a null."""
-    return tuple(None if content is None else build(kind, content) for content in contents)
+def convert(hint: Any, value: Any) -> Any:
+    """Convert a value of JSON to a type of results.
+
+    Lists become tuples or float32 arrays, objects dataclasses or mappings, and base64 texts bytes.
+    """
+    if value is None:
+        return None
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        (hint,) = (branch for branch in inner if branch is not NoneType)
+        return convert(hint, value)
+    if origin is tuple:
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
+        return tuple(convert(inside, item) for inside, item in zip(kinds, value, strict=True))
+    if origin is Mapping:
+        return {key: convert(inner[1], item) for key, item in value.items()}
+    if origin is np.ndarray:
+        return np.array(value, np.float32)
+    if hint is bytes:
+        return base64.b64decode(value)
+    return build(hint, value) if is_dataclass(hint) and isinstance(hint, type) else value
+
+
+# By class, because the types of fields are read from texts each time, which takes longer than the fields themselves.
+_hints: dict[Any, dict[str, Any]] = {}
+
+
+def _find_hints(kind: Any) -> dict[str, Any]:
+    if kind not in _hints:
+        hints = get_type_hints(kind)
+        _hints[kind] = {field.name: hints[field.name] for field in fields(kind)}
+    return _hints[kind]
 
 
 def decode_rows(rows: Sequence[str | None], dimensions: int) -> Floats:
@@ -32,16 +61,6 @@ def decode_rows(rows: Sequence[str | None], dimensions: int) -> Floats:
         if row is not None:
             vectors[index] = np.frombuffer(base64.b64decode(row), "<f4")
     return vectors
-
-
-def decode_files(files: Sequence[str | None]) -> tuple[bytes | None, ...]:
-    """Read base64 files; None of a null."""
-    return tuple(None if file is None else base64.b64decode(file) for file in files)
-
-
-def read_spans(spans: Sequence[Sequence[int] | None]) -> tuple[Span | None, ...]:
-    """Read pairs of frames; None of a null."""
-    return tuple(None if span is None else (span[0], span[1]) for span in spans)
 
 
 def find_common(key: str, contents: Sequence[Mapping[str, Any]]) -> Any:

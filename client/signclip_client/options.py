@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
 
 Flip = Literal["never", "auto", "always"]
 OnError = Literal["fail", "skip"]
@@ -118,6 +119,79 @@ class EstimationOptions(SeenOptions, total=False):
     """
 
     on_error: OnError
+
+
+class CollectionOptions(TypedDict, total=False):
+    """Of create_collection.
+
+    Attributes:
+        description: words for people.
+        model_name: the model whose vectors it holds; without it the service's default.
+        space: what the vectors may be compared with, if they come from elsewhere.
+        dimensions: numbers in a vector; needed with space.
+    """
+
+    description: str
+    model_name: str
+    space: str
+    dimensions: int
+
+
+class EntryOptions(ItemOptions, ClipOptions, SeenOptions, total=False):
+    """Of store_entries.
+
+    Attributes:
+        on_error: skip: a bad entry is left out, with an entry in `errors`.
+        keep_pose: keep the pose of each clip, so that previews can be drawn.
+    """
+
+    on_error: OnError
+    keep_pose: bool
+
+
+class EntryChanges(TypedDict, total=False):
+    """Of change_entry: facts that replace those of the entry."""
+
+    gloss: str
+    texts: Sequence[str]
+    sign_language: str
+    spoken_language: str
+    source: str
+    tags: Mapping[str, Any]
+
+
+class CollectionSearchOptions(ItemOptions, PromptOptions, ClipOptions, SeenOptions, total=False):
+    """Of search_collection.
+
+    Attributes:
+        k: most hits.
+        filter: entries that are searched, such as {"sign_language": "ase", "gloss": ["A", "B"]}.
+        min_score: least cosine of a hit.
+        group_by: gloss: only the best entry of each gloss is a hit.
+        allow_no_hands: take a clip with no hand in any frame, which is refused otherwise.
+        mode: exact: compare every vector; approximate: use the index.
+        space: of a vector.
+        signature: of a vector: how it was made.
+    """
+
+    k: int
+    filter: Mapping[str, Any]
+    min_score: float
+    group_by: Literal["gloss"]
+    allow_no_hands: bool
+    mode: Literal["auto", "exact", "approximate"]
+    space: str
+    signature: str
+
+
+class SearchOptions(CollectionSearchOptions, total=False):
+    """Of search_collections.
+
+    Attributes:
+        collections: names; without them, all collections of the query's space are searched.
+    """
+
+    collections: Sequence[str]
 
 
 class InspectOptions(TypedDict, total=False):

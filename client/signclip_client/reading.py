@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from signclip_client.decoding import build, build_each, decode_files, decode_rows, find_common, read_spans
+from signclip_client.decoding import build, decode_rows, find_common
 from signclip_client.messages import Answer
-from signclip_client.results import (
-    Embeddings,
-    EstimatedPose,
-    Estimation,
-    FailedItem,
-    Floats,
-    Quality,
-    Result,
-    Similarity,
-    SkippedItem,
-    VideoFacts,
-)
+from signclip_client.results import Embeddings, Estimation, Result, Similarity
+
+_MATRICES = ("cosine", "dot", "probabilities")
 
 
 def read_one(kind: type[Result], answers: Sequence[Answer]) -> Result:
@@ -29,8 +18,14 @@ def read_one(kind: type[Result], answers: Sequence[Answer]) -> Result:
     return build(kind, answers[0].read_json())
 
 
-def _join(key: str, contents: Sequence[Mapping[str, Any]]) -> list[Any]:
-    return [item for content in contents for item in content.get(key) or ()]
+def read_list(kind: type[Result], key: str, answers: Sequence[Answer]) -> tuple[Result, ...]:
+    """Read the list that stands under a key of an answer."""
+    return tuple(build(kind, item) for item in answers[0].read_json()[key])
+
+
+def read_number(key: str, answers: Sequence[Answer]) -> int:
+    """Read the number that stands under a key of an answer."""
+    return int(answers[0].read_json()[key])
 
 
 def read_embeddings(answers: Sequence[Answer]) -> Embeddings:
@@ -40,20 +35,10 @@ def read_embeddings(answers: Sequence[Answer]) -> Embeddings:
         MixedModelsError: the model was replaced between the parts.
     """
     parts = [answer.read_json() for answer in answers]
-    return Embeddings(
-        np.concatenate([decode_rows(part["embeddings"], part["dimensions"]) for part in parts]),
-        model_name=find_common("model_name", parts),
-        normalized=find_common("normalized", parts),
-        signature=find_common("signature", parts),
-        space=find_common("space", parts),
-        prompts=tuple(_join("prompts", parts)),
-        quality=build_each(Quality, _join("quality", parts)),
-        trimmed=read_spans(_join("trimmed", parts)),
-        videos=build_each(VideoFacts, _join("video", parts)),
-        poses=decode_files(_join("pose", parts)),
-        warnings=tuple(_join("warnings", parts)),
-        errors=tuple(build(SkippedItem, skipped) for skipped in _join("errors", parts)),
-    )
+    whole = join(parts, ("embeddings", "prompts", "quality", "trimmed", "video", "pose", "warnings", "errors"))
+    vectors = decode_rows(whole.pop("embeddings"), whole["dimensions"])
+    renamed = {"videos": whole.pop("video"), "poses": whole.pop("pose")}
+    return replace(build(Embeddings, {**whole, **renamed, "vectors": ()}), vectors=vectors)
 
 
 def read_similarity(answers: Sequence[Answer]) -> Similarity:
@@ -63,38 +48,34 @@ def read_similarity(answers: Sequence[Answer]) -> Similarity:
         MixedModelsError: another model answered between the parts.
     """
     parts = [answer.read_json() for answer in answers]
-
-    def stack(key: str) -> Floats:
-        skipped = [None] * len(parts[0]["columns"])
-        return np.concatenate([np.array([row or skipped for row in part[key]], np.float32) for part in parts])
-
-    return Similarity(
-        stack("cosine"),
-        stack("dot"),
-        stack("probabilities") if "probabilities" in parts[0] else None,
-        rows=tuple(_join("rows", parts)),
-        columns=tuple(parts[0]["columns"]),
-        model_name=find_common("model_name", parts),
-        prompts=tuple(parts[0].get("prompts") or ()),
-        # What is remarked of the texts comes with every part.
-        warnings=tuple(dict.fromkeys(_join("warnings", parts))),
-        none_of_these=np.array(_join("none_of_these", parts), np.float32) if "none_of_these" in parts[0] else None,
-        errors=tuple({error["pointer"]: build(FailedItem, error) for error in _join("errors", parts)}.values()),
-    )
+    skipped = [None] * len(parts[0]["columns"])
+    for part in parts:
+        for key in _MATRICES:
+            if key in part:
+                part[key] = [row or skipped for row in part[key]]
+    whole = join(parts, (*_MATRICES, "none_of_these", "rows", "trimmed", "warnings", "errors"))
+    for key in ("probabilities", "none_of_these"):
+        if key not in parts[0]:
+            whole[key] = None
+    # What is remarked of the texts comes with every part.
+    whole["warnings"] = list(dict.fromkeys(whole["warnings"]))
+    whole["errors"] = list({error["pointer"]: error for error in whole["errors"]}.values())
+    return build(Similarity, whole)
 
 
 def read_estimation(answers: Sequence[Answer]) -> Estimation:
     """Join the poses of all parts."""
-    parts = [answer.read_json() for answer in answers]
-    poses = tuple(
-        None
-        if pose is None
-        else EstimatedPose(
-            base64.b64decode(pose["pose"]),
-            build(VideoFacts, pose["video"]),
-            build(Quality, pose["quality"]),
-        )
-        for pose in _join("poses", parts)
-    )
-    skipped = tuple(build(SkippedItem, error) for error in _join("errors", parts))
-    return Estimation(poses, tuple(_join("warnings", parts)), skipped)
+    return build(Estimation, join([answer.read_json() for answer in answers], ("poses", "warnings", "errors")))
+
+
+def join(parts: Sequence[Mapping[str, Any]], lists: Collection[str]) -> dict[str, Any]:
+    """Join the parts of an answer to one.
+
+    Args:
+        lists: keys whose lists are put one behind the other; one that is missing in a part counts as empty there. Under
+            every other key, all parts have the same value.
+    Raises:
+        MixedModelsError: the parts differ, because the model was replaced between them.
+    """
+    same = {key: find_common(key, parts) for key in parts[0] if key not in lists}
+    return same | {key: [item for part in parts for item in part.get(key) or ()] for key in lists}

@@ -16,6 +16,7 @@ from app import create_app
 from app.settings import ServiceSettings
 from engine.local import LocalEngine
 from engine.settings import EngineSettings
+from search.settings import SearchSettings
 from signclip_client import AsyncClient, Client
 from tests.app.estimators import FakeEstimators
 
@@ -24,11 +25,13 @@ CLIP = POSES / "ase_A.pose"
 
 
 @pytest.fixture(scope="session")
-def url(tiny_weights: Path) -> Iterator[str]:
+def url(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The service with the tiny model; its videos are the names of golden poses."""
     settings = EngineSettings(weights_dir=tiny_weights, default_model="tiny", device="cpu", backend="torch", threads=1)
     engine = LocalEngine(settings)
-    application = create_app(ServiceSettings(engine=settings, max_items=8, max_texts=40), engine, FakeEstimators())
+    store = SearchSettings(dir=str(tmp_path_factory.mktemp("search")), maintain_s=0)
+    limits = ServiceSettings(engine=settings, search=store, max_items=8, max_texts=40)
+    application = create_app(limits, engine, FakeEstimators())
     server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -15,7 +15,7 @@ import pytest
 
 from app import create_app
 from app.settings import ServiceSettings, load_settings
-from signclip_client import AsyncClient, Client, Configuration, options, results
+from signclip_client import AsyncClient, Client, Configuration, options, results, search_results
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "client" / "signclip_client"
@@ -30,6 +30,20 @@ ROUTES = {
     "post /api/pose/inspect": ("inspect_pose", options.InspectOptions, results.Inspection),
     "get /api/models": ("list_models", None, results.Models),
     "get /api/languages": ("list_languages", None, None),
+    "put /api/collections/{name}": ("create_collection", options.CollectionOptions, search_results.Collection),
+    "get /api/collections": ("list_collections", None, None),
+    "get /api/collections/{name}": ("describe_collection", None, search_results.Collection),
+    "delete /api/collections/{name}": ("delete_collection", None, None),
+    "post /api/collections/{name}/entries": ("store_entries", options.EntryOptions, search_results.Stored),
+    "get /api/collections/{name}/entries/{entry_id}": ("show_entry", None, search_results.Entry),
+    "patch /api/collections/{name}/entries/{entry_id}": ("change_entry", options.EntryChanges, search_results.Entry),
+    "delete /api/collections/{name}/entries/{entry_id}": ("delete_entry", None, None),
+    "post /api/collections/{name}/search": (
+        "search_collection",
+        options.CollectionSearchOptions,
+        search_results.Hits,
+    ),
+    "post /api/search": ("search_collections", options.SearchOptions, search_results.Hits),
     "get /samples": ("list_samples", None, None),
     "get /samples/{name}": ("fetch_sample", None, None),
     "get /healthz": ("check_health", None, results.Health),
@@ -41,7 +55,7 @@ OF_OTHER_CLIENTS = {"post /v1/embeddings", "get /v1/models", "get /v1/models/{na
 # Keys of answers that results hold under another name, or in the shape of an array.
 RENAMED = {"embeddings": "vectors", "dimensions": "vectors", "video": "videos", "pose": "poses"}
 # Keys of requests that are no options: the items, and the number format, which is always base64.
-NO_OPTIONS = {"text", "pose", "video", "encoding_format"}
+NO_OPTIONS = {"text", "pose", "video", "vector", "entries", "encoding_format"}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +82,7 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters():
     assert public(Client) == public(AsyncClient)
 
 
-@pytest.mark.parametrize("route", [route for route, (_, kind, _) in ROUTES.items() if kind is not None])
+@pytest.mark.parametrize("route", [route for route, (_, kind, _) in ROUTES.items() if kind])
 def test_options_are_the_keys_of_the_request(document, route):
     method, path = route.split()
     content = document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
@@ -76,7 +90,7 @@ def test_options_are_the_keys_of_the_request(document, route):
     assert set(get_type_hints(ROUTES[route][1])) == set(schema["properties"]) - NO_OPTIONS
 
 
-@pytest.mark.parametrize("route", [route for route, (_, _, kind) in ROUTES.items() if kind is not None])
+@pytest.mark.parametrize("route", [route for route, (_, _, kind) in ROUTES.items() if kind])
 def test_results_hold_every_key_of_the_answer(document, route):
     method, path = route.split()
     content = document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
@@ -93,6 +107,7 @@ def test_results_hold_every_key_of_the_answer(document, route):
         ("LanguageAnswer", results.Language),
         ("Quality", results.Quality),
         ("SampleAnswer", results.Sample),
+        ("HitAnswer", search_results.Hit),
         ("VideoAnswer", results.VideoFacts),
         ("SkippedItem", results.SkippedItem),
         ("FailedItem", results.FailedItem),
@@ -103,10 +118,16 @@ def test_nested_results_are_those_of_the_service(document, schema, kind):
     assert set(kind.__dataclass_fields__) == set(document["components"]["schemas"][schema]["properties"])
 
 
-def test_results_cannot_be_changed():
-    for kind in vars(results).values():
-        if isinstance(kind, type) and kind.__module__ == results.__name__:
+@pytest.mark.parametrize("module", [results, search_results])
+def test_results_cannot_be_changed(module):
+    for kind in vars(module).values():
+        if isinstance(kind, type) and kind.__module__ == module.__name__:
             assert kind.__dataclass_params__.frozen, kind
+
+
+def test_an_entry_holds_every_key_that_the_service_takes(document):
+    schema = document["components"]["schemas"]["EntryItem"]
+    assert set(search_results.NewEntry.__dataclass_fields__) == set(schema["properties"])
 
 
 def test_the_environment_names_service_key_model_and_patience():

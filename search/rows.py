@@ -20,9 +20,6 @@ LIGHT_COLUMNS = (
     *("id", "vector", "kind", "gloss", "texts", "sign_language", "spoken_language", "source", "tags", "labels"),
     *("pose_bytes", "signature", "space", "created"),
 )
-# Arrow's own allocator, mimalloc, crashes in threads of a process that has loaded torch (seen with pyarrow 25.0 and
-# torch 2.13): a service without gunicorn runs its engine in the process that searches.
-pa.set_memory_pool(pa.system_memory_pool())
 _TIME = pa.timestamp("us", tz="UTC")
 
 

@@ -35,6 +35,7 @@ _STATUSES = (400, 401, 404, 409, 413, 415, 422, 429, 499, 503, 504)
         summary="Classify clips",
         request=ClassifyRequest,
         answer=ClassifyAnswer,
+        form=True,
         statuses=_STATUSES,
         description="With labels, each clip is compared with texts, by the softmax that the model was trained with. "
         "With a collection, it is compared with the clips of each gloss. A clip is rejected when more than the share "

@@ -12,6 +12,7 @@ import httpx2
 
 from signclip_client import calls
 from signclip_client.async_collection_methods import AsyncCollectionMethods
+from signclip_client.async_recognition_methods import AsyncRecognitionMethods
 from signclip_client.chunks import Clip
 from signclip_client.configuration import DEFAULT_URL, Configuration, Limits
 from signclip_client.errors import NoAnswerError, UnavailableError
@@ -51,7 +52,7 @@ from signclip_client.results import (
 _POLL_S = 0.5
 
 
-class AsyncClient(AsyncCollectionMethods):
+class AsyncClient(AsyncCollectionMethods, AsyncRecognitionMethods):
     """Client for asyncio.
 
         async with AsyncClient("http://localhost:3030") as client:

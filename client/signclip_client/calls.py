@@ -33,7 +33,7 @@ def embed(
         ValueError: there are no items.
     """
     body = {**name_model(configuration), **options, "encoding_format": "base64"}
-    chunks = _split(configuration, {key: items})
+    chunks = split_lists(configuration, {key: items})
     return Call([Request("POST", f"/api/embed/{key}", body, chunk) for chunk in chunks], read_embeddings)
 
 
@@ -56,7 +56,7 @@ def compare(
     if columns:
         body[TEXT] = [str(text) for text in columns]
         clips = {"pose": poses, "video": videos}
-        chunks: list[Chunk | None] = list(_split(configuration, clips, may_be_empty=True)) or [None]
+        chunks: list[Chunk | None] = list(split_lists(configuration, clips, may_be_empty=True)) or [None]
     else:
         # Clips against each other: every row meets every column, so that nothing can be split.
         named = {"pose": list_items(poses), "video": list_items(videos)}
@@ -76,7 +76,7 @@ def estimate(
         FileError: the size of a video's file cannot be found.
         ValueError: there are no videos.
     """
-    chunks = _split(configuration, {"video": videos})
+    chunks = split_lists(configuration, {"video": videos})
     return Call([Request("POST", "/api/pose", dict(options), chunk) for chunk in chunks], read_estimation)
 
 
@@ -120,9 +120,15 @@ def name_model(configuration: Configuration) -> dict[str, str]:
     return {} if configuration.model is None else {"model_name": configuration.model}
 
 
-def _split(
+def split_lists(
     configuration: Configuration, items: Mapping[str, Clip | Sequence[Clip]], *, may_be_empty: bool = False
 ) -> list[Chunk]:
+    """Split the lists of a request, by their keys, into parts.
+
+    Raises:
+        FileError: the size of a clip's file cannot be found.
+        ValueError: there are no items, and may_be_empty is not set.
+    """
     chunks = [chunk for key, found in items.items() for chunk in split(key, list_items(found), configuration.limits)]
     if not chunks and not may_be_empty:
         raise ValueError(f"there is no {' and no '.join(items)} to send")

@@ -35,6 +35,7 @@ from signclip_client.options import (
     TextOptions,
     VideoOptions,
 )
+from signclip_client.recognition_methods import RecognitionMethods
 from signclip_client.results import (
     Embeddings,
     Estimation,
@@ -52,7 +53,7 @@ from signclip_client.results import (
 _POLL_S = 0.5
 
 
-class Client(CollectionMethods):
+class Client(CollectionMethods, RecognitionMethods):
     """Embeds, compares and estimates through a SignCLIP service.
 
         with Client("http://localhost:3030") as client:

@@ -64,12 +64,12 @@ def decode_rows(rows: Sequence[str | None], dimensions: int) -> Floats:
 
 
 def find_common(key: str, contents: Sequence[Mapping[str, Any]]) -> Any:
-    """Find the value that all parts of an answer have under a key.
+    """Find the value that all parts of an answer have under a key; null, as where every item was skipped, counts not.
 
     Raises:
         MixedModelsError: the parts differ, because the model was replaced between them.
     """
-    values = [content.get(key) for content in contents]
+    values = [content[key] for content in contents if content.get(key) is not None] or [None]
     if any(value != values[0] for value in values):
         raise MixedModelsError(
             f"the parts of a long list have different values of {key!r}, {values[0]!r} among them: the model was "

@@ -194,6 +194,79 @@ class SearchOptions(CollectionSearchOptions, total=False):
     collections: Sequence[str]
 
 
+class BankOptions(PromptOptions, total=False):
+    """Of methods that look at the examples of a collection.
+
+    Attributes:
+        collection: a collection whose entries with a gloss are the examples.
+        shots: examples of each label; "all": every one.
+        method: text: compare with texts; prototype: with the mean of each label's examples; neighbours: with its
+            nearest examples; probe: logistic regression.
+    """
+
+    collection: str
+    shots: int | Literal["all"]
+    method: Literal["text", "prototype", "neighbours", "probe"]
+
+
+class ClassifyOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions, total=False):
+    """Of classify.
+
+    Attributes:
+        on_error: skip: a bad clip becomes None, with an entry in `errors`.
+        allow_no_hands: take clips without a hand in any frame, which are refused otherwise.
+        labels: texts of which each clip may be one; or give a collection.
+        reject: reject clips that fit nothing.
+        false_accept_rate: the share of clips that fit nothing which may be accepted.
+        nearest: nearest examples to list for each clip, of a collection.
+    """
+
+    on_error: OnError
+    allow_no_hands: bool
+    labels: Sequence[str]
+    reject: bool
+    false_accept_rate: float
+    nearest: int
+
+
+class SpotOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions, total=False):
+    """Of spot.
+
+    Attributes:
+        query: texts to look for; or give a collection.
+        threshold: least score of a find.
+        false_accept_rate: share of windows without a sign that may reach the threshold.
+    """
+
+    query: Sequence[str]
+    threshold: float
+    false_accept_rate: float
+
+
+class ScoreOptions(ItemOptions, PromptOptions, ClipOptions, total=False):
+    """Of score.
+
+    Attributes:
+        on_error: skip: a bad pair becomes None, with an entry in `errors`.
+        allow_no_hands: take clips without a hand in any frame, which are refused otherwise.
+    """
+
+    on_error: OnError
+    allow_no_hands: bool
+
+
+class ReportOptions(TypedDict, total=False):
+    """Of report_on_collection.
+
+    Attributes:
+        method: how each example is classified by the others.
+        sign_language: only entries of this tag.
+    """
+
+    method: Literal["prototype", "neighbours", "probe"]
+    sign_language: str
+
+
 class InspectOptions(TypedDict, total=False):
     """Of inspect_pose.
 

@@ -157,10 +157,14 @@ def test_options_go_along_and_the_client_s_model_is_the_default(url, make_client
 
 def test_the_example_of_the_package_s_page_runs(url, monkeypatch, capsys):
     page = (ROOT / "client" / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(ROOT)
-    exec(example.replace("http://localhost:3030", url), {})  # noqa: S102
+    exec(first.replace("http://localhost:3030", url), {})  # noqa: S102
     assert capsys.readouterr().out.count("[[") == 2
+    exec(second.replace("http://localhost:3030", url), {})  # noqa: S102
+    shown = capsys.readouterr().out
+    assert "('A', 1.0" in shown or "('A', 0.99" in shown
+    assert "ClassifiedClip(label=" in shown
 
 
 def test_nothing_to_send_is_refused_before_anything_is_sent(make_client):

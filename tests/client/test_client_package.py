@@ -15,7 +15,7 @@ import pytest
 
 from app import create_app
 from app.settings import ServiceSettings, load_settings
-from signclip_client import AsyncClient, Client, Configuration, options, results, search_results
+from signclip_client import AsyncClient, Client, Configuration, options, recognition_results, results, search_results
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "client" / "signclip_client"
@@ -30,6 +30,15 @@ ROUTES = {
     "post /api/pose/inspect": ("inspect_pose", options.InspectOptions, results.Inspection),
     "get /api/models": ("list_models", None, results.Models),
     "get /api/languages": ("list_languages", None, None),
+    "post /api/classify": ("classify", options.ClassifyOptions, recognition_results.Classification),
+    "post /api/spot": ("spot", options.SpotOptions, recognition_results.Spotted),
+    "post /api/score": ("score", options.ScoreOptions, recognition_results.Score),
+    "post /api/collections/{name}/report": (
+        "report_on_collection",
+        options.ReportOptions,
+        recognition_results.BankReport,
+    ),
+    "post /api/collections/{name}/fit": ("fit_collection", None, recognition_results.FittedProbe),
     "put /api/collections/{name}": ("create_collection", options.CollectionOptions, search_results.Collection),
     "get /api/collections": ("list_collections", None, None),
     "get /api/collections/{name}": ("describe_collection", None, search_results.Collection),
@@ -55,7 +64,7 @@ OF_OTHER_CLIENTS = {"post /v1/embeddings", "get /v1/models", "get /v1/models/{na
 # Keys of answers that results hold under another name, or in the shape of an array.
 RENAMED = {"embeddings": "vectors", "dimensions": "vectors", "video": "videos", "pose": "poses"}
 # Keys of requests that are no options: the items, and the number format, which is always base64.
-NO_OPTIONS = {"text", "pose", "video", "vector", "entries", "encoding_format"}
+NO_OPTIONS = {"text", "pose", "video", "vector", "entries", "reference_pose", "reference_text", "encoding_format"}
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +117,12 @@ def test_results_hold_every_key_of_the_answer(document, route):
         ("Quality", results.Quality),
         ("SampleAnswer", results.Sample),
         ("HitAnswer", search_results.Hit),
+        ("ClassifiedClip", recognition_results.ClassifiedClip),
+        ("NearExample", recognition_results.NearExample),
+        ("ConfusedPair", recognition_results.ConfusedPair),
+        ("FoundSign", recognition_results.FoundSign),
+        ("PairScore", recognition_results.PairScore),
+        ("CorpusMean", recognition_results.CorpusMean),
         ("VideoAnswer", results.VideoFacts),
         ("SkippedItem", results.SkippedItem),
         ("FailedItem", results.FailedItem),
@@ -118,7 +133,7 @@ def test_nested_results_are_those_of_the_service(document, schema, kind):
     assert set(kind.__dataclass_fields__) == set(document["components"]["schemas"][schema]["properties"])
 
 
-@pytest.mark.parametrize("module", [results, search_results])
+@pytest.mark.parametrize("module", [results, search_results, recognition_results])
 def test_results_cannot_be_changed(module):
     for kind in vars(module).values():
         if isinstance(kind, type) and kind.__module__ == module.__name__:

@@ -1,5 +1,7 @@
 """Every experiment of the paper, resolved, against what the authors did; differences are listed with their reasons."""
 
+from collections import Counter
+
 import pytest
 import yaml
 
@@ -127,6 +129,18 @@ def _find_data_set(part):
 
 def test_all_experiments_are_compared():
     assert set(FILES) == {*AUTHORS["experiments"], *AUTHORS["own"]}
+
+
+def test_every_file_of_the_authors_has_a_counterpart_or_a_reason():
+    sources = {entry["source"].removesuffix(".yaml") for entry in AUTHORS["experiments"].values()}
+    assert not sources & set(AUTHORS["left_out"])
+    folders = Counter(name.partition("/")[0] for name in (*sources, *AUTHORS["left_out"]))
+    assert folders == AUTHORS["files"]
+    rows = [f"| `{name}` | {why} |" for name, why in AUTHORS["left_out"].items()]
+    section = PAGE.partition("These have none:")[2].partition("\n## ")[0]
+    assert [line for line in section.splitlines() if line.startswith("| `")] == rows
+    total, missing = sum(AUTHORS["files"].values()), len(rows)
+    assert f"Of the authors' {total} files of training, {total - missing} have a counterpart here." in PAGE
 
 
 @pytest.mark.parametrize("name", AUTHORS["experiments"])

@@ -9,9 +9,6 @@ from search.settings import SearchSettings
 
 # Fragments of a table before they are put together: a search of 300 took 52 ms, of one 9 ms (300 commits of one row).
 _MOST_FRAGMENTS = 16
-# Versions of a table before old ones are removed; each is a file that lists all fragments.
-_MOST_VERSIONS = 200
-# Rows outside of the index are compared one by one: as many as are searched without an index anyway.
 _VECTOR_INDEX = "vector_idx"
 _SCALAR_INDEXES = {
     "id": BTree,
@@ -23,10 +20,10 @@ _SCALAR_INDEXES = {
 
 
 def needs_upkeep(table: Any, settings: SearchSettings) -> bool:
-    """Whether a table has so many fragments, versions or rows outside of its index that searches suffer."""
-    stats = table.stats()
-    if stats["fragment_stats"]["num_fragments"] > _MOST_FRAGMENTS or table.version % _MOST_VERSIONS == 0:
+    """Whether a table has so many fragments, or so many rows outside of its index, that searches suffer."""
+    if table.stats()["fragment_stats"]["num_fragments"] > _MOST_FRAGMENTS:
         return True
+    # Rows outside of the index are compared one by one: as many as are searched without an index anyway.
     return _count_unindexed(table) > settings.flat_rows
 
 

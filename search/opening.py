@@ -13,4 +13,6 @@ def open_store(settings: SearchSettings) -> Store:
     # Late, because LanceDB takes more than a second to import, and 126 MB of memory.
     from search.store import LanceStore
 
-    return LanceStore(settings)
+    store = LanceStore(settings)
+    store.start_upkeep()
+    return store

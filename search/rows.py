@@ -72,8 +72,8 @@ def write_rows(entries: Sequence[Entry], dimensions: int) -> Any:
 
 def normalize(vectors: Vectors) -> Vectors:
     """Scale each row of float32 (rows, dim) to length 1; no row is 0."""
-    wide = vectors.astype(np.float64)
-    scaled: Vectors = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).astype(np.float32)
+    lengths = np.sqrt(np.einsum("rd,rd->r", vectors, vectors, dtype=np.float64))
+    scaled: Vectors = vectors / lengths.astype(np.float32)[:, None]
     return scaled
 
 

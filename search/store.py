@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +19,11 @@ from search.interface import DEFAULT_SEARCH, Columns, Hit, SearchOptions, Vector
 from search.lance_attachments import LanceAttachments
 from search.lance_errors import translate_errors
 from search.lance_tables import About, LanceTables, read_batches
-from search.lance_upkeep import maintain_table
+from search.lance_upkeep import maintain_table, needs_upkeep
 from search.rows import LIGHT_COLUMNS, read_rows, write_rows
 from search.settings import SearchSettings
 from search.snapshots import Snapshot, Snapshots
+from search.upkeep import Upkeep
 
 # Rows that are read together: for a snapshot without poses, for an export with them (0.3 MB each).
 _READ_ROWS = 8192
@@ -45,6 +47,13 @@ class LanceStore:
         self._attachments = LanceAttachments(self._tables)
         self._guard = threading.Lock()
         self._writes: dict[str, GatheredWrites[Entry]] = {}
+        self._upkeep: Upkeep | None = None
+
+    def start_upkeep(self) -> None:
+        """Compact and index collections in the background, unless another process of this machine does it."""
+        if self._settings.maintain_s > 0:
+            self._upkeep = Upkeep(self._settings, self._tables.own_folder / "upkeep.lock", self.list_worn)
+            self._upkeep.start()
 
     def create_collection(self, name: str, *, space: str, dimensions: int, description: str = "") -> Collection:
         """See Store.create_collection.
@@ -205,8 +214,20 @@ class LanceStore:
         with translate_errors(name):
             maintain_table(table, self._settings)
 
+    def list_worn(self) -> list[str]:
+        """List the collections that need upkeep."""
+        worn = []
+        for name in self._tables.list_names():
+            if not name.startswith("_"):
+                with suppress(CollectionUnknownError), translate_errors(name):  # deleted meanwhile
+                    if needs_upkeep(self._tables.open(name), self._settings):
+                        worn.append(name)
+        return worn
+
     def close(self) -> None:
         """See Store.close."""
+        if self._upkeep is not None:
+            self._upkeep.stop()
         self._tables.close()
 
     def _read_about(self, name: str) -> About:

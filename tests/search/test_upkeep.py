@@ -1,0 +1,104 @@
+"""Upkeep: a worn collection is compacted and indexed by a process of its own, and nothing that is stored changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from processes.files import try_lock
+from search.__main__ import main
+from search.interface import SearchOptions
+from search.opening import open_store
+from search.store import LanceStore
+from search.upkeep import Upkeep
+from tests.search.entries import make_entries, make_vectors
+
+VECTORS = make_vectors(900)
+
+
+@pytest.fixture
+def small_settings(search_settings):
+    """Settings with which 256 entries are many."""
+    return replace(search_settings, flat_rows=256)
+
+
+def test_many_small_writes_wear_a_collection_until_it_is_looked_after(store, search_settings, tmp_path):
+    reader = LanceStore(search_settings)
+    assert reader.list_worn() == []
+    for entry in make_entries(VECTORS[:18]):
+        store.upsert("words", [entry])
+    assert reader.list_worn() == ["words"]
+    before = store.search("words", VECTORS[:2])
+    upkeep = Upkeep(search_settings, tmp_path / "lock", reader.list_worn)
+    assert upkeep.look() == ["words"]
+    assert upkeep.look() == []
+    assert store.search("words", VECTORS[:2]) == before
+
+
+def test_a_large_collection_is_indexed_and_new_rows_are_found_at_once(store, small_settings):
+    large = LanceStore(small_settings)
+    entries = make_entries(VECTORS)
+    large.upsert("words", entries[:600])
+    assert large.list_worn() == ["words"]
+    large.maintain("words")
+    assert large.list_worn() == []
+    query = make_vectors(20, seed=3)
+    exact = large.search("words", query, SearchOptions(mode="exact"))
+    assert large.search("words", query) == exact
+    large.upsert("words", entries[600:])
+    for number in (0, 299, 600, 899):
+        assert large.search("words", VECTORS[number : number + 1])[0][0].id == entries[number].id
+    large.delete_entries("words", [entries[899].id])
+    assert large.search("words", VECTORS[899:])[0][0].id != entries[899].id
+
+
+def test_filters_and_groups_go_through_the_index(store, small_settings):
+    from search.filters import parse_filter
+
+    large = LanceStore(small_settings)
+    large.upsert("words", make_entries(VECTORS))
+    large.maintain("words")
+    for options in (
+        SearchOptions(filter=parse_filter({"sign_language": "gsg", "tags.signer": ["s1", "s2"]})),
+        SearchOptions(filter=parse_filter({"gloss": {"not": ["SIGN-1", "SIGN-2"]}, "kind": "pose"})),
+        SearchOptions(group_by="gloss", k=10),
+    ):
+        found = large.search("words", VECTORS[:5], options)
+        assert found == large.search("words", VECTORS[:5], replace(options, mode="exact"))
+
+
+def test_the_command_compacts_what_it_is_told_to(store, search_settings, capfd):
+    for entry in make_entries(VECTORS[:18]):
+        store.upsert("words", [entry])
+    place = ["--dir", search_settings.dir]
+    assert main(["maintain", *place]) == 0
+    assert main(["maintain", "nothing", *place]) == 1
+    shown = capfd.readouterr()
+    assert shown.out == "words: compacted\n"
+    assert "there is no collection 'nothing'" in shown.err
+    assert LanceStore(search_settings).list_worn() == []
+    with pytest.raises(SystemExit):
+        main(["maintain", "--settings", '{"dirr": "x"}'])
+
+
+def test_one_process_of_a_machine_looks(tmp_path):
+    with try_lock(tmp_path / "lock") as first, try_lock(tmp_path / "lock") as second:
+        assert (first, second) == (True, False)
+    with try_lock(tmp_path / "lock") as again:
+        assert again
+
+
+def test_a_store_ends_its_upkeep(search_settings):
+    store = open_store(replace(search_settings, maintain_s=3600))
+    store.create_collection("words", space="x:1", dimensions=4)
+    store.close()
+    store.close()
+
+
+def test_vectors_keep_length_one():
+    from search.rows import normalize
+
+    vectors = np.concatenate([VECTORS * 1000, VECTORS / 1000])
+    np.testing.assert_allclose(np.linalg.norm(normalize(vectors).astype(np.float64), axis=1), 1, atol=2e-7)

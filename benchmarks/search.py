@@ -2,7 +2,7 @@
 
     python -m benchmarks.search [--quick] [--out DIR] [--vectors 1000 10000 100000] [--postgres ADDRESS]
 
-Vectors of 768 numbers around 2,000 centres, as clips of 2,000 signs are; a filter by language keeps a twentieth of them.
+Vectors of 768 numbers around 2,000 centres, as clips of 2,000 signs are; a filter by language keeps a twentieth.
 Recall is the share of the ten nearest vectors, found by NumPy, that a search found too. One thread computes.
 """
 

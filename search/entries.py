@@ -24,6 +24,7 @@ _ENTRY_ID = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
 # Room for a dictionary's glosses, glossaries and notes; an entry without its pose then stays below 100 kB.
 _MAX_CHARS = 1000
 _MAX_TEXTS = 32
+_WORDS = ("gloss", "sign_language", "spoken_language", "source", "signature")
 _MAX_TAGS = 32
 _MAX_TAG_CHARS = 64
 # A compressed pose of one minute at 25 frames per second with all of Holistic's points has about 5 MB.
@@ -146,19 +147,17 @@ def check_entry(entry: Entry, *, space: str, dimensions: int) -> None:
 
 
 def _check_words(entry: Entry) -> None:
-    words = {
-        "gloss": entry.gloss,
-        "sign_language": entry.sign_language,
-        "spoken_language": entry.spoken_language,
-        "source": entry.source,
-        "signature": entry.signature,
-    }
     if len(entry.texts) > _MAX_TEXTS:
         raise EntryInvalidError(f"entry {entry.id!r}: {len(entry.texts)} texts; an entry may have {_MAX_TEXTS}")
-    words |= {f"texts/{index}": text for index, text in enumerate(entry.texts)}
-    for name, word in words.items():
-        if word is not None and len(word) > _MAX_CHARS:
-            raise EntryInvalidError(f"entry {entry.id!r}: {name} has {len(word)} characters; it may have {_MAX_CHARS}")
+    for name in _WORDS:
+        _check_word(entry, name, getattr(entry, name))
+    for index, text in enumerate(entry.texts):
+        _check_word(entry, f"texts/{index}", text)
+
+
+def _check_word(entry: Entry, name: str, word: str | None) -> None:
+    if word is not None and len(word) > _MAX_CHARS:
+        raise EntryInvalidError(f"entry {entry.id!r}: {name} has {len(word)} characters; it may have {_MAX_CHARS}")
 
 
 def _check_tags(entry: Entry) -> None:

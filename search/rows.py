@@ -59,13 +59,8 @@ def write_rows(entries: Sequence[Entry], dimensions: int) -> Any:
     unique = list({entry.id: entry for entry in entries}.values())
     now = datetime.now(UTC)
     vectors = normalize(np.stack([entry.vector for entry in unique])) if unique else np.zeros((0, dimensions), "f4")
-    rows = [_write_row(entry, now) for entry in unique]
     schema = make_schema(dimensions)
-    columns = {
-        name: pa.array([row[name] for row in rows], schema.field(name).type)
-        for name in schema.names
-        if name != "vector"
-    }
+    columns = {name: pa.array(values, schema.field(name).type) for name, values in _list_columns(unique, now).items()}
     columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dimensions)
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
@@ -119,23 +114,24 @@ def read_vectors(table: Any) -> Vectors:
     return cast(Vectors, found.astype(np.float32, copy=False))
 
 
-def _write_row(entry: Entry, now: datetime) -> dict[str, Any]:
+def _list_columns(entries: Sequence[Entry], now: datetime) -> dict[str, list[Any]]:
+    # Column by column, because a dictionary for each entry would take as long as storing it.
     return {
-        "id": entry.id,
-        "kind": entry.kind,
-        "gloss": entry.gloss,
-        "texts": list(entry.texts),
-        "sign_language": entry.sign_language,
-        "spoken_language": entry.spoken_language,
-        "source": entry.source,
-        "tags": orjson.dumps(dict(entry.tags)).decode(),
-        "labels": [make_tag_label(name, value) for name, value in entry.tags.items()],
-        "pose": entry.pose,
-        "pose_bytes": len(entry.pose or b""),
-        "quality": None if entry.quality is None else orjson.dumps(dict(entry.quality)).decode(),
-        "signature": entry.signature,
-        "space": entry.space,
-        "created": entry.created or now,
+        "id": [entry.id for entry in entries],
+        "kind": [entry.kind for entry in entries],
+        "gloss": [entry.gloss for entry in entries],
+        "texts": [entry.texts for entry in entries],
+        "sign_language": [entry.sign_language for entry in entries],
+        "spoken_language": [entry.spoken_language for entry in entries],
+        "source": [entry.source for entry in entries],
+        "tags": [orjson.dumps(dict(entry.tags)).decode() if entry.tags else "{}" for entry in entries],
+        "labels": [[make_tag_label(name, value) for name, value in entry.tags.items()] for entry in entries],
+        "pose": [entry.pose for entry in entries],
+        "pose_bytes": [len(entry.pose or b"") for entry in entries],
+        "quality": [None if entry.quality is None else orjson.dumps(dict(entry.quality)).decode() for entry in entries],
+        "signature": [entry.signature for entry in entries],
+        "space": [entry.space for entry in entries],
+        "created": [entry.created or now for entry in entries],
     }
 
 

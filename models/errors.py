@@ -38,7 +38,10 @@ class UnknownModelError(ModelsError):
         self.name = name
         self.known = sorted(known)
         near = get_close_matches(name, self.known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        if "/" in name:
+            hint = f" There is no {name.rstrip('/')}/config.yaml either, which training writes beside its weights."
+        else:
+            hint = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"there is no model {name!r}.{hint} Models: {', '.join(self.known)}")
 
 

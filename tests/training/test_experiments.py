@@ -12,6 +12,7 @@ from evaluation.arguments import build_parser as build_evaluation_parser
 from evaluation.published import read_published
 from models.catalog import load_catalog
 from training.__main__ import _build_parser as build_training_parser
+from training.__main__ import main as train
 from training.clips.augmentation import check_augmentation
 from training.experiment import EXPERIMENTS, read_experiment
 from training.sections.clips import ClipData
@@ -244,3 +245,9 @@ def test_runs_that_start_from_another_run_name_its_experiment():
             assert getattr(one, field) == getattr(other, field)
         assert f"Train {start} first." in FILES[name].read_text() + FILES[start].read_text()
         assert set(one.sign_languages) <= set(other.sign_languages)
+
+
+def test_a_run_whose_start_was_not_trained_yet_says_what_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert train([str(FILES["signclip_v1/baseline_asl_finetune"]), "precision=no", "--cpu"]) == 1
+    assert "There is no runs/training/signclip_v1/baseline_asl/config.yaml either" in capsys.readouterr().err

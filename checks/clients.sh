@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Calls this service through the clients that people use: every call of their embedding classes, as a table.
-# Needs the network for packages, Python 3.11 or newer, Node 20 or newer; starts the service itself, with the shipped model.
+# Calls this service through the clients that people use: every call of their embedding classes, and the recipes of
+# docs/clients.md, as a table.
+# Needs the network for packages, Python 3.11 or newer, Node 20 or newer; starts the service itself, with the shipped model
+# and OpenAI's tokenizer, whose table comes with LlamaIndex.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 folder=checks/clients
@@ -14,12 +16,13 @@ finish() {
 trap finish EXIT
 
 [ -x $folder/.venv/bin/python ] || .venv/bin/python -m venv $folder/.venv
-$folder/.venv/bin/pip install --quiet --requirement $folder/requirements.txt --constraint $folder/constraints.txt
+$folder/.venv/bin/pip install --quiet --requirement $folder/requirements.txt --constraint $folder/constraints.txt ./client
 npm install --prefix $folder --no-package-lock --no-audit --no-fund --silent
 
 port=$(.venv/bin/python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 address=http://127.0.0.1:$port
-SIGNCLIP_HOST=127.0.0.1 SIGNCLIP_PORT=$port SIGNCLIP_DEFAULT_MODEL=$model \
+tokens=$(dirname "$($folder/.venv/bin/python -c 'import llama_index.core; print(llama_index.core.__file__)')")/_static/tiktoken_cache
+TIKTOKEN_CACHE_DIR=$tokens SIGNCLIP_HOST=127.0.0.1 SIGNCLIP_PORT=$port SIGNCLIP_DEFAULT_MODEL=$model \
     .venv/bin/gunicorn -w 2 app:app >"$work/log" 2>&1 &
 server=$!
 until curl --silent --fail --max-time 5 "$address/readyz" >/dev/null; do
@@ -30,4 +33,5 @@ done
 
 $folder/.venv/bin/python $folder/calls.py "$address" $model >"$work/python"
 node $folder/calls.mjs "$address" $model >"$work/javascript"
-cat "$work/python" "$work/javascript" | .venv/bin/python $folder/table.py
+$folder/.venv/bin/python $folder/recipes.py "$address" $folder >"$work/recipes"
+cat "$work/python" "$work/javascript" "$work/recipes" | .venv/bin/python $folder/table.py

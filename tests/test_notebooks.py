@@ -19,19 +19,21 @@ ALLOWED = {"importlib", "matplotlib", "numpy", "pathlib", "pyarrow", "signclip_c
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """The service with the model that ships, and with the real estimators."""
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The service with the model that ships, with the real estimators, and with a store of its own."""
     from app import create_app
     from app.settings import ServiceSettings
     from engine.local import LocalEngine
     from engine.settings import EngineSettings
+    from search.settings import SearchSettings
     from video.local import LocalEstimators
     from video.settings import EstimatorSettings
 
     settings = EngineSettings(default_model="fingerspelling", device="cpu", backend="torch", threads=1)
     videos = EstimatorSettings(workers=1)
     engine, estimators = LocalEngine(settings), LocalEstimators(videos)
-    application = create_app(ServiceSettings(engine=settings, estimators=videos), engine, estimators)
+    store = SearchSettings(dir=str(tmp_path_factory.mktemp("search")), maintain_s=0)
+    application = create_app(ServiceSettings(engine=settings, estimators=videos, search=store), engine, estimators)
     server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

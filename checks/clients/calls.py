@@ -29,7 +29,7 @@ Call = Callable[[], Vectors | Coroutine[Any, Any, Vectors]]
 
 def prepare_environment() -> None:
     """Keep the libraries from fetching tables of prices and word pieces; LlamaIndex's package holds the pieces."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    os.environ.update(LITELLM_LOCAL_MODEL_COST_MAP="True", HAYSTACK_TELEMETRY_ENABLED="False")
     package = find_spec("llama_index.core")
     if package is not None and package.origin is not None:
         os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(package.origin).parent / "_static" / "tiktoken_cache")
@@ -154,6 +154,30 @@ def litellm_calls(address: str, model: str) -> dict[str, tuple[Call, Sequence[st
     }
 
 
+def haystack_calls(address: str, model: str) -> dict[str, tuple[Call, Sequence[str]]]:
+    """The calls of Haystack's embedders of OpenAI's kind."""
+    from haystack import Document
+    from haystack.components.embedders import OpenAIDocumentEmbedder, OpenAITextEmbedder
+    from haystack.utils import Secret
+
+    options = {"model": model, "api_base_url": f"{address}/v1", "api_key": Secret.from_token(KEY), "max_retries": 0}
+
+    def embed_text() -> Vectors:
+        return [OpenAITextEmbedder(**options).run(text=TEXTS[0])["embedding"]]
+
+    def embed_documents(texts: Sequence[str]) -> Vectors:
+        embedder = OpenAIDocumentEmbedder(progress_bar=False, **options)
+        # Documents with the same content have the same id, which Haystack's stores would take for one.
+        documents = [Document(id=str(number), content=text) for number, text in enumerate(texts)]
+        return [document.embedding for document in embedder.run(documents=documents)["documents"]]
+
+    return {
+        "OpenAITextEmbedder.run": (embed_text, TEXTS[:1]),
+        "OpenAIDocumentEmbedder.run": (partial(embed_documents, TEXTS), TEXTS),
+        "OpenAIDocumentEmbedder.run(1300 documents)": (partial(embed_documents, MANY), MANY),
+    }
+
+
 def judge(call: Call, expected: Vectors, *, hint: str | None, runner: asyncio.Runner) -> tuple[bool, str]:
     """Make a call.
 
@@ -188,20 +212,19 @@ def main() -> None:
         "langchain-openai": langchain_calls,
         "llama-index-embeddings-openai": llama_index_calls,
         "litellm": litellm_calls,
+        "haystack-ai": haystack_calls,
     }
     for client, calls in clients.items():
         with asyncio.Runner() as runner:
             for name, (call, texts) in calls(address, model).items():
-                expected, hint = known[tuple(texts)], _hint(client, name)
+                expected, hint = known[tuple(texts)], _hint(name)
                 is_right, note = judge(call, expected, hint=hint, runner=runner)
                 row = {"client": f"{client} {version(client)}", "call": name, "is_right": is_right, "note": note}
                 print(json.dumps(row), flush=True)
 
 
-def _hint(client: str, name: str) -> str | None:
-    """What a refusal must say: LangChain sends token ids of OpenAI's tokenizer unless it is told not to."""
-    if client == "langchain-openai" and "check_embedding_ctx_length" not in name:
-        return "check_embedding_ctx_length=False"
+def _hint(name: str) -> str | None:
+    """What a refusal must say, of calls that cannot be right."""
     return "/v1" if "without /v1" in name else None
 
 

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Command] = {
     "poses": Command("poses.__main__", "report on .pose files"),
     "video": Command("video.__main__", "estimate poses in videos, and draw them"),
     "corpora": Command("corpora.__main__", "read, count and fetch data sets"),
+    "dictionary": Command("dictionary.__main__", "index clips, search and report on them, find signs in recordings"),
     "train": Command("training.__main__", "train a model (make install-dev)"),
     "evaluate": Command("evaluation.__main__", "measure a model on a data set"),
     "report": Command("evaluation.report", "compare evaluations in one table"),

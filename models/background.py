@@ -66,7 +66,7 @@ def read_background(path: Path, *, embed_dim: int) -> Background:
         BackgroundError: the file is damaged, of another form, or of a model with other dimensions.
         OSError: the file cannot be read.
     """
-    again = "make it anew with `python -m commands calibrate`"
+    again = "make it anew with `python -m dictionary calibrate`"
     try:
         facts = read_safetensors_header(path).get("__metadata__") or {}
         tensors = load_file(path)

@@ -42,7 +42,7 @@ class Spotter:
             if self._null is None:
                 raise CalibrationError(
                     "the model has no background of clips that fit nothing, so no threshold can be chosen; send "
-                    "threshold, a cosine, or make a background with `python -m commands calibrate`"
+                    "threshold, a cosine, or make a background with `python -m dictionary calibrate`"
                 )
             if len(self._null) < count_needed(rate):
                 rate = 1 / (len(self._null) + 1)

@@ -1,7 +1,12 @@
 """What a request's options for clips mean to the model that it asks."""
 
+from pose_format import Pose
+
+from app.errors import FramesOverLimitError
 from app.intake.schemas import ClipOptions
 from models.catalog import ModelConfig
+from poses.errors import NoHandsError
+from poses.quality import shows_hands
 
 
 def is_trimmed(clips: ClipOptions, config: ModelConfig) -> bool:
@@ -17,3 +22,30 @@ def list_unusual(clips: ClipOptions, config: ModelConfig) -> dict[str, str | boo
     if clips.trim is not None and clips.trim != config.trim:
         options["trim"] = clips.trim
     return options
+
+
+def check_hands(pose: Pose, clips: ClipOptions) -> None:
+    """Refuse a clip in which no hand is seen.
+
+    Raises:
+        NoHandsError: there is none in any frame.
+        PersonError: the pose has several people and none was chosen, or the chosen person is not there.
+    """
+    if not shows_hands(pose, clips.person):
+        frames = len(pose.body.data)
+        raise NoHandsError(f"no hand in any of {frames} frames. Send allow_no_hands: true to take it all the same")
+
+
+def check_length(pose: Pose, config: ModelConfig, *, truncate: bool) -> list[str]:
+    """Refuse a clip that is too long for a model, or give the warning that it is cut.
+
+    Raises:
+        FramesOverLimitError: it is too long and is not to be cut.
+    """
+    frames = len(pose.body.data)
+    if frames <= config.max_frames:
+        return []
+    excess = f"{frames} frames; model {config.name!r} takes {config.max_frames}"
+    if not truncate:
+        raise FramesOverLimitError(f"{excess}. Send truncate: true to keep the first")
+    return [f"{excess}, the first are kept"]

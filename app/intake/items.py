@@ -9,7 +9,6 @@ import pose_format
 
 from app.error_table import find_code
 from app.errors import (
-    FramesOverLimitError,
     InputError,
     ItemError,
     Problem,
@@ -18,14 +17,14 @@ from app.errors import (
     TooLargeError,
 )
 from app.intake.base64_text import decode_base64
-from app.intake.clip_options import is_trimmed, list_unusual
+from app.intake.clip_options import check_hands, check_length, is_trimmed, list_unusual
 from app.intake.schemas import ClipOptions, PromptOptions
 from models.catalog import ModelConfig, Tower
 from models.errors import UnknownLanguageError
 from models.prompts import build_prompt, find_doubled_tags, find_unknown_tags
 from models.tokenization import Tokenizer
 from poses import quality
-from poses.errors import NoHandsError, NotAPoseError, PoseError, PoseTooLargeError
+from poses.errors import NotAPoseError, PoseError, PoseTooLargeError
 from poses.features import FeatureOptions, extract, is_flipped
 from poses.file_pose import FilePose
 from poses.headers import ReadLimits, describe_other
@@ -156,13 +155,11 @@ def prepare_clips(
 
     def prepare(index: int) -> ItemArray:
         pose, signing = read_item(index), None
-        if rules.needs_hands and not quality.shows_hands(pose, clips.person):
-            raise NoHandsError(
-                f"no hand in any of {len(pose.body.data)} frames. Send allow_no_hands: true to take it all the same"
-            )
+        if rules.needs_hands:
+            check_hands(pose, clips)
         if trims:
             pose, signing = cut_to_signing(pose, clips.person)
-        found = _check_length(len(pose.body.data), config, truncate=rules.truncate)
+        found = check_length(pose, config, truncate=rules.truncate)
         features = extract(pose, config.features, wanted)[: config.max_frames]
         if with_quality:
             reports[index] = report_quality(pose, clips.person)
@@ -185,16 +182,6 @@ def prepare_clips(
         warnings=warnings,
         options=list_unusual(clips, config),
     )
-
-
-def _check_length(frames: int, config: ModelConfig, *, truncate: bool) -> list[str]:
-    """Refuse a clip that is too long for a model, or give the warning that it is cut."""
-    if frames <= config.max_frames:
-        return []
-    excess = f"{frames} frames; model {config.name!r} takes {config.max_frames}"
-    if not truncate:
-        raise FramesOverLimitError(f"{excess}. Send truncate: true to keep the first")
-    return [f"{excess}, the first are kept"]
 
 
 class PoseFiles:

@@ -105,7 +105,7 @@ def _describe(one: Classified, *, with_nearest: bool) -> dict[str, Any]:
 
 def _warn_of_no_null(question: Question, rate: float, largest: int) -> str:
     needed = count_needed(rate)
-    ways = f"make a background of model {question.config.name!r} with `python -m commands calibrate`"
+    ways = f"make a background of model {question.config.name!r} with `python -m dictionary calibrate`"
     if question.bank is not None:
         ways += f", add examples until there are {needed}"
     return f"nothing was rejected: {largest} clips that fit nothing are known, {needed} are needed; {ways}"

@@ -1,0 +1,185 @@
+"""Index clips, query, report, spot signs, calibrate: `python -m dictionary COMMAND`."""
+
+import argparse
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from corpora.errors import CorpusError
+from dictionary.arguments import build_parser
+from dictionary.calibration import build_background, read_texts
+from dictionary.embedding import Embedder
+from dictionary.errors import DictionaryError
+from dictionary.interface import Dictionary, OnProgress, Question
+from dictionary.local import LocalDictionary
+from dictionary.remote import RemoteDictionary
+from dictionary.sources import choose_new, list_clips
+from models.background import locate_background, write_background
+from models.errors import ModelsError
+from poses.errors import PoseError
+from processes.files import write_file
+from processes.settings import SettingsError
+from search.annotations import Find, write_csv, write_eaf, write_vtt
+from search.errors import SearchError
+from search.opening import open_store
+from search.settings import SearchSettings
+
+# Clips that are embedded and stored together. An interrupted run loses at most so many.
+_CLIPS_AT_ONCE = 64
+_WRITERS: Mapping[str, Callable[[Sequence[Find]], str]] = {
+    ".eaf": write_eaf,
+    ".vtt": write_vtt,
+    ".csv": write_csv,
+    ".json": lambda finds: json.dumps([asdict(find) for find in finds], indent=1, ensure_ascii=False) + "\n",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0 success, 1 it failed or clips were left out, 2 usage error.
+    """
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.command == "query" and (options.clip is None) == (options.text is None):
+        parser.error("query needs a clip or --text, not both")
+    if options.command == "spot" and bool(options.query) == (options.collection is not None):
+        parser.error("spot needs --query or --collection, not both")
+    if getattr(options, "out", None) and options.command == "spot" and options.out.suffix not in _WRITERS:
+        parser.error(f"--out is {options.out.name}; a file ending in {', '.join(_WRITERS)} is needed")
+    try:
+        if options.command == "calibrate":
+            return _calibrate(options)
+        with _open(options) as dictionary:
+            return _COMMANDS[options.command](dictionary, options)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 1
+    except (DictionaryError, SearchError, ModelsError, CorpusError, PoseError, SettingsError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def _open(options: argparse.Namespace) -> Iterator[Dictionary]:
+    """Open the dictionary of a service, or one in this process."""
+    if options.url is not None:
+        yield RemoteDictionary(options.url, api_key=options.api_key, model_name=options.model)
+        return
+    store = open_store(_read_search_settings())
+    try:
+        yield LocalDictionary(store, Embedder(options.model))
+    finally:
+        store.close()
+
+
+def _read_search_settings() -> SearchSettings:
+    """Read where the store is, as the service does."""
+    names = {field.name: f"SIGNCLIP_SEARCH_{field.name.upper()}" for field in fields(SearchSettings)}
+    return SearchSettings.from_values({name: os.environ[key] for name, key in names.items() if os.environ.get(key)})
+
+
+def _index(dictionary: Dictionary, options: argparse.Namespace) -> int:
+    clips, skipped = list_clips(options.source, sign_language=options.sign_language)
+    failures = {note.id: note.reason for note in skipped}
+    new = choose_new(clips, dictionary.open_collection(options.collection, clips))
+    with tqdm(total=len(clips), initial=len(clips) - len(new), unit="clip", disable=not sys.stderr.isatty()) as bar:
+        for start in range(0, len(new), _CLIPS_AT_ONCE):
+            batch = new[start : start + _CLIPS_AT_ONCE]
+            failures |= dictionary.store(options.collection, batch)
+            bar.update(len(batch))
+    stored = len(new) - sum(clip.id in failures for clip in new)
+    print(f"{stored} clips stored in {options.collection}, {len(clips) - len(new)} were there, {len(failures)} failed")
+    if not failures:
+        return 0
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["id", "reason"])
+    writer.writerows(sorted(failures.items()))
+    write_file(options.failures, file.getvalue())
+    print(f"{options.failures} lists what failed", file=sys.stderr)
+    return 1
+
+
+def _query(dictionary: Dictionary, options: argparse.Namespace) -> int:
+    found = dictionary.search(
+        options.collection, clip=options.clip, text=options.text, sign_language=options.sign_language, k=options.k
+    )
+    for hit in found["hits"]:
+        print(f"{hit['rank']:>3}  {hit['score']:.4f}  {hit.get('gloss', ''):20} {hit['id']}")
+    classified = found.get("classified")
+    if classified is not None:
+        verdict = "rejected" if classified["rejected"] else f"probability {classified['probability']:.2f}"
+        reason = f" ({classified['reason']})" if classified.get("reason") else ""
+        print(f"{classified['label']}: {verdict}{reason}")
+    return 0
+
+
+def _report(dictionary: Dictionary, options: argparse.Namespace) -> int:
+    found = dictionary.report(options.collection, options.method)
+    print(f"{found['examples']} clips of {found['labels']} glosses; {found['tested']} have others of their gloss")
+    shown = ("-" if share is None else f"{100 * share:.1f} %" for share in found["recall"].values())
+    print("  ".join(f"{name} {share}" for name, share in zip(found["recall"], shown, strict=True)))
+    for pair in found["confused"]:
+        print(f"{pair['times']:>3} × {pair['label']} taken for {pair['taken_for']}")
+    for label, count in found["too_few"].items():
+        print(f"{label}: only {count} clips")
+    return 0
+
+
+def _spot(dictionary: Dictionary, options: argparse.Namespace) -> int:
+    question = Question(options.query, options.collection, options.sign_language, options.threshold, rate=options.rate)
+    with tqdm(disable=not sys.stderr.isatty()) as bar:
+        finds = dictionary.spot(options.recording, question, _follow(bar))
+    if options.out is not None:
+        write_file(options.out, _WRITERS[options.out.suffix](finds))
+        print(f"{len(finds)} finds in {options.out}")
+        return 0
+    for find in finds:
+        print(f"{find.start_s:9.2f} {find.end_s:9.2f}  {find.score:8.3f}  {find.label}")
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    clips = [clip for source in options.sources for clip in list_clips(source)[0]]
+    texts = [] if options.texts is None else read_texts(options.texts)
+    embedder = Embedder(options.model)
+    with tqdm(unit="clip", disable=not sys.stderr.isatty()) as bar:
+        background, failures = build_background(
+            embedder, clips, texts=texts, noise=options.noise, on_progress=_follow(bar)
+        )
+    path: Path = options.out or locate_background(embedder.weights, embedder.config)
+    write_background(path, background)
+    print(f"{path}: {background.about}")
+    for clip_id, reason in sorted(failures.items()):
+        print(f"left out: {clip_id}: {reason}", file=sys.stderr)
+    return 0
+
+
+def _follow(bar: Any) -> OnProgress:
+    def on_progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return on_progress
+
+
+_COMMANDS: Mapping[str, Callable[[Dictionary, argparse.Namespace], int]] = {
+    "index": _index,
+    "query": _query,
+    "report": _report,
+    "spot": _spot,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The clips of a folder or a manifest, with what their names say about them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from corpora.errors import CorpusError
+from corpora.examples import Example, Skipped
+from corpora.readers import manifest
+from corpora.readers.media import POSE_SUFFIXES, is_pose, is_video
+from dictionary.errors import SourceError
+from processes.files import PART
+
+# Names of clips of one gloss are numbered: house-1, house_02.
+_NUMBER_MARKS = "-_ "
+
+
+def list_clips(source: Path, *, sign_language: str | None = None) -> tuple[list[Example], list[Skipped]]:
+    """List the clips of a manifest, a folder or a single file, in the order of their ids.
+
+    A folder's clips are named by their path in it. A clip's gloss is the name of the folder that it lies in, or, right
+    below `source`, its own name without a number at its end.
+
+    Args:
+        source: a manifest (.csv, .jsonl, .parquet), a folder, or a .pose file.
+        sign_language: tag of clips that have none of their own.
+    Returns:
+        The clips, and what was left out with the reason.
+    Raises:
+        SourceError: there is nothing at `source`, or no clip in it.
+    """
+    if source.is_file() and is_pose(source):
+        return [_make_example(source, source.parent, sign_language)], []
+    if source.is_file() or any((source / name).is_file() for name in manifest.NAMES):
+        return _read_manifest(source, sign_language)
+    if not source.is_dir():
+        raise SourceError(f"{source}: there is no folder, manifest or .pose file")
+    files = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    clips = [path for path in files if is_pose(path) and not path.name.endswith(PART)]
+    skipped = [
+        Skipped(str(path.relative_to(source)), "a video; estimate its pose first: python -m video estimate")
+        for path in files
+        if is_video(path)
+    ]
+    if not clips:
+        raise SourceError(f"{source}: no {', '.join(POSE_SUFFIXES)} file in it, and no manifest")
+    return [_make_example(path, source, sign_language) for path in clips], skipped
+
+
+def _read_manifest(source: Path, sign_language: str | None) -> tuple[list[Example], list[Skipped]]:
+    try:
+        corpus = manifest.read(source, "all")
+    except CorpusError as error:
+        raise SourceError(str(error)) from error
+    if not corpus.examples:
+        raise SourceError(f"{source}: no clip in it can be used; {corpus.describe_skipped()}")
+    examples = [
+        example if example.sign_language or sign_language is None else _set_language(example, sign_language)
+        for example in corpus.examples
+    ]
+    return examples, list(corpus.skipped)
+
+
+def _set_language(example: Example, sign_language: str) -> Example:
+    return Example(
+        **{name: getattr(example, name) for name in Example.__slots__ if name != "sign_language"},
+        sign_language=sign_language,
+    )
+
+
+def _make_example(path: Path, root: Path, sign_language: str | None) -> Example:
+    place = path.relative_to(root)
+    name = _remove_suffixes(place.name)
+    gloss = place.parts[0] if len(place.parts) > 1 else name.rstrip("0123456789").rstrip(_NUMBER_MARKS) or name
+    entry_id = "-".join([*place.parts[:-1], name])
+    return Example(id=entry_id, path=path, text=gloss, label=gloss, split="all", sign_language=sign_language)
+
+
+def _remove_suffixes(name: str) -> str:
+    suffix = next(suffix for suffix in sorted(POSE_SUFFIXES, key=len, reverse=True) if name.lower().endswith(suffix))
+    return name[: -len(suffix)]
+
+
+def choose_new(examples: Sequence[Example], present: set[str]) -> list[Example]:
+    """Choose the clips that a collection does not hold yet, so that an interrupted run goes on where it stopped."""
+    return [example for example in examples if example.id not in present]

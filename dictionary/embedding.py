@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from corpora.arrays import Float32Array
 from corpora.clip_files import read_pose
 from corpora.errors import CorpusError
 from corpora.examples import Example
@@ -15,7 +16,7 @@ from models.prompts import build_prompt
 from models.registry import Registry, find_model
 from models.signature import compute_signature, compute_space
 from models.vectors import Vectors
-from poses.errors import NoHandsError, PoseError
+from poses.errors import NoHandsError, PoseError, PoseTooLongError
 from poses.feature_kinds import find_kind
 from poses.features import FeatureOptions, extract
 from poses.quality import shows_hands
@@ -61,31 +62,31 @@ class Embedder:
             config, digest=self.model.digest, dtype=self.model.dtype, features_version=version, options={}
         )
 
-    def embed_clips(self, clips: Sequence[Example], *, needs_hands: bool = True) -> EmbeddedClips:
-        """Embed clips as the service embeds posted ones, with its default options.
+    def embed_clips(self, clips: Sequence[Example]) -> EmbeddedClips:
+        """Embed clips as the service embeds posted ones, with its default options; a clip without a hand fails.
 
         Args:
             clips: poses; spans of recordings are cut out.
-            needs_hands: list a clip without a hand among the failures.
         """
         features, kept, failures = [], [], {}
         for clip in clips:
             try:
-                pose = read_pose(clip)
-                if needs_hands and not shows_hands(pose):
-                    raise NoHandsError(f"no hand in any of {len(pose.body.data)} frames")
-                if self.config.trim == "auto":
-                    pose, _ = cut_to_signing(pose)
-                found = extract(pose, self.config.features, FeatureOptions())
+                features.append(self._read_features(clip))
+                kept.append(clip)
             except (CorpusError, PoseError) as error:
                 failures[clip.id] = str(error)
-                continue
-            if len(found) > self.config.max_frames:
-                failures[clip.id] = f"{len(found)} frames; model {self.config.name!r} takes {self.config.max_frames}"
-                continue
-            features.append(found)
-            kept.append(clip)
         return EmbeddedClips(self.model.embed_pose(features, normalize=False), kept, failures)
+
+    def _read_features(self, clip: Example) -> Float32Array:
+        pose = read_pose(clip)
+        if not shows_hands(pose):
+            raise NoHandsError(f"no hand in any of {len(pose.body.data)} frames")
+        if self.config.trim == "auto":
+            pose, _ = cut_to_signing(pose)
+        frames = len(pose.body.data)
+        if frames > self.config.max_frames:
+            raise PoseTooLongError(f"{frames} frames; model {self.config.name!r} takes {self.config.max_frames}")
+        return extract(pose, self.config.features, FeatureOptions())
 
     def embed_texts(self, texts: Sequence[str], *, sign_language: str | None) -> Vectors:
         """Embed texts as prompts of a sign language, or as they are: float32 (texts, embed_dim), raw.

@@ -7,6 +7,7 @@ from app.intake.schemas import ClipOptions
 from models.catalog import ModelConfig
 from poses.errors import NoHandsError
 from poses.quality import shows_hands
+from poses.trim import Signing
 
 
 def is_trimmed(clips: ClipOptions, config: ModelConfig) -> bool:
@@ -24,14 +25,14 @@ def list_unusual(clips: ClipOptions, config: ModelConfig) -> dict[str, str | boo
     return options
 
 
-def check_hands(pose: Pose, clips: ClipOptions) -> None:
-    """Refuse a clip in which no hand is seen.
+def check_hands(pose: Pose, clips: ClipOptions, *, needed: bool) -> None:
+    """Refuse a clip in which no hand is seen, where one is needed.
 
     Raises:
         NoHandsError: there is none in any frame.
         PersonError: the pose has several people and none was chosen, or the chosen person is not there.
     """
-    if not shows_hands(pose, clips.person):
+    if needed and not shows_hands(pose, clips.person):
         frames = len(pose.body.data)
         raise NoHandsError(f"no hand in any of {frames} frames. Send allow_no_hands: true to take it all the same")
 
@@ -49,3 +50,13 @@ def check_length(pose: Pose, config: ModelConfig, *, truncate: bool) -> list[str
     if not truncate:
         raise FramesOverLimitError(f"{excess}. Send truncate: true to keep the first")
     return [f"{excess}, the first are kept"]
+
+
+def describe_trimming(signing: Signing, frames: int) -> tuple[list[int], list[str]]:
+    """Say which frames of a clip are embedded, and why it was not trimmed, if it was not.
+
+    Args:
+        frames: how many are embedded.
+    """
+    faults = [] if signing.fault is None else [f"not trimmed, because {signing.fault}"]
+    return [signing.start, signing.start + frames], faults

@@ -17,7 +17,7 @@ from app.errors import (
     TooLargeError,
 )
 from app.intake.base64_text import decode_base64
-from app.intake.clip_options import check_hands, check_length, is_trimmed, list_unusual
+from app.intake.clip_options import check_hands, check_length, describe_trimming, is_trimmed, list_unusual
 from app.intake.schemas import ClipOptions, PromptOptions
 from models.catalog import ModelConfig, Tower
 from models.errors import UnknownLanguageError
@@ -155,18 +155,16 @@ def prepare_clips(
 
     def prepare(index: int) -> ItemArray:
         pose, signing = read_item(index), None
-        if rules.needs_hands:
-            check_hands(pose, clips)
+        check_hands(pose, clips, needed=rules.needs_hands)
         if trims:
             pose, signing = cut_to_signing(pose, clips.person)
         found = check_length(pose, config, truncate=rules.truncate)
         features = extract(pose, config.features, wanted)[: config.max_frames]
-        if with_quality:
-            reports[index] = report_quality(pose, clips.person)
+        reports[index] = report_quality(pose, clips.person) if with_quality else None
         found += quality.find_warnings(pose, clips.person, is_flipped=is_flipped(pose, wanted))
         if signing is not None:
-            trimmed[index] = [signing.start, signing.start + len(features)]
-            found += [] if signing.fault is None else [f"not trimmed, because {signing.fault}"]
+            trimmed[index], faults = describe_trimming(signing, len(features))
+            found += faults
         warnings.extend(f"{rules.pointers[index]}: {warning}" for warning in found)
         return features
 

@@ -15,7 +15,7 @@ from werkzeug.serving import make_server
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What a notebook may import: Colab brings it, or the first cell installs it.
-ALLOWED = {"importlib", "matplotlib", "numpy", "pathlib", "pyarrow", "signclip_client", "tempfile"}
+ALLOWED = {"IPython", "importlib", "matplotlib", "numpy", "pathlib", "pyarrow", "signclip_client", "tempfile"}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,7 @@ def test_they_run(path: Path, url: str, monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "serves 'fingerspelling'" in shown
     if path.stem == "signclip":
         assert len(images) == 2
+        assert "1. L (psr)" in shown
         assert "R@1" in shown
         assert list(tmp_path.rglob("vectors.parquet"))
     else:

@@ -110,12 +110,21 @@ def encode_clip(clip: Clip) -> str:
     Raises:
         FileError: the clip's file cannot be read.
     """
-    if isinstance(clip, bytes):
-        return base64.b64encode(clip).decode("ascii")
+    return base64.b64encode(read_file(clip)).decode("ascii")
+
+
+def read_file(file: Clip) -> bytes:
+    """Read a file, unless its bytes are given.
+
+    Raises:
+        FileError: the file cannot be read.
+    """
+    if isinstance(file, bytes):
+        return file
     try:
-        return base64.b64encode(Path(clip).read_bytes()).decode("ascii")
+        return Path(file).read_bytes()
     except OSError as error:
-        raise FileError(f"{os.fspath(clip)} cannot be read: {error.strerror}") from error
+        raise FileError(f"{os.fspath(file)} cannot be read: {error.strerror}") from error
 
 
 def _measure(key: str, item: Item) -> int:

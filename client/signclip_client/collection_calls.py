@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy.typing as npt
 
-from signclip_client.calls import name_model, name_path
+from signclip_client.calls import fetch, name_model, name_path
 from signclip_client.chunks import Clip, split
 from signclip_client.configuration import Configuration
 from signclip_client.decoding import build
@@ -17,6 +19,7 @@ from signclip_client.reading import join, read_number, read_one
 from signclip_client.search_results import Collection, Entry, Hits, NewEntry, Stored, encode_content
 
 COLLECTION = "/api/collections/{}"
+PARQUET = "application/vnd.apache.parquet"
 ENTRY = COLLECTION + "/entries/{}"
 
 
@@ -57,6 +60,18 @@ def change_entry(name: str, entry_id: str, changes: Mapping[str, Any]) -> Call[E
 def delete_entry(name: str, entry_id: str) -> Call[int]:
     """Delete an entry: DELETE /api/collections/{name}/entries/{entry_id}."""
     return Call([Request("DELETE", name_path(ENTRY, name, entry_id))], partial(read_number, "deleted"))
+
+
+def import_entries(name: str, parquet: Clip) -> Call[Stored]:
+    """Import entries from Parquet: POST /api/collections/{name}/entries:import."""
+    path = name_path(COLLECTION + "/entries:import", name)
+    return Call([Request("POST", path, file=parquet, media_type=PARQUET)], partial(read_one, Stored))
+
+
+def export_entries(name: str, options: Mapping[str, Any]) -> Call[bytes]:
+    """Export entries as Parquet: GET /api/collections/{name}/entries:export."""
+    query = urlencode({key: value if isinstance(value, str) else json.dumps(value) for key, value in options.items()})
+    return fetch(name_path(COLLECTION + "/entries:export", name) + (f"?{query}" if query else ""))
 
 
 def search(

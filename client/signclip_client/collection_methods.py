@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Literal, Unpack
 
 import numpy.typing as npt
 
@@ -18,6 +18,7 @@ from signclip_client.options import (
     CollectionSearchOptions,
     EntryChanges,
     EntryOptions,
+    ExportOptions,
     SearchOptions,
 )
 from signclip_client.results import Result
@@ -70,6 +71,19 @@ class CollectionMethods(ABC):
     def delete_entry(self, name: str, entry_id: str) -> int:
         """Delete an entry, and return 1."""
         return self._run(collection_calls.delete_entry(name, entry_id))
+
+    def fetch_preview(self, name: str, entry_id: str, kind: Literal["svg", "webp", "gif", "pose"] = "svg") -> bytes:
+        """Fetch a picture of an entry's skeleton, or its .pose file."""
+        path = calls.name_path(collection_calls.ENTRY + "/preview.{}", name, entry_id, kind)
+        return self._run(calls.fetch(path))
+
+    def import_entries(self, name: str, parquet: Clip) -> Stored:
+        """Store the entries of a Parquet file, given by its path or as bytes, in a collection."""
+        return self._run(collection_calls.import_entries(name, parquet))
+
+    def export_entries(self, name: str, **options: Unpack[ExportOptions]) -> bytes:
+        """Export entries of a collection as a Parquet file."""
+        return self._run(collection_calls.export_entries(name, options))
 
     def search_collection(
         self,

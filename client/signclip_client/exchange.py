@@ -51,7 +51,8 @@ class Halves:
 
 def make_http_headers(request: Request) -> dict[str, str]:
     """Make the headers that belong to one request."""
-    content = {} if request.body is None else {"Content-Type": "application/json"}
+    has_body = request.body is not None or request.file is not None
+    content = {"Content-Type": request.media_type} if has_body else {}
     # A clip's pose comes as JSON rather than as a bare file.
     return {"Accept": "*/*" if request.method == "GET" else "application/json", **content}
 

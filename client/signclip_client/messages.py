@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
-from signclip_client.chunks import Chunk
+from signclip_client.chunks import Chunk, Clip, read_file
 from signclip_client.errors import ServiceFaultError
 from signclip_client.results import Result
 
@@ -20,6 +20,8 @@ class Request:
         path: below the service's URL.
         body: keys of the JSON body, beside those of the chunk; None for no body.
         chunk: the items that it sends, if it sends a list.
+        file: sent as it is, in place of JSON.
+        media_type: of the body.
         is_repeatable: whether sending it twice does no harm. All requests that only read or compute are.
     """
 
@@ -27,14 +29,18 @@ class Request:
     path: str
     body: Mapping[str, Any] | None = None
     chunk: Chunk | None = None
+    file: Clip | None = None
+    media_type: str = "application/json"
     is_repeatable: bool = True
 
     def encode_body(self) -> bytes | None:
-        """Write the JSON body; None for no body.
+        """Write the body; None for no body.
 
         Raises:
-            FileError: a clip's file cannot be read.
+            FileError: a file cannot be read.
         """
+        if self.file is not None:
+            return read_file(self.file)
         if self.body is None:
             return None
         items = {} if self.chunk is None else {self.chunk.key: self.chunk.encode()}

@@ -194,6 +194,20 @@ class SearchOptions(CollectionSearchOptions, total=False):
     collections: Sequence[str]
 
 
+class ExportOptions(TypedDict, total=False):
+    """Of export_entries.
+
+    Attributes:
+        filter: entries that are exported, such as {"sign_language": "ase"}.
+        version: of the collection; without it the newest.
+        with_pose: also export the poses.
+    """
+
+    filter: Mapping[str, Any]
+    version: int
+    with_pose: bool
+
+
 class BankOptions(PromptOptions, total=False):
     """Of methods that look at the examples of a collection.
 

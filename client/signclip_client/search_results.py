@@ -92,14 +92,14 @@ class Stored:
     """What was stored.
 
     Attributes:
-        ids: of the entries, in the order of the list.
+        ids: of the entries, in the order of the list; empty after an import.
         space: what the vectors may be compared with.
         errors: entries that were skipped.
     """
 
     stored: int
-    ids: tuple[str, ...]
     space: str
+    ids: tuple[str, ...] = ()
     errors: tuple[SkippedItem, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -62,6 +62,20 @@ def test_an_entry_is_shown_changed_and_deleted(client):
         client.show_entry("signs", "mine")
 
 
+def test_a_collection_goes_to_a_file_and_back(client, tmp_path):
+    client.store_entries(
+        "signs", [NewEntry(pose=CLIP, id="a", gloss="A"), NewEntry(text="house", id="b", gloss="HOUSE")]
+    )
+    assert client.fetch_preview("signs", "a").startswith(b"<svg")
+    assert client.inspect_pose(client.fetch_preview("signs", "a", "pose")).frames == 21
+    (tmp_path / "signs.parquet").write_bytes(client.export_entries("signs", filter={"gloss": "A"}, with_pose=True))
+    assert client.delete_entry("signs", "a") == 1
+    stored = client.import_entries("signs", tmp_path / "signs.parquet")
+    assert (stored.stored, stored.space) == (1, client.describe_collection("signs").space)
+    assert client.show_entry("signs", "a").gloss == "A"
+    assert client.import_entries("signs", client.export_entries("signs")).stored == 2
+
+
 def test_collections_are_listed_and_described(client):
     assert "signs" in [found.name for found in client.list_collections()]
     about = client.describe_collection("signs")

@@ -47,6 +47,9 @@ ROUTES = {
     "get /api/collections/{name}/entries/{entry_id}": ("show_entry", None, search_results.Entry),
     "patch /api/collections/{name}/entries/{entry_id}": ("change_entry", options.EntryChanges, search_results.Entry),
     "delete /api/collections/{name}/entries/{entry_id}": ("delete_entry", None, None),
+    "get /api/collections/{name}/entries/{entry_id}/preview.{kind}": ("fetch_preview", None, None),
+    "post /api/collections/{name}/entries:import": ("import_entries", None, search_results.Stored),
+    "get /api/collections/{name}/entries:export": ("export_entries", None, None),
     "post /api/collections/{name}/search": (
         "search_collection",
         options.CollectionSearchOptions,
@@ -138,6 +141,12 @@ def test_results_cannot_be_changed(module):
     for kind in vars(module).values():
         if isinstance(kind, type) and kind.__module__ == module.__name__:
             assert kind.__dataclass_params__.frozen, kind
+
+
+def test_options_in_a_query_are_those_of_the_service(document):
+    parameters = document["paths"]["/api/collections/{name}/entries:export"]["get"]["parameters"]
+    named = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+    assert set(get_type_hints(options.ExportOptions)) == named
 
 
 def test_an_entry_holds_every_key_that_the_service_takes(document):

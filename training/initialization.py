@@ -14,6 +14,7 @@ from models.catalog import ModelConfig
 from models.checkpoints.folders import TEXT_WORDS, WeightsFolder, find_weights_dir, holds_tokenizer
 from models.checkpoints.loading import compare_shapes, load_model
 from models.download import fetch_tokenizer
+from models.errors import DownloadError
 from models.registry import ensure_converted, find_model
 from models.tokenization import Tokenizer, load_tokenizer
 from training.errors import InitializationError
@@ -34,7 +35,7 @@ def find_tokenizer(run: Experiment) -> tuple[Tokenizer, Path]:
         The tokenizer, and the folder of its files.
     Raises:
         TokenizerError: the files cannot be read.
-        DownloadError: the files are not on this machine, and the hub does not deliver them.
+        InitializationError: the files are not on this machine, and the hub does not deliver them.
     """
     folder = _find_tokenizer_folder(run)
     return load_tokenizer(folder, run.model.lowercase), folder
@@ -53,7 +54,14 @@ def _find_tokenizer_folder(run: Experiment) -> Path:
         named = run.model.model_copy(update={"tokenizer": run.start.text})
     shared = WeightsFolder(find_weights_dir()).path / "tokenizers" / named.tokenizer
     if not holds_tokenizer(shared):
-        fetch_tokenizer(named, shared, force=False)
+        try:
+            fetch_tokenizer(named, shared, force=False)
+        except DownloadError as error:
+            raise InitializationError(
+                f"the tokenizer {named.tokenizer} is not in {shared}, and it cannot be downloaded: {error}. Put its "
+                "tokenizer.json or vocab.txt there, or start without a download: with "
+                "configs/experiments/own_data_small.yaml for words, or from_fingerspelling.yaml for letters"
+            ) from error
     return shared
 
 

@@ -22,7 +22,7 @@ FILES = {
     for path in sorted(EXPERIMENTS.rglob("*.yaml"))
     if path.parent.name != "base"
 }
-OWN = {"fingerspelling", "own_data"}
+OWN = {"fingerspelling", "own_data", "own_data_small", "from_fingerspelling"}
 """Of this project, not of the paper."""
 PAPER = [name for name in FILES if name not in OWN]
 PAGE = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")
@@ -101,8 +101,8 @@ def test_commands_of_the_page_parse(command, evaluated):
     if "EXPERIMENT" in " ".join(arguments):
         return  # the pattern of the others
     if module == "evaluation":
-        options = build_evaluation_parser().parse_args(arguments)
-        assert options.dataset in CORPORA
+        options = build_evaluation_parser().parse_intermixed_args(arguments)
+        assert options.protocol is not None or options.dataset in CORPORA
         assert options.model in evaluated
     else:
         options = build_training_parser().parse_args(arguments)

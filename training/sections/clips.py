@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator, model_validator
 
 from corpora.examples import Split
-from corpora.registry import CORPORA, DATA
+from corpora.prompts import write_prompts
+from corpora.registry import CORPORA, DATA, read_corpus
 from training.sections.section import DataSection, Section
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from models.tokenization import Tokenizer
     from training.experiment import Experiment
     from training.loop import PreparedRun
 
@@ -93,13 +95,13 @@ class ClipData(DataSection):
         from evaluation.provenance import describe_examples
         from training.batches import ProcessShare
         from training.clips.batches import ClipBatches
-        from training.initialization import build_model, find_tokenizer
+        from training.initialization import build_model
         from training.loop import PreparedRun, Sources
         from training.runs.model_folder import copy_tokenizer
 
         # The main process goes first: it fills the feature cache and downloads what is missing, for the others too.
         with accelerator.main_process_first():
-            tokenizer, folder = find_tokenizer(run)
+            tokenizer, folder = self._find_tokenizer(run, accelerator)
             model = build_model(run, vocab_size=tokenizer.vocab_size, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id)
             share = ProcessShare(accelerator.process_index, accelerator.num_processes)
             training = ClipBatches(run, self, tokenizer=tokenizer, share=share)
@@ -115,6 +117,21 @@ class ClipData(DataSection):
             left_out={part: batches.skipped for part, batches in parts.items()},
             warnings=[f"{part}: {batches.collapse}" for part, batches in parts.items() if batches.collapse],
         )
+
+    def _find_tokenizer(self, run: Experiment, accelerator: Accelerator) -> tuple[Tokenizer, Path]:
+        from models.checkpoints.folders import TOKENIZER
+        from models.tokenization import load_tokenizer
+        from training.initialization import find_tokenizer
+        from training.vocabulary import make_tokenizer
+
+        if run.start.vocabulary is None:
+            return find_tokenizer(run)
+        folder = run.logs_folder / TOKENIZER
+        if not accelerator.is_main_process:  # The main process went first, and wrote it.
+            return load_tokenizer(folder), folder
+        corpora = [read_corpus(part.dataset, self.folder / part.root, part.split) for part in self.train]
+        prompts = [prompt for corpus in corpora for prompt in write_prompts(run.model.prompt, corpus.examples)]
+        return make_tokenizer(prompts, folder, size=run.start.vocabulary), folder
 
     def choose_workers(self, clips: int) -> int:
         """Choose how many processes make batches.

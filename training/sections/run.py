@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.catalog import Tower
 from training.sections.section import Section
@@ -16,7 +16,23 @@ class Start(Section):
     model: str | None = Field(None, description="a served model's name, or a folder with config.yaml; for both towers")
     text: str = Field("scratch", description="scratch, or a BERT with weights: a folder, or its name on the hub")
     pose: str = Field("scratch", description="the same; the authors start from the first layers of the text's BERT")
+    vocabulary: int | None = Field(
+        None,
+        ge=64,
+        description="make a tokenizer of at most this many word pieces of the run's own texts; None: the tokenizer of "
+        "the model or BERT that training starts from",
+    )
     freeze: frozenset[Tower] = Field(frozenset(), description="towers that keep their weights, without dropout")
+
+    @model_validator(mode="after")
+    def _new_words_have_no_weights(self) -> Self:
+        if self.vocabulary is not None and (self.model is not None or self.text != "scratch"):
+            given = f"start.model {self.model}" if self.model is not None else f"start.text {self.text}"
+            raise ValueError(
+                f"vocabulary {self.vocabulary} makes a new tokenizer, but {given} has its own: set "
+                "start.vocabulary=null, or start.model=null and start.text=scratch"
+            )
+        return self
 
 
 class FreezeAfter(Section):

@@ -22,7 +22,7 @@ ALPHABET = string.ascii_letters + string.digits + string.punctuation
 def make_tokenizer(texts: Iterable[str], folder: Path, *, size: int) -> Tokenizer:
     """Make a word-piece tokenizer that knows the most frequent words of texts and spells all others.
 
-    The trainers of Hugging Face's tokenizers number equally frequent pieces by chance, so that no run could be repeated.
+    The trainers of Hugging Face's tokenizers number equally frequent pieces by chance; no run could be repeated.
     Here the same texts give the same tokenizer.
 
     Args:

@@ -23,7 +23,12 @@ class Measures:
         self.size = pose.header.dimensions
         seen: npt.NDArray[np.bool_] = self.confidence != 0
         self.not_finite: npt.NDArray[np.int64] = np.zeros(seen.shape[1], dtype=np.int64)  # points
-        if not (np.isfinite(self.values).all() and np.isfinite(self.confidence).all()):
+        # Over rows of a frame, NumPy's fastest way: from them follows much that would take another look at all numbers.
+        rows = self.values.reshape(len(self.values), -1)
+        self.highest = rows.max(axis=0).reshape(self.values.shape[1:])  # points, dims; NaN where a frame has one
+        self.lowest = rows.min(axis=0).reshape(self.values.shape[1:])
+        self.confidences = float(self.confidence.min()), float(self.confidence.max())
+        if not (np.isfinite([self.highest, self.lowest]).all() and np.isfinite(self.confidences).all()):
             broken = seen & ~(np.isfinite(self.values).all(axis=-1) & np.isfinite(self.confidence))
             self.not_finite += broken.sum(axis=0)
             seen &= ~broken
@@ -32,22 +37,37 @@ class Measures:
         self.seen = seen
         self.left_hand = self._measure_share(self.parts.left_hand)
         self.right_hand = self._measure_share(self.parts.right_hand)
-        self.face = self._measure_share(self.parts.face)
         together = seen[:, self.parts.shoulders].all(axis=1)
-        self.shoulders = float(together.mean()) if len(self.parts.shoulders) else None
+        self.shoulders = _share(together) if len(self.parts.shoulders) else None
         self.body = self._measure_shoulders(together)
 
+    @property
+    def face(self) -> float | None:
+        """Share of frames in which a point of the face is seen; None if the layout has no face."""
+        return self._measure_share(self.parts.face)
+
     def _measure_share(self, places: Indexes) -> float | None:
-        return float(self.seen[:, places].any(axis=1).mean()) if len(places) else None
+        return _share(self.seen[:, places].any(axis=1)) if len(places) else None
 
     def _measure_shoulders(self, together: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
         """Measure x and y of the point between the shoulders, and their distance; None if there is no distance."""
         if not self.shoulders:
             return None
-        shoulders = self.values[together][:, self.parts.shoulders, :2].astype(np.float64)  # frames, 2, 2
+        shoulders = self.values[:, self.parts.shoulders, :2][together].astype(np.float64)  # frames, 2, 2
         width = float(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1).mean())
         x, y = shoulders.mean(axis=(0, 1)).tolist()
         return (x, y, width) if math.isfinite(width) and width > 0 else None
+
+    def bound_reach(self) -> float:
+        """What `measure_reach` is at most, in a tenth of its time: the same with points that are not seen."""
+        if self.body is None:
+            return 0.0
+        extremes = np.array([self.highest, self.lowest])[:, self.parts.in_image, :2].astype(np.float64)
+        return float(np.abs(extremes - self.body[:2]).max(initial=0.0))
+
+    def never_moves(self, places: Indexes) -> bool:
+        """Whether points are in one place in all frames; False if a number is NaN."""
+        return bool((self.highest[places] == self.lowest[places]).all())
 
     def measure_reach(self) -> float:
         """How far the farthest seen point of the image is from between the shoulders, along x or y, as stored.
@@ -75,3 +95,7 @@ class Measures:
             x, y = np.abs(values[..., 0] - center_x), np.abs(values[..., 1] - center_y)
         x[unseen] = y[unseen] = 0
         return x, y
+
+
+def _share(frames: npt.NDArray[np.bool_]) -> float:
+    return float(np.count_nonzero(frames)) / len(frames)

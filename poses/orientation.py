@@ -34,19 +34,21 @@ def find_orientation_warning(values: Floats, seen: Seen, parts: Parts) -> str | 
     if places is None:
         return None
     head, right, left, hips = places
-    shoulders = (right + left) / 2
-    up = head - shoulders if hips is None else head - hips
-    across = left - right
-    # Where the signer's left side is at the right of the picture, turning `across` by a quarter gives up as well.
-    turned = np.array([across[1], -across[0]])
-    length, width = float(np.hypot(*up)), float(np.hypot(*across))
+    below = (right + left) / 2 if hips is None else hips
+    # Numbers of Python, because NumPy takes longer to begin than two of them take.
+    up_x, up_y = (head - below).tolist()
+    across_x, across_y = (left - right).tolist()
+    length, width = math.hypot(up_x, up_y), math.hypot(across_x, across_y)
     if not (math.isfinite(length) and math.isfinite(width)) or length == 0:
         return None
-    is_mirrored = float(np.dot(turned, up)) < 0
-    if width > _LEAST_WIDTH * length and abs(float(np.dot(turned, up))) < _LEAST_COSINE * length * width:
+    # Where the signer's left side is at the right of the picture, turning `across` by a quarter gives up as well.
+    agreement = across_y * up_x - across_x * up_y
+    is_mirrored = agreement < 0
+    if width > _LEAST_WIDTH * length and abs(agreement) < _LEAST_COSINE * length * width:
         return None
     # Each weighs as much as it is long: somebody seen from the side has next to no width between the shoulders.
-    up_x, up_y = up - turned if is_mirrored else up + turned
+    sign = -1 if is_mirrored else 1
+    up_x, up_y = up_x + sign * across_y, up_y - sign * across_x
     degrees = math.degrees(math.atan2(up_x, -up_y))  # clockwise from upright
     if abs(degrees) <= _MOST_LEANING_DEGREES:
         return None

@@ -162,10 +162,8 @@ def _find_hand_warnings(clip: Measures, signing: Hand) -> Iterator[str]:
         yield f"no {signing} hand in any frame" if other else "no hand in any frame"
     elif seen < _RARELY_SEEN:
         yield f"{signing} hand in only {_percent(seen)} of frames"
-    elif len(clip.seen) > 1:
-        hand = clip.values[:, places]
-        if (hand == hand[0]).all():
-            yield f"the {signing} hand never moves"
+    elif len(clip.seen) > 1 and clip.never_moves(places):
+        yield f"the {signing} hand never moves"
 
 
 def _find_number_warnings(clip: Measures) -> Iterator[str]:
@@ -176,27 +174,26 @@ def _find_number_warnings(clip: Measures) -> Iterator[str]:
         )
         share = _percent(broken / clip.seen.size)
         yield f"{share} of points have a number that is NaN or infinite and count as not seen ({', '.join(names)})"
-    reach = clip.measure_reach()
-    if clip.body is not None and reach * math.sqrt(2) > _FARTHEST_SHOULDER_WIDTHS * clip.body[2]:
+    if clip.body is not None and not clip.bound_reach() * math.sqrt(2) <= _FARTHEST_SHOULDER_WIDTHS * clip.body[2]:
         farthest = clip.measure_farthest()
         if farthest > _FARTHEST_SHOULDER_WIDTHS:
             yield f"coordinates up to {farthest:.0f} shoulder widths from the body"
-    if clip.body is not None and _are_shares(clip.body, reach):
+    if clip.body is not None and _are_shares(clip.body, clip):
         yield (
             "x and y look like shares of the picture (0 to 1), in which its aspect ratio is lost; "
             "multiply x by its width and y by its height"
         )
     elif (clip.size.width, clip.size.height) == (1, 1):
         yield "the header gives a picture of 1 × 1 pixels; shares of a picture (0 to 1) would lose its aspect ratio"
-    low, high = float(clip.confidence.min()), float(clip.confidence.max())
+    low, high = clip.confidences
     if low < -_ODD_CONFIDENCE or high > 1 + _ODD_CONFIDENCE:
         yield f"confidence from {low:.2g} to {high:.2g}, outside 0 to 1"
 
 
-def _are_shares(body: tuple[float, float, float], reach: float) -> bool:
+def _are_shares(body: tuple[float, float, float], clip: Measures) -> bool:
     x, y, width = body
     inside = all(0.02 < place < 0.98 for place in (x, y))
-    return inside and width < _SHARES_WIDTH and reach < _SHARES_REACH
+    return inside and width < _SHARES_WIDTH and clip.measure_reach() < _SHARES_REACH
 
 
 def _percent(share: float) -> str:

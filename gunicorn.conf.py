@@ -1,5 +1,6 @@
 """How gunicorn serves the application; read by `gunicorn app:app` without being named."""
 
+import gc
 import os
 import resource
 import sys
@@ -98,3 +99,6 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
     app.extensions[EXTENSION].engine  # noqa: B018
     app.extensions[EXTENSION].prepare()
+    # What lives as long as the worker need not be searched for garbage again and again.
+    gc.collect()
+    gc.freeze()

@@ -1,5 +1,6 @@
 """The server of an engine: one loop moves messages between web workers and the owner thread."""
 
+import gc
 import logging
 import os
 import select
@@ -261,6 +262,8 @@ class EngineServer:
             self.stop()
         status = self._reporting.find_change()
         if status is not None:
+            # What an engine has when it is ready lives on; it need not be searched for garbage again and again.
+            gc.freeze()
             for client in self._clients.values():
                 self._send(client, messages.pack_status(status))
         oldest = time.monotonic() - CLIENT_SILENCE_S

@@ -14,6 +14,9 @@ FIELDS_BYTES = 256 * 1024
 _OPTIONS = 32
 # As much as werkzeug's own parser takes at once: a part that begins in one piece may end in another.
 _PIECE_BYTES = 64 * 1024
+# Headers of a part, and parts, past which the decoder reads a form.
+_HEAD_BYTES = 4096
+_MOST_PARTS = 4096
 _NAME_CHARS = 64
 _EXAMPLES = {"pose": "clip.pose", "video": "clip.mp4"}
 
@@ -50,9 +53,12 @@ def parse_form(data: bytes, boundary: str, keys: tuple[str, ...], *, max_items: 
     if not boundary:
         raise BodyError("Content-Type names no boundary; let the client's library write this header")
     form = Form()
-    decoder = MultipartDecoder(boundary.encode("utf-8", "replace"), max_parts=max_items + _OPTIONS)
+    mark = boundary.encode("utf-8", "replace")
+    decoder = MultipartDecoder(mark, max_parts=max_items + _OPTIONS)
+    split = split_plain_form(data, mark)
+    parts = _list_parts(decoder, data) if split is None else _list_split_parts(decoder, split)
     try:
-        for part, content in _list_parts(decoder, data, keys):
+        for part, content in _limit_fields(parts, keys):
             _add_part(form, part, content, keys)
     except RequestEntityTooLarge as error:
         raise TooLargeError(
@@ -66,26 +72,85 @@ def parse_form(data: bytes, boundary: str, keys: tuple[str, ...], *, max_items: 
     return form
 
 
+@dataclass(frozen=True)
+class SplitForm:
+    """A form, taken apart.
+
+    Attributes:
+        skeleton: the same form, in which every part is empty.
+        contents: of each part.
+    """
+
+    skeleton: bytes
+    contents: list[bytes]
+
+
+def split_plain_form(data: bytes, boundary: bytes) -> SplitForm | None:
+    """Take a form apart that has no oddities: CRLF as line breaks, and nothing before, between and after its parts.
+
+    Returns:
+        None for any other form, and for what is no form; the decoder reads those.
+    """
+    dashes, mark = b"--" + boundary, b"\r\n--" + boundary
+    if not data.startswith(dashes + b"\r\n"):
+        return None
+    pieces: list[bytes] = []
+    contents: list[bytes] = []
+    start = len(dashes) + 2
+    while True:
+        # Whatever looks like the boundary must be one, as the decoder would see it.
+        end = data.find(dashes, start) - 2
+        head_end = data.find(b"\r\n\r\n", start, max(start, end + 2))
+        if end < start or head_end < 0 or data[end : end + 2] != b"\r\n":
+            return None
+        head = data[start:head_end]
+        if b"\n\n" in head or b"\r\r" in head or len(head) > _HEAD_BYTES:
+            return None
+        pieces += [dashes, b"\r\n", head, b"\r\n\r\n\r\n"]
+        contents.append(data[min(head_end + 4, end) : end])
+        start = end + len(mark) + 2
+        after = data[start - 2 : start]
+        if after == b"--":
+            if data[start:] not in (b"", b"\r\n"):
+                return None
+            return SplitForm(b"".join([*pieces, dashes, b"--\r\n"]), contents)
+        if after != b"\r\n" or len(contents) > _MOST_PARTS:
+            return None
+
+
 def refuse_key(key: str, message: str) -> InputError:
     """Make the error for a key, a part or a parameter that is wrong."""
     shown = key[:_NAME_CHARS]
     return InputError(f"{shown} {message}", problems=(Problem(f"/{shown}", message),))
 
 
-def _list_parts(decoder: MultipartDecoder, data: bytes, keys: tuple[str, ...]) -> Iterator[tuple[Field | File, bytes]]:
-    """List the parts of a form with their contents. Fields that are no file are limited together."""
+def _limit_fields(
+    parts: Iterator[tuple[Field | File, bytes]], keys: tuple[str, ...]
+) -> Iterator[tuple[Field | File, bytes]]:
+    """Pass parts on; fields that are no file are limited together."""
+    field_bytes = 0
+    for part, content in parts:
+        field_bytes += len(content) if isinstance(part, Field) and part.name not in keys else 0
+        if field_bytes > FIELDS_BYTES:
+            raise RequestEntityTooLarge
+        yield part, content
+
+
+def _list_split_parts(decoder: MultipartDecoder, split: SplitForm) -> Iterator[tuple[Field | File, bytes]]:
+    """List the parts of a form that was taken apart: the decoder reads headers alone, because it copies contents."""
+    for (part, _), content in zip(_list_parts(decoder, split.skeleton), split.contents, strict=True):
+        yield part, content
+
+
+def _list_parts(decoder: MultipartDecoder, data: bytes) -> Iterator[tuple[Field | File, bytes]]:
+    """List the parts of a form with their contents."""
     part: Field | File | None = None
     pieces: list[bytes] = []
-    field_bytes = 0
     for event in _list_events(decoder, data):
         if isinstance(event, Field | File):
             part, pieces = event, []
         elif isinstance(event, Data) and part is not None:
             pieces.append(event.data)
-            if isinstance(part, Field) and part.name not in keys:
-                field_bytes += len(event.data)
-                if field_bytes > FIELDS_BYTES:
-                    raise RequestEntityTooLarge
             if not event.more_data:
                 yield part, b"".join(pieces)
 

@@ -1,0 +1,73 @@
+"""Bodies that are read past gunicorn's buffers: every byte once, and not one of the next request."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
+from gunicorn.http.unreader import SocketUnreader
+
+from app.intake.connection import read_into
+
+BODY, NEXT = bytes(range(256)) * 64, b"POST /next HTTP/1.1\r\n"
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    client, server = socket.socketpair()
+    server.settimeout(10)
+    yield client, server
+    client.close()
+    server.close()
+
+
+def read_all(server: socket.socket, body: Body, length: int, *, piece: int) -> bytes:
+    environ = {"wsgi.input": body, "gunicorn.socket": server}
+    received = bytearray()
+    with Flask(__name__).test_request_context(environ_overrides=environ):
+        while len(received) < length:
+            buffer = memoryview(bytearray(min(piece, length - len(received))))
+            count = read_into(buffer)
+            assert count
+            received += buffer[:count]
+    return bytes(received)
+
+
+@pytest.mark.parametrize("held", [0, 1, 300, len(BODY), len(BODY) + 5])
+@pytest.mark.parametrize("piece", [100, len(BODY)])
+def test_what_gunicorn_holds_already_comes_first_and_the_next_request_stays(
+    ends: tuple[socket.socket, socket.socket], held: int, piece: int
+) -> None:
+    client, server = ends
+    client.sendall((BODY + NEXT)[held:])
+    unreader = SocketUnreader(server)
+    unreader.unread((BODY + NEXT)[:held])
+    body = Body(LengthReader(unreader, len(BODY)))
+    assert read_all(server, body, len(BODY), piece=piece) == BODY
+    assert body.reader.length == 0
+    assert not body.failed
+    assert unreader.read(len(NEXT)) == NEXT
+
+
+def test_a_body_that_ends_early_is_an_error_and_ends_the_connection(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    client, server = ends
+    client.sendall(BODY[:100])
+    client.shutdown(socket.SHUT_WR)
+    body = Body(LengthReader(SocketUnreader(server), len(BODY)))
+    with pytest.raises(ConnectionError):
+        read_all(server, body, len(BODY), piece=64)
+    assert body.failed
+
+
+def test_other_bodies_are_left_to_the_stream(ends: tuple[socket.socket, socket.socket]) -> None:
+    _, server = ends
+    unreader = SocketUnreader(server)
+    unreader.unread(b"5\r\nhello\r\n0\r\n\r\n")
+    chunked = Body(ChunkedReader(None, unreader))
+    for environ in ({}, {"gunicorn.socket": server}, {"gunicorn.socket": server, "wsgi.input": chunked}):
+        with Flask(__name__).test_request_context(environ_overrides=environ):
+            assert read_into(memoryview(bytearray(5))) is None
+    assert chunked.read() == b"hello"

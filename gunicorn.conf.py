@@ -8,6 +8,8 @@ import sys
 from gunicorn.glogging import Logger
 
 from app import launcher
+from app.access.keyring import KeysError
+from app.access.keys import make_keyring
 from app.master import Master
 from app.services import check_names
 from app.settings import load_settings
@@ -21,13 +23,16 @@ try:
     # A reload reads this file again, but the models stay those of the start.
     catalog = launcher.get_catalog() or load_catalog(weights=settings.engine.weights_dir)
     check_names(settings, catalog)
-except (SettingsError, CatalogError) as error:
+    make_keyring(settings)
+except (SettingsError, CatalogError, KeysError) as error:
     sys.exit(str(error))
 
 wsgi_app = "app:app"
 # An IPv6 address is told apart from its port by brackets.
 host = f"[{settings.host}]" if ":" in settings.host and "[" not in settings.host else settings.host
-bind = f"{host}:{settings.port}"
+bind: str | list[str] = f"{host}:{settings.port}"
+if settings.metrics_address is not None:
+    bind = [bind, settings.metrics_address]
 worker_class = "app.worker.Worker"
 # One place more than requests are admitted would do; the rest answer refusals and health checks meanwhile.
 threads = settings.max_requests + 16
@@ -48,6 +53,8 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True
 # No client, and no proxy on this machine, says where the application stands or which path was meant.
 forwarder_headers = ""
+# The application itself believes the proxies that SIGNCLIP_TRUSTED_PROXIES names (app/access/proxies.py).
+forwarded_allow_ips = ""
 # The application writes its own access log.
 accesslog = None
 

@@ -35,6 +35,7 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("app.__main__", "serve the API over HTTP"),
+    "keys": Command("app.access.__main__", "add, list and revoke API keys"),
     "models": Command("models.__main__", "list, download and verify models"),
     "poses": Command("poses.__main__", "report on .pose files"),
     "video": Command("video.__main__", "estimate poses in videos, and draw them"),

@@ -7,7 +7,10 @@ from flask import Flask
 from flask_cors import CORS
 
 from app import launcher, telemetry
-from app.access import keys
+from app.access import keys, page_headers, ports
+from app.access import quotas as quotas_module
+from app.access.proxies import TrustedProxies
+from app.access.quotas import Quotas
 from app.answers import problems
 from app.routes import (
     classify,
@@ -59,6 +62,10 @@ _EXPOSED_HEADERS = (
     "X-Request-ID",
     "Server-Timing",
     "Retry-After",
+    "RateLimit-Policy",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
     "X-SignCLIP-Model",
     "X-SignCLIP-Signature",
     "X-SignCLIP-Space",
@@ -91,8 +98,12 @@ def create_app(
     application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     application.extensions[EXTENSION] = shared = Services(settings, engine, estimators, catalog=catalog)
     telemetry.install(application, shared.metrics, timeout_s=settings.timeout_s)
-    problems.install(application)
-    keys.install(application, settings)
+    problems.install(application, settings.engine.weights_dir)
+    page_headers.install(application)
+    quotas = Quotas(settings)
+    ports.install(application, settings.metrics_address)
+    keys.install(application, shared.keyring, quotas, metrics_address=settings.metrics_address)
+    quotas_module.install(application, quotas)
     for blueprint in _BLUEPRINTS:
         application.register_blueprint(blueprint)
     if settings.cors_origins:
@@ -105,6 +116,8 @@ def create_app(
             allow_private_network="*" not in settings.cors_origins,
             max_age=600,
         )
+    if settings.trusted_proxies:
+        application.wsgi_app = TrustedProxies(application.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return application
 
 

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = load_settings()
     config = load_catalog(weights=settings.engine.weights_dir)[ready["model"]]
     version = (_ask(url, "/healthz") or {}).get("version", "")
-    print(write_banner(url, config, version=version, needs_key=bool(settings.api_keys)), flush=True)
+    print(write_banner(url, config, version=version, needs_key=settings.needs_keys), flush=True)
     return 0
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from app.answers.failures import list_failures
 from app.inference import RequestVectors, embed
-from app.intake.items import PreparedItems, list_failures
+from app.intake.items import PreparedItems
 from app.services import Services
 from engine.errors import ModelFailedError
 from models.vectors import Vectors, normalize_vectors

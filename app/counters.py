@@ -39,6 +39,7 @@ class AnsweredRequest:
         code: code of the problem that was answered; None when there was no problem.
         model: name of the model; None when the request was refused before it was known.
         items: texts and clips.
+        key: name of the API key; None without one.
     """
 
     method: str
@@ -48,6 +49,7 @@ class AnsweredRequest:
     code: str | None
     model: str | None
     items: int
+    key: str | None = None
 
 
 class RequestMetrics:
@@ -60,6 +62,10 @@ class RequestMetrics:
             "signclip_failures", "Requests refused or failed", ("route", "code"), registry=registry
         )
         self._items = Counter("signclip_items", "Texts and clips in requests", ("model", "route"), registry=registry)
+        self._by_key = Counter("signclip_key_requests", "Requests of an API key", ("key", "status"), registry=registry)
+        self._items_by_key = Counter(
+            "signclip_key_items", "Texts and clips in requests of an API key", ("key",), registry=registry
+        )
         self._seconds = Histogram(
             "signclip_request_seconds", "Seconds to an answer", ("route",), buckets=_SECONDS, registry=registry
         )
@@ -70,6 +76,9 @@ class RequestMetrics:
         self._seconds.labels(request.route).observe(request.seconds)
         if request.code is not None:
             self._failures.labels(request.route, request.code).inc()
+        if request.key is not None:
+            self._by_key.labels(request.key, str(request.status)).inc()
+            self._items_by_key.labels(request.key).inc(request.items)
         if request.model is not None and request.items:
             self._items.labels(request.model, request.route).inc(request.items)
 

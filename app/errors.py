@@ -25,6 +25,8 @@ RequestError
 │   ├── TokensOverLimitError  it has more word pieces than the model takes
 │   └── FramesOverLimitError  it has more frames than the model takes
 ├── KeyRefusedError         the API key is missing or wrong
+├── ScopeMissingError       the API key does not open this route
+├── QuotaExceededError      the key or the address has used up what it may use in a time
 ├── TooManyRequestsError    this web worker handles as many requests as it may
 ├── ClientDisconnectedError the client has closed the connection
 └── NotReadyError           the default model has not passed its probe yet
@@ -204,6 +206,26 @@ class KeyRefusedError(RequestError):
     """The API key is missing or wrong."""
 
     code = "key_refused"
+
+
+class ScopeMissingError(RequestError):
+    """The API key does not open this route."""
+
+    code = "scope_missing"
+
+
+class QuotaExceededError(RequestError):
+    """The key or the address has used up what it may use in a time.
+
+    Args:
+        retry_after_s: seconds until it may use more.
+    """
+
+    code = "quota_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class TooManyRequestsError(RequestError):

@@ -10,12 +10,14 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+from app.access.counts import FILE_VARIABLE
 from app.counters import DIRECTORY, share_between_workers
 from app.settings import ServiceSettings
 from app.variables import PREFIX
 from engine.settings import EngineSettings
 from engine.supervisor import EngineSupervisor
 from models.catalog import Catalog
+from processes.heap import limit_arenas
 from processes.private_folders import PrivateFolder
 from processes.supervisor import ProcessSupervisor
 from processes.version import VERSION
@@ -53,6 +55,7 @@ def start(settings: ServiceSettings, *, catalog: Catalog, memory_dir: str | None
     # Also when the server ends before it has served, for example because its port is taken.
     atexit.register(_stop_at_exit, os.getpid())
     _for_workers[DIRECTORY] = str(_make_folder(f"metrics-{os.getpid()}-", parent=memory_dir))
+    _for_workers[FILE_VARIABLE] = str(Path(_for_workers[DIRECTORY]) / "limits.sqlite")
     if not settings.engine_address:
         known = _make_folder() / "catalog.json"
         known.write_text(catalog.to_json(), encoding="utf-8")
@@ -86,6 +89,7 @@ def get_catalog() -> Catalog | None:
 
 def configure_worker(place: int) -> None:
     """Give a worker that was just forked the addresses of engines and estimators, and the place of its counters."""
+    limit_arenas()
     os.environ.update(_for_workers)
     share_between_workers(place)
 

@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from flask import current_app
 from prometheus_client import CollectorRegistry
 
+from app.access.keys import make_keyring
 from app.access.places import HeldBytes, Places
 from app.counters import RequestMetrics
 from app.settings import ServiceSettings
@@ -78,6 +79,7 @@ class Services:
         catalog: the models; None reads their configurations.
     Raises:
         CatalogError: the configuration of a model of the project is wrong.
+        KeysError: the file of keys cannot be read.
         SettingsError: the settings name a model that is not in the catalog.
     """
 
@@ -112,6 +114,7 @@ class Services:
             of_one_address=settings.max_video_requests_of_one_address,
             what="requests with videos",
         )
+        self.keyring = make_keyring(settings)
         self.held_bytes = HeldBytes(settings.max_held_bytes)
         self._engine = _PerProcess(lambda: _build_engine(settings), engine)
         self._estimators = _PerProcess(lambda: _build_estimators(settings), estimators)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
@@ -22,7 +23,9 @@ from pydantic import (
     field_validator,
 )
 
+from app.access.keyring import check_limit
 from app.access.origins import normalize_origin
+from app.access.proxies import read_networks
 from app.variables import PREFIX, SETTINGS, Setting
 from engine.settings import EngineSettings
 from processes.logs import LOG_LEVELS
@@ -35,6 +38,8 @@ CLIENT_PREFIX = "SIGNCLIP_CLIENT_"
 _MIB = 1024 * 1024
 # Of a wrong value; a longer one would fill the terminal.
 _VALUE_CHARS = 100
+# Settings whose values are never shown.
+_SECRET = ("api_keys", "rate_store")
 
 
 def _split_at_commas(value: object) -> object:
@@ -81,8 +86,19 @@ class ServiceSettings(BaseModel):
     max_texts: int = Field(2048, ge=1)
     max_text_chars: int = Field(10_000, ge=1)
     api_keys: Secrets = ()
+    api_keys_file: Path | None = None
+    rate_limit: str | None = None
+    item_limit: str | None = None
+    rate_store: SecretStr | None = None
+    trusted_proxies: Words = ()
+    metrics_address: str | None = Field(None, pattern=r"^[^ ]+:[0-9]{1,5}$")
     cors_origins: Words = ("*",)
     log_level: Annotated[str, AfterValidator(one_of(LOG_LEVELS))] = "INFO"
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether a request needs an API key."""
+        return bool(self.api_keys) or self.api_keys_file is not None
 
     @property
     def max_requests_of_one_address(self) -> int:
@@ -118,8 +134,29 @@ class ServiceSettings(BaseModel):
     @field_validator("api_keys")
     @classmethod
     def _check_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(len(key.get_secret_value()) < 8 for key in value):
+        keys = [key.get_secret_value() for key in value]
+        if any(len(key) < 8 for key in keys):
             raise ValueError("a key has fewer than 8 characters")
+        if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
+            raise ValueError("a key has characters that a header field cannot carry; use ASCII without blanks")
+        return value
+
+    @field_validator("rate_limit", "item_limit")
+    @classmethod
+    def _check_limit(cls, value: str | None) -> str | None:
+        return None if value is None else check_limit(value)
+
+    @field_validator("rate_store")
+    @classmethod
+    def _check_store(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "redis+")):
+            raise ValueError("it must be the redis:// address of a server")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        read_networks(value)
         return value
 
 
@@ -143,6 +180,9 @@ def load_settings() -> ServiceSettings:
     if "preload" in parts["engine"]:
         parts["engine"]["preload"] = _split_at_commas(parts["engine"]["preload"])
     values = parts.pop("") | parts
+    if "SIGNCLIP_API_KEYS" in given and not _split_at_commas(given["SIGNCLIP_API_KEYS"]):
+        # Perhaps a secret that was not filled in. Without keys, the API would be open to everybody.
+        problems.append("SIGNCLIP_API_KEYS is set and holds no key; name one, or unset it to open the API to everybody")
     settings = None
     try:
         settings = ServiceSettings.model_validate(values)
@@ -167,6 +207,6 @@ def _describe(problem: Mapping[str, Any], given: Mapping[str, str]) -> str:
     """Say which variable is wrong, its value and what it may be. Keys are never shown."""
     setting = next(setting for setting in SETTINGS if problem["loc"][: len(setting.path)] == setting.path)
     reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    if setting.name == "api_keys":
+    if setting.name in _SECRET:
         return f"{setting.variable} is wrong: {reason}"
     return f"{setting.variable} is {given[setting.variable][:_VALUE_CHARS]!r}, but {reason}"

@@ -31,6 +31,7 @@ class RequestRecord:
         deadline: time by which the request must be answered, by the same clock.
         model: name of the model.
         items: number of texts and clips.
+        key: name of the API key; None without one.
         code: code of the problem that was answered; None when there was no problem.
         stages_ms: milliseconds of each stage: prepare, estimate, queue, forward.
     """
@@ -40,6 +41,7 @@ class RequestRecord:
     deadline: float
     model: str | None = None
     items: int | None = None
+    key: str | None = None
     code: str | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
 
@@ -129,6 +131,7 @@ def _report(
             code=record.code,
             model=record.model,
             items=record.items or 0,
+            key=record.key,
         )
     )
     if log.isEnabledFor(logging.INFO):
@@ -143,6 +146,7 @@ def _report(
                 "duration_ms": round(total_ms, 2),
                 "model": record.model,
                 "items": record.items,
+                "key": record.key,
                 "bytes_in": bytes_in,
                 "bytes_out": response.content_length,
             },

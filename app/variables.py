@@ -146,6 +146,32 @@ SETTINGS = (
         "`Authorization: Bearer KEY` or `X-API-Key: KEY` is answered 401",
     ),
     Setting(
+        "api_keys_file",
+        "file of keys, a line each: a name, the SHA-256 of the key, what it opens and its limits; written by "
+        "`signclip keys`, and read again when it changes",
+    ),
+    Setting(
+        "rate_limit",
+        "requests of one key, or of one address without a key, as `600/minute` or `10/second;600/minute`; more are "
+        "answered 429; unset: no limit",
+    ),
+    Setting("item_limit", "texts and clips of one key or address in a time, as `100000/hour`; unset: no limit"),
+    Setting(
+        "rate_store",
+        "`redis://` address of a server that counts for several machines; unset: the workers of this service count "
+        "together, in shared memory",
+    ),
+    Setting(
+        "trusted_proxies",
+        "addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, separated by "
+        "commas; `unix`: whoever connects through a Unix socket; unset: nobody",
+    ),
+    Setting(
+        "metrics_address",
+        "`HOST:PORT` that answers `/metrics`, without a key, and nothing else does; unset: `SIGNCLIP_PORT` answers it, "
+        "with a key of the scope `admin` where keys are needed",
+    ),
+    Setting(
         "cors_origins",
         "origins whose pages may call the API, separated by commas; `none`: only pages of the service itself",
     ),

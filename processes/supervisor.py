@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from processes.environment import build_environment
 from processes.heartbeat import SILENCE_S, HeartbeatWatch
 from processes.private_folders import PrivateFolder
 from processes.stop_signals import STOP_SIGNAL, shield
@@ -120,11 +121,8 @@ class ProcessSupervisor:
 
     def _spawn(self) -> None:
         command = [sys.executable, *self._build_command(), "--parent", str(os.getpid())]
-        # It keeps its own counters. In the web workers' directory its counters would be counted twice, and its gauges
-        # would show the zeros that they were created with.
-        environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
         # Files that it leaves there are removed with the directory of its socket. The import of torch leaves a folder.
-        environment["TMPDIR"] = str(self._directory)
+        environment = build_environment(TMPDIR=str(self._directory))
         # A session of its own, and shielded, because a signal to the whole service, as by Ctrl-C in a terminal or by
         # systemd, must not end this process before the web server, which still needs it, stops it.
         with self._lock, shield():

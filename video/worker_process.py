@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from processes.environment import build_environment
 from processes.errors import MessageError
 from video import worker_messages as messages
 from video.errors import (
@@ -148,7 +149,7 @@ class EstimatorProcess:
                 stdout=subprocess.DEVNULL,
                 cwd=Path(__file__).parent.parent,
                 # Each arena of glibc reserves 64 MB of the address space, which is limited in that process.
-                env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+                env=build_environment(MALLOC_ARENA_MAX="2"),
                 start_new_session=True,
             )
         self._connection = Connection(ours.detach())

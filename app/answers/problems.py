@@ -2,24 +2,32 @@
 
 import math
 from difflib import get_close_matches
+from pathlib import Path
 
 import orjson
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from app import telemetry
+from app.answers.folders import hide_folders
 from app.error_table import UNFORESEEN, ErrorAnswer, find_answer, find_code
 from app.errors import MalformedRequestError, MethodNotAllowedError, RequestError, RouteUnknownError, TooLargeError
 from app.refusals import compose
 
 # Longer messages quote input or lists of names; a client reads the beginning.
 _DETAIL_CHARS = 1000
+_HIDDEN = "WEIGHTS_DIR"
 # Where clients of OpenAI's API call, with their base URL right or without its /v1: they show `error` alone.
 _OPENAI_PATHS = ("/v1/", "/embeddings", "/models", "/chat/completions")
 
 
-def install(app: Flask) -> None:
-    """Answer every error of every route as a problem."""
+def install(app: Flask, weights_dir: Path) -> None:
+    """Answer every error of every route as a problem.
+
+    Args:
+        weights_dir: a folder whose path no client sees.
+    """
+    app.config[_HIDDEN] = weights_dir
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(Exception, answer_problem)
 
@@ -29,7 +37,8 @@ def answer_problem(error: Exception) -> Response:
     answer = find_answer(error)
     if answer.status == 500:
         telemetry.log_failure(error)
-    detail = str(error)[:_DETAIL_CHARS] if answer.public else "the request id finds it in the server's log"
+    shown = hide_folders(str(error), current_app.config[_HIDDEN])[:_DETAIL_CHARS]
+    detail = shown if answer.public else "the request id finds it in the server's log"
     problems = error.problems if isinstance(error, RequestError) else ()
     response = _write_problem(
         answer,

@@ -149,9 +149,15 @@ class ModelAnswer(Answer):
     space: str | None = Field(description="of all vectors that it makes; null until it is loaded")
 
 
+class BrokenModelAnswer(Answer):
+    name: str = Field(description="the folder's name")
+    reason: str
+
+
 class ModelsAnswer(Answer):
     default: str = Field(description="the model that answers when a request names none")
     models: list[ModelAnswer]
+    broken: list[BrokenModelAnswer] = Field(description="folders whose config.yaml describes no model")
 
 
 class LanguageAnswer(Answer):

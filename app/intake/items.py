@@ -1,13 +1,12 @@
 """Turns texts into token ids and poses into features. It runs in the web worker, so that bad items are never queued."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 import pose_format
 
-from app.error_table import find_code
 from app.errors import (
     InputError,
     ItemError,
@@ -232,13 +231,6 @@ def report_quality(pose: pose_format.Pose, person: int | None) -> dict[str, Any]
         PoseError: the chosen person is not in the clip, or nothing can be said about the clip.
     """
     return asdict(quality.report(pose, person))
-
-
-def list_failures(failures: Mapping[int, Exception]) -> list[dict[str, Any]]:
-    """List the items that were skipped and why, as answers show them."""
-    return [
-        {"index": index, "code": find_code(error), "detail": str(error)} for index, error in sorted(failures.items())
-    ]
 
 
 def locate_error(error: Exception, pointer: str) -> Exception:

@@ -157,4 +157,7 @@ def _describe_responses(about: Operation) -> dict[str, Any]:
         if status in (429, 503):
             seconds = {"description": "seconds to wait before the request is sent again", "schema": {"type": "integer"}}
             responses[str(status)]["headers"] = {"Retry-After": seconds}
+    # What any request may meet, whatever its route: an unknown path, another method, a limit, a malformed head.
+    others = {"application/problem+json": {"schema": {"$ref": _SCHEMAS + ProblemAnswer.__name__}}}
+    responses["default"] = {"description": "any other refusal; `code` says which", "content": others}
     return responses

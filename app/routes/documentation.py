@@ -48,4 +48,4 @@ def show_page() -> Response:
 
 
 def _build_document() -> dict[str, object]:
-    return openapi.build(current_app, keys_needed=bool(get_services().settings.api_keys))
+    return openapi.build(current_app, keys_needed=get_services().settings.needs_keys)

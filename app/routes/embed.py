@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from app.access.admission import admit, admit_with_videos
+from app.answers.failures import list_failures
 from app.answers.schemas import EmbedAnswer
 from app.answers.vectors import NPY, answer_json, answer_npy, encode_rows
 from app.inference import RequestVectors, embed, set_deadline
@@ -17,7 +18,6 @@ from app.intake.items import (
     ItemRules,
     PoseFiles,
     PreparedItems,
-    list_failures,
     prepare_clips,
     prepare_texts,
 )

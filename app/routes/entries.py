@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request, stream_with_context
 from app.access.admission import admit, hold_video_place
 from app.answers import problems
 from app.answers.entries import describe_entry, drop_empty
+from app.answers.failures import list_failures
 from app.answers.search_schemas import DeletedAnswer, EntryAnswer, StoredAnswer
 from app.answers.vectors import answer_json
 from app.errors import RequestError
@@ -20,7 +21,6 @@ from app.inference import set_deadline
 from app.intake.body import read_json
 from app.intake.entries import LINES, NewEntries, NewEntry, read_entries
 from app.intake.entry_schemas import EntriesRequest, EntryChanges, EntryOptions
-from app.intake.items import list_failures
 from app.intake.validation import validate
 from app.reference.operations import Operation, describe
 from app.services import Services

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from app.answers.folders import hide_folders
 from app.answers.schemas import LanguagesAnswer, ModelsAnswer
 from app.answers.vectors import answer_json
 from app.reference.operations import Operation, describe
@@ -30,7 +31,11 @@ def list_models() -> Response:
         status = statuses[name]
         origin = shared.describe_origin(config, {}, digest=status.digest, dtype=status.dtype)
         models.append(_describe_model(config, status) | origin)
-    return answer_json({"default": shared.engine.get_default_model(), "models": models})
+    broken = [
+        {"name": name, "reason": hide_folders(str(error), shared.weights.path)}
+        for name, error in shared.catalog.broken.items()
+    ]
+    return answer_json({"default": shared.engine.get_default_model(), "models": models, "broken": broken})
 
 
 @blueprint.get("/languages")
@@ -59,7 +64,7 @@ def _describe_model(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
         "licence": config.licence,
         "source": config.source,
         "state": status.state,
-        "reason": status.reason,
+        "reason": None if status.reason is None else hide_folders(status.reason, get_services().weights.path),
         "dimensions": config.embed_dim,
         "max_frames": config.max_frames,
         "max_tokens": config.max_tokens,

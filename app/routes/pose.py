@@ -11,13 +11,14 @@ from pose_format import Pose
 
 from app.access.admission import admit, admit_with_videos
 from app.answers import problems
+from app.answers.failures import list_failures
 from app.answers.schemas import EstimationAnswer, Inspection
 from app.answers.vectors import answer_json
 from app.errors import Base64Error, InputError, ItemError, Problem, RequestError
 from app.inference import set_deadline
 from app.intake.clips import read_clips
 from app.intake.connection import get_client
-from app.intake.items import ItemRules, PoseFiles, list_failures, locate_error, report_quality
+from app.intake.items import ItemRules, PoseFiles, locate_error, report_quality
 from app.intake.schemas import EstimationOptions, EstimationRequest, InspectOptions, InspectRequest
 from app.intake.videos import (
     Estimation,

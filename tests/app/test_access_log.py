@@ -40,6 +40,7 @@ def test_a_request_is_one_line_of_facts(client, lines):
         "code": None,
         "model": "tiny",
         "items": 2,
+        "key": None,
         "bytes_in": len(json.dumps({"text": ["house", "sun"]})),
         "bytes_out": len(answer.data),
     }

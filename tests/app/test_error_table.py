@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("app", "engine", "models", "poses", "processes", "search", "video")
 # Why these never reach a route, or are a bug when they do: a bug is answered 500.
 UNREACHABLE = {
+    "KeysError": "the application is not built with wrong keys, and a file that breaks later changes nothing",
     "SettingsError": "the application is not built with wrong settings",
     "RequestError": "only its subclasses are raised",
     "ModelsError": "only its subclasses are raised",

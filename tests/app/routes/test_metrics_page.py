@@ -1,11 +1,16 @@
 """The counters that Prometheus reads: right numbers, no user's words."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.counters import AnsweredRequest, RequestMetrics
 from engine.metrics import EngineMetrics
 from processes.version import VERSION
 
@@ -55,7 +60,10 @@ def test_every_name_is_documented(client: FlaskClient) -> None:
     for name in ("ready", "queue_items", "queue_tokens", "text_cache_items", "models_loaded"):
         metrics.watch(name, "", lambda: 0.0)
     client.post("/api/embed/text", json={"text": []})
-    page = client.get("/metrics").get_data(as_text=True) + metrics.export()
+    requests = CollectorRegistry()
+    RequestMetrics(requests).count(AnsweredRequest("GET", "/", 200, 0.1, code=None, model=None, items=1, key="alice"))
+    keys = "".join(line for line in generate_latest(requests).decode().splitlines(True) if "_key_" in line)
+    page = client.get("/metrics").get_data(as_text=True) + metrics.export() + keys
     counted = {
         family.name + ("_total" if family.type == "counter" else "") for family in text_string_to_metric_families(page)
     }
@@ -66,3 +74,13 @@ def test_every_name_is_documented(client: FlaskClient) -> None:
 def test_the_version_that_serves_is_on_the_page(client: FlaskClient) -> None:
     found = {dict(labels)["version"]: value for (name, labels), value in samples(client).items() if "build" in name}
     assert found == {VERSION: 1}
+
+
+def test_prometheus_itself_reads_the_page(client: FlaskClient) -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is not installed")
+    client.post("/api/embed/text", json={"text": "sun"})
+    page = client.get("/metrics").text
+    done = subprocess.run([program, "check", "metrics"], input=page, capture_output=True, text=True)
+    assert "error" not in done.stderr.lower(), done.stderr

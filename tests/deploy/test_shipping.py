@@ -1,0 +1,283 @@
+"""What operators deploy: the image, nginx, systemd, Prometheus, Grafana and Kubernetes, as far as they run here."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import json
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.engine.fakes import until
+from tests.running import ROOT, free_port
+
+DEPLOY = ROOT / "deploy"
+
+
+def needs(program: str) -> str:
+    """Find a program that Debian has and this machine may lack."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def test_the_image_holds_what_the_service_needs_and_nothing_else(tmp_path):
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for name in allowed:
+        source = ROOT / name
+        assert source.exists(), name
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    program = (
+        "import runpy; runpy.run_path('gunicorn.conf.py'); import app; app.app; "
+        "import engine.server, video.server, models.download, models.verification, signclip, app.access.__main__"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "SIGNCLIP_WEIGHTS_DIR": str(tmp_path / "volume"), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_image_runs_as_a_number_and_stops_in_order():
+    text = (ROOT / "Dockerfile").read_text()
+    assert "USER 10001:10001" in text
+    assert "STOPSIGNAL SIGTERM" in text
+    assert re.search(r"^ARG PYTHON_IMAGE=", text, re.MULTILINE)
+    assert "/healthz" in text
+    assert not re.search(r"chown.*(/srv|weights/fingerspelling)", text)
+    assert re.search(r"^FROM service AS cpu$", text, re.MULTILINE)
+    assert re.search(r"^FROM service AS cuda$", text, re.MULTILINE)
+
+
+def test_the_image_installs_the_pinned_versions_by_their_digests():
+    locked = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if not line.startswith("#"):
+            found = re.fullmatch(r"([\w.-]+)==(\S+) --hash=sha256:[0-9a-f]{64}", line)
+            assert found is not None, line
+            locked[re.sub(r"[-_.]+", "-", found[1]).lower()] = found[2]
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        if line and not line.startswith(("#", "torch==")):
+            name, version = line.partition(";")[0].strip().split("==")
+            assert locked[re.sub(r"[-_.]+", "-", name).lower()] == version
+    text = (ROOT / "Dockerfile").read_text()
+    assert "--require-hashes --no-deps --requirement requirements.lock" in text
+
+
+def test_systemd_takes_the_unit(tmp_path):
+    program = needs("systemd-analyze")
+    text = (DEPLOY / "systemd" / "signclip.service").read_text()
+    unit = tmp_path / "signclip.service"
+    # The checkout and the manual lie elsewhere on this machine.
+    unit.write_text(text.replace("/opt/signclip/.venv/bin/gunicorn", "/bin/true").replace("/opt/signclip/docs", "/usr"))
+    done = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True)
+    complaints = [line for line in done.stderr.splitlines() if "signclip" in line and "Unknown" in line]
+    assert not complaints, done.stderr
+    assert done.returncode == 0 or "Failed to" in done.stderr, done.stderr
+    stop_s = int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1])  # type: ignore[index]
+    assert stop_s >= 610
+    assert "NoNewPrivileges=yes" in text
+
+
+def test_prometheus_takes_the_rules_and_every_metric_exists():
+    folder = DEPLOY / "prometheus"
+    documented = (ROOT / "docs" / "metrics.md").read_text()
+    dashboard = json.loads((DEPLOY / "grafana" / "signclip.json").read_text())
+    asked = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    for name in set(re.findall(r"signclip_\w+", (folder / "alerts.yml").read_text() + asked)):
+        plain = re.sub(r"_(bucket|count|sum)$", "", name)
+        known = plain in documented or re.sub(r"_process_.*", "_process_*", plain) in documented
+        assert known, f"docs/metrics.md does not name {name}"
+    program = needs("promtool")
+    for arguments in (["check", "rules", "alerts.yml"], ["check", "config", "prometheus.yml"]):
+        done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _manifests() -> Iterator[dict[str, Any]]:
+    for file in sorted((DEPLOY / "kubernetes" / "base").glob("*.yaml")):
+        yield from yaml.safe_load_all(file.read_text())
+
+
+def test_kubernetes_manifests_name_each_other_and_keep_the_promises():
+    kinds = {}
+    for manifest in _manifests():
+        assert manifest["apiVersion"]
+        kinds[manifest["kind"]] = manifest
+    files = {file.name for file in (DEPLOY / "kubernetes" / "base").glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(kinds["Kustomization"]["resources"]) == files
+    pod = kinds["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsUser"] == 10001
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    pause_s = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["terminationGracePeriodSeconds"] >= 610 + pause_s
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"]}
+    labels = kinds["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    for kind, path in (("Service", ("selector",)), ("PodDisruptionBudget", ("selector", "matchLabels"))):
+        found = kinds[kind]["spec"]
+        for step in path:
+            found = found[step]
+        assert found.items() <= labels.items()
+    ports = {port["name"] for port in container["ports"]}
+    assert {port["targetPort"] for port in kinds["Service"]["spec"]["ports"]} <= ports
+    gpu = yaml.safe_load((DEPLOY / "kubernetes" / "gpu" / "kustomization.yaml").read_text())
+    assert "nvidia.com~1gpu" in gpu["patches"][0]["patch"]
+
+
+def test_compose_names_files_and_settings_that_exist():
+    from app.variables import SETTINGS
+
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    for service in services.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("./") and source not in ("./keys", "./certificates"):
+                assert (DEPLOY / source).exists(), source
+    known = {setting.variable for setting in SETTINGS} | {"WEB_CONCURRENCY"}
+    assert set(services["signclip"]["environment"]) <= known
+    unit = (DEPLOY / "systemd" / "signclip.service").read_text()
+    manifests = (DEPLOY / "kubernetes" / "base" / "deployment.yaml").read_text()
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    for text in (unit, manifests, operations, (ROOT / "Dockerfile").read_text()):
+        assert set(re.findall(r"SIGNCLIP_[A-Z_]+", text)) <= known
+
+
+class _Upstream(http.server.BaseHTTPRequestHandler):
+    """Says what reached it, and when it had the whole body."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        started = time.monotonic()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer({"bytes": len(body), "reading_s": time.monotonic() - started})
+
+    def do_GET(self) -> None:
+        self._answer({"path": self.path})
+
+    def _answer(self, facts: dict[str, Any]) -> None:
+        body = json.dumps({**facts, "headers": {name.lower(): value for name, value in self.headers.items()}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module", params=["signclip.conf", "compose.conf"])
+def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """The shipped configuration of nginx with the ports and folders of a test; its ports for http and https."""
+    nginx, openssl = needs("nginx"), needs("openssl")
+    folder = tmp_path_factory.mktemp("nginx")
+    plain, secure = free_port(), free_port()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Upstream) as upstream:
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        request_text = "req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout privkey.pem -out fullchain.pem"
+        subprocess.run([openssl, *request_text.split()], cwd=folder, check=True, capture_output=True)
+        text = (DEPLOY / "nginx" / request.param).read_text()
+        for old, new in (
+            ("127.0.0.1:3030", f"127.0.0.1:{upstream.server_port}"),
+            ("signclip:3030", f"127.0.0.1:{upstream.server_port}"),
+            ("/etc/ssl/signclip", str(folder)),
+            ("/run/signclip-nginx", str(folder / "bodies")),
+            ("listen 80;", f"listen 127.0.0.1:{plain};"),
+            ("listen 443 ", f"listen 127.0.0.1:{secure} "),
+        ):
+            text = text.replace(old, new)
+        text = re.sub(r"\n *listen \[::\][^;]*;", "", text)
+        (folder / "nginx.conf").write_text(
+            f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
+            f"events {{}}\nhttp {{\nproxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;\n"
+            f"uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n{text}\n}}\n"
+        )
+        command = [nginx, "-e", str(folder / "error.log"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        tested = subprocess.run([*command, "-t"], capture_output=True, text=True)
+        assert tested.returncode == 0, tested.stderr
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+
+            def listens() -> bool:
+                with socket.socket() as probe:
+                    return probe.connect_ex(("127.0.0.1", secure)) == 0
+
+            until(listens)
+            yield plain, secure
+            process.terminate()
+        upstream.shutdown()
+
+
+def ask(port: int, method: str, path: str, *, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    """Ask the proxy by TLS."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+    try:
+        connection.request(method, path, headers=headers or {})
+        with connection.getresponse() as answer:
+            body = answer.read()
+            found = json.loads(body) if answer.headers.get_content_type() != "text/html" and body else {}
+            return answer.status, {**found, "answer": dict(answer.headers)}
+    finally:
+        connection.close()
+
+
+def test_nginx_says_who_the_client_is_and_believes_nobody(proxy: tuple[int, int]) -> None:
+    status, found = ask(proxy[1], "GET", "/healthz", headers={"X-Forwarded-For": "6.6.6.6", "X-Request-ID": "abc"})
+    assert status == 200
+    assert found["headers"]["x-forwarded-for"] == "127.0.0.1"
+    assert found["headers"]["x-forwarded-proto"] == "https"
+    assert found["headers"]["x-request-id"] == "abc"
+    assert "max-age" in found["answer"]["Strict-Transport-Security"]
+
+
+def test_nginx_keeps_counters_and_plain_http_from_strangers(proxy: tuple[int, int]) -> None:
+    assert ask(proxy[1], "GET", "/metrics")[0] == 404
+    connection = http.client.HTTPConnection("127.0.0.1", proxy[0], timeout=30)
+    connection.request("GET", "/docs")
+    with connection.getresponse() as answer:
+        assert (answer.status, answer.headers["Location"].startswith("https://")) == (308, True)
+        answer.read()
+    connection.close()
+
+
+def test_nginx_waits_for_slow_bodies_itself(proxy: tuple[int, int]) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", proxy[1]), timeout=30) as plain,
+        context.wrap_socket(plain) as client,
+    ):
+        client.sendall(b"POST /api/embed/text HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n")
+        for byte in b"house":
+            client.sendall(bytes([byte]))
+            threading.Event().wait(0.1)
+        answer = b""
+        with suppress(ConnectionError):
+            while piece := client.recv(65536):
+                answer += piece
+    facts = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert facts["bytes"] == 5
+    assert facts["reading_s"] < 0.2  # the service had it at once

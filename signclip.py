@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Command] = {
     "models": Command("models.__main__", "list, download and verify models"),
     "poses": Command("poses.__main__", "report on .pose files"),
     "video": Command("video.__main__", "estimate poses in videos, and draw them"),
+    "search": Command("search.__main__", "compact and index the collections of the service"),
     "corpora": Command("corpora.__main__", "read, count and fetch data sets"),
     "dictionary": Command("dictionary.__main__", "index clips, search and report on them, find signs in recordings"),
     "train": Command("training.__main__", "train a model (make install-dev)"),

@@ -18,6 +18,8 @@ failures_log = logging.getLogger("signclip.failures")
 REQUEST_ID_HEADER = "X-Request-ID"
 # A client may send any word as the method. Only those of RFC 9110 become labels of metrics and appear in the log.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
+# Asked by orchestrators and at the start, to learn whether the service answers and is ready.
+_PROBES = frozenset({"/healthz", "/readyz"})
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$")
 
 
@@ -134,8 +136,12 @@ def _report(
             key=record.key,
         )
     )
-    if log.isEnabledFor(logging.INFO):
-        log.info(
+    # Every few seconds a probe asks the same, and nobody reads its lines.
+    is_quiet = route in _PROBES and (response.status_code == 200 or record.code == "not_ready")
+    level = logging.DEBUG if is_quiet else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(
+            level,
             "request",
             extra={
                 "request_id": record.request_id,

@@ -14,8 +14,6 @@ from processes.settings import SettingsError
 from processes.stop_signals import call_at_stop
 from processes.version import PRODUCT
 
-_PROGRAM = name_command("engine")
-
 
 def parse_arguments(arguments: list[str] | None = None) -> tuple[EngineSettings, argparse.Namespace]:
     """Parse the command line: where to listen, and the settings.
@@ -27,7 +25,7 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[EngineSettings,
         SettingsError: a setting is wrong.
         SystemExit: an option is unknown or lacks its value.
     """
-    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__)
+    parser = argparse.ArgumentParser(prog=name_command("engine"), description=__doc__)
     parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("--address", required=True, help="ipc://PATH to listen on")
     parser.add_argument("--parent", type=int, help="process id whose end ends the engine")
@@ -63,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings, options = parse_arguments(arguments)
     except SettingsError as error:
-        print(f"{_PROGRAM}: {error}", file=sys.stderr)
+        print(f"{name_command('engine')}: {error}", file=sys.stderr)
         return 2
     configure_logging(options.log_level)
     # Late, because torch comes with them, and a usage error need not wait for it.

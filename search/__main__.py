@@ -12,7 +12,9 @@ import sys
 import threading
 from dataclasses import replace
 
+from processes.commands import name_command
 from processes.settings import SettingsError
+from processes.version import PRODUCT
 from search.errors import SearchError
 from search.opening import open_store
 from search.settings import SearchSettings
@@ -23,7 +25,8 @@ _NICENESS = 10
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; returns 0, 1 where a collection fails, or 2 for a usage error."""
-    parser = argparse.ArgumentParser(prog="python -m search", description=__doc__)
+    parser = argparse.ArgumentParser(prog=name_command("search"), description=__doc__)
+    parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(dest="command", required=True)
     maintain = commands.add_parser("maintain", help="compact and index collections")
     maintain.add_argument("names", nargs="*", metavar="NAME", help="collections (default: all)")

@@ -46,6 +46,21 @@ def test_a_request_is_one_line_of_facts(client, lines):
     }
 
 
+def test_probes_are_quiet_unless_something_is_wrong(client, engine, lines, monkeypatch):
+    from engine.interface import Readiness
+
+    client.get("/healthz")
+    client.get("/readyz")
+    engine.ready = Readiness(False, "the engine is starting")
+    assert client.get("/readyz").status_code == 503
+    assert lines() == []
+    monkeypatch.setattr(engine, "get_readiness", lambda: 1 / 0)
+    client.get("/readyz")
+    assert [line["status"] for line in lines() if line["message"] == "request"] == [500]
+    client.get("/api/languages")
+    assert lines()[-1]["route"] == "/api/languages"
+
+
 def test_a_refusal_is_logged_by_its_code(client, lines):
     client.post("/api/embed/text", json={"text": []})
     (line,) = lines()

@@ -10,7 +10,7 @@ import pytest
 from processes.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("app", "corpora", "engine", "evaluation", "models", "poses", "training", "video")
+ROOMS = ("app", "corpora", "dictionary", "engine", "evaluation", "models", "poses", "search", "training", "video")
 
 
 @pytest.mark.parametrize("room", ROOMS)

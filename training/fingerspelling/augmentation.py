@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from models.hand_geometry import HAND_POINTS, LEFT, RIGHT, WRIST, drop_idle_hand
+from models.hand_geometry import HAND_POINTS, LEFT, MIDDLE_KNUCKLE, RIGHT, WRIST, drop_idle_hand
 from training.sections.hands import HandAugmentation
 
 MIRROR = torch.tensor([-1.0, 1.0, 1.0])
@@ -17,19 +17,31 @@ MIRROR = torch.tensor([-1.0, 1.0, 1.0])
 # from chest to hip. Lower hands are found by `drop_idle_hand`, here and when clips are served.
 IDLE_ACROSS = (-0.1, 0.9)
 IDLE_DOWN = (0.2, 1.3)
+# Lengths of a clip that a hand takes from the lap: 0.3 s beside letters of 1 s. Trimming leaves no more of the way.
+RAISING = 0.3
+# How far a hand may be below the place where the clip begins, in shoulder widths: as far as trimming leaves it.
+LOWERED = (0.2, 1.0)
+# The share of frames that a clip with lost hands loses.
+LOST = (0.1, 0.6)
 
 
-def sample_frames(frame_counts: Tensor, count: int, *, strength: HandAugmentation, rng: Generator) -> Tensor:
+def sample_frames(
+    frame_counts: Tensor, count: int, *, strength: HandAugmentation, rng: Generator
+) -> tuple[Tensor, Tensor]:
     """Sample frames from a random part of each clip, at a slightly uneven pace.
+
+    A share of clips has time before and after: the signer holds still there, or raises and lowers the hands.
 
     Args:
         frame_counts: int64 (pairs,).
         count: sampled frames a clip.
         strength: between `least_crop` and `crop` of the clip are cut off at either end, `time_warp` is the largest bend
             of the pace, as a share of the sampled part, and `time_jitter` a share of the distance between samples.
+            `holding` and `raising` are the shares of clips with time around, `longest_hold` how much.
         rng: the source of all random numbers.
     Returns:
-        float32 (pairs, sampled frames), positions in frames from 0 to frame_counts - 1.
+        float32 (pairs, sampled frames) both: positions in frames from 0 to frame_counts - 1, and how far hands are on
+        their way down, from 0 to 1.
     """
     pairs = len(frame_counts)
     start, cut, bend = torch.rand(3, pairs, 1, generator=rng)
@@ -39,8 +51,13 @@ def sample_frames(frame_counts: Tensor, count: int, *, strength: HandAugmentatio
     bent = pace + (2 * bend - 1) * strength.time_warp * torch.sin(math.pi * pace)
     jitter = torch.randn(pairs, count, generator=rng) * strength.time_jitter / max(count - 1, 1)
     shares = start + (end - start) * (bent + jitter)
+    kind = torch.rand(pairs, 1, generator=rng)
+    holds, raises = kind < strength.holding, kind > 1 - strength.raising
+    before, after = torch.rand(2, pairs, 1, generator=rng) * (holds * strength.longest_hold + raises * RAISING)
+    shares = shares * (1 + before + after) - before
     positions: Tensor = shares.clamp(0, 1) * (frame_counts - 1)[:, None]
-    return positions
+    lowered: Tensor = ((shares - shares.clamp(0, 1)).abs() / RAISING).clamp(max=1) * raises
+    return positions, lowered
 
 
 def _draw_normal(shape: tuple[int, ...], rng: Generator) -> Tensor:
@@ -107,14 +124,45 @@ def add_idle_hand(points: Tensor, seen: Tensor, *, share: float, rng: Generator)
     return points, seen
 
 
+def lower_hands(points: Tensor, lowered: Tensor, rng: Generator) -> Tensor:
+    """Move hands down, and turn them until their fingers hang.
+
+    Args:
+        points: float32 (pairs, sampled frames, 2, 21, 3); not changed.
+        lowered: float32 (pairs, sampled frames), how far hands are on their way, from 0 to 1.
+        rng: the source of all random numbers.
+    Returns:
+        Points in the same shape.
+    """
+    relative = points - points[..., WRIST : WRIST + 1, :]
+    knuckle = relative[..., MIDDLE_KNUCKLE, :]
+    angles = torch.atan2(knuckle[..., 0], knuckle[..., 1]) * lowered[..., None]  # pairs, sampled frames, 2
+    cos, sin = angles.cos()[..., None], angles.sin()[..., None]
+    x, y, z = relative.unbind(-1)
+    turned = torch.stack((cos * x - sin * y, sin * x + cos * y, z), dim=-1)
+    low, high = LOWERED
+    way = low + (high - low) * torch.rand(len(points), 1, generator=rng)  # pairs, 1
+    down = torch.zeros_like(points[..., :1, :])
+    down[..., 1] = (way * lowered)[..., None, None]
+    changed: Tensor = points - relative + turned + down
+    return torch.where(lowered[..., None, None, None] > 0, changed, points)
+
+
 def augment(
-    points: Tensor, seen: Tensor, *, depth_corrections: Tensor, strength: HandAugmentation, rng: Generator
+    points: Tensor,
+    seen: Tensor,
+    *,
+    lowered: Tensor,
+    depth_corrections: Tensor,
+    strength: HandAugmentation,
+    rng: Generator,
 ) -> tuple[Tensor, Tensor]:
     """Change a batch of clips at random. Clips are changed independently, except that idle hands have donors.
 
     Args:
         points: float32 (pairs, sampled frames, 2, 21, 3), in shoulder widths, with the right hand as the dominant one.
         seen: bool (pairs, sampled frames, 2).
+        lowered: float32 (pairs, sampled frames), of sample_frames.
         depth_corrections: float32 (pairs,), the factor of each clip's depth; a share of clips gets it.
         strength: of each change.
         rng: the source of all random numbers.
@@ -123,8 +171,10 @@ def augment(
     """
     pairs, count = seen.shape[:2]
     corrected = _draw_events((pairs,), strength.corrected_depth, rng)
-    points = points.clone()
-    points[..., 2] *= torch.where(corrected, depth_corrections, torch.ones(pairs))[:, None, None, None]
+    points = lower_hands(points, lowered, rng) * seen[..., None, None]
+    depths = torch.where(corrected, depth_corrections, torch.ones(pairs))
+    flat = _draw_events((pairs,), strength.no_depth, rng)
+    points[..., 2] *= torch.where(flat, torch.zeros(pairs), depths)[:, None, None, None]
 
     # A single hand is always turned into a right one. Of two hands, presence does not tell which is dominant.
     mirrored = (seen[:, :, LEFT] & seen[:, :, RIGHT]).any(dim=1) & _draw_events((pairs,), strength.mirrored_pairs, rng)
@@ -145,6 +195,14 @@ def augment(
     shift = shift + _draw_normal((pairs, 1, 2, 1, 3), rng) * strength.hand_shift
     points = wrists + shift * torch.tensor([1.0, 1.0, 0.0]) + relative
     points = points @ _draw_cameras(pairs, strength, rng)[:, None, None].transpose(-1, -2)
+    leans = _draw_events((pairs, 1), strength.leaning, rng)
+    lean = _make_rotations(_draw_normal((pairs, 3), rng) * math.radians(strength.lean) * leans)
+    points = points @ lean[:, None, None]
+    # A leaning signer in a flat pose has no depth either.
+    points[..., 2] *= (~flat)[:, None, None, None]
 
     seen = seen & ~_draw_events((pairs, count, 2), strength.frame_dropout, rng)
+    low, high = LOST
+    lost = _draw_events((pairs,), strength.lost_hands, rng) * (low + (high - low) * torch.rand(pairs, generator=rng))
+    seen = seen & (torch.rand(pairs, count, generator=rng) >= lost[:, None])[..., None]
     return points * seen[..., None, None], seen

@@ -42,16 +42,39 @@ class SampledBatch(PairBatch):
         return tower.encode_frames(self.pose_features, self.frame_mask)
 
 
+class ServedClips:
+    """All clips as they are served, and what a frozen pose tower makes of them, which is computed once.
+
+    Args:
+        readings: float32 (clips, crops, sampled frames, hand geometry), of describe_served.
+    """
+
+    def __init__(self, readings: Tensor) -> None:
+        self.readings = readings
+        self._pooled: Tensor | None = None
+
+    def pool(self, tower: PoseTower, rows: Tensor) -> Tensor:
+        """Run the pose tower on some clips, int64 (pairs,): (pairs, width)."""
+        if any(parameter.requires_grad for parameter in tower.parameters()):
+            return tower.encode_readings(self.readings[rows.cpu()].to(rows.device))
+        if self._pooled is None:
+            # All at once, so that a run that resumes computes the same numbers in the same batches.
+            self._pooled = tower.encode_readings(self.readings.to(rows.device))
+        return self._pooled[rows]
+
+
 @dataclass(frozen=True)
 class ServedBatch(PairBatch):
     """Pairs whose clips are read as they are served, from several crops each.
 
-    pose_features are (pairs, crops, sampled frames, hand geometry), and frame_mask is (pairs, sampled frames).
+    pose_features are empty, (pairs, 0): the first mark of a pair says which of `served` its clip is.
     """
+
+    served: ServedClips
 
     def pool_poses(self, tower: PoseTower) -> Tensor:
         """Run the pose tower on all crops: (pairs, width)."""
-        return tower.encode_readings(self.pose_features)
+        return self.served.pool(tower, self.marks[:, 0])
 
     def _cut_frames(self, pose_features: Tensor, frames: int) -> Tensor:  # noqa: ARG002
         return pose_features
@@ -115,10 +138,11 @@ def draw_geometry(
     Returns:
         float32 (pairs, sampled frames, features).
     """
-    positions = sample_frames(hands.frame_counts[rows], count, strength=strength, rng=rng)
+    positions, lowered = sample_frames(hands.frame_counts[rows], count, strength=strength, rng=rng)
     # Only the neighbours of sampled frames are gathered, because the longest clip is ten times the typical one.
     points, seen = read_sampled_frames(hands.points, hands.seen, positions, rows)
-    points, seen = augment(points, seen, depth_corrections=hands.depth[rows], strength=strength, rng=rng)
+    depth = hands.depth[rows]
+    points, seen = augment(points, seen, lowered=lowered, depth_corrections=depth, strength=strength, rng=rng)
     return describe_hands(points, seen)
 
 
@@ -152,6 +176,7 @@ class HandBatches:
         run: its seed, batch size and stages.
         data: its section of data.
         clips: to learn from.
+        unknown: clips that show no letter; data.unknown.share of the pairs are of these.
         tokenizer: of build_tokenizer.
         sampled_frames: number of sampled frames of a clip that the model reads.
         share: the rows of each joint batch that this process makes.
@@ -165,6 +190,7 @@ class HandBatches:
         data: HandData,
         *,
         clips: Sequence[LetterClip],
+        unknown: Sequence[LetterClip] = (),
         tokenizer: Tokenizer,
         sampled_frames: int,
         share: ProcessShare = _WHOLE_BATCH,
@@ -176,17 +202,19 @@ class HandBatches:
                 "processes"
             )
         self._data, self._size, self._seed, self._share = data, run.batch.size, run.seed, share
-        self._hands = HandClips.from_clips(clips)
+        self._hands = HandClips.from_clips([*clips, *unknown])
+        self._letters = len(clips)
         self._tokenizer = tokenizer
         self._sampled_frames = sampled_frames
         steps = run.count_steps(self.steps_per_epoch)
         self._first_stage = steps if freeze_after is None else min(freeze_after.steps, steps)
-        self._served = None if freeze_after is None else describe_served(self._hands, sampled_frames)
+        served = None if freeze_after is None else describe_served(self._hands, sampled_frames)
+        self._served = None if served is None else ServedClips(served)
 
     @property
     def steps_per_epoch(self) -> int:
         """The number of steps that show every clip about once."""
-        return -(-len(self._hands) // self._size)
+        return -(-self._letters // self._size)
 
     def __getitem__(self, step: int) -> PairBatch:
         """Make this process's rows of one step's batch. Every process draws the whole batch, so that all agree."""
@@ -194,7 +222,7 @@ class HandBatches:
         rng = torch.Generator().manual_seed(seed)
         served = self._served if step >= self._first_stage else None
         pairs = self._size if served is None else self._data.after_freeze.pairs
-        rows = torch.randint(len(self._hands), (pairs,), generator=rng)
+        rows = self._draw_rows(pairs, rng)
         texts, named = draw_texts(self._hands, rows, variation=self._data.prompts, rng=random.Random(seed))
         input_ids, attention_mask = tokenize(self._tokenizer, texts)
         frame_mask = torch.ones(pairs, self._sampled_frames, dtype=torch.bool)
@@ -207,8 +235,17 @@ class HandBatches:
             geometry = draw_geometry(self._hands, rows, count=self._sampled_frames, strength=strength, rng=rng)
             joint = SampledBatch(geometry, frame_mask, input_ids, attention_mask, marks)
         else:
-            joint = ServedBatch(served[rows], frame_mask, input_ids, attention_mask, marks)
+            joint = ServedBatch(torch.zeros(pairs, 0), frame_mask, input_ids, attention_mask, marks, served)
         return joint if self._share.count == 1 else joint.select(self._share.find_rows(pairs))
+
+    def _draw_rows(self, pairs: int, rng: torch.Generator) -> Tensor:
+        # int64 (pairs,): letters come first, the clips without letters after them.
+        rows = torch.randint(self._letters, (pairs,), generator=rng)
+        unknown = len(self._hands) - self._letters
+        if not unknown:
+            return rows
+        others = torch.randint(unknown, (pairs,), generator=rng) + self._letters
+        return torch.where(torch.rand(pairs, generator=rng) < self._data.unknown.share, others, rows)
 
     def make_targets(self, marks: Tensor) -> Tensor:
         """Make the targets of a joint batch; see make_soft_targets.

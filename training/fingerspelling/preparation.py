@@ -17,6 +17,7 @@ from training.fingerspelling.batches import HandBatches
 from training.fingerspelling.dictionary import format_dictionary, score_dictionary
 from training.fingerspelling.lexicon import LetterClip
 from training.fingerspelling.prompts import find_special_ids, save_tokenizer
+from training.fingerspelling.unknown import draw_unknown_clips
 from training.initialization import build_model
 from training.loop import PreparedRun, Sources
 from training.sections.hands import HandData
@@ -43,13 +44,16 @@ def prepare_letters(
         InitializationError: the weights to start from are missing or do not fit.
         ExperimentError: the model reads no hand geometry.
         DataError: the processes cannot share the batches evenly.
+        PoseError, OSError: a clip's file cannot be read.
     """
     cls_id, sep_id = find_special_ids(tokenizer)
+    unknown = draw_unknown_clips(clips, data.unknown.clips, seed=run.seed, trim=run.model.trim)
     model = build_model(run, vocab_size=tokenizer.get_vocab_size(), cls_id=cls_id, sep_id=sep_id)
     batches = HandBatches(
         run,
         data,
         clips=clips,
+        unknown=unknown,
         tokenizer=tokenizer,
         sampled_frames=count_sampled_frames(model),
         share=ProcessShare(accelerator.process_index, accelerator.num_processes),

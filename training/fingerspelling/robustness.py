@@ -19,7 +19,7 @@ from corpora.arrays import Float32Array
 from corpora.errors import CorpusError
 from corpora.prompts import tag_text
 from models.errors import ModelsError
-from poses import FeatureOptions, Trim, extract, read
+from poses import FeatureOptions, Trim, extract
 from poses.flip import mirror
 from processes.version import PRODUCT
 from training.fingerspelling import webcam
@@ -33,6 +33,7 @@ from training.fingerspelling.lexicon import (
     read_lexicon,
 )
 from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.others import read_poses
 from training.fingerspelling.prompts import embed_texts
 from training.fingerspelling.scoring import embed_letters, rank_letters, rank_letters_of_clips
 from training.fingerspelling.trained import TrainedModel, load_trained
@@ -68,16 +69,6 @@ CHANGES: Mapping[str, Change] = {
     "out of view 1 s": partial(webcam.add_hands_out_of_view, seconds=1.0),
     "out of view 2 s": partial(webcam.add_hands_out_of_view, seconds=2.0),
 }
-
-
-def read_poses(clips: Sequence[LetterClip]) -> list[Pose]:
-    """Read the poses of clips.
-
-    Raises:
-        PoseError: a file is damaged.
-        OSError: a file cannot be read.
-    """
-    return [read(clip.path.read_bytes()) for clip in clips]
 
 
 def change_clips(poses: Sequence[Pose], change: Change, *, trim: Trim) -> list[Float32Array]:

@@ -18,6 +18,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0)]
 
 
+_AS_SERVED = frozenset(
+    {"least_crop", "crop", "holding", "longest_hold", "raising", "no_depth", "leaning", "lean", "lost_hands"}
+)
+
+
 class HandAugmentation(Section):
     """The strengths of augmentation; the defaults are those of the shipped model. If all are zero, nothing changes.
 
@@ -42,11 +47,21 @@ class HandAugmentation(Section):
     left_dropout: Share = Field(0.05, description="share of clips that lose the left hand")
     frame_dropout: Share = Field(0.08, description="share of sampled frames that lose a hand")
     idle_left: Share = Field(0.2, description="share of one-handed clips that get an idle left hand")
+    holding: Share = Field(0.15, description="share of clips before and after which the signer holds still")
+    longest_hold: Strength = Field(1.5, description="longest hold at either end, in lengths of the clip")
+    raising: Share = Field(0.15, description="share of clips in which hands come from below and leave")
+    no_depth: Share = Field(0.15, description="share of clips without depth")
+    leaning: Share = Field(0.2, description="share of clips whose signer leans")
+    lean: Strength = Field(20.0, description="of the lean in each direction, in degrees")
+    lost_hands: Share = Field(0.15, description="share of clips that lose both hands in 10 to 60 % of frames")
 
     def weaken(self, factor: float) -> HandAugmentation:
-        """Multiply every strength by a factor, except where clips are cut: no clip is read whole when it is served."""
-        weaker = {name: value * factor for name, value in self.model_dump().items()}
-        return HandAugmentation(**{**weaker, "least_crop": self.least_crop, "crop": self.crop})
+        """Multiply strengths by a factor, but not those of what clips have when they are served.
+
+        No clip is read whole then, and clips of webcams have what the lexicon's lack.
+        """
+        weaker = {name: value * factor for name, value in self.model_dump().items() if name not in _AS_SERVED}
+        return self.model_copy(update=weaker)
 
 
 class PromptVariation(Section):
@@ -64,6 +79,13 @@ class PromptVariation(Section):
         if total > 1:
             raise ValueError(f"english, other_spoken and no_spoken add up to {total:g}; together they can be 1 at most")
         return self
+
+
+class UnknownClips(Section):
+    """Drawn clips that show no letter; see training.fingerspelling.unknown."""
+
+    clips: int = Field(60, ge=0, description="of each kind: rest, raising, waving, other signs, noise")
+    share: Share = Field(0.1, description="of the pairs of a batch")
 
 
 class FrozenStage(Section):
@@ -88,6 +110,7 @@ class HandData(DataSection):
         0.3, ge=0, le=1, description="factor of augmentation in the last step, when clips are almost as served"
     )
     after_freeze: FrozenStage = FrozenStage()
+    unknown: UnknownClips = UnknownClips()
     prompts: PromptVariation = PromptVariation()
     augmentation: HandAugmentation = HandAugmentation()
 

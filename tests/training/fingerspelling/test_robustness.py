@@ -6,6 +6,7 @@ import pytest
 
 from models.checkpoints.folders import SHIPPED
 from training.fingerspelling.lexicon import read_lexicon
+from training.fingerspelling.others import read_poses
 from training.fingerspelling.robustness import (
     CHANGES,
     LANGUAGES,
@@ -14,7 +15,6 @@ from training.fingerspelling.robustness import (
     change_clips,
     format_changes,
     main,
-    read_poses,
 )
 from training.fingerspelling.trained import load_trained
 

@@ -1,0 +1,141 @@
+"""Make a model's background, which says what clips score that show no letter.
+
+    python -m training.fingerspelling.background fingerspelling --json weights/fingerspelling/results.json
+
+The file lies beside the weights (models/background.py). The service compares clips with it: where a model has one, a
+similarity says how probable it is that a clip is none of the texts. Clips of other seeds measure how often it is wrong.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from corpora.arrays import Float32Array
+from corpora.errors import CorpusError
+from corpora.prompts import tag_text
+from models.background import Background, locate_background, write_background
+from models.checkpoints.folders import WeightsFolder, find_weights_dir, read_digest
+from models.errors import ModelsError
+from poses import PoseError
+from processes.version import PRODUCT
+from search.null import DEFAULT_RATE, compute_none_probabilities, find_none_logit
+from training.fingerspelling.lexicon import LETTERS, LetterClip, read_lexicon
+from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.others import draw_others, read_poses
+from training.fingerspelling.prompts import embed_texts
+from training.fingerspelling.robustness import CHANGES, change_clips
+from training.fingerspelling.scoring import embed_letters
+from training.fingerspelling.trained import TrainedModel, load_trained
+
+# Clips of each kind. Together they know rates down to 1 in 400 and take 200 kB.
+CLIPS_OF_A_KIND = 80
+# The clips of one seed are the background, those of the other are held out to measure it.
+SEED, HELD_OUT_SEED = 0, 1
+ABOUT = "Drawn clips that show no letter: hands at rest, coming up, waving, in other signs, and a tracker's noise."
+
+
+def embed_others(trained: TrainedModel, clips: Sequence[LetterClip], *, seed: int) -> dict[str, Float32Array]:
+    """Draw clips that show no letter, and embed them as the service does.
+
+    Args:
+        clips: whose hands are drawn.
+        seed: of the drawing.
+    Returns:
+        By kind, float32 (clips, embed_dim), raw.
+    """
+    drawn = draw_others(read_poses(clips), CLIPS_OF_A_KIND, seed=seed)
+    trim = trained.config.trim
+    return {
+        kind: embed_letters(trained.model, change_clips(poses, CHANGES["none"], trim=trim))
+        for kind, poses in drawn.items()
+    }
+
+
+def measure_acceptance(
+    trained: TrainedModel, background: Float32Array, groups: Mapping[str, Float32Array], *, sign: str | None
+) -> dict[str, float]:
+    """Measure which share of each group counts as a letter: for which a letter is more probable than none.
+
+    Args:
+        background: float32 (clips, embed_dim), raw.
+        groups: by name, float32 (clips, embed_dim), raw.
+        sign: tag in the prompts of the 26 letters; None: prompts without tags.
+    Returns:
+        By name, in percent.
+    """
+    spoken = None if sign is None else "en"
+    texts = [tag_text(letter, sign=sign, spoken=spoken) for letter in LETTERS]
+    columns = embed_texts(trained.model, trained.tokenizer, texts).astype(np.float64).T
+    none_logit = find_none_logit(background.astype(np.float64) @ columns, rate=DEFAULT_RATE)
+    return {
+        name: round(100 * float((compute_none_probabilities(rows @ columns, none_logit) < 0.5).mean()), 1)
+        for name, rows in groups.items()
+    }
+
+
+def measure_background(trained: TrainedModel, clips: Sequence[LetterClip], background: Float32Array) -> dict[str, Any]:
+    """Measure what the background accepts: held-out clips without a letter, and letters as webcams give them.
+
+    Args:
+        clips: the lexicon, which the model learned.
+        background: float32 (clips, embed_dim), raw.
+    """
+    others = embed_others(trained, clips, seed=HELD_OUT_SEED)
+    basic = [clip for clip in clips if clip.is_basic]
+    poses = read_poses(basic)
+    letters = {
+        name: embed_letters(trained.model, change_clips(poses, CHANGES[name], trim=trained.config.trim))
+        for name in ("none", "hands lowered 2 s", "no depth", "hands lost in 30 %")
+    }
+    accepted = measure_acceptance(trained, background, {**others, "all": np.concatenate([*others.values()])}, sign=None)
+    return {
+        "rate": DEFAULT_RATE,
+        "background": len(background),
+        "accepted": accepted,
+        "kept": measure_acceptance(trained, background, letters, sign=None),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the background of a model of letters.
+
+    Returns:
+        The exit status: 0 success, 1 the model or the lexicon cannot be read, 2 usage error.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m training.fingerspelling.background",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=PRODUCT)
+    parser.add_argument("model", nargs="?", default="fingerspelling", help="a name of the catalog")
+    parser.add_argument("--json", type=Path, help="metrics file to record the metrics in")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        trained, clips = load_trained(options.model), read_lexicon()
+        weights = WeightsFolder(find_weights_dir())
+        digest = read_digest(weights.locate_converted(trained.config))
+        rows = np.concatenate([*embed_others(trained, clips, seed=SEED).values()])
+        empty = np.zeros((0, rows.shape[1]), dtype=np.float32)
+        path = locate_background(weights, trained.config)
+        write_background(path, Background(rows, empty, digest, ABOUT))
+        metrics = measure_background(trained, clips, rows)
+        if options.json is not None:
+            record_metrics(options.json, "nothing", metrics)
+    except (CorpusError, ModelsError, PoseError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(rows)} clips are in {path}")
+    for question in ("accepted", "kept"):
+        print(f"{question}: " + ", ".join(f"{name} {share:.1f} %" for name, share in metrics[question].items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

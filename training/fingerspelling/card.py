@@ -1,0 +1,135 @@
+"""Write the measured tables into a model's page: `python -m training.fingerspelling.card weights/fingerspelling`.
+
+The page is README.md in the model's folder. What stands there between `<!-- name -->` and `<!-- /name -->` is replaced
+by the table of that name, made from results.json beside it.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from processes.files import write_file
+from processes.version import PRODUCT
+from training.fingerspelling.robustness import format_changes
+
+PAGE, METRICS = "README.md", "results.json"
+_SPOKEN = {"own": "`<de> <gsg> A`", "english": "`<en> <gsg> A`", "none": "`<gsg> A`"}
+_ROWS = {
+    "no tag": "no tags (the metric to compare)",
+    "tags": "with tags",
+    "resting left hand": "no tags, a resting left hand added",
+    "mirrored": "no tags, the picture mirrored",
+    "international alphabet": "no tags, the eight languages of the international alphabet",
+    "two-handed": "no tags, the three two-handed alphabets",
+    "nearest neighbour": "nearest neighbour",
+}
+
+
+def render_dictionary(metrics: Mapping[str, Any]) -> str:
+    """Render how well the model finds the clips that it learned again, as they are and with lowered hands."""
+    lines = [
+        "| prompts | text → its clip | clip → its prompt | with hands lowered for 2 s: text → clip | clip → prompt |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, shown in _SPOKEN.items():
+        rows = (metrics["dictionary"][name], metrics["webcam"]["lowered_dictionary"][name])
+        cells = [f"{row[direction]:.1f}" for row in rows for direction in ("text_to_pose", "pose_to_text")]
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def render_protocol(summary: Mapping[str, Any]) -> str:
+    """Render the metrics on unseen languages of one partition; a row that was not measured is left out."""
+    lines = ["| | R@1 | R@5 | median rank |", "|---|--:|--:|--:|"]
+    for name, shown in _ROWS.items():
+        row = summary["rows"].get(name)
+        if row is not None:
+            lines.append(f"| {shown} | {row['R@1']:.1f} | {row['R@5']:.1f} | {row['median_rank']:g} |")
+    seeds = ", ".join(f"{value:.1f}" for value in summary["rows"]["no tag"]["R@1_by_seed"])
+    low, high = summary["R@1_interval_over_languages"]
+    languages = sorted(summary["R@1_by_language"].items(), key=lambda item: -item[1])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"R@1 without tags by seed: {seeds}; {low:.0f} to {high:.0f} in 95 of 100 draws of languages.",
+            f"By language: {', '.join(f'{tag} {value:.0f}' for tag, value in languages)}.",
+        ]
+    )
+
+
+def render_nothing(metrics: Mapping[str, Any]) -> str:
+    """Render how often clips without a letter are taken for one, and letters for none."""
+    nothing = metrics["nothing"]
+    accepted = [f"| {kind} | {share:.1f} |" for kind, share in nothing["accepted"].items()]
+    kept = [f"| {change.replace('none', 'as they are')} | {share:.1f} |" for change, share in nothing["kept"].items()]
+    return "\n".join(
+        [
+            "| clips without a letter | taken for one, % |",
+            "|---|--:|",
+            *accepted,
+            "",
+            "| letters of the lexicon | taken for a letter, % |",
+            "|---|--:|",
+            *kept,
+        ]
+    )
+
+
+BLOCKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "dictionary": render_dictionary,
+    "protocol": lambda metrics: render_protocol(metrics["protocol"]),
+    "final": lambda metrics: render_protocol(metrics["final_partition"]),
+    "webcam": lambda metrics: format_changes(metrics["webcam"]["changes"]),
+    "nothing": render_nothing,
+}
+
+
+def fill_page(text: str, metrics: Mapping[str, Any]) -> str:
+    """Replace every block of a page by what its metrics say; text without a block stays as it is.
+
+    Raises:
+        KeyError: the page has a block whose metrics were not measured.
+    """
+    for name, render in BLOCKS.items():
+        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if block.search(text):
+            rendered = render(metrics)
+            text = block.sub(lambda match, rendered=rendered: f"{match[1]}{rendered}\n{match[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the tables into a page.
+
+    Returns:
+        The exit status: 0 success, 1 a file cannot be read or lacks metrics, 2 usage error.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m training.fingerspelling.card",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=PRODUCT)
+    parser.add_argument("folder", type=Path, help="of the model")
+    options = parser.parse_args(arguments)
+    page = options.folder / PAGE
+    try:
+        metrics = json.loads((options.folder / METRICS).read_text(encoding="utf-8"))
+        write_file(page, fill_page(page.read_text(encoding="utf-8"), metrics))
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyError as error:
+        print(f"error: {METRICS} has no {error}, which {page} shows; measure it first", file=sys.stderr)
+        return 1
+    print(f"wrote {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

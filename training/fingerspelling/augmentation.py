@@ -169,7 +169,7 @@ def augment(
     Returns:
         Points and seen, in the same shapes.
     """
-    pairs, count = seen.shape[:2]
+    pairs = len(seen)
     corrected = _draw_events((pairs,), strength.corrected_depth, rng)
     points = lower_hands(points, lowered, rng) * seen[..., None, None]
     depths = torch.where(corrected, depth_corrections, torch.ones(pairs))
@@ -186,6 +186,20 @@ def augment(
     points, seen = add_idle_hand(points, seen, share=strength.idle_left, rng=rng)
     points, seen = drop_idle_hand(points, seen)
 
+    points = _move_hands(points, strength, rng)
+    points = points @ _draw_cameras(pairs, strength, rng)[:, None, None].transpose(-1, -2)
+    leans = _draw_events((pairs, 1), strength.leaning, rng)
+    lean = _make_rotations(_draw_normal((pairs, 3), rng) * math.radians(strength.lean) * leans)
+    points = points @ lean[:, None, None]
+    # A leaning signer in a flat pose has no depth either.
+    points[..., 2] *= (~flat)[:, None, None, None]
+    seen = _lose_frames(seen, strength, rng)
+    return points * seen[..., None, None], seen
+
+
+def _move_hands(points: Tensor, strength: HandAugmentation, rng: Generator) -> Tensor:
+    """Turn and move each hand, drop points onto the wrist, and add noise: points (pairs, sampled frames, 2, 21, 3)."""
+    pairs, count = points.shape[:2]
     wrists = points[..., WRIST : WRIST + 1, :]
     rotations = _make_rotations(_draw_normal((pairs, 2, 3), rng) * math.radians(strength.hand_rotation))
     relative = (points - wrists) @ rotations[:, None]
@@ -193,16 +207,14 @@ def augment(
     relative = relative * kept + _draw_normal(tuple(points.shape), rng) * strength.noise
     shift = _draw_normal((pairs, 1, 1, 1, 3), rng) * strength.shift
     shift = shift + _draw_normal((pairs, 1, 2, 1, 3), rng) * strength.hand_shift
-    points = wrists + shift * torch.tensor([1.0, 1.0, 0.0]) + relative
-    points = points @ _draw_cameras(pairs, strength, rng)[:, None, None].transpose(-1, -2)
-    leans = _draw_events((pairs, 1), strength.leaning, rng)
-    lean = _make_rotations(_draw_normal((pairs, 3), rng) * math.radians(strength.lean) * leans)
-    points = points @ lean[:, None, None]
-    # A leaning signer in a flat pose has no depth either.
-    points[..., 2] *= (~flat)[:, None, None, None]
+    moved: Tensor = wrists + shift * torch.tensor([1.0, 1.0, 0.0]) + relative
+    return moved
 
+
+def _lose_frames(seen: Tensor, strength: HandAugmentation, rng: Generator) -> Tensor:
+    """Lose hands in single frames, and both hands in many frames of some clips: seen (pairs, sampled frames, 2)."""
+    pairs, count = seen.shape[:2]
     seen = seen & ~_draw_events((pairs, count, 2), strength.frame_dropout, rng)
     low, high = LOST
     lost = _draw_events((pairs,), strength.lost_hands, rng) * (low + (high - low) * torch.rand(pairs, generator=rng))
-    seen = seen & (torch.rand(pairs, count, generator=rng) >= lost[:, None])[..., None]
-    return points * seen[..., None, None], seen
+    return seen & (torch.rand(pairs, count, generator=rng) >= lost[:, None])[..., None]

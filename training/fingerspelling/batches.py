@@ -27,6 +27,7 @@ from training.fingerspelling.augmentation import augment, sample_frames
 from training.fingerspelling.lexicon import LetterClip, find_depth_corrections
 from training.fingerspelling.prompts import draw_prompt, number_letters, tokenize
 from training.fingerspelling.targets import make_soft_targets
+from training.fingerspelling.unknown import draw_unknown_clips
 from training.sections.hands import HandAugmentation, HandData, PromptVariation
 from training.seeds import BATCHES, derive_seed
 
@@ -176,12 +177,12 @@ class HandBatches:
         run: its seed, batch size and stages.
         data: its section of data.
         clips: to learn from.
-        unknown: clips that show no letter; data.unknown.share of the pairs are of these.
         tokenizer: of build_tokenizer.
         sampled_frames: number of sampled frames of a clip that the model reads.
         share: the rows of each joint batch that this process makes.
     Raises:
         DataError: the processes cannot share the batches of the second stage evenly.
+        PoseError, OSError: the file of a clip, whose hands clips without a letter are drawn from, cannot be read.
     """
 
     def __init__(
@@ -190,7 +191,6 @@ class HandBatches:
         data: HandData,
         *,
         clips: Sequence[LetterClip],
-        unknown: Sequence[LetterClip] = (),
         tokenizer: Tokenizer,
         sampled_frames: int,
         share: ProcessShare = _WHOLE_BATCH,
@@ -202,6 +202,7 @@ class HandBatches:
                 "processes"
             )
         self._data, self._size, self._seed, self._share = data, run.batch.size, run.seed, share
+        unknown = draw_unknown_clips(clips, data.unknown.clips, seed=run.seed, trim=run.model.trim)
         self._hands = HandClips.from_clips([*clips, *unknown])
         self._letters = len(clips)
         self._tokenizer = tokenizer

@@ -17,7 +17,6 @@ from training.fingerspelling.batches import HandBatches
 from training.fingerspelling.dictionary import format_dictionary, score_dictionary
 from training.fingerspelling.lexicon import LetterClip
 from training.fingerspelling.prompts import find_special_ids, save_tokenizer
-from training.fingerspelling.unknown import draw_unknown_clips
 from training.initialization import build_model
 from training.loop import PreparedRun, Sources
 from training.sections.hands import HandData
@@ -47,13 +46,11 @@ def prepare_letters(
         PoseError, OSError: a clip's file cannot be read.
     """
     cls_id, sep_id = find_special_ids(tokenizer)
-    unknown = draw_unknown_clips(clips, data.unknown.clips, seed=run.seed, trim=run.model.trim)
     model = build_model(run, vocab_size=tokenizer.get_vocab_size(), cls_id=cls_id, sep_id=sep_id)
     batches = HandBatches(
         run,
         data,
         clips=clips,
-        unknown=unknown,
         tokenizer=tokenizer,
         sampled_frames=count_sampled_frames(model),
         share=ProcessShare(accelerator.process_index, accelerator.num_processes),

@@ -11,7 +11,7 @@ from training.fingerspelling.batches import HandBatches, SampledBatch, ServedBat
 from training.fingerspelling.lexicon import read_lexicon
 from training.fingerspelling.preparation import HandExperiment, count_sampled_frames
 from training.fingerspelling.prompts import build_tokenizer
-from training.fingerspelling.unknown import UNKNOWN_WORD, draw_unknown_clips
+from training.fingerspelling.unknown import UNKNOWN_WORD
 
 CONFIG = Path(__file__).parents[3] / "configs" / "experiments" / "fingerspelling.yaml"
 
@@ -30,13 +30,12 @@ def tower(clips):
 
 
 def make_batches(clips, *, share: float, tower, steps=3):
-    changes = [f"steps={steps}", "freeze_after.steps=2", f"data.unknown.share={share}"]
+    changes = [f"steps={steps}", "freeze_after.steps=2", f"data.unknown.share={share}", "data.unknown.clips=3"]
     run = read_experiment_as(HandExperiment, CONFIG, changes=changes)
     return HandBatches(
         run,
         run.data,
         clips=clips,
-        unknown=draw_unknown_clips(clips, 3, seed=0, trim="auto"),
         tokenizer=build_tokenizer(clips),
         sampled_frames=count_sampled_frames(_Geometry(tower)),
     )

@@ -98,13 +98,13 @@ def test_once_the_pose_tower_is_frozen_clips_are_what_is_served(clips):
     tower = prepared.model.eval().pose_tower
     served = embed_letters(prepared.model, [clips[row].features for row in rows])
     with torch.no_grad():
-        pooled = functional.normalize(tower.encode_readings(batch.pose_features), dim=-1)
+        pooled = functional.normalize(batch.pool_poses(tower), dim=-1)
     torch.testing.assert_close(pooled, functional.normalize(torch.from_numpy(served), dim=-1), rtol=1e-4, atol=1e-5)
     targets = batches.make_targets(batch.marks)
     shared = (letters[:, None] == letters) & (rows[:, None] != rows)
     assert set(targets[shared & named.bool()[:, None]].tolist()) <= {0.25}
     parts = [_open(run, clips, share=ProcessShare(i, 2))[4] for i in range(2)]
-    assert torch.equal(torch.cat([part.pose_features for part in parts]), batch.pose_features)
+    assert torch.equal(torch.cat([part.marks for part in parts]), batch.marks)
 
 
 def test_pairs_that_processes_cannot_share_are_refused(clips):
@@ -123,7 +123,7 @@ def test_other_models_cannot_read_hands(clips):
 
 def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
     """As the shipped model is made: the weights in one folder, its configuration in place, logs elsewhere."""
-    monkeypatch.setattr("training.fingerspelling.lexicon.read_lexicon", lambda: clips)
+    monkeypatch.setattr("training.fingerspelling.lexicon.read_lexicon", lambda options: clips)
     config = tmp_path / "fingerspelling.yaml"
     config.write_text((CONFIGS / "fingerspelling.yaml").read_text())
     places = [f"output={tmp_path}/weights", f"logs={tmp_path}/logs", f"record={config}"]
@@ -142,7 +142,7 @@ def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
 
 
 def test_command_goes_on_or_begins_anew(clips, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("training.fingerspelling.lexicon.read_lexicon", lambda: clips)
+    monkeypatch.setattr("training.fingerspelling.lexicon.read_lexicon", lambda options: clips)
     places = [f"output={tmp_path}/letters", "logs=null", "record=null", "save_every=2", "steps=3", "freeze_after=null"]
     arguments = [str(CONFIG), *SHORT, *places, "--cpu"]
     for more, finished in (([], False), ([], True), (["--restart"], False)):

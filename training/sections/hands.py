@@ -47,13 +47,13 @@ class HandAugmentation(Section):
     left_dropout: Share = Field(0.05, description="share of clips that lose the left hand")
     frame_dropout: Share = Field(0.08, description="share of sampled frames that lose a hand")
     idle_left: Share = Field(0.2, description="share of one-handed clips that get an idle left hand")
-    holding: Share = Field(0.15, description="share of clips before and after which the signer holds still")
-    longest_hold: Strength = Field(1.5, description="longest hold at either end, in lengths of the clip")
-    raising: Share = Field(0.15, description="share of clips in which hands come from below and leave")
-    no_depth: Share = Field(0.15, description="share of clips without depth")
-    leaning: Share = Field(0.2, description="share of clips whose signer leans")
-    lean: Strength = Field(20.0, description="of the lean in each direction, in degrees")
-    lost_hands: Share = Field(0.15, description="share of clips that lose both hands in 10 to 60 % of frames")
+    holding: Share = Field(0.0, description="share of clips before and after which the signer holds still")
+    longest_hold: Strength = Field(0.0, description="longest hold at either end, in lengths of the clip")
+    raising: Share = Field(0.0, description="share of clips in which hands come from below and leave")
+    no_depth: Share = Field(0.0, description="share of clips without depth")
+    leaning: Share = Field(0.0, description="share of clips whose signer leans")
+    lean: Strength = Field(0.0, description="of the lean in each direction, in degrees")
+    lost_hands: Share = Field(0.0, description="share of clips that lose both hands in 10 to 60 % of frames")
 
     def weaken(self, factor: float) -> HandAugmentation:
         """Multiply strengths by a factor, but not those of what clips have when they are served.
@@ -84,8 +84,8 @@ class PromptVariation(Section):
 class UnknownClips(Section):
     """Drawn clips that show no letter; see training.fingerspelling.unknown."""
 
-    clips: int = Field(60, ge=0, description="of each kind: rest, raising, waving, other signs, noise")
-    share: Share = Field(0.1, description="of the pairs of a batch")
+    clips: int = Field(0, ge=0, description="of each kind: rest, raising, waving, other signs, noise")
+    share: Share = Field(0.0, description="of the pairs of a batch")
 
 
 class FrozenStage(Section):

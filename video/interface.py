@@ -16,11 +16,13 @@ class EstimateRequest:
         videos: the bytes of each file.
         limits: what each video may be.
         deadline: in seconds of time.monotonic(); None: the request may take as long as it needs.
+        client: whose request it is. Clients take turns, however many requests each of them has.
     """
 
     videos: Sequence[bytes]
     limits: VideoLimits = field(default_factory=VideoLimits)
     deadline: float | None = None
+    client: str = ""
 
 
 @dataclass(frozen=True)

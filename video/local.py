@@ -22,6 +22,7 @@ from video.interface import (
 )
 from video.metrics import DONE, EstimatorMetrics
 from video.settings import EstimatorSettings
+from video.turns import Turns
 from video.worker_process import EstimatorProcess
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,10 @@ class LocalWork:
     def size_bytes(self) -> int:
         """Bytes of all its videos."""
         return sum(map(len, self.request.videos))
+
+    def has_waiting(self) -> bool:
+        """Whether a video of it waits for a process."""
+        return bool(self.waiting)
 
     def report(self, event: Event) -> None:
         """Let `follow` yield an event. May be called from any thread."""
@@ -121,6 +126,7 @@ class LocalEstimators:
         self._condition = threading.Condition()
         self._works: list[LocalWork] = []
         self._closing = False
+        self._turns = Turns()
         self._processes = [EstimatorProcess(settings.health) for _ in range(settings.count_workers())]
         # The process that finished last works next, because it has started already.
         self._idle = list(self._processes)
@@ -242,10 +248,10 @@ class LocalEstimators:
         """Wait for this process's next video; None: no video will come any more."""
         with self._condition:
             while True:
-                # The request with the fewest running videos is next, so that a large request does not keep out others.
-                work = min((work for work in self._works if work.waiting), key=lambda work: work.running, default=None)
+                work = self._turns.choose(self._works)
                 if work is not None and self._idle[-1] is process:
                     self._idle.pop()
+                    self._turns.note(work.request.client)
                     work.running += 1
                     self._condition.notify_all()
                     return _QueuedVideo(work, work.waiting.popleft())

@@ -38,6 +38,7 @@ def send_request(connection: Connection, request: EstimateRequest) -> None:
         "videos": len(request.videos),
         "limits": asdict(request.limits),
         "deadline": request.deadline,
+        "client": request.client,
     }
     send_object(connection, header)
     for video in request.videos:
@@ -72,7 +73,7 @@ def receive_request(connection: Connection) -> EstimateRequest | None:
     try:
         limits = VideoLimits(**header["limits"])
         videos: Sequence[bytes] = [connection.recv_bytes() for _ in range(header["videos"])]
-        return EstimateRequest(videos, limits, header["deadline"])
+        return EstimateRequest(videos, limits, header["deadline"], header["client"])
     except (KeyError, TypeError) as error:
         raise MessageError(f"a request for poses is malformed ({type(error).__name__}: {error})") from error
 

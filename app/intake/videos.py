@@ -9,6 +9,7 @@ from typing import Any
 import pose_format
 from flask import Request
 
+from app.access.quotas import get_address
 from app.errors import Base64Error, FramesOverLimitError, TooLargeError
 from app.intake.base64_text import decode_base64
 from app.intake.clips import Options, read_clips
@@ -129,7 +130,7 @@ class Estimation:
         limits = videos.limits
         if self._model is not None:
             limits = replace(limits, max_frames=min(limits.max_frames, self._model.max_frames))
-        self._work = estimators.begin(EstimateRequest(files, limits, deadline))
+        self._work = estimators.begin(EstimateRequest(files, limits, deadline, get_address()))
 
     def follow(self) -> Iterator[Progress]:
         """Wait until every video is finished, and report every frame on the way.

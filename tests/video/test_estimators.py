@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -99,6 +100,20 @@ def test_a_request_of_one_does_not_wait_for_a_request_of_many(make_estimators: M
     outcomes(one)
     outcomes(many)
     assert FakeProcess.ran[2] == b"one"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_clients_take_turns_however_many_requests_one_has(make_estimators: Make, workers: int) -> None:
+    estimators = make_estimators(workers=workers, max_waiting=20)
+    FakeProcess.gate.clear()
+    greedy = [estimators.begin(replace(videos(f"greedy {number}"), client="a")) for number in range(8)]
+    FakeProcess.wait_for_runs(workers)
+    modest = [estimators.begin(replace(videos(f"modest {number}"), client="b")) for number in range(2)]
+    FakeProcess.gate.set()
+    for work in (*modest, *greedy):
+        outcomes(work)
+    last = max(FakeProcess.ran.index(f"modest {number}".encode()) for number in range(2))
+    assert last <= workers + 3  # the two, and at most as many of the other one's between them
 
 
 def test_the_process_that_is_there_is_asked_first(make_estimators: Make) -> None:

@@ -122,6 +122,11 @@ def _measure(corpus: Corpus, options: argparse.Namespace) -> None:
         print(f"{name:42} {value:>12,.3f}" if isinstance(value, float) else f"{name:42} {value:>12,}")
     if corpus.skipped:
         print(f"\n{corpus.describe_skipped()}")
+    unreadable = [fact.problem for fact in statistics.facts if fact.problem]
+    if unreadable:
+        print(f"\n{len(unreadable)} clips cannot be read, the first because {unreadable[0]}")
+    if corpus.skipped or unreadable:
+        print(f"{folder / 'problems.csv'} lists them all with their reasons")
     print(f"\nwritten to {folder}")
 
 

@@ -91,7 +91,9 @@ def test_nothing_to_measure(manifest):
 def test_command_line(manifest, capsys):
     out = manifest / "out"
     assert main(["stats", "manifest", str(manifest), "--out", str(out), "--workers", "1"]) == 0
-    assert "clips unreadable" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "clips unreadable" in printed
+    assert f"{out / 'problems.csv'} lists them all with their reasons" in printed
     assert (out / "stats.png").exists()
     assert main(["cache", "manifest", str(manifest), str(manifest / "cache"), "--workers", "1"]) == 0
     assert "3 clips" in (shown := capsys.readouterr().out)

@@ -31,8 +31,10 @@ def test_published_figures_stand_on_the_page(experiment):
 
 def test_options_on_the_page_exist():
     evaluation = {option for action in build_parser()._actions for option in action.option_strings}
-    # Of videos, iconicity, the report, torchrun, training, TensorBoard and corpora.
+    # Of the example client, videos, iconicity, the report, torchrun, training, TensorBoard and corpora.
     elsewhere = {
+        "--sign-language",
+        "--text",
         "--network",
         "--weights",
         "--one-word",

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PORT ?= 3030
 
-.PHONY: install install-dev serve test check lint bench format clean
+.PHONY: install install-dev serve demo test check lint bench format clean
 
 install: $(VENV)/.service $(BIN)/signclip
 install-dev: $(VENV)/.development $(BIN)/signclip
@@ -36,6 +36,11 @@ $(BIN)/signclip: $(BIN)/python
 
 serve: install
 	SIGNCLIP_PORT=$(PORT) $(BIN)/signclip serve
+
+# The clips are files of this package; nothing that it needs is installed.
+demo: install
+	$(BIN)/pip install --quiet --no-deps $(shell grep '^spoken-to-signed==' requirements-dev.txt)
+	SIGNCLIP_DEMO=1 SIGNCLIP_PORT=$(PORT) $(BIN)/signclip serve
 
 test: install-dev
 	$(BIN)/python -m pytest

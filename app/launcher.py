@@ -7,6 +7,8 @@ import atexit
 import logging
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 STOP_S = 4.0
 _supervisors: list[ProcessSupervisor] = []
 _failures: list[str] = []
+_demos: list[subprocess.Popen[bytes]] = []
 _folders: list[PrivateFolder] = []
 # What workers find in their environment. The master's environment stays as it is, because a master that takes over from
 # it starts its own engines.
@@ -67,6 +70,17 @@ def start(settings: ServiceSettings, *, catalog: Catalog, memory_dir: str | None
         _supervisors.append(estimators)
         estimators.start()
         _for_workers[f"{PREFIX}ESTIMATOR_ADDRESS"] = estimators.address
+    if settings.demo:
+        _demos.append(_start_demo(settings))
+
+
+def _start_demo(settings: ServiceSettings) -> subprocess.Popen[bytes]:
+    """Start the process that stores the demonstration's clips as a client does, once the service is ready."""
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+    host = anywhere.get(settings.host, settings.host)
+    command = [sys.executable, "-m", "dictionary", "demo", "--url", f"http://{host}:{settings.port}"]
+    # A session of its own, because `stop` ends it, whatever ends this process.
+    return subprocess.Popen(command, cwd=Path(__file__).parent.parent, start_new_session=True)
 
 
 def _make_folder(name: str = "", *, parent: str | None = None) -> Path:
@@ -98,6 +112,10 @@ def stop() -> None:
     """Stop the engines and the estimators, all at the same time. May be called twice."""
     for supervisor in _supervisors:
         supervisor.ask_to_stop()
+    for demo in _demos:
+        demo.terminate()
+    while _demos:
+        _demos.pop().wait()
     while _supervisors:
         _supervisors.pop().stop()
     while _folders:

@@ -68,6 +68,7 @@ class ServiceSettings(BaseModel):
     engine_address: Words = ()
     estimators: EstimatorSettings = Field(default_factory=EstimatorSettings)
     estimator_address: str | None = None
+    demo: bool = False
     search: SearchSettings = Field(default_factory=SearchSettings)
     host: str = "0.0.0.0"
     port: int = Field(3030, ge=1, le=65535)

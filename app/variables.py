@@ -112,6 +112,11 @@ SETTINGS = (
         field="dir",
     ),
     Setting(
+        "demo",
+        "`1`: at the start gunicorn stores the letters of 19 alphabets in the collection `alphabets`; "
+        "`make demo` installs what that needs",
+    ),
+    Setting(
         "search_maintain_s",
         "seconds between two looks for collections to compact and index; 0: another process does it",
         part="search",

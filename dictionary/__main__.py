@@ -15,8 +15,10 @@ from typing import Any
 from tqdm import tqdm
 
 from corpora.errors import CorpusError
+from corpora.examples import Example
 from dictionary.arguments import build_parser
 from dictionary.calibration import build_background, read_texts
+from dictionary.demo import COLLECTION, find_service_key, list_letters, wait_until_ready
 from dictionary.embedding import Embedder
 from dictionary.errors import DictionaryError
 from dictionary.interface import Dictionary, OnProgress, Question
@@ -74,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _open(options: argparse.Namespace) -> Iterator[Dictionary]:
     """Open the dictionary of a service, or one in this process."""
     if options.url is not None:
-        yield RemoteDictionary(options.url, api_key=options.api_key, model_name=options.model)
+        api_key = options.api_key or (find_service_key() if options.command == "demo" else None)
+        yield RemoteDictionary(options.url, api_key=api_key, model_name=options.model)
         return
     store = open_store(_read_search_settings())
     try:
@@ -89,9 +92,22 @@ def _read_search_settings() -> SearchSettings:
     return SearchSettings.from_values({name: os.environ[key] for name, key in names.items() if os.environ.get(key)})
 
 
+def _demo(dictionary: Dictionary, options: argparse.Namespace) -> int:
+    if options.url is not None:
+        wait_until_ready(options.url)
+    letters, _ = list_letters()
+    options.collection = COLLECTION
+    return _store_new(dictionary, letters, options, {})
+
+
 def _index(dictionary: Dictionary, options: argparse.Namespace) -> int:
     clips, skipped = list_clips(options.source, sign_language=options.sign_language)
-    failures = {note.id: note.reason for note in skipped}
+    return _store_new(dictionary, clips, options, {note.id: note.reason for note in skipped})
+
+
+def _store_new(
+    dictionary: Dictionary, clips: Sequence[Example], options: argparse.Namespace, failures: dict[str, str]
+) -> int:
     new = choose_new(clips, dictionary.open_collection(options.collection, clips))
     with tqdm(total=len(clips), initial=len(clips) - len(new), unit="clip", disable=not sys.stderr.isatty()) as bar:
         for start in range(0, len(new), _CLIPS_AT_ONCE):
@@ -175,6 +191,7 @@ def _follow(bar: Any) -> OnProgress:
 
 
 _COMMANDS: Mapping[str, Callable[[Dictionary, argparse.Namespace], int]] = {
+    "demo": _demo,
     "index": _index,
     "query": _query,
     "report": _report,

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from dictionary.calibration import NOISE_CLIPS
+from dictionary.demo import COLLECTION
 from processes.commands import name_command
 from processes.version import PRODUCT
 from search.spotter import DEFAULT_RATE
@@ -24,6 +25,8 @@ def build_parser() -> argparse.ArgumentParser:
     index.add_argument("collection", metavar="COLLECTION", help="it is made if there is none")
     index.add_argument("--sign-language", help="tag of clips that have none")
     index.add_argument("--failures", type=Path, default=FAILURES, help=f"list of failed clips (default: {FAILURES})")
+    demo = commands.add_parser("demo", parents=[where], help=f"store the letters of 19 alphabets in {COLLECTION}")
+    demo.add_argument("--failures", type=Path, default=FAILURES, help=f"list of failed clips (default: {FAILURES})")
     query = commands.add_parser("query", parents=[where], help="search a collection by a clip or a text")
     query.add_argument("collection", metavar="COLLECTION")
     query.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="a .pose file, which may be packed")

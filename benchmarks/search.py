@@ -57,7 +57,11 @@ def main() -> None:
 
 
 def make_vectors(count: int, queries: int) -> tuple[Vectors, Vectors]:
-    """Make the vectors of a collection and of queries near the same centres, float32 (count or queries, 768)."""
+    """Make the vectors of a collection and of queries near the same centres.
+
+    Returns:
+        float32 (count, 768) and float32 (queries, 768).
+    """
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(CENTRES, DIMENSIONS)).astype(np.float32)
     made = []
@@ -143,7 +147,13 @@ def measure_search(store: Store, vectors: Vectors, queries: Vectors, mode: Mode,
 
 
 def time_queries(find: Callable[[Vectors], object], queries: Sequence[Vectors] | Vectors) -> dict[str, float]:
-    """Time one call for each query; median and 99th percentile in milliseconds."""
+    """Time one call for each query.
+
+    Args:
+        queries: float32 (queries, 768).
+    Returns:
+        Median and 99th percentile in milliseconds.
+    """
     times = []
     for query in queries:
         started = time.perf_counter()

@@ -69,6 +69,7 @@ _EXPOSED_HEADERS = (
     "X-SignCLIP-Model",
     "X-SignCLIP-Signature",
     "X-SignCLIP-Space",
+    "X-SignCLIP-Trimmed",
     "X-SignCLIP-Video",
     "X-SignCLIP-Quality",
 )

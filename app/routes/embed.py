@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import orjson
 from flask import Blueprint, Response, request
 
 from app.access.admission import admit, admit_with_videos
@@ -210,6 +211,8 @@ def _answer(
             "X-SignCLIP-Signature": origin["signature"] or "",
             "X-SignCLIP-Space": origin["space"] or "",
         }
+        if prepared.trimmed is not None:
+            headers["X-SignCLIP-Trimmed"] = orjson.dumps(prepared.trimmed).decode()
         return answer_npy(values, left_out=vectors.failures, headers=headers)
     answer: dict[str, Any] = {
         "embeddings": encode_rows(values, wanted.encoding_format, left_out=vectors.failures),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -38,6 +39,14 @@ def test_a_trimmed_clip_gives_the_vector_of_the_clip_that_was_cut_by_hand(client
     whole = client.post("/api/embed/pose", json={"pose": WAITING, "trim": "none"}).json
     assert whole == client.post("/api/embed/pose", json={"pose": WAITING}).json
     assert whole["embeddings"] != trimmed["embeddings"]
+
+
+def test_arrays_come_with_the_frames_in_a_header(client):
+    body, npy = {"pose": [WAITING, BY_HAND], "trim": "auto"}, {"Accept": "application/x-npy"}
+    answer = client.post("/api/embed/pose", json=body, headers=npy)
+    assert json.loads(answer.headers["X-SignCLIP-Trimmed"]) == [[18, 33], [0, 15]]
+    whole = client.post("/api/embed/pose", json={**body, "trim": "none"}, headers=npy)
+    assert "X-SignCLIP-Trimmed" not in whole.headers
 
 
 def test_trimming_is_part_of_the_signature(client, engine, tiny_weights):

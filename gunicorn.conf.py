@@ -105,6 +105,7 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
     from app.services import EXTENSION
 
     app.extensions[EXTENSION].engine  # noqa: B018
+    app.extensions[EXTENSION].metrics.begin()
     app.extensions[EXTENSION].prepare()
     # What lives as long as the worker need not be searched for garbage again and again.
     gc.collect()

@@ -7,22 +7,17 @@ survive the restart of a worker, and files do not pile up.
 import logging
 import mmap
 import os
-import platform
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
-from prometheus_client.metrics_core import InfoMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
-
-from processes.version import VERSION
 
 log = logging.getLogger(__name__)
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-# Of each of a worker's two files: room for some 2500 counters of 200 bytes. After two hours of every route and most
+# Of each of a worker's three files: room for some 2500 counters of 200 bytes. After two hours of every route and most
 # errors all workers together had used 64 KiB.
 _FILE_BYTES = 512 * 1024
 # From a cached text to the default SIGNCLIP_TIMEOUT_S.
@@ -66,9 +61,30 @@ class RequestMetrics:
         self._items_by_key = Counter(
             "signclip_key_items", "Texts and clips in requests of an API key", ("key",), registry=registry
         )
+        self._starts = Counter("signclip_web_worker_starts", "Web workers that were started", registry=registry)
+        self._in_flight = Gauge(
+            "signclip_requests_in_flight",
+            "Requests with work to do that are handled now",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._seconds = Histogram(
             "signclip_request_seconds", "Seconds to an answer", ("route",), buckets=_SECONDS, registry=registry
         )
+
+    def begin(self) -> None:
+        """Count the start of this worker. What its predecessor had in flight has ended with it."""
+        self._starts.inc()
+        self._in_flight.set(0)
+
+    @contextmanager
+    def track(self) -> Iterator[None]:
+        """Count a request as in flight until the block ends."""
+        self._in_flight.inc()
+        try:
+            yield
+        finally:
+            self._in_flight.dec()
 
     def count(self, request: AnsweredRequest) -> None:
         """Count one answer."""
@@ -131,7 +147,7 @@ def share_between_workers(place: int) -> None:
     If the directory has no room, this worker counts for itself, and says so in the log.
     """
     directory = os.environ[DIRECTORY]
-    files = [os.path.join(directory, f"{kind}_place{place}.db") for kind in ("counter", "histogram")]
+    files = [os.path.join(directory, f"{kind}_place{place}.db") for kind in ("counter", "gauge_livesum", "histogram")]
     try:
         for file in files:
             _allocate(file)
@@ -150,21 +166,6 @@ def share_between_workers(place: int) -> None:
 def _is_used(filename: str) -> bool:
     with open(filename, "rb") as file:
         return any(file.read(4))
-
-
-def render_build_info() -> str:
-    """Render the metric that names the version that runs; its value is always 1."""
-    registry = CollectorRegistry()
-    registry.register(_BuildInfo())
-    return generate_latest(registry).decode()
-
-
-class _BuildInfo(Collector):
-    """The build; it needs no sharing, which prometheus_client has not for an Info: it is the same in every worker."""
-
-    def collect(self) -> Iterator[Metric]:
-        labels = {"version": VERSION, "python": platform.python_version()}
-        yield InfoMetricFamily("signclip_build", "The version that serves, and its Python", labels)
 
 
 def render_counters(own: CollectorRegistry) -> str:

@@ -29,6 +29,7 @@ def admit(view: AdmittedView) -> Callable[..., Response]:
         shared = get_services()
         with ExitStack() as taken:
             taken.enter_context(shared.places.take(_get_address()))
+            taken.enter_context(shared.metrics.track())
             g.body = taken.enter_context(shared.held_bytes.open())
             return _keep_places(taken, view(shared, **path))
 
@@ -44,6 +45,7 @@ def admit_with_videos(view: AdmittedView) -> Callable[..., Response]:
         with ExitStack() as taken:
             taken.enter_context(shared.places.take(_get_address()))
             taken.enter_context(shared.video_places.take(_get_address()))
+            taken.enter_context(shared.metrics.track())
             g.body = taken.enter_context(shared.held_bytes.open())
             return _keep_places(taken, view(shared, **path))
 

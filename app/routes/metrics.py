@@ -2,7 +2,8 @@
 
 from flask import Blueprint, Response
 
-from app.counters import render_build_info, render_counters
+from app.counters import render_counters
+from app.facts import render_facts
 from app.reference.operations import Operation, describe
 from app.services import get_services
 from models.errors import ModelsError
@@ -19,6 +20,6 @@ def show_metrics() -> Response:
         of_engine = shared.engine.export_metrics()
     except ModelsError:  # no engine can be built here; the web workers' counters say how many requests that costs
         of_engine = ""
-    own = render_build_info() + render_counters(shared.metrics_registry)
+    own = render_facts() + render_counters(shared.metrics_registry)
     page = own + of_engine + shared.estimators.export_metrics()
     return Response(page, content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from flask_cors import CORS
 
-from app import launcher, telemetry
+from app import launcher, telemetry, tracing
 from app.access import keys, page_headers, ports
 from app.access import quotas as quotas_module
 from app.access.proxies import TrustedProxies
@@ -99,6 +99,7 @@ def create_app(
     application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     application.extensions[EXTENSION] = shared = Services(settings, engine, estimators, catalog=catalog)
     telemetry.install(application, shared.metrics, timeout_s=settings.timeout_s)
+    application.extensions["traces"] = tracing.install(application, settings.traces)
     problems.install(application, settings.engine.weights_dir)
     page_headers.install(application)
     quotas = Quotas(settings)

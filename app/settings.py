@@ -93,6 +93,7 @@ class ServiceSettings(BaseModel):
     rate_store: SecretStr | None = None
     trusted_proxies: Words = ()
     metrics_address: str | None = Field(None, pattern=r"^[^ ]+:[0-9]{1,5}$")
+    traces: str | None = Field(None, pattern=r"^https?://[^ ]+$")
     cors_origins: Words = ("*",)
     log_level: Annotated[str, AfterValidator(one_of(LOG_LEVELS))] = "INFO"
 

@@ -177,6 +177,11 @@ SETTINGS = (
         "with a key of the scope `admin` where keys are needed",
     ),
     Setting(
+        "traces",
+        "where a collector takes OpenTelemetry traces as JSON, as `http://localhost:4318/v1/traces`; needs "
+        "`requirements-tracing.txt`; unset: no traces",
+    ),
+    Setting(
         "cors_origins",
         "origins whose pages may call the API, separated by commas; `none`: only pages of the service itself",
     ),

@@ -41,6 +41,7 @@ from signclip_client.recognition_results import (
     Spotted,
 )
 from signclip_client.results import (
+    BrokenModel,
     Embeddings,
     EstimatedPose,
     Estimation,
@@ -66,6 +67,7 @@ __all__ = [
     "AnswerError",
     "AsyncClient",
     "BankReport",
+    "BrokenModel",
     "BusyError",
     "Candidate",
     "Classification",

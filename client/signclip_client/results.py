@@ -196,15 +196,25 @@ class Model:
 
 
 @dataclass(frozen=True)
+class BrokenModel:
+    """A folder whose config.yaml describes no model, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Models:
     """The models of the service.
 
     Attributes:
         default: the model that answers when a request names none.
+        broken: folders whose config.yaml describes no model.
     """
 
     default: str
     models: tuple[Model, ...]
+    broken: tuple[BrokenModel, ...] = ()
 
 
 @dataclass(frozen=True)

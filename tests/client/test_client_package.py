@@ -116,6 +116,7 @@ def test_results_hold_every_key_of_the_answer(document, route):
     ("schema", "kind"),
     [
         ("ModelAnswer", results.Model),
+        ("BrokenModelAnswer", results.BrokenModel),
         ("LanguageAnswer", results.Language),
         ("Quality", results.Quality),
         ("SampleAnswer", results.Sample),

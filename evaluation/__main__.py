@@ -4,6 +4,7 @@ import argparse
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -128,9 +129,9 @@ def _show(metrics: dict[str, Any], published: Published) -> None:
     if "probes" in metrics:
         print(show_probes(list_probes(metrics)))
     if metrics["skipped"]:
-        name, reason = next(iter(metrics["skipped"].items()))
+        (reason, count), *others = Counter(metrics["skipped"].values()).most_common()
         print(f"{len(metrics['skipped'])} clips were left out; metrics.json lists the reasons", file=sys.stderr)
-        print(f"the first: {name}: {reason}", file=sys.stderr)
+        print(f"{count} of them: {reason}{f'; and {len(others)} other reasons' * bool(others)}", file=sys.stderr)
 
 
 def _build_settings(options: argparse.Namespace, config: ModelConfig) -> EvaluationSettings:

@@ -20,7 +20,7 @@ from search.scoring import DotProducts, Scores, WithinGroups
 
 ScoreKind = Literal["dot", "cosine"]
 ABOUT = ("experiment", "model", "dataset", "split", "task", "clips", "prompts")
-METRICS_FILE, ROW_FILE, ERRORS_FILE = "metrics.json", "row.csv", "errors.csv"
+METRICS_FILE, ROW_FILE, ERRORS_FILE, CLASSES_FILE = "metrics.json", "row.csv", "errors.csv", "classes.csv"
 EMBEDDINGS_FILE, RANKINGS_FILE = "embeddings.npz", "rankings.npz"
 
 
@@ -174,7 +174,8 @@ def write_run(folder: Path, metrics: dict[str, Any], *, vectors: EmbeddedCorpus,
     """Write the results of an evaluation into a folder.
 
     metrics.json holds settings and metrics, row.csv the same metrics as a row of a table, errors.csv each clip whose
-    best prompt is wrong, the worst first, embeddings.npz all vectors with their ids, and rankings.npz all ranks.
+    best prompt is wrong, the worst first, classes.csv how well each prompt's clips are named, embeddings.npz all vectors
+    with their ids, and rankings.npz all ranks.
 
     Raises:
         OSError: the folder cannot be written.
@@ -187,6 +188,7 @@ def write_run(folder: Path, metrics: dict[str, Any], *, vectors: EmbeddedCorpus,
         writer.writeheader()
         writer.writerow(row)
     _write_errors(folder / ERRORS_FILE, vectors, results.pose_to_text)
+    _write_classes(folder / CLASSES_FILE, vectors, results.pose_to_text)
     vectors.save(folder / EMBEDDINGS_FILE)
     np.savez(
         folder / RANKINGS_FILE,
@@ -210,6 +212,20 @@ def _write_errors(path: Path, vectors: EmbeddedCorpus, ranking: Ranking) -> None
                     *(vectors.prompts[named], f"{ranking.top_scores[clip, 0]:.6g}"),
                 ]
             )
+
+
+def _write_classes(path: Path, vectors: EmbeddedCorpus, ranking: Ranking) -> None:
+    clips = np.bincount(vectors.prompt_of)
+    shares = {
+        f"R@{k}": np.bincount(vectors.prompt_of, weights=ranking.ranks <= k) / np.maximum(clips, 1) for k in CUTOFFS
+    }
+    ranks = np.bincount(vectors.prompt_of, weights=ranking.ranks) / np.maximum(clips, 1)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["prompt", "clips", *shares, "mean_rank"])
+        for row in np.lexsort((-ranks, shares["R@1"])):
+            values = [f"{share[row]:.4f}" for share in shares.values()]
+            writer.writerow([vectors.prompts[row], clips[row], *values, f"{ranks[row]:.4g}"])
 
 
 def read_run(folder: Path) -> Run:

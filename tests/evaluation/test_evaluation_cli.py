@@ -263,6 +263,9 @@ def test_whatever_is_asked_otherwise_has_a_folder_and_a_name_of_its_own(manifest
 def test_an_experiment_that_nobody_published_is_a_warning(evaluate, capsys):
     assert evaluate("--experiment", "signclip_v1_1/baselin")[0] == 0
     assert "did you mean signclip_v1_1/baseline?" in capsys.readouterr().err
+    # An experiment of this project is none that was misspelled.
+    assert evaluate("--experiment", "signclip_asl/asl_citizen_finetune")[0] == 0
+    assert "signclip_asl" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--seeds", "--workers", "--shots"])

@@ -77,6 +77,18 @@ def test_errors_are_the_wrong_clips_worst_first(runs):
     assert all(float(row["named_score"]) >= float(row["score"]) and row["named"] != row["prompt"] for row in rows)
 
 
+def test_each_class_has_a_row_the_worst_first(runs):
+    run = read_run(runs[1])
+    rows = _rows(runs[1] / "classes.csv")
+    assert sorted(row["prompt"] for row in rows) == sorted(run.vectors.prompts.tolist())
+    shares = [float(row["R@1"]) for row in rows]
+    assert shares == sorted(shares)
+    assert np.mean(shares) == pytest.approx(run.metrics["pose_to_text"]["class_R@1"], abs=1e-4)
+    named = {row["prompt"]: (int(row["clips"]), float(row["mean_rank"])) for row in rows}
+    ranks = run.clip_ranks[run.vectors.prompt_of == 4]
+    assert named[run.vectors.prompts[4]] == (3, pytest.approx(ranks.mean(), rel=1e-3))
+
+
 def test_report_of_two_runs(runs, tmp_path, capsys):
     assert report.main([*map(str, runs), "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "report.md").read_text()

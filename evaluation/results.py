@@ -174,8 +174,8 @@ def write_run(folder: Path, metrics: dict[str, Any], *, vectors: EmbeddedCorpus,
     """Write the results of an evaluation into a folder.
 
     metrics.json holds settings and metrics, row.csv the same metrics as a row of a table, errors.csv each clip whose
-    best prompt is wrong, the worst first, classes.csv how well each prompt's clips are named, embeddings.npz all vectors
-    with their ids, and rankings.npz all ranks.
+    best prompt is wrong, the worst first, classes.csv how well each prompt's clips are named, embeddings.npz all
+    vectors with their ids, and rankings.npz all ranks.
 
     Raises:
         OSError: the folder cannot be written.

@@ -21,6 +21,7 @@ from poses.layouts import recognize_layout
 from poses.points import make_layout_key
 from poses.quality import measure_share_with_body, report
 from poses.reading import read
+from poses.trim import find_signing
 from processes.commands import name_command
 from processes.version import PRODUCT
 
@@ -82,8 +83,11 @@ def _describe(pose: Pose) -> dict[str, Any]:
     size = pose.header.dimensions
     known = recognize_layout(make_layout_key(pose.header))
     features = {kind: find_layout_lacks(pose.header, kind) for kind in FEATURE_KINDS}
+    # Of several people the report describes the first, and so does this.
+    signing = find_signing(pose, 0)
     return {
         **asdict(report(pose)),
+        "signing": [signing.start, signing.end] if signing.fault is None else signing.fault,
         "width": size.width,
         "height": size.height,
         "body": measure_share_with_body(pose),
@@ -100,6 +104,8 @@ def _lines(value: Any) -> list[str]:
         return [f"{value:.3g}"]
     if isinstance(value, dict):
         return [f"{key}: {found}" for key, found in value.items()]
+    if isinstance(value, list):
+        return [f"frames {value[0]} to {value[1] - 1}, which trimming keeps"]
     if isinstance(value, tuple):
         return list(value) or ["none"]
     return ["unknown" if value is None else str(value)]

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pose_format import Pose
 
 from poses.__main__ import main
+from tests.poses.make_poses import hold
 
 
 def test_inspect_reports_what_is_there(
@@ -17,10 +19,26 @@ def test_inspect_reports_what_is_there(
     file = tmp_path / "house.pose"
     file.write_bytes(golden_bytes("house"))
     assert main(["inspect", str(file)]) == 0
-    assert "frames       73" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "frames       73" in printed
     assert main(["inspect", str(file), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["frames"], facts["body"], facts["components"]["FACE_LANDMARKS"]) == (73, 1.0, 468)
+    start, end = facts["signing"]
+    assert 0 < start < end < 73
+    assert f"signing      frames {start} to {end - 1}, which trimming keeps" in printed
+
+
+def test_inspect_says_why_trimming_keeps_a_clip_whole(
+    capsys: pytest.CaptureFixture[str],
+    make_pose: Callable[..., Pose],
+    to_bytes: Callable[[Pose], bytes],
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "down.pose"
+    file.write_bytes(to_bytes(hold(make_pose(8, people=2))))
+    assert main(["inspect", str(file)]) == 0
+    assert "signing      no wrist is above its elbow in any frame" in capsys.readouterr().out
 
 
 def test_what_is_no_pose_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

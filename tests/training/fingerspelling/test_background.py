@@ -20,15 +20,17 @@ from training.fingerspelling.trained import load_trained
 COUNT = 5
 
 
-@pytest.fixture
-def made(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """A folder of weights in which the command has made a small background, and its metrics."""
-    shutil.copytree(SHIPPED / "fingerspelling", tmp_path / "fingerspelling")
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(command, "CLIPS_OF_A_KIND", COUNT)
-    monkeypatch.setattr(command, "read_lexicon", lambda: read_lexicon(languages=frozenset({"ase"})))
-    assert main(["fingerspelling", "--json", str(tmp_path / "results.json")]) == 0
-    return tmp_path
+    folder = tmp_path_factory.mktemp("weights")
+    shutil.copytree(SHIPPED / "fingerspelling", folder / "fingerspelling")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENVIRONMENT_VARIABLE, str(folder))
+        patch.setattr(command, "CLIPS_OF_A_KIND", COUNT)
+        patch.setattr(command, "read_lexicon", lambda: read_lexicon(languages=frozenset({"ase"})))
+        assert main(["fingerspelling", "--json", str(folder / "results.json")]) == 0
+    return folder
 
 
 def test_the_file_holds_what_the_model_makes_of_clips_without_a_letter(made):

@@ -16,7 +16,7 @@ $(BIN)/python:
 
 # The sizes are of the pinned versions, on disk, with torch's CPU build.
 $(VENV)/.service: $(BIN)/python requirements.txt constraints.txt
-	@echo "Installing what the service needs into $(VENV): 94 packages, 2.7 GB; some minutes."
+	@echo "Installing what the service needs into $(VENV): about 100 packages, 2.7 GB; some minutes."
 ifeq ($(TORCH_INDEX_URL),)
 	@echo "On Linux this is torch with CUDA, which is about 3 GB more. For its CPU build: make $(MAKECMDGOALS) TORCH_INDEX_URL=the CPU index that pytorch.org's install page names"
 else
@@ -26,7 +26,7 @@ endif
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.service requirements-dev.txt
-	@echo "Installing what training, tests and checks need as well: 78 packages, 0.6 GB."
+	@echo "Installing what training, tests and checks need as well: about 80 packages, 0.6 GB."
 	$(BIN)/pip install --requirement requirements-dev.txt --constraint constraints.txt
 	@touch $@
 

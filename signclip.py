@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from processes.commands import PROGRAM
@@ -64,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"{PROGRAM} --help lists them"
         print(f"{PROGRAM}: there is no command {name!r}; {hint}", file=sys.stderr)
+        return _USAGE_ERROR
+    room = COMMANDS[name].module.partition(".")[0]
+    if find_spec(room) is None:
+        print(f"{PROGRAM}: {name} needs {room}/, which this copy leaves out; use a checkout", file=sys.stderr)
         return _USAGE_ERROR
     sys.argv = [f"{PROGRAM} {name}", *rest]
     # Processes that a command starts find the rooms too, whatever folder the user is in.

@@ -60,6 +60,13 @@ def test_what_is_no_command_is_refused_with_a_hint(given, hint, capsys):
     assert hint in capsys.readouterr().err
 
 
+def test_a_command_whose_room_is_left_out_says_so(monkeypatch, capsys):
+    """As in the image, which has what the service runs on and nothing else."""
+    monkeypatch.setattr(signclip, "find_spec", lambda room: None)
+    assert signclip.main(["train", "experiment.yaml"]) == 2
+    assert "training/" in capsys.readouterr().err
+
+
 def test_arguments_and_status_are_the_command_s(tmp_path, monkeypatch, capsys):
     seen = []
 

@@ -82,6 +82,14 @@ def test_the_image_installs_the_pinned_versions_by_their_digests():
     assert "--require-hashes --no-deps --requirement requirements.lock" in text
 
 
+def test_files_that_the_image_names_come_along():
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copies = re.findall(r"^COPY (?!--from)(.+) \./$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    named = {name for line in copies for name in line.split()}
+    assert named
+    assert named <= kept
+
+
 def test_systemd_takes_the_unit(tmp_path):
     program = needs("systemd-analyze")
     text = (DEPLOY / "systemd" / "signclip.service").read_text()

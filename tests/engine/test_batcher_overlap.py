@@ -139,6 +139,27 @@ def test_vectors_of_two_checkpoints_never_stand_in_one_answer(
     assert len(new.ran) == 7
 
 
+def test_texts_of_the_cache_run_again_when_the_weights_have_changed(
+    make_batcher: Callable[..., Batcher], models: FakeModels
+) -> None:
+    """Nothing else wakes the owner then: its queue was empty when the last batch ended."""
+    batcher = make_batcher(cache=10)
+    assert_right(send(batcher, texts(2)))
+    old, new = models.here["m"], FakeModel("m", digest="new")
+    new.packs = True
+    first = block(batcher, models)
+    second = send(batcher, [text(5, 5)])
+    until(lambda: len(old.begun) == 3)
+    partly_known = send(batcher, texts(3))
+    models.here["m"] = new
+    old.gate.set()
+    result = assert_right(partly_known)
+    assert (result.digest, result.cached) == ("new", 0)
+    assert_right(first)
+    assert_right(second)
+    assert new.begun == [1, 2]
+
+
 def test_draining_answers_what_runs_and_what_lies_ready(batcher: Batcher, models: FakeModels) -> None:
     receivers = [block(batcher, models)]
     receivers += [send(batcher, texts(1, first=first)) for first in (2000, 3000, 4000)]

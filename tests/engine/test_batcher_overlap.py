@@ -7,9 +7,11 @@ import pytest
 
 from engine.batcher import Batcher
 from engine.budget import BatchBudget
+from engine.cache import make_text_keys
 from engine.errors import ItemFailedError
 from engine.interface import EmbedRequest
 from tests.engine.fakes import (
+    DIM,
     NAN,
     POISON,
     FakeModel,
@@ -140,16 +142,18 @@ def test_vectors_of_two_checkpoints_never_stand_in_one_answer(
 
 
 def test_texts_of_the_cache_run_again_when_the_weights_have_changed(
-    make_batcher: Callable[..., Batcher], models: FakeModels
+    make_batcher: Callable[..., Batcher], models: FakeModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing else wakes the owner then: its queue was empty when the last batch ended."""
+    """The owner sleeps then, because its queue was empty when the last batch ended."""
     batcher = make_batcher(cache=10)
-    assert_right(send(batcher, texts(2)))
+    sleeps = batcher._condition._waiters  # type: ignore[attr-defined]
+    monkeypatch.setattr("engine.batcher.keep_texts", lambda *_: until(lambda: bool(sleeps)))
+    batcher._cache.put("m", "digest", make_text_keys(texts(2), np.array([3, 3])), np.ones((2, DIM), np.float32))
     old, new = models.here["m"], FakeModel("m", digest="new")
     new.packs = True
     first = block(batcher, models)
     second = send(batcher, [text(5, 5)])
-    until(lambda: len(old.begun) == 3)
+    until(lambda: len(old.begun) == 2)
     partly_known = send(batcher, texts(3))
     models.here["m"] = new
     old.gate.set()

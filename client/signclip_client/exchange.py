@@ -53,8 +53,7 @@ def make_http_headers(request: Request) -> dict[str, str]:
     """Make the headers that belong to one request."""
     has_body = request.body is not None or request.file is not None
     content = {"Content-Type": request.media_type} if has_body else {}
-    # A clip's pose comes as JSON rather than as a bare file.
-    return {"Accept": "*/*" if request.method == "GET" else "application/json", **content}
+    return {"Accept": "*/*" if request.method == "GET" else request.accept, **content}
 
 
 def count_items(request: Request) -> int:

@@ -22,6 +22,7 @@ class Request:
         chunk: the items that it sends, if it sends a list.
         file: sent as it is, in place of JSON.
         media_type: of the body.
+        accept: media type of the answer.
         is_repeatable: whether sending it twice does no harm. All requests that only read or compute are.
     """
 
@@ -31,6 +32,7 @@ class Request:
     chunk: Chunk | None = None
     file: Clip | None = None
     media_type: str = "application/json"
+    accept: str = "application/json"
     is_repeatable: bool = True
 
     def encode_body(self) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,9 @@ from signclip_client.messages import Answer, Call, Request
 from signclip_client.reading import join, read_one
 from signclip_client.recognition_results import BankReport, Classification, FittedProbe, Score, Spotted
 from signclip_client.search_results import encode_content
+
+# By what subtitles, tables and ELAN call their files.
+FORMS = {"vtt": "text/vtt", "csv": "text/csv", "eaf": "text/x-eaf+xml"}
 
 
 def classify(
@@ -45,6 +49,21 @@ def spot(
     """
     body = {**_choose_model(configuration, options), **options, **encode_content(pose, video, None)}
     return Call([Request("POST", "/api/spot", body)], partial(read_one, Spotted))
+
+
+def annotate(
+    configuration: Configuration, form: str, *, pose: Clip | None, video: Clip | None, options: Mapping[str, Any]
+) -> Call[bytes]:
+    """Find signs in a recording, as a file: POST /api/spot.
+
+    Raises:
+        FileError: the recording's file cannot be read.
+        ValueError: there is no such form.
+    """
+    if form not in FORMS:
+        raise ValueError(f"there is no form {form!r}; there are {', '.join(FORMS)}")
+    (request,) = spot(configuration, pose=pose, video=video, options=options).requests
+    return Call([replace(request, accept=FORMS[form])], lambda answers: answers[0].body)
 
 
 def score(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Literal, Unpack
 
 from signclip_client import recognition_calls
 from signclip_client.chunks import Clip
@@ -39,6 +39,18 @@ class RecognitionMethods(ABC):
     def spot(self, *, pose: Clip | None = None, video: Clip | None = None, **options: Unpack[SpotOptions]) -> Spotted:
         """Find signs in a recording: give a query of texts, or a collection of examples."""
         return self._run(recognition_calls.spot(self.configuration, pose=pose, video=video, options=options))
+
+    def annotate(
+        self,
+        form: Literal["vtt", "csv", "eaf"],
+        *,
+        pose: Clip | None = None,
+        video: Clip | None = None,
+        **options: Unpack[SpotOptions],
+    ) -> bytes:
+        """Find signs in a recording, as subtitles, a table, or a file for ELAN."""
+        call = recognition_calls.annotate(self.configuration, form, pose=pose, video=video, options=options)
+        return self._run(call)
 
     def score(
         self,

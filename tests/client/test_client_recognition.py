@@ -72,6 +72,16 @@ def test_signs_are_found_in_a_recording(client):
         assert 0 <= sign.start_s < sign.end_s <= found.duration_s + 0.1
 
 
+def test_finds_come_as_files(client):
+    given = {"pose": HOUSE, "query": ["sun", "house"], "threshold": -1.0}
+    found = client.spot(**given)
+    assert client.annotate("vtt", **given).startswith(b"WEBVTT")
+    assert b"ANNOTATION_DOCUMENT" in client.annotate("eaf", **given)
+    assert client.annotate("csv", **given).decode().strip().count("\n") == len(found.found)
+    with pytest.raises(ValueError, match="no form 'srt'"):
+        client.annotate("srt", **given)
+
+
 def test_signing_is_scored_against_references(client):
     by_pose = client.score([CLIP, CLIP], references=[CLIP, CLIP])
     assert [pair.cosine for pair in by_pose.pairs] == pytest.approx([1, 1], abs=1e-5)

@@ -47,7 +47,9 @@ class Tokenizer:
 
     def split(self, texts: Sequence[str]) -> list[list[int]]:
         """Split texts of any length into word pieces; returns the ids of each text, without [CLS] and [SEP]."""
-        encodings = self._fast.encode_batch([_replace_surrogates(text) for text in texts], add_special_tokens=False)
+        # "Fast" leaves out where each piece was in its text, which nobody asks here, and takes a quarter less time.
+        prepared = [_replace_surrogates(text) for text in texts]
+        encodings = self._fast.encode_batch_fast(prepared, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def build_input_ids(self, pieces: Sequence[int], *, max_pieces: int) -> npt.NDArray[np.int32]:

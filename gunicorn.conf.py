@@ -42,8 +42,8 @@ _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 open_files = 65536 if most_files == resource.RLIM_INFINITY else min(most_files, 65536)
 resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, most_files))
 worker_connections = max(threads + 1, min(threads + 1000, open_files - 256))
-# The original service ran with -t 300.
-timeout = 300
+# A worker whose loop says nothing for so long was stopped, or hangs. A request may take longer: threads handle those.
+timeout = 60
 # Longer than a request may take, so that a stopping worker answers what it admitted.
 graceful_timeout = int(max(settings.timeout_s, settings.video_timeout_s)) + 10
 keepalive = 15

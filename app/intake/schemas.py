@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from video.estimates import LEAST_SEEN
 
@@ -60,6 +62,13 @@ class PromptOptions(Request):
     spoken_language: str | None = Field(
         None, min_length=2, max_length=32, pattern=_TAG, description='tag of the language of the text; "en" if unset'
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say in the schema, too, that the one option needs the other."""
+        found = handler.resolve_ref_schema(handler(schema))
+        found["dependentRequired"] = {"spoken_language": ["sign_language"]}
+        return found
 
     @model_validator(mode="after")
     def _check_languages(self) -> "PromptOptions":

@@ -11,6 +11,8 @@ from app.answers.schemas import ProblemAnswer
 from app.answers.vectors import NPY
 from app.error_table import list_error_lines
 from app.reference.operations import Operation
+from app.services import EXTENSION
+from app.settings import ServiceSettings
 from app.telemetry import REQUEST_ID_HEADER
 from processes.version import VERSION
 
@@ -37,9 +39,13 @@ def build(app: Flask, *, keys_needed: bool) -> dict[str, Any]:
     modes: list[tuple[Any, Any]] = [(schema, "validation") for schema in unique]
     _, definitions = models_json_schema(modes, ref_template=_SCHEMAS + "{model}")
     paths: dict[str, Any] = {}
+    settings: ServiceSettings = app.extensions[EXTENSION].settings
+    limits = {"pose": settings.max_items, "video": settings.max_videos}
     for path, methods, about in routes:
         for method in methods:
-            operation = _describe_route(about, path, name=f"{method}{_WORD_BREAK.sub('_', path).rstrip('_')}")
+            operation = _describe_route(
+                about, path, limits=limits, name=f"{method}{_WORD_BREAK.sub('_', path).rstrip('_')}"
+            )
             paths.setdefault(path, {})[method] = operation
     document: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -69,7 +75,7 @@ def _list_routes(app: Flask) -> list[tuple[str, list[str], Operation]]:
     return found
 
 
-def _describe_route(about: Operation, path: str, *, name: str) -> dict[str, Any]:
+def _describe_route(about: Operation, path: str, *, limits: dict[str, int], name: str) -> dict[str, Any]:
     described: dict[str, Any] = {"operationId": name, "summary": about.summary, "responses": _describe_responses(about)}
     if about.description:
         described["description"] = about.description
@@ -96,7 +102,7 @@ def _describe_route(about: Operation, path: str, *, name: str) -> dict[str, Any]
         file = {about.takes: {"schema": {"type": "string", "format": "binary"}}}
         described["requestBody"] = {"required": True, "content": file}
     if about.request is not None:
-        described["requestBody"] = {"required": True, "content": _describe_bodies(about)}
+        described["requestBody"] = {"required": True, "content": _describe_bodies(about, limits)}
     return described
 
 
@@ -114,16 +120,18 @@ def _describe_query(options: type[BaseModel], said: str = "only with a raw body:
     return parameters
 
 
-def _describe_bodies(about: Operation) -> dict[str, Any]:
+def _describe_bodies(about: Operation, limits: dict[str, int]) -> dict[str, Any]:
     bodies: dict[str, Any] = {}
     if about.request is not None:
         bodies["application/json"] = {"schema": {"$ref": _SCHEMAS + about.request.__name__}}
+    files: dict[str, Any]
     if about.request is not None and about.form:
         fields = about.request.model_json_schema()["properties"]
         files = {key: {"type": "array", "items": {"type": "string", "format": "binary"}} for key in ("pose", "video")}
         bodies["multipart/form-data"] = {"schema": {"type": "object", "properties": {**fields, **files}}}
     if about.options is not None:
-        files = {about.files: {"type": "array", "items": {"type": "string", "format": "binary"}}}
+        file = {"type": "string", "format": "binary"}
+        files = {about.files: {"type": "array", "items": file, "minItems": 1, "maxItems": limits[about.files]}}
         fields = about.options.model_json_schema()["properties"]
         form = {"type": "object", "required": [about.files], "properties": {**files, **fields}}
         bodies["multipart/form-data"] = {"schema": form}

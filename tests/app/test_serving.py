@@ -88,7 +88,7 @@ print(found["threads"] > ServiceSettings().max_requests, found["worker_connectio
 print(found["worker_class"], found["timeout"], found["bind"])
 """
     done = run(program)
-    assert done.stdout.split() == ["True", "True", "app.worker.Worker", "300", "0.0.0.0:3030"], done.stderr
+    assert done.stdout.split() == ["True", "True", "app.worker.Worker", "60", "0.0.0.0:3030"], done.stderr
 
 
 @pytest.mark.parametrize(

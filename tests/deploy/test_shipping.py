@@ -90,6 +90,18 @@ def test_files_that_the_image_names_come_along():
     assert named <= kept
 
 
+def test_the_checks_of_a_change_call_targets_that_exist():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "checks.yml").read_text())["jobs"]
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    targets = set(re.findall(r"\bmake ([a-z-]+)", " ".join(commands)))
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets == {"lint", "test"}
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
+    stages = re.findall(r"--target (\w+)", " ".join(commands))
+    assert all(f"AS {stage}" in (ROOT / "Dockerfile").read_text() for stage in stages)
+
+
 def test_systemd_takes_the_unit(tmp_path):
     program = needs("systemd-analyze")
     text = (DEPLOY / "systemd" / "signclip.service").read_text()

@@ -163,3 +163,15 @@ def test_every_status_that_a_route_can_answer_has_its_meaning(document):
             for status, response in operation["responses"].items():
                 if status not in ("200", "default"):
                     assert response["description"] == "; ".join(titles[int(status)])
+
+
+def test_limits_and_needs_of_a_request_stand_in_the_document(make_client):
+    document = make_client(max_items=7, max_videos=3).get("/openapi.json").json
+    schemas = document["components"]["schemas"]
+    assert schemas["TextRequest"]["dependentRequired"] == {"spoken_language": ["sign_language"]}
+    for path, key, most in (("/api/embed/pose", "pose", 7), ("/api/pose", "video", 3)):
+        bodies = document["paths"][path]["post"]["requestBody"]["content"]
+        assert bodies["multipart/form-data"]["schema"]["properties"][key]["maxItems"] == most
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert "application/problem+json" in operation["responses"]["default"]["content"]

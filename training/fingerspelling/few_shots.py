@@ -50,6 +50,8 @@ class Task:
         queries: float32 (clips, embed_dim), raw vectors of its letters.
         letters: of the queries.
         others: the letters of all other languages, by the same model.
+        unseen: those of them that the model never saw either. Only such clips show how well unknown ones fit: the model
+            was taught to tell the clips that it saw apart.
         texts: float32 (26, embed_dim), raw vectors of the letters' names.
         noise: float32 (NOISE_CLIPS, embed_dim), raw vectors of random poses.
     """
@@ -58,6 +60,7 @@ class Task:
     queries: Float32Array
     letters: Sequence[str]
     others: Bank
+    unseen: Bank
     texts: Float32Array
     noise: Float32Array
 
@@ -71,19 +74,21 @@ def iterate_tasks(folds: Iterator[Fold], clips: Sequence[LetterClip]) -> Iterato
         noise = embed_letters(fold.model, _draw_noise(basic))
         for sign in fold.held_out:
             own = np.array([clip.sign == sign for clip in basic])
+            unseen = np.array([clip.sign in fold.held_out for clip in basic]) & ~own
             if own.any():
                 yield Task(
                     sign,
                     vectors[own],
-                    [clip.letter for clip in basic if clip.sign == sign],
-                    build_bank(
-                        vectors[~own],
-                        [clip.letter for clip in basic if clip.sign != sign],
-                        [clip.path.stem for clip in basic if clip.sign != sign],
-                    ),
+                    _list_letters(basic, own),
+                    build_bank(vectors[~own], _list_letters(basic, ~own)),
+                    build_bank(vectors[unseen], _list_letters(basic, unseen)),
                     texts,
                     noise,
                 )
+
+
+def _list_letters(clips: Sequence[LetterClip], chosen: BoolArray) -> list[str]:
+    return [clips[row].letter for row in np.flatnonzero(chosen).tolist()]
 
 
 def _draw_noise(clips: Sequence[LetterClip]) -> list[Float32Array]:
@@ -132,8 +137,8 @@ def measure_rejections(task: Task, *, shots: int, method: Method, rate: float, s
         seed: of the hidden letters and of the examples.
     """
     hidden = set(np.random.default_rng(seed).choice(LETTERS, UNKNOWN_LETTERS, replace=False).tolist())
-    kept = np.flatnonzero([label not in hidden for label in task.others.labels])
-    bank = draw_shots(task.others.select(kept), shots, seed=seed)
+    kept = np.flatnonzero([label not in hidden for label in task.unseen.labels])
+    bank = draw_shots(task.unseen.select(kept), shots, seed=seed)
     classifier = build_classifier(task, bank, method)
     rules = AnswerRules(rate=rate, nearest=0, candidates=1)
 

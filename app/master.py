@@ -7,6 +7,7 @@ from gunicorn.arbiter import Arbiter
 
 from app import launcher
 from processes.stop_signals import SHIELDED_SIGNALS, shield
+from processes.stopped import StoppedWatch
 
 # How long workers may take to end after INT or QUIT. They end at once, unless a library holds Python's lock.
 # Being killed costs them nothing that their own end would not; gunicorn takes the same time for INT after TERM.
@@ -21,6 +22,7 @@ class Master(Arbiter):  # type: ignore[misc]
     """
 
     stops_asked: frozenset[int] = frozenset()
+    stopped_workers = StoppedWatch()
     is_reloading = False
 
     @classmethod
@@ -40,6 +42,13 @@ class Master(Arbiter):  # type: ignore[misc]
         with shield():
             pid: int = super().spawn_worker()
         return pid
+
+    def murder_workers(self) -> None:
+        """Also kill workers that a signal has stopped: their clients would wait until gunicorn's time-out."""
+        for pid in self.stopped_workers.find(list(self.WORKERS)):
+            self.log.critical("Worker (pid:%s) was stopped by a signal and is killed", pid)
+            self.kill_worker(pid, signal.SIGKILL)
+        super().murder_workers()
 
     def handle_term(self) -> None:
         """Stop; at once when INT or QUIT came together with TERM."""

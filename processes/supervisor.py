@@ -15,6 +15,7 @@ from processes.environment import build_environment
 from processes.heartbeat import SILENCE_S, HeartbeatWatch
 from processes.private_folders import PrivateFolder
 from processes.stop_signals import STOP_SIGNAL, shield
+from processes.stopped import StoppedWatch
 
 log = logging.getLogger(__name__)
 # If a process ends within this many seconds of its start, and before it served, the pause before the next start
@@ -134,6 +135,7 @@ class ProcessSupervisor:
     def _wait_for(self, process: subprocess.Popen[bytes]) -> int | None:
         """Wait until a process ends, and kill it when it shows no sign of life; return its exit code, None: unknown."""
         self._heartbeat.forget()
+        stopped = StoppedWatch()
         ends = select.poll()
         try:
             handle = os.pidfd_open(process.pid)
@@ -142,6 +144,9 @@ class ProcessSupervisor:
         try:
             ends.register(handle, select.POLLIN)
             while not ends.poll(1000 * _LOOK_S):
+                if stopped.find([process.pid]):
+                    log.critical("%s was stopped by a signal and is killed", self._name)
+                    process.kill()
                 if self._heartbeat.is_silent():
                     log.critical("%s shows no sign of life and is killed", self._name, extra={"seconds": SILENCE_S})
                     process.kill()

@@ -202,6 +202,14 @@ class TestToAWorker:
                 assert client.recv(4096).startswith(b"HTTP/1.1 400 ")  # "{        " is no JSON
             until(lambda: worker not in service.children(), STOP_S)
 
+    def test_a_stopped_worker_is_replaced_and_its_place_answers(self, serve_web: Start) -> None:
+        with serve_web(options=("-w", "1")) as service:
+            until(lambda: service.answers("/healthz"))
+            (worker,) = service.children()
+            worker.send_signal(signal.SIGSTOP)
+            until(lambda: worker not in service.children() and bool(service.children()))
+            until(lambda: service.answers("/healthz"))
+
     def test_requests_that_take_longer_than_the_graceful_time_do_not_keep_it(self, serve_web: Start) -> None:
         with serve_web(options=("-w", "1", "--graceful-timeout", "1")) as service:
             until(lambda: service.answers("/healthz"))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from processes import heartbeat, supervisor
+from processes import heartbeat, stopped, supervisor
 from processes.heartbeat import Heartbeat, HeartbeatWatch
+from processes.stopped import StoppedWatch
 from processes.supervisor import ProcessSupervisor
 from tests.engine.fakes import until
 
@@ -67,6 +70,44 @@ def test_a_process_that_was_stopped_is_killed_and_another_one_takes_its_place(
         beating.stop()
     assert "shows no sign of life" in caplog.text
     assert [record.exit_code for record in caplog.records if hasattr(record, "exit_code")] == [-9]
+
+
+def test_a_stopped_process_that_shows_no_sign_of_life_anyway_is_killed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor, "_LOOK_S", 0.05)
+    monkeypatch.setattr(stopped, "PATIENCE_S", 0.3)
+    beating = Beating(tmp_path)
+    beating.start()
+    try:
+        until(lambda: bool(beating.pids()))
+        (first,) = beating.pids()
+        os.kill(first, signal.SIGSTOP)
+        until(lambda: len(beating.pids()) == 2)
+    finally:
+        beating.stop()
+    assert "was stopped by a signal" in caplog.text
+
+
+def test_a_process_that_goes_on_in_time_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(stopped.time, "monotonic", lambda: now[0])
+    watch = StoppedWatch()
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        try:
+            for patience, found in ((2.0, False), (2.0, True)):
+                os.kill(process.pid, signal.SIGSTOP)
+                until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+                assert not watch.find([process.pid, 2**30])
+                now[0] += patience
+                assert not watch.find([process.pid])
+                now[0] += 2.0 if found else 0.0
+                assert bool(watch.find([process.pid])) is found
+                os.kill(process.pid, signal.SIGCONT)
+                until(lambda: psutil.Process(process.pid).status() != psutil.STATUS_STOPPED)
+                assert not watch.find([process.pid])
+        finally:
+            process.kill()
 
 
 def test_how_a_process_ended_is_known_although_another_part_collected_it(

@@ -100,6 +100,18 @@ def count_needed(rate: float) -> int:
     return math.ceil(1 / rate - 1e-9) - 1
 
 
+def find_least_score(best: Floats, *, rate: float) -> float:
+    """Find the least score that counts, from the best scores of a background, (background,).
+
+    Returns:
+        The next number above a score that only a share `rate` of the background exceeds.
+    Raises:
+        CalibrationError: the background is too small to know so low a rate.
+    """
+    check_rate(rate, background=len(best))
+    return float(np.nextafter(np.sort(best)[_find_place(rate, len(best))], np.inf))
+
+
 def find_none_logit(background_logits: Floats, *, rate: float = DEFAULT_RATE) -> float:
     """Find the logit of "none of these", beside the logits of candidates.
 

@@ -144,7 +144,11 @@ class SearchParameters(ItemOptions, PromptOptions, ClipOptions, SeenOptions):
         description='entries that are searched: {"sign_language": "ase", "gloss": ["A", "B"], "tags.signer": {"not": '
         '"anna"}}; in a query as JSON',
     )
-    min_score: float | None = Field(None, ge=-1, le=1, description="least cosine of a hit; any if unset")
+    min_score: Annotated[float, Field(ge=-1, le=1)] | Literal["auto"] | None = Field(
+        None,
+        description="least cosine of a hit; any if unset; auto: what at most 5 % of clips that fit nothing reach, "
+        "those of the model's background",
+    )
     group_by: Literal["gloss"] | None = Field(None, description="gloss: only the best entry of each gloss is a hit")
     allow_no_hands: bool = Field(False, description="true: take a clip with no hand in any frame; false: refuse it")
     mode: Literal["auto", "exact", "approximate"] = Field(

@@ -28,6 +28,7 @@ from app.intake.videos import limit_body
 from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
+from app.thresholds import choose_min_score
 from search.entries import Collection, Entry
 from search.filters import parse_filter
 from search.interface import Hit, SearchOptions
@@ -156,11 +157,15 @@ def _find_space(wanted: SearchParameters, collection: Collection | None) -> str:
 def _answer(
     shared: Services, collections: list[Collection], query: Entry, *, wanted: SearchParameters, warnings: list[str]
 ) -> Response:
-    options = SearchOptions(wanted.k, parse_filter(wanted.filter), wanted.min_score, wanted.group_by, wanted.mode)
+    least = None if wanted.min_score == "auto" else wanted.min_score
+    options = SearchOptions(wanted.k, parse_filter(wanted.filter), least, wanted.group_by, wanted.mode)
     found: list[tuple[Collection, Hit]] = []
     for collection in collections:
         check_space(collection, query.space)
-        [hits] = shared.store.search(collection.name, query.vector[None], options)
+        own = options
+        if wanted.min_score == "auto":
+            own = replace(options, min_score=choose_min_score(shared, collection, options, kind=query.kind))
+        [hits] = shared.store.search(collection.name, query.vector[None], own)
         found += [(collection, hit) for hit in hits]
     if len(collections) > 1:
         found = _merge(found, options)

@@ -166,7 +166,7 @@ class CollectionSearchOptions(ItemOptions, PromptOptions, ClipOptions, SeenOptio
     Attributes:
         k: most hits.
         filter: entries that are searched, such as {"sign_language": "ase", "gloss": ["A", "B"]}.
-        min_score: least cosine of a hit.
+        min_score: least cosine of a hit; auto: what at most 5 % of the model's background reach.
         group_by: gloss: only the best entry of each gloss is a hit.
         allow_no_hands: take a clip with no hand in any frame, which is refused otherwise.
         mode: exact: compare every vector; approximate: use the index.
@@ -176,7 +176,7 @@ class CollectionSearchOptions(ItemOptions, PromptOptions, ClipOptions, SeenOptio
 
     k: int
     filter: Mapping[str, Any]
-    min_score: float
+    min_score: float | Literal["auto"]
     group_by: Literal["gloss"]
     allow_no_hands: bool
     mode: Literal["auto", "exact", "approximate"]

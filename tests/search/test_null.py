@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import CalibrationError
-from search.null import Null, compute_none_probabilities, find_none_logit
+from search.null import Null, compute_none_probabilities, find_least_score, find_none_logit
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
@@ -73,3 +73,11 @@ def test_none_gets_more_than_half_for_all_but_the_stated_share_of_the_background
         pytest.approx(0, abs=1e-9),
         pytest.approx(1),
     ]
+
+
+def test_the_least_score_is_reached_by_no_more_than_the_stated_share():
+    best = np.random.default_rng(0).integers(0, 50, 100) / 50
+    least = find_least_score(best, rate=0.05)
+    assert (1 + (best >= least).sum()) / 101 <= 0.05 < (1 + (best >= np.nextafter(least, 0)).sum()) / 101
+    with pytest.raises(CalibrationError, match="at least 19"):
+        find_least_score(best[:18], rate=0.05)

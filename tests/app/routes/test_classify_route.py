@@ -175,3 +175,16 @@ def test_one_label_makes_no_probe(client):
     client.put(SIGNS, json={})
     client.post(f"{SIGNS}/entries", json={"entries": [{"vector": [1.0] * 32, "gloss": "A"}]})
     refused(client.post(f"{SIGNS}/fit", json={}), 422, "bank_invalid", "at least 2 labels")
+
+
+def test_a_search_with_an_automatic_threshold_has_no_hit_where_nothing_fits(signs, pose_base64, golden_poses):
+    body = {"k": 50, "min_score": "auto", "pose": pose_base64}
+    hits = signs.post(f"{SIGNS}/search", json=body).json["hits"]
+    assert {hit["gloss"] for hit in hits} == {"HOUSE"}
+    assert len(hits) == 8
+    other = base64.b64encode(golden_poses["gsg_C"]).decode()
+    assert signs.post(f"{SIGNS}/search", json={**body, "pose": other}).json["hits"] == []
+    assert len(signs.post(f"{SIGNS}/search", json={"k": 50, "pose": other}).json["hits"]) == 26
+    # The background of the tests has no texts.
+    text = {"text": "house", "min_score": "auto"}
+    refused(signs.post(f"{SIGNS}/search", json=text), 422, "calibration_too_small", "no background of texts")

@@ -15,7 +15,7 @@ SignClipError
     │   ├── PoseError           a pose
     │   └── VideoError          a video
     ├── BusyError             too many requests at once; waiting helps
-    ├── UnavailableError      the service, or a part of it, is not running
+    ├── UnavailableError      the service, or a part of it, is not running, or its disk is full
     ├── DeadlineError         the service did not finish in its own time limit
     └── ServiceFaultError     the service has a bug
 """
@@ -143,10 +143,12 @@ _BY_STATUS: dict[int, type[AnswerError]] = {
     502: UnavailableError,
     503: UnavailableError,
     504: DeadlineError,
+    507: UnavailableError,
 }
 # Of a refused item, the code says which kind it is of; of a name that is not known, that another name may help.
 _BY_CODE: tuple[tuple[re.Pattern[str], frozenset[int], type[AnswerError]], ...] = (
-    (re.compile(r"(?!route_).*_unknown"), frozenset({404, 422}), NotFoundError),
+    (re.compile(r"(?!route_).+"), frozenset({404}), NotFoundError),
+    (re.compile(r".*_unknown"), frozenset({422}), NotFoundError),
     (re.compile(r"text_.*|tokens_.*"), frozenset({422}), TextError),
     (re.compile(r"pose_.*|not_a_pose|frames_.*"), frozenset({422}), PoseError),
     (re.compile(r"video_.*|not_a_video"), frozenset({422}), VideoError),

@@ -14,6 +14,7 @@ from signclip_client import (
     AccessError,
     AnswerError,
     BusyError,
+    ConflictError,
     DeadlineError,
     FileError,
     InputError,
@@ -183,6 +184,11 @@ EXPECTED = {
     "not_a_pose": PoseError,
     "not_a_video": VideoError,
     "video_empty": VideoError,
+    "preview_missing": NotFoundError,
+    "collection_unknown": NotFoundError,
+    "scope_missing": AccessError,
+    "space_mismatch": ConflictError,
+    "store_full": UnavailableError,
     "queue_full": BusyError,
     "not_ready": UnavailableError,
     "deadline_exceeded": DeadlineError,
@@ -206,5 +212,5 @@ def test_every_code_of_the_service_has_its_class():
 def test_a_code_of_tomorrow_goes_by_its_status():
     assert find_error_class(422, "bank_empty") is InputError
     assert find_error_class(404, "collection_unknown") is NotFoundError
-    assert find_error_class(418, "") is RequestError
+    assert find_error_class(404, "") is find_error_class(418, "") is RequestError
     assert find_error_class(599, "") is ServiceFaultError

@@ -1,0 +1,1 @@
+"""Two processes share a collection in an object store."""

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from corpora.arrays import FloatArray, Int64Array
 
-# These give, within the chance of some hundred clips, the R@1 of scikit-learn's converged regression on letters of the
-# lexicon and on made-up classes. 40,000 clips of 2,731 classes and 768 dimensions took the linear probe 22 s on four
-# cores and 6 s on an H200, the hidden layer 60 s and 2 s.
+# The linear probe minimizes what scikit-learn's regression minimizes. On the lexicon's letters their R@1 was equal
+# within 0.004 (1, 5 and 10 shots, 3 draws: 0.412, 0.692, 0.724). 40,000 clips of 2,731 classes and 768 dimensions took
+# the linear probe 22 s on four cores and 6 s on an H200, the hidden layer 60 s and 2 s.
 # Clips of a step. Larger batches are hardly faster on a CPU, and need more epochs.
 BATCH = 512
 EPOCHS = 20
@@ -33,13 +33,14 @@ class ProbeLayers:
         hidden: units of the hidden layer; 0: the probe is linear.
         dropout: of the hidden layer.
         learning_rate: the largest; it falls to 0 along a half cosine.
-        weight_decay: of matrices.
+        penalty: of the squared weights of matrices, as the inverse of scikit-learn's C, for raw embeddings and the sum
+            of all clips' losses.
     """
 
     hidden: int = 0
     dropout: float = 0.0
     learning_rate: float = 1e-2
-    weight_decay: float = 0.1
+    penalty: float = 1.0
 
 
 LINEAR = ProbeLayers()
@@ -50,7 +51,7 @@ LAYERS = {"linear": LINEAR, "mlp": MLP}
 class TrainedProbe:
     """A classifier of embeddings, trained when it is made. The same data give the same probe on the same machine.
 
-    Each dimension is scaled to mean 0 and variance 1 over the clips to learn from.
+    Embeddings are shifted to mean 0 and divided by one number, so that they vary by 1 over the clips to learn from.
 
     Args:
         vectors: float (clips, embed_dim), to learn from.
@@ -62,9 +63,8 @@ class TrainedProbe:
     def __init__(self, vectors: FloatArray, columns: Int64Array, *, layers: ProbeLayers, device: str = "cpu") -> None:
         self._device = torch.device(device)
         self._mean = vectors.mean(axis=0, dtype=np.float64)
-        deviation = vectors.std(axis=0, dtype=np.float64)
-        # A dimension that never changes says nothing of the class.
-        self._scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+        # One scale for all dimensions: scaled one by one, dimensions that vary little would count as much as others.
+        self._scale = 1 / max(float(np.sqrt(((vectors - self._mean) ** 2).mean())), 1e-12)
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(0)
             self._network = _build(vectors.shape[1], int(columns.max()) + 1, layers).to(self._device)
@@ -95,9 +95,8 @@ class TrainedProbe:
     def _learn(self, vectors: FloatArray, columns: Int64Array, layers: ProbeLayers) -> None:
         inputs, targets = self._scale_rows(vectors), torch.from_numpy(columns).to(self._device)
         matrices = [parameter for parameter in self._network.parameters() if parameter.ndim > 1]
-        others = [parameter for parameter in self._network.parameters() if parameter.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": layers.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=layers.learning_rate, fused=True)
+        penalty = layers.penalty * self._scale**2 / (2 * len(columns))
+        optimizer = torch.optim.Adam(self._network.parameters(), lr=layers.learning_rate, fused=True)
         steps = max(LEAST_STEPS, EPOCHS * -(-len(columns) // BATCH))
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         rng = torch.Generator().manual_seed(0)
@@ -109,7 +108,8 @@ class TrainedProbe:
             rows, order = order[:BATCH].to(self._device), order[BATCH:]
             optimizer.zero_grad(set_to_none=True)
             loss: Tensor = functional.cross_entropy(self._network(inputs[rows]), targets[rows])
-            torch.autograd.backward(loss)
+            squares = torch.stack([matrix.square().sum() for matrix in matrices]).sum()
+            torch.autograd.backward(loss + penalty * squares)
             optimizer.step()
             schedule.step()
         self._network.eval()

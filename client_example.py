@@ -97,7 +97,7 @@ class SignClip:
         tries: int = 5,
     ) -> None:
         self.url = (url if "://" in url else f"http://{url}").rstrip("/")
-        self.model = model
+        self._named = {} if model is None else {"model_name": model}
         self.timeout_s = timeout_s
         self.tries = tries
         self.session = requests.Session()
@@ -115,25 +115,11 @@ class SignClip:
         return self._embed("text", _listed(texts), options)
 
     def embed_pose(self, poses: Clip | Sequence[Clip], **options: Any) -> Floats:
-        """Embed one .pose file or several, given as paths or bytes: float32 (poses, dimensions), of unit length.
-
-        Args:
-            options: keys of POST /api/embed/pose, such as flip="auto".
-        Raises:
-            SignClipError
-        """
+        """Embed .pose files, given as paths or bytes, as embed_text does; options are keys of POST /api/embed/pose."""
         return self._embed("pose", [_base64(pose) for pose in _listed(poses)], options)
 
     def embed_video(self, videos: Clip | Sequence[Clip], **options: Any) -> Floats:
-        """Embed one video or several, given as paths or bytes: float32 (videos, dimensions), of unit length.
-
-        Their poses are estimated first, at about 30 frames a second and core of the server; mind timeout_s.
-
-        Args:
-            options: keys of POST /api/embed/video, such as truncate=True.
-        Raises:
-            SignClipError
-        """
+        """Embed videos as embed_pose does. Their poses are estimated first, at some 30 frames a second and core."""
         return self._embed("video", [_base64(video) for video in _listed(videos)], options)
 
     def similarity(
@@ -147,9 +133,6 @@ class SignClip:
         """Compare clips with texts; or clips, or texts, with each other when there is only one kind.
 
         Rows are the poses, then the videos.
-
-        Raises:
-            SignClipError
         """
         body: dict[str, Any] = {}
         if texts:
@@ -158,7 +141,7 @@ class SignClip:
             body["pose"] = [_base64(pose) for pose in _listed(poses)]
         if videos:
             body["video"] = [_base64(video) for video in _listed(videos)]
-        answer = self._post("/api/similarity", body | options)
+        answer = self.ask("/api/similarity", self._named | body | options)
         probabilities = answer.get("probabilities")
         return Similarity(
             cosine=np.array(answer["cosine"]),
@@ -171,17 +154,17 @@ class SignClip:
 
     def _embed(self, kind: str, items: list[str], options: dict[str, Any]) -> Floats:
         # Base64 is a third of the size of decimal digits, and exact.
-        answer = self._post(f"/api/embed/{kind}", {**options, kind: items, "encoding_format": "base64"})
+        body = {**self._named, **options, kind: items, "encoding_format": "base64"}
+        answer = self.ask(f"/api/embed/{kind}", body)
         missing = np.full(answer["dimensions"], np.nan, "<f4")  # on_error="skip"
         rows = [missing if row is None else np.frombuffer(base64.b64decode(row), "<f4") for row in answer["embeddings"]]
         return np.stack(rows)
 
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        if self.model is not None:
-            body = {"model_name": self.model, **body}
+    def ask(self, path: str, body: dict[str, Any], *, method: str = "POST") -> dict[str, Any]:
+        """Ask any route with a JSON object, and give the JSON answer; /docs describes all of them."""
         for left in reversed(range(self.tries)):
             try:
-                answer = self.session.post(self.url + path, json=body, timeout=self.timeout_s)
+                answer = self.session.request(method, self.url + path, json=body, timeout=self.timeout_s)
             except requests.RequestException as error:
                 raise SignClipError(f"no answer from {self.url}: {error}") from error
             wait_s = _wait_s(answer)
@@ -192,6 +175,22 @@ class SignClip:
             content: dict[str, Any] = answer.json()
             return content
         raise _refusal(answer)
+
+
+def find_sign(client: SignClip, clips: Sequence[Path], query: Clip, *, collection: str = "example") -> Any:
+    """Search by signing: store clips under their names, and find those that are nearest to another clip."""
+    client.ask(f"/api/collections/{collection}", {}, method="PUT")
+    entries = [{"id": clip.name, "pose": _base64(clip)} for clip in clips]
+    client.ask(f"/api/collections/{collection}/entries", {"entries": entries})
+    return client.ask(f"/api/collections/{collection}/search", {"pose": _base64(query), "k": 3})["hits"]
+
+
+def teach(client: SignClip, lessons: dict[str, Sequence[Path]], query: Clip, *, collection: str = "taught") -> Any:
+    """Teach signs by a few clips of each, and ask which of them another clip is: label, probability, rejected."""
+    client.ask(f"/api/collections/{collection}", {}, method="PUT")
+    entries = [{"id": clip.name, "gloss": sign, "pose": _base64(clip)} for sign, own in lessons.items() for clip in own]
+    client.ask(f"/api/collections/{collection}/entries", {"entries": entries})
+    return client.ask("/api/classify", {"collection": collection, "pose": _base64(query)})["results"][0]
 
 
 def _wait_s(answer: requests.Response) -> float | None:
@@ -248,9 +247,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Embed texts, poses and videos, and print how similar they are.",
         epilog="Without texts, a few examples are taken; without clips, the texts are compared with each other.",
     )
-    parser.add_argument(
-        "clips", nargs="*", type=Path, metavar="FILE", help="a .pose file (also .gz, .zst); anything else is a video"
-    )
+    files = "a .pose file, which may be packed (.gz, .zst); anything else is a video"
+    parser.add_argument("clips", nargs="*", type=Path, metavar="FILE", help=files)
     parser.add_argument("--url", default=DEFAULT_URL, help=f"where the service is (default: {DEFAULT_URL})")
     parser.add_argument("--text", action="append", dest="texts", help="a text; may be given several times")
     parser.add_argument("--model", help="a name of GET /api/models (default: the server's own)")

@@ -19,23 +19,26 @@ import zstandard
 from werkzeug.serving import make_server
 
 import client_example
-from client_example import SignClip, SignClipError, main
+from client_example import SignClip, SignClipError, find_sign, main, teach
 
 ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "tests" / "golden" / "poses" / "ase_A.pose"
 
 
 @pytest.fixture(scope="module")
-def url(tiny_weights) -> Iterator[str]:
+def url(tiny_weights, tmp_path_factory) -> Iterator[str]:
     """A service with the tiny model."""
     from app import create_app
     from app.settings import ServiceSettings
     from engine.local import LocalEngine
     from engine.settings import EngineSettings
+    from search.settings import SearchSettings
 
     settings = EngineSettings(weights_dir=tiny_weights, default_model="tiny", device="cpu", backend="torch", threads=1)
     engine = LocalEngine(settings)
-    server = make_server("127.0.0.1", 0, create_app(ServiceSettings(engine=settings), engine), threaded=True)
+    store = SearchSettings(dir=str(tmp_path_factory.mktemp("store")), maintain_s=0)
+    service = create_app(ServiceSettings(engine=settings, search=store), engine)
+    server = make_server("127.0.0.1", 0, service, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -212,11 +215,11 @@ def test_it_stands_alone():
 def test_what_is_no_pose_is_sent_as_a_video(tmp_path, monkeypatch, capsys):
     sent = {}
 
-    def post(self, path, body):
+    def ask(self, path, body, **options):
         sent.update(body)
         return {"cosine": [[1.0], [0.5]], "dot": [[2.0], [1.0]], "model_name": "tiny"}
 
-    monkeypatch.setattr(SignClip, "_post", post)
+    monkeypatch.setattr(SignClip, "ask", ask)
     for name in ("tree.MP4", "house.pose"):
         (tmp_path / name).write_bytes(name.encode())
     assert main([str(tmp_path / "tree.MP4"), str(tmp_path / "house.pose"), "--text", "house"]) == 0
@@ -230,11 +233,11 @@ def test_what_is_no_pose_is_sent_as_a_video(tmp_path, monkeypatch, capsys):
 def test_a_packed_pose_is_sent_as_a_pose(name, tmp_path, monkeypatch, capsys):
     sent = {}
 
-    def post(self, path, body):
+    def ask(self, path, body, **options):
         sent.update(body)
         return {"cosine": [[1.0]], "dot": [[2.0]], "model_name": "tiny"}
 
-    monkeypatch.setattr(SignClip, "_post", post)
+    monkeypatch.setattr(SignClip, "ask", ask)
     (tmp_path / name).write_bytes(b"packed")
     assert main([str(tmp_path / name), "--text", "sun"]) == 0
     assert (list(sent), base64.b64decode(sent["pose"][0])) == (["text", "pose"], b"packed")
@@ -245,3 +248,12 @@ def test_a_packed_pose_is_sent_as_a_pose(name, tmp_path, monkeypatch, capsys):
 def test_a_packed_pose_gives_the_same_scores(url, pack, tmp_path):
     client = SignClip(url)
     np.testing.assert_array_equal(client.embed_pose(pack(CLIP.read_bytes())), client.embed_pose(CLIP))
+
+
+def test_signs_are_found_and_taught(url):
+    own = client(url)
+    letters = {name: CLIP.with_name(f"{name}.pose") for name in ("ase_A", "gsg_C")}
+    hits = find_sign(own, list(letters.values()), letters["gsg_C"])
+    assert [hit["id"] for hit in hits] == ["gsg_C.pose", "ase_A.pose"]
+    found = teach(own, {"A": [letters["ase_A"]], "C": [letters["gsg_C"]]}, letters["ase_A"])
+    assert (found["label"], found["rejected"]) == ("A", False)

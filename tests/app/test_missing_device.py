@@ -32,7 +32,7 @@ def bodies(pose: bytes) -> dict[str, dict[str, object]]:
         "/v1/embeddings": {"input": "house"},
         "/api/classify": {"pose": clip, "labels": ["house", "tree"]},
         "/api/score": {"pose": clip, "reference_text": "house"},
-        "/api/spot": {"pose": clip, "queries": ["house"]},
+        "/api/spot": {"pose": clip, "query": ["house"]},
     }
 
 

@@ -13,7 +13,7 @@ from app.telemetry import get_record
 OPEN_BLUEPRINTS = ("health", "documentation", "samples")
 # What a key must open for a blueprint's routes; the others are for vectors.
 _SCOPES = {"metrics": "admin", "search": "search_read"}
-_COLLECTIONS = ("collections", "entries")
+_COLLECTIONS = ("collections", "entries", "transfers")
 
 
 def make_keyring(settings: ServiceSettings) -> Keyring | None:

@@ -188,3 +188,13 @@ def test_the_command_adds_lists_and_revokes(tmp_path, capsys):
     assert run("revoke", "alice")[0] == 1
     assert run("list")[1] == ""
     assert main(["list"]) == 2
+
+
+def test_no_route_of_collections_opens_by_the_scope_of_vectors(client):
+    for rule in client.application.url_map.iter_rules():
+        if rule.rule.startswith(("/api/collections", "/api/search")):
+            for method in (rule.methods or set()) - {"OPTIONS"}:
+                blueprint = rule.endpoint.partition(".")[0]
+                scope = find_scope(blueprint, method)
+                reads = method in ("GET", "HEAD") or blueprint == "search"
+                assert scope == ("search_read" if reads else "search_write"), (rule.rule, method)

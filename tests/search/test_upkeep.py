@@ -67,6 +67,7 @@ def test_filters_and_groups_go_through_the_index(store, small_settings):
     ):
         found = large.search("words", VECTORS[:5], options)
         assert found == large.search("words", VECTORS[:5], replace(options, mode="exact"))
+        assert found == large.search("words", VECTORS[:5], replace(options, mode="approximate"))
 
 
 def test_the_command_compacts_what_it_is_told_to(store, search_settings, capfd):

@@ -11,9 +11,8 @@ from app.telemetry import get_record
 
 # Health checks, the pages that describe the service, and clips that anybody may have need no key.
 OPEN_BLUEPRINTS = ("health", "documentation", "samples")
-# What a key must open for a blueprint's routes; the others are for vectors.
-_SCOPES = {"metrics": "admin", "search": "search_read"}
-_COLLECTIONS = ("collections", "entries", "transfers")
+# Routes of collections that change nothing, although they take a body.
+_READING = ("/search", "/report", "/fit")
 
 
 def make_keyring(settings: ServiceSettings) -> Keyring | None:
@@ -49,16 +48,21 @@ def install(app: Flask, keyring: Keyring | None, quotas: Quotas, *, metrics_addr
             raise KeyRefusedError("send one of this server's keys as Authorization: Bearer KEY, or as X-API-Key: KEY")
         g.key = key
         get_record().key = key.name
-        scope = find_scope(request.blueprint, request.method)
+        scope = find_scope(request.url_rule.rule, request.method)
         if not key.opens(scope):
             raise ScopeMissingError(f"the key {key.name!r} does not open this; it needs the scope {scope}")
 
 
-def find_scope(blueprint: str | None, method: str) -> str:
-    """Find what a key must open for a route."""
-    if blueprint in _COLLECTIONS:
-        return "search_read" if method in ("GET", "HEAD") else "search_write"
-    return _SCOPES.get(blueprint or "", "embed")
+def find_scope(rule: str, method: str) -> str:
+    """Find what a key must open for a route.
+
+    Args:
+        rule: the path of the route, as it is declared.
+    """
+    if rule.startswith(("/api/collections", "/api/search")):
+        reads = method in ("GET", "HEAD") or rule.endswith(_READING)
+        return "search_read" if reads else "search_write"
+    return "admin" if rule == "/metrics" else "embed"
 
 
 def _read_key() -> str:

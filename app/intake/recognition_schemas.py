@@ -90,8 +90,9 @@ class SpotOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions):
     )
     threshold: float | None = Field(
         None,
-        description="least score of a find: a z-score against clips that fit nothing, of the model's background or else "
-        "the collection's examples of other labels; a cosine where there are neither. If unset, chosen by false_accept_rate",
+        description="least score of a find: a z-score against clips that fit nothing, of the model's background or "
+        "else the collection's examples of other labels; a cosine where there are neither. If unset, chosen by "
+        "false_accept_rate",
     )
     false_accept_rate: float = Field(
         SPOTTING_RATE, gt=0, lt=1, description="share of windows without a sign that may reach the threshold"

@@ -1,6 +1,6 @@
 """Searching collections: NumPy's own product, the store exactly, through its index, and with a filter; and storing.
 
-    python -m benchmarks.search [--quick] [--out DIR] [--vectors 1000 10000 100000] [--postgres ADDRESS]
+    python -m benchmarks.search [--quick] [--out DIR] [--vectors 1000 10000 100000]
 
 Vectors of 768 numbers around 2,000 centres, as clips of 2,000 signs are; a filter by language keeps a twentieth.
 Recall is the share of the ten nearest vectors, found by NumPy, that a search found too. One thread computes.
@@ -38,7 +38,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 vectors, 20 queries")
     parser.add_argument("--out", type=Path, help="folder or .json file (default: benchmarks/results)")
     parser.add_argument("--vectors", type=int, nargs="+", help="sizes (default: 1,000, 10,000 and 100,000)")
-    parser.add_argument("--postgres", help="also measure pgvector in this database, as postgresql://…")
     options = parser.parse_args()
     sizes = options.vectors or ([1000, 10_000] if options.quick else [1000, 10_000, 100_000])
     queries = 20 if options.quick else 100
@@ -49,8 +48,6 @@ def main() -> None:
         rows = results["sizes"][size] = [measure_numpy(vectors, asked)]
         with tempfile.TemporaryDirectory(prefix="signclip-benchmark-") as folder:
             rows += measure_store("lancedb", folder, vectors, asked)
-        if options.postgres:
-            rows += measure_store("pgvector", options.postgres, vectors, asked)
         for row in rows:
             show(size, row)
     write_results("search", results, options.out)

@@ -17,7 +17,7 @@ Kind = Literal["pose", "text"]
 Tag = str | int | float | bool
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-# Names become names of folders and of tables: PostgreSQL takes 63 characters, and some file systems ignore case.
+# Names become names of folders and of tables, and some file systems ignore case.
 _COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 # Ids stand in paths of URLs; a slash or a lone dot would not arrive there.
 _ENTRY_ID = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")

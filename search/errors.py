@@ -16,7 +16,6 @@ SearchError                   a request to the store is refused
 ├── CalibrationError          a background is too small for the rate that was asked for
 └── StoreError                the store cannot be read or written
     ├── StoreFullError        there is no room left
-    └── StoreMissingError     the package that reads this kind of store is not installed
 """
 
 
@@ -114,9 +113,3 @@ class StoreFullError(StoreError):
     """There is no room left where the store lies."""
 
     code = "store_full"
-
-
-class StoreMissingError(StoreError):
-    """The package that reads this kind of store is not installed."""
-
-    code = "store_missing"

@@ -3,12 +3,21 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from processes.settings import CONFIG, ProcessSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
+# Object stores that LanceDB knows by the name alone.
+SCHEMES = ("s3", "gs", "az")
+
+
+def _check_scheme(place: str) -> str:
+    scheme, separator, _ = place.partition("://")
+    if separator and scheme not in SCHEMES:
+        raise ValueError(f"{scheme}:// is no place for collections; name a folder, or {', '.join(SCHEMES)}://…")
+    return place
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -16,15 +25,14 @@ class SearchSettings(ProcessSettings):
     """How the store is kept.
 
     Attributes:
-        dir: a folder, or the address of a place in an object store (s3://, gs://, az://) or of a PostgreSQL database
-            (postgresql://).
+        dir: a folder, or the address of a place in an object store (s3://, gs://, az://).
         flat_rows: entries up to which a collection is searched without an index. LanceDB's index takes 98 s a 100,000
             vectors of 768 numbers to build; a product with 20,000 vectors takes some milliseconds.
         maintain_s: seconds between two looks for what can be compacted; 0: none, because another process does it.
         keep_s: seconds for which earlier versions of a collection are kept.
     """
 
-    dir: Annotated[str, Field(min_length=1)] = str(_ROOT / "data" / "search")
+    dir: Annotated[str, Field(min_length=1), AfterValidator(_check_scheme)] = str(_ROOT / "data" / "search")
     flat_rows: Annotated[int, Field(ge=256)] = 20_000
     maintain_s: Annotated[float, Field(ge=0)] = 60.0
     keep_s: Annotated[float, Field(ge=60)] = 86_400.0

@@ -29,10 +29,13 @@ def test_broken_files_of_other_models_stop_nothing(tiny_weights: Path, tmp_path:
         def embeds() -> bool:
             return service.ask("/api/embed/text", {"text": "house"})[0] == 200
 
+        def states() -> tuple[str, str]:
+            found = {model["name"]: model["state"] for model in json.loads(service.ask("/api/models")[2])["models"]}
+            return found["tiny"], found["spoilt"]
+
         until(service.ready)
         assert embeds()
-        states = {model["name"]: model["state"] for model in json.loads(service.ask("/api/models")[2])["models"]}
-        assert (states["tiny"], states["spoilt"]) == ("loaded", "failed")
+        until(lambda: states() == ("loaded", "failed"))  # each web worker hears of a change by itself
         (engine,) = service.children("engine")
         put("late", "config.yaml", b"description: x\nfeat")
         shutil.copytree(weights / "tiny", weights / "new")  # whole, but the engine that runs does not know it

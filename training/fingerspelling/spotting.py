@@ -18,9 +18,6 @@ from pose_format import Pose
 
 from corpora.arrays import Float32Array, Int64Array
 from corpora.errors import CorpusError
-from models.catalog import load_catalog
-from models.checkpoints.folders import WeightsFolder, find_weights_dir
-from models.checkpoints.loading import load_model
 from models.errors import ModelsError
 from poses import PoseError, read
 from poses.recordings import HeldRecording
@@ -34,6 +31,7 @@ from training.fingerspelling.lexicon import FEATURE_KIND, LetterClip, read_lexic
 from training.fingerspelling.metrics_file import record_metrics
 from training.fingerspelling.recordings import DrawnRecording, LetterSpan, draw_recording
 from training.fingerspelling.scoring import embed_letters
+from training.fingerspelling.trained import load_trained
 
 RATES = (0.05, 0.02, 0.01, 0.005)
 # A find is right when it overlaps a letter of its label by this much, as in temporal action localization.
@@ -190,10 +188,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        config = load_catalog().resolve(options.model)
-        model = load_model(WeightsFolder(find_weights_dir()).locate_converted(config), config)
-        clips = read_lexicon()
-        scores = list(iterate_scores(model, clips, recordings=options.recordings, max_frames=config.max_frames))
+        trained, clips = load_trained(options.model), read_lexicon()
+        max_frames = trained.config.max_frames
+        scores = list(iterate_scores(trained.model, clips, recordings=options.recordings, max_frames=max_frames))
     except (CorpusError, ModelsError, PoseError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

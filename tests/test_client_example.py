@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from werkzeug.serving import make_server
 
 import client_example
 from client_example import SignClip, SignClipError, find_sign, main, teach
+from tests.running import serving_in_thread
 
 ROOT = Path(__file__).parents[1]
 CLIP = ROOT / "tests" / "golden" / "poses" / "ase_A.pose"
@@ -38,13 +38,8 @@ def url(tiny_weights, tmp_path_factory) -> Iterator[str]:
     engine = LocalEngine(settings)
     store = SearchSettings(dir=str(tmp_path_factory.mktemp("store")), maintain_s=0)
     service = create_app(ServiceSettings(engine=settings, search=store), engine)
-    server = make_server("127.0.0.1", 0, service, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving_in_thread(service) as address:
+        yield address
     engine.close()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from werkzeug.serving import make_server
+
+from tests.running import serving_in_thread
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -34,13 +34,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     engine, estimators = LocalEngine(settings), LocalEstimators(videos)
     store = SearchSettings(dir=str(tmp_path_factory.mktemp("search")), maintain_s=0)
     application = create_app(ServiceSettings(engine=settings, estimators=videos, search=store), engine, estimators)
-    server = make_server("127.0.0.1", 0, application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving_in_thread(application) as address:
+        yield address
     estimators.close()
     engine.close()
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from werkzeug.serving import make_server
 
 from app import create_app
 from app.settings import ServiceSettings
@@ -19,6 +18,7 @@ from engine.settings import EngineSettings
 from search.settings import SearchSettings
 from signclip_client import AsyncClient, Client
 from tests.app.estimators import FakeEstimators
+from tests.running import serving_in_thread
 
 POSES = Path(__file__).parents[1] / "golden" / "poses"
 CLIP = POSES / "ase_A.pose"
@@ -32,13 +32,8 @@ def url(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     store = SearchSettings(dir=str(tmp_path_factory.mktemp("search")), maintain_s=0)
     limits = ServiceSettings(engine=settings, search=store, max_items=8, max_texts=40)
     application = create_app(limits, engine, FakeEstimators())
-    server = make_server("127.0.0.1", 0, application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving_in_thread(application) as address:
+        yield address
     engine.close()
 
 

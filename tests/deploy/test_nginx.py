@@ -6,7 +6,6 @@ import http.client
 import http.server
 import json
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -18,18 +17,11 @@ from typing import Any
 
 import pytest
 
+from tests.deploy.programs import needs
 from tests.engine.fakes import until
 from tests.running import ROOT, free_port
 
 DEPLOY = ROOT / "deploy"
-
-
-def needs(program: str) -> str:
-    """Find a program that Debian has and this machine may lack."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
-    if found is None:
-        pytest.skip(f"{program} is not installed")
-    return found
 
 
 class _Upstream(http.server.BaseHTTPRequestHandler):

@@ -10,20 +10,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import yaml
 
+from tests.deploy.programs import needs
 from tests.running import ROOT
 
 DEPLOY = ROOT / "deploy"
-
-
-def needs(program: str) -> str:
-    """Find a program that Debian has and this machine may lack."""
-    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
-    if found is None:
-        pytest.skip(f"{program} is not installed")
-    return found
 
 
 def test_the_image_holds_what_the_service_needs_and_nothing_else(tmp_path):

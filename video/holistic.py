@@ -44,6 +44,11 @@ def name_extractor() -> str:
     return f"mediapipe-{version('mediapipe')} holistic {settings}"
 
 
+def build_header(width: int, height: int) -> PoseHeader:
+    """Build the header of every pose that is estimated here, for a picture of so many pixels."""
+    return PoseHeader(0.2, PoseHeaderDimensions(width, height, 0), holistic_components("XYZC"))
+
+
 class Tracker:
     """One MediaPipe graph and the one thread that ever touches it: two threads would crash the process.
 
@@ -94,9 +99,8 @@ def estimate(
         facts = replace(reader.facts(), extractor=name_extractor())
         bad = reader.bad_packets
     body = NumPyPoseBody(facts.fps, np.stack(values)[:, None], np.stack(confidence)[:, None])  # frames, people, …
-    header = PoseHeader(0.2, PoseHeaderDimensions(facts.width, facts.height, 0), holistic_components("XYZC"))
     file = io.BytesIO()
-    Pose(header, body).write(file)
+    Pose(build_header(facts.width, facts.height), body).write(file)
     warnings = (f"{bad} pieces of the video did not decode and are left out",) if bad else ()
     return Estimate(file.getvalue(), facts, warnings)
 

@@ -143,6 +143,8 @@ class ModelAnswer(Answer):
     features: str = Field(description="kind of the pose features that the model takes")
     trim: Literal["none", "auto"] = Field(description="how clips are trimmed when a request does not say")
     tokenizer: str = Field(description="the tokenizer of the model")
+    sign_languages: list[str] | None = Field(description="tags of the sign languages that it saw; null: not recorded")
+    spoken_languages: list[str] | None = Field(description="tags of the languages of its texts; null: not recorded")
     device: str | None = Field(description="where it runs; null until it is loaded")
     dtype: str | None = Field(description="number format of the forward pass; null until it is loaded")
     signature: str | None = Field(description="of vectors made with default options; null until it is loaded")

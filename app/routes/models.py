@@ -71,6 +71,8 @@ def _describe_model(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
         "features": config.features,
         "trim": config.trim,
         "tokenizer": config.tokenizer,
+        "sign_languages": config.sign_languages,
+        "spoken_languages": config.spoken_languages,
         "device": status.device,
         "dtype": status.dtype,
     }

@@ -11,8 +11,11 @@ from app.answers.vectors import answer_json
 from app.errors import SampleUnknownError
 from app.reference.operations import Operation, describe
 from models.checkpoints.folders import ROOT
+from poses.headers import ReadLimits
+from poses.reading import unpack_pose
 
 SAMPLES = ROOT / "samples"
+_PACKED = ".zst"
 _MEDIA_TYPES = {"pose": "application/octet-stream", "video": "video/mp4"}
 
 blueprint = Blueprint("samples", __name__, url_prefix="/samples")
@@ -32,18 +35,29 @@ def list_samples() -> Response:
 
 
 @blueprint.get("/<name>")
-@describe(Operation(summary="Fetch a clip to try the service with", answer=None, file=True, statuses=(404,)))
+@describe(
+    Operation(
+        summary="Fetch a clip to try the service with",
+        answer=None,
+        file=True,
+        statuses=(404,),
+        description="A packed clip's name without its .zst gives the clip unpacked, because few browsers unpack zstd.",
+    )
+)
 def fetch_sample(name: str) -> Response:
     """Answer the bytes of a clip.
 
     Raises:
         SampleUnknownError: no clip that ships has this name.
     """
+    samples = _read_samples()
     # Only names of the list reach the disk.
-    sample = _read_samples().get(name)
+    sample = samples.get(name) or samples.get(name + _PACKED)
     if sample is None:
         raise SampleUnknownError(f"there is no sample {name!r}; GET /samples lists them")
     content = (SAMPLES / sample["name"]).read_bytes()
+    if sample["name"] != name:
+        content = unpack_pose(content, limits=ReadLimits())
     return Response(content, mimetype=_MEDIA_TYPES[sample["kind"]], headers={"Cache-Control": "max-age=3600"})
 
 

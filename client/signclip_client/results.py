@@ -174,7 +174,12 @@ class Estimation:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the service, and whether it can be used."""
+    """A model of the service, and whether it can be used.
+
+    Attributes:
+        sign_languages: tags that it saw; None: not recorded.
+        spoken_languages: tags of the languages of its texts; None: not recorded.
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -193,6 +198,8 @@ class Model:
     signature: str | None
     space: str | None = None
     trim: str = "none"
+    sign_languages: tuple[str, ...] | None = None
+    spoken_languages: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import av
 import pytest
+import zstandard
 
 from app.routes.samples import SAMPLES
 from poses import read
@@ -45,7 +47,17 @@ def test_each_is_listed_and_answered_as_it_is(client, sample):
             assert sum(1 for _ in video.decode(video=0)) == 37
 
 
-@pytest.mark.parametrize("name", ["nothing.pose", "samples.json", "README.md", "..%2FLICENSE", "%2Fetc%2Fpasswd"])
+@pytest.mark.parametrize("name", [sample["name"] for sample in LISTED if sample["name"].endswith(".zst")])
+def test_a_packed_clip_is_answered_unpacked_without_its_ending(client, name):
+    unpacked = client.get(f"/samples/{name.removesuffix('.zst')}").data
+    assert unpacked == zstandard.ZstdDecompressor().decompressobj().decompress((SAMPLES / name).read_bytes())
+    assert unpacked[:4] == struct.pack("<f", 0.2)
+
+
+NO_SAMPLES = ["nothing.pose", "house.mp4.zst", "ase_A", "samples.json", "README.md", "..%2FLICENSE", "%2Fetc%2Fpasswd"]
+
+
+@pytest.mark.parametrize("name", NO_SAMPLES)
 def test_nothing_else_is_answered(client, name):
     answer = client.get(f"/samples/{name}")
     assert answer.status_code == 404

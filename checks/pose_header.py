@@ -1,4 +1,4 @@
-"""`python -m checks.pose_header`: makes the header of the .pose files that the playground writes; `--check` compares it.
+"""`python -m checks.pose_header`: makes the header of the .pose files that the playground writes; `--check` compares.
 
 A page has no MediaPipe in Python to ask for its layout of points, so the header that the service writes is kept as a
 file beside the page's writer. Width and height are 0 in it; the writer fills them in.

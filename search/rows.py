@@ -21,7 +21,7 @@ LIGHT_COLUMNS = (
     *("pose_bytes", "signature", "space", "created"),
 )
 # Lance compares the keys of upserts that overlap in time where a field is marked so. Without the mark, two processes
-# have both inserted one id into an empty collection (checks/object_store.sh, 1 of 2 runs).
+# have both inserted one id into an empty collection (in S3, 1 of 2 runs).
 _UNIQUE = {b"lance-schema:unenforced-primary-key": b"true"}
 _TIME = pa.timestamp("us", tz="UTC")
 

@@ -1,1 +1,0 @@
-"""Two processes share a collection in an object store."""

@@ -25,6 +25,7 @@ from dictionary.interface import Dictionary, OnProgress, Question
 from dictionary.local import LocalDictionary
 from dictionary.remote import RemoteDictionary
 from dictionary.sources import choose_new, list_clips
+from dictionary.videos import estimate_clips, estimate_file, split_into_batches
 from models.background import locate_background, write_background
 from models.errors import ModelsError
 from poses.errors import PoseError
@@ -35,8 +36,6 @@ from search.errors import SearchError
 from search.opening import open_store
 from search.settings import SearchSettings
 
-# Clips that are embedded and stored together. An interrupted run loses at most so many.
-_CLIPS_AT_ONCE = 64
 _WRITERS: Mapping[str, Callable[[Sequence[Find]], str]] = {
     ".eaf": write_eaf,
     ".vtt": write_vtt,
@@ -110,9 +109,15 @@ def _store_new(
 ) -> int:
     new = choose_new(clips, dictionary.open_collection(options.collection, clips))
     with tqdm(total=len(clips), initial=len(clips) - len(new), unit="clip", disable=not sys.stderr.isatty()) as bar:
-        for start in range(0, len(new), _CLIPS_AT_ONCE):
-            batch = new[start : start + _CLIPS_AT_ONCE]
-            failures |= dictionary.store(options.collection, batch)
+
+        def show_videos(done: int, total: int) -> None:
+            bar.set_postfix_str(f"{done} of {total} videos estimated")
+
+        for batch in split_into_batches(new):
+            with estimate_clips(batch, jobs=options.jobs, on_progress=show_videos) as estimated:
+                failures |= estimated.failures
+                if estimated.clips:
+                    failures |= dictionary.store(options.collection, estimated.clips)
             bar.update(len(batch))
     stored = len(new) - sum(clip.id in failures for clip in new)
     print(f"{stored} clips stored in {options.collection}, {len(clips) - len(new)} were there, {len(failures)} failed")
@@ -128,9 +133,12 @@ def _store_new(
 
 
 def _query(dictionary: Dictionary, options: argparse.Namespace) -> int:
-    found = dictionary.search(
-        options.collection, clip=options.clip, text=options.text, sign_language=options.sign_language, k=options.k
-    )
+    language, k = options.sign_language, options.k
+    if options.clip is None:
+        found = dictionary.search(options.collection, clip=None, text=options.text, sign_language=language, k=k)
+    else:
+        with estimate_file(options.clip) as clip:
+            found = dictionary.search(options.collection, clip=clip, text=None, sign_language=language, k=k)
     for hit in found["hits"]:
         print(f"{hit['rank']:>3}  {hit['score']:.4f}  {hit.get('gloss', ''):20} {hit['id']}")
     classified = found.get("classified")
@@ -155,8 +163,8 @@ def _report(dictionary: Dictionary, options: argparse.Namespace) -> int:
 
 def _spot(dictionary: Dictionary, options: argparse.Namespace) -> int:
     question = Question(options.query, options.collection, options.sign_language, options.threshold, rate=options.rate)
-    with tqdm(disable=not sys.stderr.isatty()) as bar:
-        finds = dictionary.spot(options.recording, question, _follow(bar))
+    with tqdm(disable=not sys.stderr.isatty()) as bar, estimate_file(options.recording) as recording:
+        finds = dictionary.spot(recording, question, _follow(bar))
     if options.out is not None:
         write_file(options.out, _WRITERS[options.out.suffix](finds))
         print(f"{len(finds)} finds in {options.out}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from dictionary.calibration import NOISE_CLIPS
 from dictionary.demo import COLLECTION
 from processes.commands import name_command
+from processes.cores import count_cores
 from processes.version import PRODUCT
 from search.spotter import DEFAULT_RATE
 
@@ -20,16 +21,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     where = _build_where()
-    index = commands.add_parser("index", parents=[where], help="store the clips of a folder or a manifest")
-    index.add_argument("source", type=Path, metavar="SOURCE", help="a folder of poses, a manifest, or a .pose file")
+    index = commands.add_parser("index", parents=[where], help="store the poses and videos of a folder or a manifest")
+    index.add_argument(
+        "source", type=Path, metavar="SOURCE", help="a folder of poses and videos, a manifest, or a file"
+    )
     index.add_argument("collection", metavar="COLLECTION", help="it is made if there is none")
     index.add_argument("--sign-language", help="tag of clips that have none")
     index.add_argument("--failures", type=Path, default=FAILURES, help=f"list of failed clips (default: {FAILURES})")
+    cores = count_cores()
+    index.add_argument("--jobs", type=int, default=cores, help="videos at a time (default: the cores)")
     demo = commands.add_parser("demo", parents=[where], help=f"store the letters of 19 alphabets in {COLLECTION}")
     demo.add_argument("--failures", type=Path, default=FAILURES, help=f"list of failed clips (default: {FAILURES})")
+    demo.set_defaults(jobs=1)
     query = commands.add_parser("query", parents=[where], help="search a collection by a clip or a text")
     query.add_argument("collection", metavar="COLLECTION")
-    query.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="a .pose file, which may be packed")
+    query.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="a pose, which may be packed, or a video")
     query.add_argument("--text", help="search by a text instead")
     query.add_argument("--sign-language", help="of the text's prompt")
     query.add_argument("-k", type=int, default=10, help="most hits (default: 10)")
@@ -47,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_spot(spot: argparse.ArgumentParser) -> None:
-    spot.add_argument("recording", type=Path, metavar="RECORDING", help="a .pose file of any length")
+    spot.add_argument("recording", type=Path, metavar="RECORDING", help="a pose or a video of any length")
     spot.add_argument("--query", action="append", default=[], metavar="TEXT", help="may be given several times")
     spot.add_argument("--collection", help="look for its glosses instead")
     spot.add_argument("--sign-language", help="of the queries' prompts")

@@ -13,6 +13,7 @@ from corpora.examples import Example
 from dictionary.embedding import Embedder
 from dictionary.errors import SourceError
 from dictionary.interface import OnProgress, Question
+from dictionary.packing import pack_pose
 from dictionary.sources import list_clips
 from models.vectors import Vectors
 from poses.quality import report as report_quality
@@ -22,7 +23,7 @@ from search.annotations import Find
 from search.bank_report import report
 from search.banks import Bank, build_bank
 from search.classifiers import AnswerRules, Classifier, build_bank_classifier, build_text_classifier
-from search.entries import Entry
+from search.entries import MAX_POSE_BYTES, Entry
 from search.errors import BankError, SpaceMismatchError
 from search.interface import SearchOptions, Store
 from search.spotter import Spotter
@@ -135,6 +136,8 @@ class LocalDictionary:
 
 
 def _build_entry(clip: Example, vector: Vectors, embedder: Embedder) -> Entry:
+    pose = read_pose(clip)
+    packed = pack_pose(pose)
     return Entry(
         id=clip.id,
         vector=vector,
@@ -145,5 +148,7 @@ def _build_entry(clip: Example, vector: Vectors, embedder: Embedder) -> Entry:
         sign_language=clip.sign_language,
         spoken_language=clip.spoken_language,
         source=clip.path.name,
-        quality=asdict(report_quality(read_pose(clip), 0)),
+        # A pose that is too long to be kept only lacks its preview.
+        pose=packed if len(packed) <= MAX_POSE_BYTES else None,
+        quality=asdict(report_quality(pose, 0)),
     )

@@ -1,7 +1,6 @@
 """A dictionary in a service: clips are sent, and the service embeds, stores and answers."""
 
 import base64
-import io
 import json
 import urllib.error
 import urllib.parse
@@ -12,7 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import zstandard
 from pose_format import Pose
 
 from corpora.clip_files import read_pose
@@ -20,6 +18,7 @@ from corpora.errors import CorpusError
 from corpora.examples import Example
 from dictionary.errors import ServiceError
 from dictionary.interface import OnProgress, Question
+from dictionary.packing import pack_pose
 from poses.recordings import RecordingFile
 from poses.windows import HOP_S
 from search.annotations import Find
@@ -146,9 +145,7 @@ def _read_problem(error: urllib.error.HTTPError) -> ServiceError:
 
 
 def _encode(pose: Pose) -> str:
-    file = io.BytesIO()
-    pose.write(file)
-    return base64.b64encode(zstandard.compress(file.getvalue())).decode()
+    return base64.b64encode(pack_pose(pose)).decode()
 
 
 def _split(frames: int, fps: float) -> Iterator[tuple[int, int]]:

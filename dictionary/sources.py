@@ -6,7 +6,7 @@ from pathlib import Path
 from corpora.errors import CorpusError
 from corpora.examples import Example, Skipped
 from corpora.readers import manifest
-from corpora.readers.media import POSE_SUFFIXES, is_pose, is_video
+from corpora.readers.media import POSE_SUFFIXES, find_pose_beside, is_pose, is_video
 from dictionary.errors import SourceError
 from processes.files import PART
 
@@ -21,29 +21,43 @@ def list_clips(source: Path, *, sign_language: str | None = None) -> tuple[list[
     below `source`, its own name without a number at its end.
 
     Args:
-        source: a manifest (.csv, .jsonl, .parquet), a folder, or a .pose file.
+        source: a manifest (.csv, .jsonl, .parquet), a folder, a pose or a video. Where the pose of a video lies beside
+            it, the pose is the clip.
         sign_language: tag of clips that have none of their own.
     Returns:
         The clips, and what was left out with the reason.
     Raises:
         SourceError: there is nothing at `source`, or no clip in it.
     """
-    if source.is_file() and is_pose(source):
+    if source.is_file() and (is_pose(source) or is_video(source)):
         return [_make_example(source, source.parent, sign_language)], []
     if source.is_file() or any((source / name).is_file() for name in manifest.NAMES):
         return _read_manifest(source, sign_language)
     if not source.is_dir():
-        raise SourceError(f"{source}: there is no folder, manifest or .pose file")
+        raise SourceError(f"{source}: there is no folder, manifest, pose or video")
     files = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-    clips = [path for path in files if is_pose(path) and not path.name.endswith(PART)]
-    skipped = [
-        Skipped(str(path.relative_to(source)), "a video; estimate its pose first: python -m video estimate")
-        for path in files
-        if is_video(path)
-    ]
+    clips = [path for path in files if _is_clip(path)]
     if not clips:
-        raise SourceError(f"{source}: no {', '.join(POSE_SUFFIXES)} file in it, and no manifest")
-    return [_make_example(path, source, sign_language) for path in clips], skipped
+        raise SourceError(f"{source}: no pose ({', '.join(POSE_SUFFIXES)}) and no video in it, and no manifest")
+    return _choose_unique([_make_example(path, source, sign_language) for path in clips], source)
+
+
+def _is_clip(path: Path) -> bool:
+    if is_video(path):
+        return find_pose_beside(path) is None
+    return is_pose(path) and not path.name.endswith(PART)
+
+
+def _choose_unique(clips: Sequence[Example], source: Path) -> tuple[list[Example], list[Skipped]]:
+    """Choose the first clip of each id; the others are skipped."""
+    chosen: dict[str, Example] = {}
+    skipped = []
+    for clip in clips:
+        first = chosen.setdefault(clip.id, clip)
+        if first is not clip:
+            place, other = (one.path.relative_to(source) for one in (clip, first))
+            skipped.append(Skipped(str(place), f"its id would be {clip.id!r}, as that of {other}; rename one of them"))
+    return list(chosen.values()), skipped
 
 
 def _read_manifest(source: Path, sign_language: str | None) -> tuple[list[Example], list[Skipped]]:
@@ -76,8 +90,8 @@ def _make_example(path: Path, root: Path, sign_language: str | None) -> Example:
 
 
 def _remove_suffixes(name: str) -> str:
-    suffix = next(suffix for suffix in sorted(POSE_SUFFIXES, key=len, reverse=True) if name.lower().endswith(suffix))
-    return name[: -len(suffix)]
+    suffixes = (suffix for suffix in sorted(POSE_SUFFIXES, key=len, reverse=True) if name.lower().endswith(suffix))
+    return name[: -len(next(suffixes, Path(name).suffix))]
 
 
 def choose_new(examples: Sequence[Example], present: set[str]) -> list[Example]:

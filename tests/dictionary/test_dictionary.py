@@ -17,14 +17,35 @@ from dictionary.__main__ import main
 from dictionary.remote import _drop_repeated, _split
 from dictionary.sources import list_clips
 from models.background import read_background
+from poses import read
 from search.annotations import Find
+from search.opening import open_store
+from search.settings import SearchSettings
+from tests.video.fake_process import FACTS, FakeProcess
+from video import folders
+from video.estimates import Estimate
 
 POSES = Path(__file__).parents[1] / "golden" / "poses"
 
 
+class PoseProcess(FakeProcess):
+    """An estimator that makes the golden pose of a video which holds nothing but its name."""
+
+    def estimate(self, video: bytes, **options) -> Estimate:
+        super().estimate(video, **options)
+        return Estimate((POSES / f"{video.decode()}.pose").read_bytes(), FACTS, ())
+
+
+@pytest.fixture(autouse=True)
+def estimators(monkeypatch: pytest.MonkeyPatch) -> type[FakeProcess]:
+    monkeypatch.setattr(folders, "EstimatorProcess", PoseProcess)
+    FakeProcess.clean()
+    return FakeProcess
+
+
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """Clips of two glosses in folders, one beside them, a video, and one that is damaged."""
+    """Poses of two glosses in folders, one beside them, and a pose and a video that are damaged."""
     root = tmp_path / "clips"
     for place, name in {
         "HOUSE/one.pose": "ase_A",
@@ -35,7 +56,7 @@ def clips(tmp_path: Path) -> Path:
     }.items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(POSES / f"{name}.pose", root / place)
-    (root / "film.mp4").write_bytes(b"")
+    (root / "film.mp4").write_bytes(b"bad")
     (root / "SUN" / "bad.pose").write_bytes(b"no pose")
     return root
 
@@ -80,10 +101,21 @@ def test_a_folder_names_glosses_and_ids(clips):
         ("SUN-bad", "SUN"),
         ("SUN-one", "SUN"),
         ("SUN-two", "SUN"),
+        ("film", "film"),
         ("moon-1", "moon"),
     ]
     assert {clip.sign_language for clip in found} == {"ase"}
-    assert [(note.id, "video" in note.reason) for note in skipped] == [("film.mp4", True)]
+    assert skipped == []
+
+
+def test_of_a_video_and_its_pose_the_pose_is_the_clip_and_ids_are_unique(clips):
+    for name in ("moon-1.mp4", "film.mov"):
+        (clips / name).write_bytes(b"ase_A")
+    found, skipped = list_clips(clips)
+    assert [clip.path.name for clip in found if clip.path.parent == clips] == ["film.mov", "moon-1.pose"]
+    assert [(note.id, note.reason) for note in skipped] == [
+        ("film.mp4", "its id would be 'film', as that of film.mov; rename one of them")
+    ]
 
 
 def test_a_manifest_says_more_than_names(clips):
@@ -105,13 +137,14 @@ def test_index_resume_query_and_report(way, clips, tmp_path, capsys, request):
     assert "5 clips stored in signs, 0 were there, 2 failed" in capsys.readouterr().out
     listed = (tmp_path / "failures.csv").read_text().splitlines()
     failed = {row["id"]: row["reason"] for row in csv.DictReader(listed)}
-    assert set(failed) == {"SUN-bad", "film.mp4"}
+    assert set(failed) == {"SUN-bad", "film"}
     assert "no .pose file" in failed["SUN-bad"]
+    assert failed["film"] == "bad"
     # What was interrupted or failed is done the next time; what is there is not done again.
     shutil.copy(POSES / "ase_A.pose", clips / "SUN" / "bad.pose")
-    (clips / "film.mp4").unlink()
+    (clips / "film.mp4").write_bytes(b"ase_A")
     assert main(["index", str(clips), "signs", *where]) == 0
-    assert "1 clips stored in signs, 5 were there, 0 failed" in capsys.readouterr().out
+    assert "2 clips stored in signs, 5 were there, 0 failed" in capsys.readouterr().out
     assert main(["query", "signs", str(POSES / "gsg_C.pose"), "-k", "2", *where]) == 0
     first, second, verdict = capsys.readouterr().out.splitlines()
     assert first.split()[1:] == ["1.0000", "SUN", "SUN-one"]
@@ -121,8 +154,49 @@ def test_index_resume_query_and_report(way, clips, tmp_path, capsys, request):
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert main(["report", "signs", *where]) == 0
     report = capsys.readouterr().out
-    assert "6 clips of 3 glosses; 5 have others of their gloss" in report
+    assert "7 clips of 4 glosses; 5 have others of their gloss" in report
     assert "moon: only 1 clips" in report
+
+
+@pytest.mark.parametrize("way", ["local", "remote"])
+def test_videos_are_estimated_once_and_stored_as_their_poses(way, clips, tmp_path, capsys, request, estimators):
+    where = request.getfixturevalue(way)
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "long.mp4").write_bytes(b"ase_A")
+    (folder / "lost.webm").write_bytes(b"lost")
+    rows = [
+        ["path", "text", "id", "start_s", "end_s"],
+        ["long.mp4", "start", "s", "", "0.4"],
+        ["long.mp4", "all", "a", "", ""],
+        ["lost.webm", "gone", "g", "", ""],
+        ["../clips/HOUSE/one.pose", "house", "h", "", ""],
+    ]
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    assert main(["index", str(folder), "films", "--jobs", "2", *where]) == 1
+    assert "3 clips stored in films, 0 were there, 1 failed" in capsys.readouterr().out
+    assert sorted(estimators.ran) == [b"ase_A", b"lost"]
+    assert (tmp_path / "failures.csv").read_text().splitlines() == ["id,reason", "g,lost"]
+    (folder / "lost.webm").write_bytes(b"gsg_C")
+    assert main(["index", str(folder), "films", *where]) == 0
+    assert estimators.ran[2:] == [b"gsg_C"]
+    # A video is a query, too, and finds what it was stored as; so does the pose.
+    capsys.readouterr()
+    for query in (folder / "long.mp4", POSES / "ase_A.pose"):
+        assert main(["query", "films", str(query), "-k", "2", *where]) == 0
+        best = [line.split()[1:] for line in capsys.readouterr().out.splitlines()[:2]]
+        assert best == [["1.0000", "all", "a"], ["1.0000", "house", "h"]]
+    store = open_store(SearchSettings(dir=str(tmp_path / "store"), maintain_s=0))
+    kept = store.find_entries("films", ["s", "a"])
+    assert {entry.source for entry in kept.values()} == {"long.mp4.pose"}
+    whole, start = (len(read(kept[name].pose).body.data) for name in "as")
+    assert 0 < start < whole
+
+
+def test_a_video_that_has_no_pose_cannot_be_asked_for(clips, local, capsys):
+    assert main(["spot", str(clips / "film.mp4"), "--query", "house", "--threshold", "0", *local]) == 1
+    assert "film.mp4: bad" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("way", ["local", "remote"])

@@ -22,6 +22,7 @@ from app.routes import (
     metrics,
     models,
     openai,
+    playground,
     pose,
     samples,
     score,
@@ -55,6 +56,7 @@ _BLUEPRINTS = (
     samples.blueprint,
     health.blueprint,
     metrics.blueprint,
+    playground.blueprint,
     documentation.blueprint,
 )
 # Headers that pages from other origins may read.

@@ -9,8 +9,8 @@ from app.errors import KeyRefusedError, ScopeMissingError
 from app.settings import ServiceSettings
 from app.telemetry import get_record
 
-# Health checks, the pages that describe the service, and clips that anybody may have need no key.
-OPEN_BLUEPRINTS = ("health", "documentation", "samples")
+# Health checks, the pages that describe and show the service, and clips that anybody may have need no key.
+OPEN_BLUEPRINTS = ("health", "documentation", "playground", "samples")
 # Routes of collections that change nothing, although they take a body.
 _READING = ("/search", "/report", "/fit")
 

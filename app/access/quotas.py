@@ -13,8 +13,8 @@ from app.errors import QuotaExceededError
 from app.settings import ServiceSettings
 from app.telemetry import get_record
 
-# Health checks and the description are free, because load balancers and people look at them often.
-_FREE_BLUEPRINTS = ("health", "documentation")
+# Health checks and pages are free, because load balancers and people look at them often.
+_FREE_BLUEPRINTS = ("health", "documentation", "playground")
 # Wrong keys from one address. Nobody mistypes more, and at this rate 256 random bits are never guessed.
 _GUESSES = next(iter(parse_many("20/minute")))
 

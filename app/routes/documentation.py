@@ -2,8 +2,7 @@
 
 import secrets
 
-from flask import Blueprint, Response, current_app, redirect, render_template
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Blueprint, Response, current_app, render_template
 
 from app.answers.vectors import answer_json
 from app.error_table import list_error_lines
@@ -12,12 +11,6 @@ from app.reference.page import lay_out_sections
 from app.services import get_services
 
 blueprint = Blueprint("documentation", __name__, template_folder="../reference/templates")
-
-
-@blueprint.get("/")
-def redirect_home() -> AnyResponse:
-    """Redirect to the page that describes the API."""
-    return redirect("docs")
 
 
 @blueprint.get("/openapi.json")

@@ -1,0 +1,168 @@
+// @ts-check
+/** Asks the service that served this page. No other address is ever asked. */
+
+import { BROWSER_EXTRACTOR } from "./estimation/extractor.js";
+
+/** @typedef {import("./session.js").Clip} Clip */
+/** @typedef {import("./strings.js").Translate} Translate */
+
+/** Where the service answers; the page may lie below a prefix of a proxy. */
+export const ROOT = new URL("../../", import.meta.url);
+const KEY_NAME = "signclip-key";
+
+/** A refusal of the service, or no answer at all (status 0, code "unreachable"). */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {{code?: string, title?: string, detail?: string, errors?: {pointer: string, message: string}[]}} problem
+   */
+  constructor(status, problem) {
+    super(problem.detail || problem.title || `status ${status}`);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = problem.code || "unknown";
+    this.title = problem.title || "";
+    this.detail = problem.detail || "";
+    /** JSON pointer to the item that was wrong; "" where the whole request was. */
+    this.item = problem.errors?.[0]?.pointer || "";
+  }
+
+  /**
+   * Write what happened and what to do.
+   *
+   * @param {Translate} t
+   * @returns {string}
+   */
+  sentence(t) {
+    const known = t.find(`error.${this.code}`);
+    if (known === null) return this.message;
+    return this.detail && !known.endsWith(".") ? `${known} ${this.detail}` : known;
+  }
+}
+
+/**
+ * Make the form that sends a clip.
+ *
+ * @param {Clip} clip
+ * @param {Record<string, string | number | boolean | string[] | null | undefined>} [fields] a list makes one field for each.
+ * @returns {FormData}
+ */
+export function clipForm(clip, fields = {}) {
+  const form = new FormData();
+  form.append("pose", new Blob([/** @type {BlobPart} */ (clip.pose)]), `${clip.name}.pose`);
+  if (clip.extractor === "browser") form.append("extractor", BROWSER_EXTRACTOR);
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === null || value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) form.append(name, String(one));
+  }
+  return form;
+}
+
+export class Api extends EventTarget {
+  /** @param {Storage} [storage] keeps the key as long as the tab lives. */
+  constructor(storage = sessionStorage) {
+    super();
+    this._storage = storage;
+  }
+
+  /** The API key; "" for none. */
+  get key() {
+    return this._storage.getItem(KEY_NAME) || "";
+  }
+
+  /** @param {string} key */
+  set key(key) {
+    if (key) this._storage.setItem(KEY_NAME, key);
+    else this._storage.removeItem(KEY_NAME);
+    this.dispatchEvent(new Event("key"));
+  }
+
+  /**
+   * Ask a route and read its JSON.
+   *
+   * @param {string} path as "/api/similarity".
+   * @param {{method?: string, json?: unknown, form?: FormData, body?: BodyInit, signal?: AbortSignal}} [options]
+   * @returns {Promise<any>}
+   * @throws {ApiError} the service refuses, or does not answer.
+   */
+  async call(path, options = {}) {
+    const answer = await this.fetch(path, options);
+    return answer.status === 204 ? null : await answer.json();
+  }
+
+  /**
+   * Ask a route; the answer is one that succeeded.
+   *
+   * @param {string} path
+   * @param {{method?: string, json?: unknown, form?: FormData, body?: BodyInit, headers?: Record<string, string>, signal?: AbortSignal}} [options]
+   * @returns {Promise<Response>}
+   * @throws {ApiError} the service refuses, or does not answer.
+   */
+  async fetch(path, { method, json, form, body, headers = {}, signal } = {}) {
+    const sent = json === undefined ? (form ?? body) : JSON.stringify(json);
+    const fields = new Headers(headers);
+    if (this.key) fields.set("Authorization", `Bearer ${this.key}`);
+    if (json !== undefined) fields.set("Content-Type", "application/json");
+    else if (form === undefined && body !== undefined && !fields.has("Content-Type")) fields.set("Content-Type", "application/octet-stream");
+    let answer;
+    try {
+      answer = await fetch(this.url(path), { method: method ?? (sent === undefined ? "GET" : "POST"), body: sent ?? null, headers: fields, signal: signal ?? null });
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") throw error;
+      throw new ApiError(0, { code: "unreachable" });
+    }
+    if (!answer.ok) throw new ApiError(answer.status, await readProblem(answer));
+    return answer;
+  }
+
+  /**
+   * Fetch a file.
+   *
+   * @param {string} path
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Blob>}
+   * @throws {ApiError} the service refuses, or does not answer.
+   */
+  async file(path, options = {}) {
+    return (await this.fetch(path, options)).blob();
+  }
+
+  /**
+   * Make the whole address of a route.
+   *
+   * @param {string} path
+   */
+  url(path) {
+    return new URL(path.replace(/^\//, ""), ROOT).href;
+  }
+
+  /** List the models: {default, models, broken}. */
+  models() {
+    return this.call("/api/models");
+  }
+
+  /**
+   * Ask whether the default model is ready.
+   *
+   * @returns {Promise<{ready: boolean, reason: string}>}
+   */
+  async ready() {
+    try {
+      await this.call("/readyz");
+      return { ready: true, reason: "" };
+    } catch (error) {
+      if (error instanceof ApiError) return { ready: false, reason: error.status === 0 ? "" : error.detail };
+      throw error;
+    }
+  }
+}
+
+/** @param {Response} answer */
+async function readProblem(answer) {
+  try {
+    return await answer.json();
+  } catch {
+    // A proxy's page, which is no JSON.
+    return { title: `${answer.status} ${answer.statusText}` };
+  }
+}

@@ -1,0 +1,80 @@
+// @ts-check
+/** Builds the page: what is asked at the left, what the model reads at the right. */
+
+import { Api } from "./api.js";
+import { createClips } from "./clips.js";
+import { errorShower } from "./context.js";
+import { append, element, find } from "./dom.js";
+import { readFeatures, waitUntilReady } from "./features.js";
+import { createHeader, createKeyForm, createLead } from "./header.js";
+import { readPose } from "./pose/reader.js";
+import { Session } from "./session.js";
+import { createSessionFile } from "./session_file.js";
+import * as files from "./sources/files.js";
+import * as samples from "./sources/samples.js";
+import * as webcam from "./sources/webcam.js";
+import { chooseLanguage, STRINGS, translator } from "./strings.js";
+import { createTabs } from "./tabs.js";
+import { create as createPlayer } from "./views/player.js";
+
+/** @typedef {import("./context.js").Context} Context */
+
+const LANGUAGE_NAME = "signclip-language";
+
+const api = new Api();
+const session = new Session(readPose);
+let building = new AbortController();
+
+build();
+
+/** Build the page anew, in the language that was chosen; the session stays. */
+async function build() {
+  building.abort();
+  building = new AbortController();
+  const { signal } = building;
+  const t = translator(chooseLanguage(localStorage.getItem(LANGUAGE_NAME), navigator.languages));
+  document.documentElement.lang = t.language;
+  document.title = t("page.title");
+  const page = find("#page");
+  const header = createHeader(t, switchLanguage);
+  const notice = element("div", { class: "notice", role: "status", hidden: true });
+  const main = element("main", {});
+  page.replaceChildren(header.root, notice, main);
+  append(main, createLead(t, document.body.dataset.estimator === "installed"));
+  const keyForm = createKeyForm(t, api, build);
+  if (document.body.dataset.keys === "needed") append(main, keyForm.root);
+  await waitUntilReady(api, (state) => header.show(state, notice), signal);
+  if (signal.aborted) return;
+  try {
+    const features = await readFeatures(api, document.body.dataset);
+    if (signal.aborted) return;
+    header.showModel(features.defaultModel);
+    const showError = errorShower(t);
+    append(main, createColumns({ session, api, t, features, announce, showError, signal }));
+  } catch (error) {
+    keyForm.refuse(error);
+  }
+}
+
+/** @param {Context} context */
+function createColumns(context) {
+  const { t } = context;
+  const sources = element("div", { class: "card stack" }, element("h2", {}, t("source.title")));
+  append(sources, samples.create(context), webcam.create(context), files.create(context));
+  const left = element("div", { class: "stack" }, sources, createSessionFile(context));
+  const results = element("div", { class: "stack", id: "results", tabindex: "-1" });
+  append(results, createClips(context), createPlayer(context), createTabs(context));
+  return element("div", { class: "columns" }, left, results);
+}
+
+function switchLanguage() {
+  const tags = Object.keys(STRINGS);
+  const next = tags[(tags.indexOf(document.documentElement.lang) + 1) % tags.length];
+  localStorage.setItem(LANGUAGE_NAME, next);
+  build();
+}
+
+/** @param {string} text */
+function announce(text) {
+  find("#announcements").textContent = text;
+}

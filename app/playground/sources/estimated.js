@@ -1,0 +1,192 @@
+// @ts-check
+/** Makes clips of videos: in this browser where that is possible, else by the service, and then only if the person agrees. */
+
+import { PageError } from "../context.js";
+import { append, element } from "../dom.js";
+import { estimate } from "../estimation/estimate.js";
+import { readPose } from "../pose/reader.js";
+import { writePose } from "../pose/writer.js";
+
+/** @typedef {import("../context.js").Context} Context */
+/** @typedef {import("../estimation/frames.js").Frames} Frames */
+/** @typedef {import("../estimation/estimate.js").Progress} Progress */
+/**
+ * @typedef {object} Source
+ * @property {string} name
+ * @property {"webcam" | "video" | "sample"} origin
+ * @property {Blob} video what the player shows, and what the service would get
+ * @property {Frames} [frames] the pictures themselves, where the page has them already
+ * @property {HTMLElement} place where progress and errors are shown
+ */
+
+/** As many frames must show a person as the service asks for (min_seen). */
+const LEAST_SEEN = 0.5;
+
+/**
+ * Estimate the pose in a video and add it to the session. Does nothing when the person cancels.
+ *
+ * @param {Context} context
+ * @param {Source} source
+ * @throws {PageError} the video cannot be read, or nobody is seen in it.
+ */
+export async function makeClipOfVideo(context, source) {
+  let reason = context.features.estimator ? "" : context.t("estimation.askMissing");
+  if (!reason) {
+    try {
+      await estimateHere(context, source);
+      return;
+    } catch (error) {
+      if (!(error instanceof PageError) || !["estimator_failed", "video_unreadable"].includes(error.code)) throw error;
+      reason = context.t("estimation.askUnable", { reason: context.t(`error.${error.code}`, error.values) });
+    }
+  }
+  if (await askToSend(context, source, reason)) await estimateThere(context, source);
+}
+
+/**
+ * @param {Context} context
+ * @param {Source} source
+ */
+async function estimateHere(context, source) {
+  const { t } = context;
+  const stop = new AbortController();
+  const shown = showProgress(context, source.place, stop);
+  try {
+    const result = await estimate(source.frames ?? source.video, {
+      name: source.name,
+      signal: AbortSignal.any([stop.signal, context.signal]),
+      onProgress: (progress) => shown.update(describeProgress(context, progress), progress.done, progress.total),
+    });
+    const pose = await writePose(result);
+    addClip(context, source, pose, "browser");
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    context.announce(t("estimation.cancelled"));
+  } finally {
+    shown.remove();
+  }
+}
+
+/**
+ * @param {Context} context
+ * @param {Source} source
+ */
+async function estimateThere(context, source) {
+  const stop = new AbortController();
+  const shown = showProgress(context, source.place, stop);
+  shown.update(context.t("estimation.server"), 0, 0);
+  try {
+    const form = new FormData();
+    form.append("video", source.video, source.name);
+    const headers = { Accept: "application/octet-stream" };
+    const answer = await context.api.fetch("/api/pose", { form, headers, signal: AbortSignal.any([stop.signal, context.signal]) });
+    addClip(context, source, new Uint8Array(await answer.arrayBuffer()), "server");
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    context.announce(context.t("estimation.cancelled"));
+  } finally {
+    shown.remove();
+  }
+}
+
+/**
+ * @param {Context} context
+ * @param {Source} source
+ * @param {Uint8Array} pose
+ * @param {"browser" | "server"} extractor
+ */
+function addClip(context, source, pose, extractor) {
+  const { name, origin, video } = source;
+  if (measureSeen(readPose(pose)) < LEAST_SEEN) throw new PageError("nobody_seen", { name });
+  const clip = context.session.add({ name, origin, pose, video, extractor });
+  context.announce(context.t("estimation.done", { name, frames: clip.decoded.frames }));
+}
+
+/**
+ * Measure in which share of the frames a body is seen.
+ *
+ * @param {import("../pose/reader.js").Pose} pose
+ */
+function measureSeen(pose) {
+  const points = pose.confidence.length / pose.frames;
+  let seen = 0;
+  for (let frame = 0; frame < pose.frames; frame++) {
+    if (pose.confidence.subarray(frame * points, (frame + 1) * points).some((value) => value > 0)) seen++;
+  }
+  return seen / pose.frames;
+}
+
+/**
+ * @param {Context} context
+ * @param {Progress} progress
+ */
+function describeProgress({ t }, { step, done, total, framesPerSecond }) {
+  if (step === "loading") return t("estimation.preparing");
+  if (step === "reading") return t("estimation.reading");
+  const left = framesPerSecond > 0 ? Math.ceil((total - done) / framesPerSecond) : "…";
+  return t("estimation.progress", { done, total, rate: framesPerSecond ? framesPerSecond.toFixed(1) : "…", left });
+}
+
+/**
+ * Show how far something is, with a button that cancels it.
+ *
+ * @param {Context} context
+ * @param {HTMLElement} place
+ * @param {AbortController} stop
+ */
+function showProgress({ t }, place, stop) {
+  const text = element("p", { class: "hint" });
+  const bar = element("progress", { max: 1, "aria-label": t("estimation.preparing") });
+  const cancel = element("button", { type: "button", class: "quiet", onclick: () => stop.abort() }, t("estimation.cancel"));
+  const box = element("div", { class: "stack estimation" }, text, bar, element("div", { class: "row" }, cancel));
+  place.replaceChildren(box);
+  return {
+    /**
+     * @param {string} sentence
+     * @param {number} done
+     * @param {number} total 0 where it is not known.
+     */
+    update(sentence, done, total) {
+      text.textContent = sentence;
+      bar.setAttribute("aria-label", sentence);
+      if (total > 0) bar.value = done / total;
+      else bar.removeAttribute("value");
+    },
+    remove() {
+      box.remove();
+    },
+  };
+}
+
+/**
+ * Ask whether the service may have the video.
+ *
+ * @param {Context} context
+ * @param {Source} source
+ * @param {string} reason why the page does not do it itself.
+ * @returns {Promise<boolean>}
+ */
+function askToSend({ t, api, signal }, source, reason) {
+  return new Promise((resolve) => {
+    const size = Math.max(0.1, source.video.size / 1e6).toFixed(1);
+    const dialog = element("dialog", { class: "ask", "aria-labelledby": "ask-title" });
+    /** @param {string} value */
+    const close = (value) => () => dialog.close(value);
+    append(dialog, element("div", { class: "stack" },
+      element("h2", { id: "ask-title" }, t("estimation.askTitle")),
+      element("p", {}, reason),
+      element("p", {}, t("estimation.askWhat", { host: new URL(api.url("/")).host, size })),
+      element("div", { class: "row" },
+        element("button", { type: "button", onclick: close("send") }, t("estimation.askSend")),
+        element("button", { type: "button", class: "quiet", autofocus: true, onclick: close("keep") }, t("estimation.askKeep")),
+      ),
+    ));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "send");
+    }, { once: true });
+    signal.addEventListener("abort", () => dialog.close("keep"), { once: true });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

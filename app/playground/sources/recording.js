@@ -1,0 +1,93 @@
+// @ts-check
+/** Takes the pictures of a camera first and leaves their estimation for later: so their rate is true however slow the machine is. */
+
+/** @typedef {import("../estimation/frames.js").Frames} Frames */
+
+/** More pictures a second than that tell the model nothing: its clips have 12 to 60, most of them 25 (poses/quality.py). */
+const MOST_PER_SECOND = 31;
+/** A camera in the dark gives fewer pictures; one that gives none for so long is gone. */
+const SILENCE_MS = 3000;
+
+/**
+ * Record from a camera.
+ *
+ * @param {HTMLVideoElement} video shows the camera.
+ * @param {MediaStream} stream of the camera.
+ * @param {{seconds: number, signal: AbortSignal, onSecond: (left: number) => void}} options signal ends the recording early
+ *   and keeps what was taken; onSecond is called once a second.
+ * @returns {Promise<{frames: Frames, video: Blob}>}
+ */
+export async function record(video, stream, { seconds, signal, onSecond }) {
+  const recorder = startRecorder(stream);
+  const { pictures, times } = await takePictures(video, { seconds, signal, onSecond });
+  const blob = await recorder.stop();
+  const span = times.length > 1 ? times[times.length - 1] - times[0] : 0;
+  const fps = span > 0 ? ((times.length - 1) * 1000) / span : 25;
+  const frames = { fps, width: video.videoWidth, height: video.videoHeight, total: pictures.length, pictures };
+  return { frames, video: blob };
+}
+
+/**
+ * @param {HTMLVideoElement} video
+ * @param {{seconds: number, signal: AbortSignal, onSecond: (left: number) => void}} options
+ * @returns {Promise<{pictures: ImageBitmap[], times: number[]}>} times in milliseconds
+ */
+function takePictures(video, { seconds, signal, onSecond }) {
+  return new Promise((resolve) => {
+    /** @type {Promise<ImageBitmap>[]} */
+    const taken = [];
+    /** @type {number[]} */
+    const times = [];
+    let shown = Infinity;
+    let watch = 0;
+    const finish = () => {
+      clearTimeout(watch);
+      Promise.all(taken).then((pictures) => resolve({ pictures, times }));
+    };
+    /** @param {number} now */
+    const step = (now) => {
+      clearTimeout(watch);
+      const start = times[0] ?? now;
+      if (signal.aborted || now - start >= seconds * 1000) {
+        finish();
+        return;
+      }
+      if (!times.length || now - times[times.length - 1] >= 1000 / MOST_PER_SECOND) {
+        times.push(now);
+        taken.push(createImageBitmap(video));
+      }
+      const left = Math.ceil(seconds - (now - start) / 1000);
+      if (left < shown) onSecond((shown = left));
+      wait();
+    };
+    const wait = () => {
+      watch = setTimeout(finish, SILENCE_MS);
+      if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback((now) => step(now));
+      else setTimeout(() => step(performance.now()), 1000 / 25);
+    };
+    wait();
+  });
+}
+
+/**
+ * Record a video beside the pictures, for the player.
+ *
+ * @param {MediaStream} stream
+ * @returns {{stop: () => Promise<Blob>}} the blob is empty where the browser cannot record.
+ */
+function startRecorder(stream) {
+  if (typeof MediaRecorder === "undefined") return { stop: async () => new Blob([]) };
+  /** @type {Blob[]} */
+  const pieces = [];
+  const recorder = new MediaRecorder(stream);
+  recorder.addEventListener("dataavailable", (event) => pieces.push(event.data));
+  recorder.start();
+  return {
+    stop: () =>
+      new Promise((resolve) => {
+        recorder.addEventListener("stop", () => resolve(new Blob(pieces, { type: recorder.mimeType })), { once: true });
+        if (recorder.state === "inactive") resolve(new Blob(pieces, { type: recorder.mimeType }));
+        else recorder.stop();
+      }),
+  };
+}

@@ -1,0 +1,114 @@
+"""The playground: a page that shows what the service can do, and the files that the page is made of.
+
+The files lie in app/playground and are served as they are. Their path names their digest, so that browsers may keep them for
+good and never mix two versions of the page.
+"""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Blueprint, Response, request, send_file
+
+from app.errors import RouteUnknownError
+from app.services import get_services
+
+FOLDER = Path(__file__).resolve().parent.parent / "playground"
+# What `make playground` fetches: the pose estimator, too large for the repository.
+VENDOR = FOLDER / "vendor"
+_MANIFEST = VENDOR / "manifest.json"
+# What is served, and as what. Browsers run modules and WebAssembly under these types alone.
+_MEDIA_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".bin": "application/octet-stream",
+    ".data": "application/octet-stream",
+    ".binarypb": "application/octet-stream",
+    ".tflite": "application/octet-stream",
+}
+_DIGEST_CHARS = 12
+_YEAR_S = 365 * 24 * 3600
+# Nothing comes from another host and nothing goes to one: the proof that a video stays in the browser. A worker is held to the
+# policy of its own file, so every file carries it. The pose estimator is WebAssembly.
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+blueprint = Blueprint("playground", __name__)
+
+
+@blueprint.get("/")
+def show_page() -> Response:
+    """Answer the page."""
+    # Relative, because a proxy may serve under a prefix.
+    values = {
+        "files": f"playground/{find_version()}",
+        "estimator": "installed" if is_estimator_installed() else "missing",
+        "keys": "needed" if get_services().settings.needs_keys else "none",
+    }
+    html = (FOLDER / "index.html").read_text(encoding="utf-8")
+    for name, value in values.items():
+        html = html.replace(f"{{{name}}}", value)
+    response = Response(html, mimetype="text/html")
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    return _protect(response.make_conditional(request))
+
+
+@blueprint.get("/playground/<version>/<path:name>")
+def send_page_file(version: str, name: str) -> Response:
+    """Answer a file of the page.
+
+    Raises:
+        RouteUnknownError: there is no such file, or the page was replaced by another version.
+    """
+    # Only names of the list reach the disk.
+    path = list_files().get(name)
+    if path is None:
+        raise RouteUnknownError(f"the playground has no file {name[:80]!r}")
+    if version != find_version():
+        raise RouteUnknownError("the playground was replaced by another version; reload the page")
+    response = send_file(path, mimetype=_MEDIA_TYPES[path.suffix], conditional=True)
+    response.headers["Cache-Control"] = f"public, max-age={_YEAR_S}, immutable"
+    return _protect(response)
+
+
+def list_files() -> dict[str, Path]:
+    """List the files that are served, by their paths below the page's folder."""
+    found = (path for path in sorted(FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES and path.is_file())
+    return {path.relative_to(FOLDER).as_posix(): path for path in found}
+
+
+def is_estimator_installed() -> bool:
+    """Return whether `make playground` has fetched the pose estimator."""
+    # The copy writes its manifest last.
+    return _MANIFEST.exists()
+
+
+def find_version() -> str:
+    """Find the digest of all files; it changes when one of them does."""
+    # The manifest has the digests of the fetched files, which are too large to read at every request.
+    own = [path for path in list_files().values() if VENDOR not in path.parents]
+    own += [FOLDER / "index.html", *([_MANIFEST] if is_estimator_installed() else [])]
+    return _digest(tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in own))
+
+
+@lru_cache(maxsize=1)
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    total = hashlib.sha256()
+    for path, _, _ in files:
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(FOLDER).as_posix()} {len(content)}\n".encode())
+        total.update(content)
+    return total.hexdigest()[:_DIGEST_CHARS]
+
+
+def _protect(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=()"
+    return response

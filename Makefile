@@ -1,11 +1,11 @@
-# make serve | test | check | bench | format; each installs what it needs first.
+# make serve | playground | test | check | bench | format; each installs what it needs first.
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PORT ?= 3030
 
-.PHONY: install install-dev serve demo test check lint bench format clean
+.PHONY: install install-dev serve demo playground test check lint bench format clean
 
 install: $(VENV)/.service $(BIN)/signclip
 install-dev: $(VENV)/.development $(BIN)/signclip
@@ -42,6 +42,14 @@ demo: install
 	$(BIN)/pip install --quiet --no-deps $(shell grep '^spoken-to-signed==' requirements-dev.txt)
 	SIGNCLIP_DEMO=1 SIGNCLIP_PORT=$(PORT) $(BIN)/signclip serve
 
+# The pose estimator that the playground runs in browsers, by the digests of package-lock.json, and what checks the page.
+playground: app/playground/vendor/manifest.json
+
+app/playground/vendor/manifest.json: package.json package-lock.json app/playground/copy_vendor.mjs
+	@command -v npm > /dev/null || { echo "npm is needed, which comes with Node.js (20 or newer); on Debian: apt-get install npm"; exit 1; }
+	npm ci --no-progress
+	node app/playground/copy_vendor.mjs
+
 test: install-dev
 	$(BIN)/python -m pytest
 
@@ -52,6 +60,7 @@ lint: install-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m checks.house
 	$(BIN)/python -m checks.picture --check
+	$(if $(wildcard node_modules/.bin/tsc),node_modules/.bin/tsc --project .,@echo "The types of app/playground are checked after make playground.")
 
 check: lint test
 

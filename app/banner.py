@@ -45,6 +45,7 @@ def write_banner(url: str, config: ModelConfig, *, version: str, needs_key: bool
     rows = [
         ("model", f"{config.name}{f' ({languages})' if languages else ''}"),
         ("knows", config.description),
+        ("see", f"{url}/  signs from a camera, a video or a sample, in a browser"),
         ("docs", f"{url}/docs"),
         ("samples", f"{url}/samples"),
     ]

@@ -140,6 +140,7 @@ def test_the_banner_says_what_fits_the_model_and_the_keys():
     catalog = load_catalog()
     small = write_banner("http://h:1", catalog["fingerspelling"], version="9", needs_key=False)
     assert "signclip models download default" in small
+    assert "http://h:1/ " in small
     assert "Bearer" not in small
     large = write_banner("http://h:1", catalog["default"], version="9", needs_key=True)
     assert "download" not in large

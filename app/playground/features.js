@@ -18,21 +18,30 @@ const PAUSE_MS = 1500;
  * @throws {ApiError} the key is missing or wrong.
  */
 export async function readFeatures(api, page) {
-  const [models, languages, collections] = await Promise.all([
-    ask(api, "/api/models"),
-    ask(api, "/api/languages"),
-    ask(api, "/api/collections"),
-  ]);
+  const [models, languages] = await Promise.all([ask(api, "/api/models"), ask(api, "/api/languages")]);
   return {
     ready: true,
     defaultModel: models?.default ?? "",
     models: models?.models ?? [],
     languages: languages?.languages ?? [],
-    collections: (collections?.collections ?? []).length > 0,
-    writable: collections !== null,
+    collections: false,
+    writable: false,
     needsKey: page.keys === "needed",
     estimator: page.estimator === "installed",
   };
+}
+
+/**
+ * Ask whether the service has collections. The first question of a service's life opens its store, which takes seconds: the page
+ * does not wait for it.
+ *
+ * @param {Api} api
+ * @param {Features} features in which the answer is written.
+ */
+export async function readCollections(api, features) {
+  const answer = await ask(api, "/api/collections");
+  features.collections = (answer?.collections ?? []).length > 0;
+  features.writable = answer !== null;
 }
 
 /**

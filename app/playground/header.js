@@ -22,7 +22,7 @@ export function createHeader(t, switchLanguage) {
       status,
       element("nav", { "aria-label": "SignCLIP" },
         element("a", { href: new URL("docs", ROOT).href }, t("page.docs")),
-        element("button", { type: "button", onclick: switchLanguage }, t("page.language")),
+        element("button", { type: "button", lang: t("page.otherLanguage"), onclick: switchLanguage }, t("page.language")),
       ),
     ),
   );

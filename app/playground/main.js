@@ -5,7 +5,7 @@ import { Api } from "./api.js";
 import { createClips } from "./clips.js";
 import { errorShower } from "./context.js";
 import { append, element, find } from "./dom.js";
-import { readFeatures, waitUntilReady } from "./features.js";
+import { readCollections, readFeatures, waitUntilReady } from "./features.js";
 import { createHeader, createKeyForm, createLead } from "./header.js";
 import { readPose } from "./pose/reader.js";
 import { Session } from "./session.js";
@@ -14,8 +14,8 @@ import * as files from "./sources/files.js";
 import * as samples from "./sources/samples.js";
 import * as webcam from "./sources/webcam.js";
 import { chooseLanguage, STRINGS, translator } from "./strings.js";
-import { createTabs } from "./tabs.js";
-import { create as createPlayer } from "./views/player.js";
+import { Tabs } from "./tabs.js";
+import { createPlayer } from "./views/index.js";
 
 /** @typedef {import("./context.js").Context} Context */
 
@@ -49,22 +49,28 @@ async function build() {
     const features = await readFeatures(api, document.body.dataset);
     if (signal.aborted) return;
     header.showModel(features.defaultModel);
-    const showError = errorShower(t);
-    append(main, createColumns({ session, api, t, features, announce, showError, signal }));
+    const tabs = createColumns(main, { session, api, t, features, announce, showError: errorShower(t), signal });
+    await readCollections(api, features);
+    tabs.showOffered();
   } catch (error) {
     keyForm.refuse(error);
   }
 }
 
-/** @param {Context} context */
-function createColumns(context) {
+/**
+ * @param {HTMLElement} main
+ * @param {Context} context
+ */
+function createColumns(main, context) {
   const { t } = context;
   const sources = element("div", { class: "card stack" }, element("h2", {}, t("source.title")));
   append(sources, samples.create(context), webcam.create(context), files.create(context));
   const left = element("div", { class: "stack" }, sources, createSessionFile(context));
   const results = element("div", { class: "stack", id: "results", tabindex: "-1" });
-  append(results, createClips(context), createPlayer(context), createTabs(context));
-  return element("div", { class: "columns" }, left, results);
+  const tabs = new Tabs(context);
+  append(results, createClips(context), createPlayer(context), tabs.root);
+  append(main, element("div", { class: "columns" }, left, results));
+  return tabs;
 }
 
 function switchLanguage() {

@@ -8,15 +8,7 @@ import { VIEWS } from "./views/index.js";
 /** @typedef {import("./views/index.js").View} View */
 /** @typedef {{view: View, tab: HTMLButtonElement, panel: HTMLElement, content: HTMLElement | null}} Tab */
 
-/**
- * @param {Context} context
- * @returns {HTMLElement}
- */
-export function createTabs(context) {
-  return new Tabs(context).root;
-}
-
-class Tabs {
+export class Tabs {
   /** @param {Context} context */
   constructor(context) {
     const { t, session, signal } = context;
@@ -30,6 +22,7 @@ class Tabs {
     this._box = element("div", { class: "stack" }, list, ...this._tabs.map(({ panel }) => panel));
     this.root = element("div", { class: "stack" }, this._empty, this._box);
     session.addEventListener("change", () => this._show(), { signal });
+    this.showOffered();
     this._show();
   }
 
@@ -42,6 +35,11 @@ class Tabs {
     const tab = element("button", { type: "button", role: "tab", id: `tab-${view.id}`, "aria-controls": `panel-${view.id}`, "aria-selected": "false", tabindex: "-1", onclick: () => this.open(view.id) });
     tab.textContent = this._context.t(view.title);
     return { view, tab, panel, content: null };
+  }
+
+  /** Show the tabs of what the service can do. */
+  showOffered() {
+    for (const { view, tab } of this._tabs) tab.hidden = view.isOffered?.(this._context.features) === false;
   }
 
   _show() {

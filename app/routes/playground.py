@@ -30,6 +30,8 @@ _MEDIA_TYPES = {
     ".binarypb": "application/octet-stream",
     ".tflite": "application/octet-stream",
 }
+# Scripts that no page loads.
+_WORKERS = ("estimation/worker.js",)
 _DIGEST_CHARS = 12
 _YEAR_S = 365 * 24 * 3600
 # Nothing comes from another host and nothing goes to one: the proof that a video stays in the browser. A worker is held to the
@@ -46,8 +48,12 @@ blueprint = Blueprint("playground", __name__)
 def show_page() -> Response:
     """Answer the page."""
     # Relative, because a proxy may serve under a prefix.
+    files = f"playground/{find_version()}"
+    modules = (name for name in _list_own_files() if name.endswith(".js") and name not in _WORKERS)
     values = {
-        "files": f"playground/{find_version()}",
+        # Modules that name each other would be asked for one after the other.
+        "preloads": "\n".join(f'<link rel="modulepreload" href="{files}/{name}">' for name in modules),
+        "files": files,
         "estimator": "installed" if is_estimator_installed() else "missing",
         "keys": "needed" if get_services().settings.needs_keys else "none",
     }
@@ -93,9 +99,12 @@ def is_estimator_installed() -> bool:
 def find_version() -> str:
     """Find the digest of all files; it changes when one of them does."""
     # The manifest has the digests of the fetched files, which are too large to read at every request.
-    own = [path for path in list_files().values() if VENDOR not in path.parents]
-    own += [FOLDER / "index.html", *([_MANIFEST] if is_estimator_installed() else [])]
+    own = [*_list_own_files().values(), FOLDER / "index.html", *([_MANIFEST] if is_estimator_installed() else [])]
     return _digest(tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in own))
+
+
+def _list_own_files() -> dict[str, Path]:
+    return {name: path for name, path in list_files().items() if VENDOR not in path.parents}
 
 
 @lru_cache(maxsize=1)

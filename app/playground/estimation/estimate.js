@@ -23,8 +23,8 @@ import { openVideo } from "./frames.js";
  */
 /** @typedef {{data: Float32Array, confidence: Float32Array, width: number, height: number, fps: number, delegate: string}} Estimate */
 
-/** The estimator that was kept, and whether the faster one has been found out. */
-const kept = { /** @type {Estimator | null} */ estimator: null, isChosen: false };
+/** The estimator that was kept, and whether the faster one has been found out. @type {{estimator: Estimator | null, isChosen: boolean}} */
+const kept = { estimator: null, isChosen: false };
 /** One clip after the other: an estimator follows one person through one clip. @type {Promise<unknown>} */
 let queue = Promise.resolve();
 

@@ -128,7 +128,7 @@ class Webcam {
       onSecond: (left) => (this._record.textContent = `${t("webcam.finish")} · ${t("webcam.secondsValue", { seconds: left })}`),
     });
     this._rest();
-    if (!this._stream || taken.frames.pictures.length === 0) return;
+    if (!this._stream || taken.frames.total === 0) return;
     this._recordings += 1;
     this._record.disabled = true;
     try {

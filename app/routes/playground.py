@@ -1,7 +1,7 @@
 """The playground: a page that shows what the service can do, and the files that the page is made of.
 
-The files lie in app/playground and are served as they are. Their path names their digest, so that browsers may keep them
-for good and never mix two versions of the page.
+The files lie in app/playground and are served as they are. Their path names their digest, so that browsers may keep
+them for good and never mix two versions of the page.
 """
 
 import hashlib
@@ -34,11 +34,12 @@ _MEDIA_TYPES = {
 _WORKERS = ("estimation/worker.js",)
 _DIGEST_CHARS = 12
 _YEAR_S = 365 * 24 * 3600
-# Nothing comes from another host and nothing goes to one: the proof that a video stays in the browser. A worker is held to
-# the policy of its own file, so every file carries it. The pose estimator is WebAssembly.
+# Nothing comes from another host and nothing goes to one: the proof that a video stays in the browser. A worker is held
+# to the policy of its own file, so every file carries it. The pose estimator is WebAssembly.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
-    "connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 blueprint = Blueprint("playground", __name__)

@@ -64,7 +64,8 @@ def show_page() -> Response:
     response = Response(html, mimetype="text/html")
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
-    return _protect(response.make_conditional(request))
+    response.make_conditional(request)
+    return _protect(response)
 
 
 @blueprint.get("/playground/<version>/<path:name>")

@@ -8,6 +8,7 @@ import numpy as np
 from pose_format import Pose
 
 from app.inference import RequestVectors, embed
+from app.intake.clip_options import find_extractor_warnings
 from app.intake.items import ItemArray, PreparedItems
 from app.intake.recognition_schemas import SpotOptions
 from app.recognition import Question, build_classifier, embed_question
@@ -47,7 +48,7 @@ class RecordingSearch:
         self._plan = plan_windows(self._recording.frames, self._recording.fps, max_frames=config.max_frames)
         self._spotter: Spotter | None = None
         self._digest: str | None = None
-        self.warnings = list(question.warnings)
+        self.warnings = [*question.warnings, *find_extractor_warnings(wanted)]
 
     def follow(self) -> Iterator[tuple[int, int]]:
         """Embed and score all windows; report after each batch how many are done, and how many there are.

@@ -25,6 +25,16 @@ def list_unusual(clips: ClipOptions, config: ModelConfig) -> dict[str, str | boo
     return options
 
 
+def find_extractor_warnings(clips: ClipOptions) -> list[str]:
+    """Warn of poses that another tool estimated, as the request says, so that nobody takes their vectors for equal."""
+    if clips.extractor is None:
+        return []
+    return [
+        f"the poses come from {clips.extractor!r}, as the request says: their vectors may be compared with those of "
+        "this service's own poses, and are near them, but not equal"
+    ]
+
+
 def check_hands(pose: Pose, clips: ClipOptions, *, needed: bool) -> None:
     """Refuse a clip in which no hand is seen, where one is needed.
 

@@ -16,7 +16,14 @@ from app.errors import (
     TooLargeError,
 )
 from app.intake.base64_text import decode_base64
-from app.intake.clip_options import check_hands, check_length, describe_trimming, is_trimmed, list_unusual
+from app.intake.clip_options import (
+    check_hands,
+    check_length,
+    describe_trimming,
+    find_extractor_warnings,
+    is_trimmed,
+    list_unusual,
+)
 from app.intake.schemas import ClipOptions, PromptOptions
 from models.catalog import ModelConfig, Tower
 from models.errors import UnknownLanguageError
@@ -146,7 +153,7 @@ def prepare_clips(
         ItemError: an item is no usable pose or is too long, and rules do not skip it.
         EstimatorError: the estimation of a video failed, and rules do not skip it.
     """
-    warnings: list[str] = []
+    warnings = find_extractor_warnings(clips)
     reports: list[dict[str, Any] | None] = [None] * len(rules.pointers)
     trimmed: list[list[int] | None] = [None] * len(rules.pointers)
     trims = is_trimmed(clips, config)

@@ -90,6 +90,14 @@ class ClipOptions(Request):
     person: int | None = Field(
         None, ge=0, le=65_535, description="number of the person, from 0, when a file holds several"
     )
+    extractor: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[ -~]+$",
+        description="what estimated the poses, with version and settings, if it was another tool than this service's; "
+        "the warnings repeat it",
+    )
 
 
 class EmbedOptions(ItemOptions):

@@ -41,12 +41,14 @@ class ClipOptions(TypedDict, total=False):
         anonymize: remove the signer's appearance first.
         trim: auto: cut each clip to the signing; none: embed whole clips; without it, the model's own default.
         person: number of the person, from 0, when a clip holds several.
+        extractor: what estimated the poses, with version and settings, if it was another tool than the service's.
     """
 
     flip: Flip
     anonymize: bool
     trim: Literal["none", "auto"]
     person: int
+    extractor: str
 
 
 class SeenOptions(TypedDict, total=False):

@@ -2,6 +2,7 @@
 # docker build --target cuda -t signclip:cuda .
 # A build that is the same tomorrow: --build-arg PYTHON_IMAGE=python@sha256:<digest of python:3.11-slim-bookworm>
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG NODE_IMAGE=node:20-bookworm-slim
 
 FROM ${PYTHON_IMAGE} AS base
 # What MediaPipe's OpenCV loads: OpenGL and GLib. The README names the same packages.
@@ -30,6 +31,14 @@ RUN { grep '^torch==' requirements.txt; [ -z "$TORCH_SHA256" ] || echo " --hash=
 FROM packages AS packages-cuda
 RUN pip --python /opt/signclip/bin/python install --requirement requirements.txt --constraint constraints.txt
 
+# The playground's pose estimator for browsers, by the digests of package-lock.json.
+FROM ${NODE_IMAGE} AS playground
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev
+COPY app/playground/copy_vendor.mjs app/playground/
+RUN node app/playground/copy_vendor.mjs
+
 FROM base AS service
 ENV PATH=/opt/signclip/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     SIGNCLIP_WEIGHTS_DIR=/var/lib/signclip/weights WEB_CONCURRENCY=4
@@ -39,6 +48,7 @@ WORKDIR /srv/signclip
 # .dockerignore lists what comes along. All of it belongs to root: a process that is taken over cannot replace the code or
 # the model that ships.
 COPY . .
+COPY --from=playground /build/app/playground/vendor app/playground/vendor
 USER 10001:10001
 VOLUME /var/lib/signclip
 EXPOSE 3030

@@ -1,4 +1,4 @@
-"""What fetches the playground's pose estimator: pinned, without the address of a registry, and the same in make and image."""
+"""What fetches the playground's pose estimator: pinned, bound to no registry, and the same in make and image."""
 
 from __future__ import annotations
 

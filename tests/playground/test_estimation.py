@@ -1,0 +1,69 @@
+"""Poses are estimated in the page: of a recording and of a dropped video, and near the service's own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from pose_format import Pose
+
+from app.routes import playground
+from poses import read
+from tests.running import ROOT
+
+pytestmark = pytest.mark.skipif(
+    not playground.is_estimator_installed(), reason="the pose estimator is not there; make playground fetches it"
+)
+HOUSE = ROOT / "samples" / "house.mp4"
+# A clip takes seconds on two cores; other processes may take most of them.
+PATIENCE_MS = 120_000
+
+
+def read_current(page: Page) -> tuple[dict[str, Any], Pose]:
+    """The current clip, as a saved session has it."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save to a file").click()
+    session = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    clip = session["clips"][session["current"]]
+    return clip, read(base64.b64decode(clip["pose"]))
+
+
+def ask(url: str, data: bytes, kind: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": kind})) as answer:
+        return bytes(answer.read())
+
+
+def test_a_recording_becomes_a_pose(page: Page, service: str):
+    page.goto(service)
+    page.get_by_role("button", name="Start the camera").click()
+    page.locator("#seconds").fill("1")
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.locator(".clips li")).to_have_count(1, timeout=PATIENCE_MS)
+    clip, pose = read_current(page)
+    assert (clip["origin"], clip["extractor"]) == ("webcam", "browser")
+    # The rate is that of the camera, not that of the estimator, which is slower.
+    assert 5 <= pose.body.fps <= 31
+    assert len(pose.body.data) / pose.body.fps == pytest.approx(1, abs=0.5)
+    assert (pose.body.confidence[:, 0, :33] > 0).any(axis=1).all()
+
+
+def test_a_dropped_video_becomes_the_pose_that_the_service_estimates(page: Page, service: str):
+    page.goto(service)
+    page.locator("#file").set_input_files(HOUSE)
+    expect(page.locator(".clips li")).to_have_count(1, timeout=PATIENCE_MS)
+    clip, pose = read_current(page)
+    assert (clip["origin"], clip["extractor"]) == ("video", "browser")
+    there = ask(f"{service}/api/pose", HOUSE.read_bytes(), "video/mp4")
+    own = read(there)
+    assert len(pose.body.data) == len(own.body.data)
+    assert pose.body.fps == pytest.approx(own.body.fps, rel=0.001)
+    poses = (base64.b64decode(clip["pose"]), there)
+    answers = [json.loads(ask(f"{service}/api/embed/pose", one, "application/octet-stream")) for one in poses]
+    here, expected = (np.array(answer["embeddings"][0]) for answer in answers)
+    assert here @ expected >= 0.99

@@ -107,7 +107,8 @@ SETTINGS = (
     ),
     Setting(
         "search_dir",
-        "where collections are kept: a folder, or a place in an object store, `s3://…`, `gs://…` or `az://…`",
+        "where collections are kept: a folder, a place in an object store, `s3://…`, `gs://…` or `az://…`, or a "
+        "PostgreSQL database with pgvector, `postgresql://user@host/database`, which needs `requirements-postgres.txt`",
         part="search",
         field="dir",
     ),

@@ -31,15 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
     maintain = commands.add_parser("maintain", help="compact and index collections")
     maintain.add_argument("names", nargs="*", metavar="NAME", help="collections (default: all)")
     maintain.add_argument("--dir", default=os.environ.get("SIGNCLIP_SEARCH_DIR"), help="where they are kept")
-    maintain.add_argument("--settings", default="{}", help=argparse.SUPPRESS)
-    maintain.add_argument("--until-input-ends", action="store_true", help=argparse.SUPPRESS)
+    maintain.add_argument("--settings-from-input", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
-        settings = SearchSettings.from_json(options.settings)
+        if options.settings_from_input:
+            settings = SearchSettings.from_json(sys.stdin.readline())
+        else:
+            settings = SearchSettings.from_values({"dir": options.dir} if options.dir else {})
     except SettingsError as error:
         parser.error(str(error))
-    settings = replace(settings, dir=options.dir or settings.dir) if options.settings == "{}" else settings
-    if options.until_input_ends:
+    if options.settings_from_input:
         threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
     os.nice(_NICENESS)
     return _maintain(replace(settings, maintain_s=0), options.names)
@@ -63,7 +64,7 @@ def _maintain(settings: SearchSettings, names: list[str]) -> int:
 
 
 def _end_with_input() -> None:
-    sys.stdin.buffer.read()
+    sys.stdin.read()
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Filters as each store understands them: SQL for LanceDB, masks for Arrow tables in memory."""
+"""Filters as each store understands them: SQL for LanceDB and PostgreSQL, masks for Arrow tables in memory."""
 
 from __future__ import annotations
 
@@ -23,6 +23,21 @@ def write_sql(filter: Filter) -> str | None:
     if filter.created_to is not None:
         parts.append(f"created < TIMESTAMP '{filter.created_to.isoformat()}'")
     return " AND ".join(parts) or None
+
+
+def write_parameters(filter: Filter) -> tuple[str, list[Any]]:
+    """Write a filter as a condition of PostgreSQL's SQL with its parameters; it begins with AND, or is empty."""
+    condition, parameters = "", list[Any]()
+    for one in filter.conditions:
+        # PostgreSQL keeps no text with NUL, so that no entry has it.
+        parameters.append([value for value in one.values if "\0" not in value])
+        fits = "labels && %s::text[]" if one.field == "tags" else f"{one.field} = ANY(%s::text[])"
+        condition += f" AND ({fits}) IS NOT TRUE" if one.negated else f" AND {fits}"
+    for sign, time in ((">=", filter.created_from), ("<", filter.created_to)):
+        if time is not None:
+            condition += f" AND created {sign} %s"
+            parameters.append(time)
+    return condition, parameters
 
 
 def write_ids(ids: Sequence[str]) -> str:

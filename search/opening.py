@@ -1,5 +1,6 @@
 """Opens a store; which kind of store it is, the setting says."""
 
+from search.errors import StoreError
 from search.interface import Store
 from search.settings import SearchSettings
 
@@ -10,9 +11,24 @@ def open_store(settings: SearchSettings) -> Store:
     Raises:
         StoreError: the place cannot be opened.
     """
+    if settings.dir.startswith("postgresql://"):
+        return _open_postgres(settings)
     # Late, because LanceDB takes more than a second to import, and 126 MB of memory.
     from search.store import LanceStore
 
     store = LanceStore(settings)
+    store.start_upkeep()
+    return store
+
+
+def _open_postgres(settings: SearchSettings) -> Store:
+    try:
+        from search.postgres_store import PostgresStore
+    except ImportError as error:
+        raise StoreError(
+            "collections in PostgreSQL need psycopg: "
+            "pip install --requirement requirements-postgres.txt --constraint constraints.txt"
+        ) from error
+    store = PostgresStore(settings)
     store.start_upkeep()
     return store

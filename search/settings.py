@@ -9,8 +9,8 @@ from pydantic.dataclasses import dataclass
 from processes.settings import CONFIG, ProcessSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
-# Object stores that LanceDB knows by the name alone.
-SCHEMES = ("s3", "gs", "az")
+# Object stores that LanceDB knows by the name alone, and a database of one's own.
+SCHEMES = ("s3", "gs", "az", "postgresql")
 
 
 def _check_scheme(place: str) -> str:
@@ -25,7 +25,8 @@ class SearchSettings(ProcessSettings):
     """How the store is kept.
 
     Attributes:
-        dir: a folder, or the address of a place in an object store (s3://, gs://, az://).
+        dir: a folder, the address of a place in an object store (s3://, gs://, az://), or of a PostgreSQL database with
+            pgvector (postgresql://).
         flat_rows: entries up to which a collection is searched without an index. LanceDB's index takes 98 s a 100,000
             vectors of 768 numbers to build; a product with 20,000 vectors takes some milliseconds.
         maintain_s: seconds between two looks for what can be compacted; 0: none, because another process does it.

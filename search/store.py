@@ -13,7 +13,7 @@ from search.conditions import write_ids, write_sql
 from search.entries import Collection, Entry, check_collection_name, check_entry
 from search.errors import CollectionExistsError, CollectionUnknownError, EntryUnknownError, SpaceMismatchError
 from search.filters import EVERYTHING, Filter
-from search.finding import collect_columns, find_in_snapshot, find_in_table
+from search.finding import MAPPED_FOR_FILTERS, collect_columns, find_in_snapshot, find_in_table
 from search.gathering import GatheredWrites
 from search.interface import DEFAULT_SEARCH, Columns, Hit, SearchOptions, Vectors
 from search.lance_attachments import LanceAttachments
@@ -29,10 +29,6 @@ from search.upkeep import Upkeep
 _READ_ROWS = 8192
 _EXPORT_ROWS = 256
 _DESCRIPTION = "description"
-# Collections of so many times flat_rows are mapped into memory for searches with filters: 200,000 × 768 numbers take
-# 600 MB of a disk and of its cache. A filter that kept 5 % of 100,000 took 5 ms so, and 56 ms through the index
-# (docs/search.md).
-_MAPPED_FOR_FILTERS = 10
 
 
 class LanceStore:
@@ -245,7 +241,7 @@ class LanceStore:
         rows, most = table.count_rows(), self._settings.flat_rows
         if rows > most:
             # Of a larger collection too, what a selective filter keeps is compared faster than the index is searched.
-            if options.filter.is_empty or rows > _MAPPED_FOR_FILTERS * most:
+            if options.filter.is_empty or rows > MAPPED_FOR_FILTERS * most:
                 return False
             rows = table.count_rows(write_sql(options.filter))
         return rows <= most and self._snapshots.is_cheap(about.key, table.version)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from processes.files import try_lock
@@ -53,6 +54,12 @@ class Upkeep:
             except (StoreError, OSError) as error:
                 log.warning("collections cannot be looked after", extra={"error": str(error)[:200]})
 
+    def _send_settings(self, process: subprocess.Popen[str]) -> None:
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):  # it has ended already, which its status says
+                process.stdin.write(self._settings.to_json() + "\n")
+                process.stdin.flush()
+
     def look(self) -> list[str]:
         """Look once, and wait until what needs upkeep has had it; returns what did.
 
@@ -62,10 +69,11 @@ class Upkeep:
         """
         worn = self._list_worn()
         if worn:
-            settings = ("--settings", self._settings.to_json())
-            command = [sys.executable, "-m", "search", "maintain", *settings, "--until-input-ends", *worn]
-            # It reads its input to learn that this process has ended, however that ended.
-            with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE) as process:
+            command = [sys.executable, "-m", "search", "maintain", "--settings-from-input", *worn]
+            # It reads its input to learn that this process has ended, however that ended; and the settings, because a
+            # command line, which everybody on the machine can read, is no place for the password of a database.
+            with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, text=True) as process:
+                self._send_settings(process)
                 while process.poll() is None:
                     if self._stopping.wait(0.2):
                         process.terminate()

@@ -138,7 +138,7 @@ def test_the_table_has_a_line_for_each_setting():
         assert line in render_settings_table(ServiceSettings())
 
 
-@pytest.mark.parametrize("place", ["postgresql://localhost/signs", "https://example.org/signs", "S3://bucket"])
+@pytest.mark.parametrize("place", ["mysql://localhost/signs", "https://example.org/signs", "S3://bucket"])
 def test_collections_lie_in_a_folder_or_in_a_known_object_store(place):
-    with pytest.raises(SettingsError, match="no place for collections; name a folder, or s3, gs, az://"):
+    with pytest.raises(SettingsError, match="no place for collections; name a folder, or s3, gs, az, postgresql://"):
         SearchSettings.from_values({"dir": place})

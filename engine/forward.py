@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import EngineError, ItemFailedError, ModelFailedError
+from engine.errors import DeviceMemoryError, EngineError, ItemFailedError, ModelFailedError
 from models.backends import Pending
+from models.backends.memory import give_back, is_exhausted
 from models.batching import cut_into_items
 from models.catalog import Tower
 from models.vectors import Vectors
@@ -101,7 +102,7 @@ def isolate(
 ) -> Outcome:
     """Run each half of a batch that failed again, until the items that make it fail are alone.
 
-    One bad item among n costs 2 log2(n) more forward passes and no other item its vector.
+    A batch that the device has no memory for is split in the same way. One bad item among n costs 2 log2(n) more forward passes and no other item its vector.
 
     Args:
         arrays: all items, one after another, as LoadedModel.begin takes them.
@@ -110,12 +111,32 @@ def isolate(
     """
     log.warning("a forward pass failed", extra={"tower": tower, "items": len(lengths), "error": type(error).__name__})
     if len(lengths) == 1:
-        failure = ItemFailedError(f"the model failed on this item ({type(error).__name__})")
-        return Outcome(np.zeros((1, 0), dtype=np.float32), {0: failure})
+        return _fail_alone(model, tower, arrays, lengths, error=error)
+    if is_exhausted(error):
+        give_back()
     items, half = cut_into_items(arrays, lengths), len(lengths) // 2
     first = _attempt(model, tower, items[:half], lengths[:half])
     second = _attempt(model, tower, items[half:], lengths[half:])
     return _join(first, second)
+
+
+def _fail_alone(
+    model: LoadedModel, tower: Tower, arrays: Arrays, lengths: npt.NDArray[np.int64], *, error: Exception
+) -> Outcome:
+    """Say why an item failed alone; where the device had no memory left, run it once more first."""
+    if is_exhausted(error):
+        give_back()
+        try:
+            return check(model.begin(tower, arrays, lengths).wait(), 1)
+        except Exception as again:  # noqa: BLE001  whatever it is, this was the last attempt
+            error = again
+    failure = ItemFailedError(f"the model failed on this item ({type(error).__name__})")
+    if is_exhausted(error):
+        size = f"{lengths[0]} {'tokens' if tower == 'text' else 'frames'}"
+        failure = DeviceMemoryError(
+            f"the device has too little free memory for an item of {size}; send it again later, or a shorter one"
+        )
+    return Outcome(np.zeros((1, 0), dtype=np.float32), {0: failure})
 
 
 def _attempt(model: LoadedModel, tower: Tower, arrays: Arrays, lengths: npt.NDArray[np.int64]) -> Outcome:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.budget import BatchBudget
 from engine.cache import make_text_keys
 from engine.forward import Arrays, LoadedModel, Outcome, check, isolate
 from engine.tickets import Group, Integers, Part, Ticket
 from models.backends import Pending
+from models.backends.memory import is_exhausted
 from models.vectors import Vectors
 
 
@@ -65,8 +67,15 @@ class RunningBatch:
             raise RuntimeError("this batch was not begun")
         return check(self.pending.wait(), len(self.lengths))
 
-    def isolate(self, error: Exception) -> Outcome:
-        """Find the items that made this batch fail; error: what the model raised."""
+    def isolate(self, error: Exception, budget: BatchBudget) -> Outcome:
+        """Find the items that made this batch fail.
+
+        Args:
+            error: what the model raised.
+            budget: made smaller where the device had no memory for this batch.
+        """
+        if is_exhausted(error):
+            budget.shrink(self.group, tokens=int(self.positions.sum()))
         return isolate(self.model, self.group[1], self.arrays, self.lengths, error=error)
 
     def list_vectors(self, outcome: Outcome) -> list[tuple[Part, Vectors]]:

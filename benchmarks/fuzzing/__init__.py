@@ -1,0 +1,1 @@
+"""Hostile inputs: how they are made, and what they are sent to."""

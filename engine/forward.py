@@ -102,7 +102,8 @@ def isolate(
 ) -> Outcome:
     """Run each half of a batch that failed again, until the items that make it fail are alone.
 
-    A batch that the device has no memory for is split in the same way. One bad item among n costs 2 log2(n) more forward passes and no other item its vector.
+    A batch that the device has no memory for is split in the same way.
+    One bad item among n costs 2 log2(n) more forward passes and no other item its vector.
 
     Args:
         arrays: all items, one after another, as LoadedModel.begin takes them.

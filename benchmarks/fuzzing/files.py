@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -179,7 +180,7 @@ def _open_checkpoints() -> Iterator[tuple[Make, Send]]:
         yield make, send
 
 
-def _find_tensors(content: object, kind: type) -> list:
+def _find_tensors(content: object, kind: type[Any]) -> list[Any]:
     return [value for value in content.values() if isinstance(value, kind)] if isinstance(content, dict) else []
 
 

@@ -134,7 +134,7 @@ class Asked:
         finally:
             answer.close()
 
-    def _judge(self, status: int, mimetype: str, data: bytes) -> str:
+    def _judge(self, status: int, mimetype: str | None, data: bytes) -> str:
         if status < 400:
             if mimetype == "application/json":
                 orjson.loads(data)

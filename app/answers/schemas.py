@@ -145,6 +145,7 @@ class ModelAnswer(Answer):
     tokenizer: str = Field(description="the tokenizer of the model")
     sign_languages: list[str] | None = Field(description="tags of the sign languages that it saw; null: not recorded")
     spoken_languages: list[str] | None = Field(description="tags of the languages of its texts; null: not recorded")
+    background: bool = Field(description="whether it can reject clips that fit nothing; false until it is loaded")
     device: str | None = Field(description="where it runs; null until it is loaded")
     dtype: str | None = Field(description="number format of the forward pass; null until it is loaded")
     signature: str | None = Field(description="of vectors made with default options; null until it is loaded")

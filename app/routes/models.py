@@ -10,6 +10,7 @@ from app.answers.vectors import answer_json
 from app.reference.operations import Operation, describe
 from app.services import get_services
 from models.catalog import ModelConfig
+from models.errors import BackgroundError
 from models.languages import read_languages
 from models.status import ModelStatus
 
@@ -56,6 +57,13 @@ def list_languages() -> Response:
     return answer_json({"languages": languages})
 
 
+def _has_background(config: ModelConfig, status: ModelStatus) -> bool:
+    try:
+        return get_services().find_background(config, digest=status.digest) is not None
+    except BackgroundError:
+        return False
+
+
 def _describe_model(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
     return {
         "name": config.name,
@@ -73,6 +81,7 @@ def _describe_model(config: ModelConfig, status: ModelStatus) -> dict[str, Any]:
         "tokenizer": config.tokenizer,
         "sign_languages": config.sign_languages,
         "spoken_languages": config.spoken_languages,
+        "background": _has_background(config, status),
         "device": status.device,
         "dtype": status.dtype,
     }

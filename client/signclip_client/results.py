@@ -179,6 +179,7 @@ class Model:
     Attributes:
         sign_languages: tags that it saw; None: not recorded.
         spoken_languages: tags of the languages of its texts; None: not recorded.
+        background: whether it can reject clips that fit nothing; False until it is loaded.
     """
 
     name: str
@@ -200,6 +201,7 @@ class Model:
     trim: str = "none"
     sign_languages: tuple[str, ...] | None = None
     spoken_languages: tuple[str, ...] | None = None
+    background: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import { findHand, isFace, isWorld } from "./parts.js";
  *
  * @typedef {object} Drawing
  * @property {[number, number, Part][]} lines  two points, counted among all points, and the part that they belong to
- * @property {number[]} joints  points that get a dot
+ * @property {[number, Part][]} joints  points that get a dot, and the part that they belong to
  */
 
 /**
@@ -35,8 +35,8 @@ const FACE_CONTOURS = [
     172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109, 10,
   ],
 ];
-/** Points of the body that the contours show better, or where nobody signs. */
-const LEFT_OUT = ["eye", "ear", "mouth", "knee", "ankle", "heel", "foot", "toe"];
+/** Points of the body that the contours or the hands show better, or where nobody signs. */
+const LEFT_OUT = ["eye", "ear", "mouth", "pinky", "index", "thumb", "knee", "ankle", "heel", "foot", "toe"];
 /** Of a picture's side, around a skeleton that fills it. */
 const MARGIN = 0.06;
 /** Blue and orange are told apart by all kinds of colour vision (Okabe and Ito, 2008). */
@@ -56,7 +56,11 @@ export function findDrawing(pose) {
     if (isFace(component.name)) lines.push(...listContours(component));
     else lines.push(...listLimbs(component));
   }
-  const joints = new Set(lines.filter(([, , part]) => part !== "face").flatMap(([from, to]) => [from, to]));
+  /** @type {Map<number, Part>} */
+  const joints = new Map();
+  for (const [from, to, part] of lines) {
+    if (part !== "face") joints.set(from, part).set(to, part);
+  }
   return { lines, joints: [...joints] };
 }
 
@@ -120,10 +124,10 @@ export function drawFrame(canvas, pose, frame, { drawing, box, mirrored = false,
     canvas.lineTo(end[0], end[1]);
     canvas.stroke();
   }
-  canvas.fillStyle = colors.body;
-  for (const joint of drawing.joints) {
+  for (const [joint, part] of drawing.joints) {
     const found = place(joint);
     if (!found) continue;
+    canvas.fillStyle = colors[part];
     canvas.beginPath();
     canvas.arc(found[0], found[1], thickness * 0.8, 0, 2 * Math.PI);
     canvas.fill();

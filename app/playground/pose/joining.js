@@ -1,0 +1,60 @@
+// @ts-check
+/** Makes one recording of several clips, one after the other, as if somebody had signed them in a row. */
+
+import { PoseError } from "./errors.js";
+import { readPose } from "./reader.js";
+
+/** @typedef {import("./reader.js").Pose} Pose */
+
+const FLOAT_BYTES = 4;
+/** Frames per second, frames and people of version 0.2. */
+const SIZES_BYTES = 10;
+
+/**
+ * Join clips of one layout. The recording has the header and the rate of the first one.
+ *
+ * @param {Uint8Array[]} clips  .pose files of version 0.2 with one person
+ * @returns {Uint8Array}
+ * @throws {PoseError} there are none, or they do not fit together
+ */
+export function joinPoses(clips) {
+  const poses = clips.map(readPose);
+  if (!poses.length) throw new PoseError("empty");
+  const [first] = poses;
+  if (!poses.every((pose) => pose.version === 0.2 && pose.people === 1 && isAlike(pose, first))) throw new PoseError("layouts_differ");
+  const frames = poses.reduce((sum, pose) => sum + pose.frames, 0);
+  const header = clips[0].slice(0, clips[0].length - countBody(first) - SIZES_BYTES);
+  const joined = new Uint8Array(header.length + SIZES_BYTES + poses.reduce((sum, pose) => sum + countBody(pose), 0));
+  const view = new DataView(joined.buffer);
+  joined.set(header);
+  view.setFloat32(header.length, first.fps, true);
+  view.setUint32(header.length + 4, frames, true);
+  view.setUint16(header.length + 8, 1, true);
+  let offset = header.length + SIZES_BYTES;
+  // All coordinates come first, then all confidences.
+  for (const isConfidence of [false, true]) {
+    clips.forEach((clip, place) => {
+      const part = cutBody(clip, poses[place], isConfidence);
+      joined.set(part, offset);
+      offset += part.length;
+    });
+  }
+  return joined;
+}
+
+/** @param {Pose} pose @param {Pose} first */
+function isAlike(pose, first) {
+  const describe = (/** @type {Pose} */ one) => JSON.stringify([one.dims, one.components.map(({ name, points }) => [name, points])]);
+  return describe(pose) === describe(first);
+}
+
+/** @param {Pose} pose */
+function countBody({ data, confidence }) {
+  return (data.length + confidence.length) * FLOAT_BYTES;
+}
+
+/** @param {Uint8Array} clip @param {Pose} pose @param {boolean} isConfidence */
+function cutBody(clip, pose, isConfidence) {
+  const middle = clip.length - pose.confidence.length * FLOAT_BYTES;
+  return isConfidence ? clip.subarray(middle) : clip.subarray(clip.length - countBody(pose), middle);
+}

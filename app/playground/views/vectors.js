@@ -1,0 +1,69 @@
+// @ts-check
+/** Vectors of clips and texts, asked for once as long as the page lives. */
+
+import { formRequest, jsonRequest, send } from "../requests.js";
+import { decodeBase64 } from "../session.js";
+
+/** @typedef {import("../api.js").Api} Api */
+/** @typedef {import("../session.js").Clip} Clip */
+/** @typedef {{vector: number[], space: string, remarks: any}} Embedded  remarks: the answer, for its warnings */
+
+/** @type {WeakMap<Clip, Promise<Embedded>>} */
+const clips = new WeakMap();
+
+/**
+ * The request for a clip's vector.
+ *
+ * @param {Clip} clip
+ */
+export function buildClipRequest(clip) {
+  return formRequest("/api/embed/pose", clip);
+}
+
+/**
+ * Embed a clip.
+ *
+ * @param {Api} api
+ * @param {Clip} clip
+ * @returns {Promise<Embedded>}
+ */
+export function embedClip(api, clip) {
+  let found = clips.get(clip);
+  if (!found) {
+    found = send(api, buildClipRequest(clip)).then((answer) => ({ vector: answer.embeddings[0], space: answer.space, remarks: answer }));
+    clips.set(clip, found);
+    found.catch(() => clips.delete(clip)); // the next time may go better
+  }
+  return found;
+}
+
+/**
+ * The request for the vectors of texts.
+ *
+ * @param {string[]} texts
+ * @param {Record<string, string>} languages
+ */
+export function buildTextRequest(texts, languages) {
+  return jsonRequest("/api/embed/text", { text: texts, ...languages, encoding_format: "base64" });
+}
+
+/**
+ * Embed texts.
+ *
+ * @param {Api} api
+ * @param {string[]} texts
+ * @param {Record<string, string>} languages
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{vectors: number[][], space: string}>}
+ */
+export async function embedTexts(api, texts, languages, signal) {
+  const answer = await send(api, buildTextRequest(texts, languages), signal);
+  return { vectors: answer.embeddings.map(decodeVector), space: answer.space };
+}
+
+/** @param {string} text  base64 of little-endian float32 */
+function decodeVector(text) {
+  const bytes = decodeBase64(text);
+  const view = new DataView(bytes.buffer);
+  return Array.from({ length: bytes.length / 4 }, (_, index) => view.getFloat32(index * 4, true));
+}

@@ -4,7 +4,10 @@ The files lie in app/playground and are served as they are. Their path names the
 them for good and never mix two versions of the page.
 """
 
+import gzip
 import hashlib
+import posixpath
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,8 +33,11 @@ _MEDIA_TYPES = {
     ".binarypb": "application/octet-stream",
     ".tflite": "application/octet-stream",
 }
-# Scripts that no page loads.
-_WORKERS = ("estimation/worker.js",)
+# Texts, which gzip makes three times smaller; the fetched files are large, and packed in themselves.
+_PACKED = (".js", ".css", ".svg")
+_ENTRY = "main.js"
+# What a module names and browsers load with it; views are loaded later, by import().
+_IMPORT = re.compile(r"""^(?:import|export)\b[^;("']*["'](\.[^"']+)["'];""", re.MULTILINE)
 _DIGEST_CHARS = 12
 _YEAR_S = 365 * 24 * 3600
 # Nothing comes from another host and nothing goes to one: the proof that a video stays in the browser. A worker is held
@@ -50,7 +56,7 @@ def show_page() -> Response:
     """Answer the page."""
     # Relative, because a proxy may serve under a prefix.
     files = f"playground/{find_version()}"
-    modules = (name for name in _list_own_files() if name.endswith(".js") and name not in _WORKERS)
+    modules = _find_modules(find_version())
     values = {
         # Modules that name each other would be asked for one after the other.
         "preloads": "\n".join(f'<link rel="modulepreload" href="{files}/{name}">' for name in modules),
@@ -81,7 +87,14 @@ def send_page_file(version: str, name: str) -> Response:
         raise RouteUnknownError(f"the playground has no file {name[:80]!r}")
     if version != find_version():
         raise RouteUnknownError("the playground was replaced by another version; reload the page")
-    response = send_file(path, mimetype=_MEDIA_TYPES[path.suffix], conditional=True)
+    kind = _MEDIA_TYPES[path.suffix]
+    is_packed = path.suffix in _PACKED and VENDOR not in path.parents
+    if is_packed and "gzip" in request.accept_encodings:
+        response = Response(_pack(path, version), mimetype=kind, headers={"Content-Encoding": "gzip"})
+    else:
+        response = send_file(path, mimetype=kind, conditional=True)
+    if is_packed:
+        response.vary.add("Accept-Encoding")
     response.headers["Cache-Control"] = f"public, max-age={_YEAR_S}, immutable"
     return _protect(response)
 
@@ -117,6 +130,29 @@ def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
         total.update(f"{path.relative_to(FOLDER).as_posix()} {len(content)}\n".encode())
         total.update(content)
     return total.hexdigest()[:_DIGEST_CHARS]
+
+
+@lru_cache(maxsize=1)
+def _find_modules(version: str) -> tuple[str, ...]:
+    """Find the modules that the page loads at once; the version is there to look anew when one changed."""
+    found: dict[str, None] = {_ENTRY: None}
+    _follow_imports(_ENTRY, found)
+    return tuple(found)
+
+
+def _follow_imports(name: str, found: dict[str, None]) -> None:
+    for imported in _IMPORT.findall((FOLDER / name).read_text(encoding="utf-8")):
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))
+        if path not in found:
+            found[path] = None
+            _follow_imports(path, found)
+
+
+# As many as a page has files, of two versions.
+@lru_cache(maxsize=256)
+def _pack(path: Path, version: str) -> bytes:
+    """Pack a file; the version is there to read a changed one anew."""
+    return gzip.compress(path.read_bytes(), mtime=0)
 
 
 def _protect(response: Response) -> Response:

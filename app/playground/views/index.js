@@ -1,30 +1,53 @@
 // @ts-check
-/** The views, in the order of their tabs, and the player that stands above them. */
+/**
+ * The views, in the order of their tabs, and the player that stands above them. Each is loaded when it is first needed,
+ * so that the page is there at once.
+ */
 
-import { create as createHeat } from "./languages.js";
-import { create as createLetters } from "./letters.js";
-import { create as createSearch, isOffered as canSearch } from "./search.js";
-import { create as createSimilarity } from "./similarity.js";
-import { create as createSpotting } from "./spotting.js";
-import { create as createTeach } from "./teach.js";
-
-export { createPlayer } from "./player.js";
+import { element } from "../dom.js";
 
 /** @typedef {import("../context.js").Context} Context */
+/** @typedef {(context: Context) => HTMLElement} Create */
 /**
  * @typedef {object} View
  * @property {string} id
  * @property {string} title  a key of strings.js
- * @property {(context: Context) => HTMLElement} create
+ * @property {Create} create  called when its tab is first opened
  * @property {(features: Context["features"]) => boolean} [isOffered]  whether the service can do it; if unset, always
  */
 
 /** @type {View[]} */
 export const VIEWS = [
-  { id: "letters", title: "letters.tab", create: createLetters },
-  { id: "similarity", title: "similarity.tab", create: createSimilarity },
-  { id: "search", title: "search.tab", create: createSearch, isOffered: canSearch },
-  { id: "teach", title: "teach.tab", create: createTeach },
-  { id: "spotting", title: "spot.tab", create: createSpotting },
-  { id: "languages", title: "heat.tab", create: createHeat },
+  { id: "letters", title: "letters.tab", create: (context) => load(context, import("./letters.js")) },
+  { id: "similarity", title: "similarity.tab", create: (context) => load(context, import("./similarity.js")) },
+  { id: "search", title: "search.tab", create: (context) => load(context, import("./search.js")), isOffered: ({ collections }) => collections },
+  { id: "teach", title: "teach.tab", create: (context) => load(context, import("./teach.js")) },
+  { id: "spotting", title: "spot.tab", create: (context) => load(context, import("./spotting.js")) },
+  { id: "languages", title: "heat.tab", create: (context) => load(context, import("./languages.js")) },
 ];
+
+/**
+ * Create what shows the current clip.
+ *
+ * @param {Context} context
+ * @returns {HTMLElement}
+ */
+export function createPlayer(context) {
+  return load(context, import("./player.js"));
+}
+
+/**
+ * Make a place that a view fills once its module is there.
+ *
+ * @param {Context} context
+ * @param {Promise<{create: Create}>} module
+ * @returns {HTMLElement}
+ */
+function load(context, module) {
+  const place = element("div", {});
+  module.then(
+    ({ create }) => place.replaceChildren(create(context)),
+    (error) => context.showError(error, place),
+  );
+  return place;
+}

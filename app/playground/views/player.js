@@ -23,7 +23,7 @@ const USUAL_FPS = 25;
  * @param {Context} context
  * @returns {HTMLElement}
  */
-export function createPlayer(context) {
+export function create(context) {
   const { session, t, signal } = context;
   const place = element("div", { class: "stack" });
   const section = element("section", { class: "card stack player", "aria-labelledby": "player-title" }, element("h2", { id: "player-title" }, t("player.title")), place);
@@ -71,8 +71,9 @@ class ClipPlayer {
     this.playButton = element("button", { type: "button", onclick: () => (this.isPlaying ? this.pause() : this.play()) }, t("player.play"));
     this.slider = element("input", { type: "range", min: 0, max: this.pose.frames - 1, step: 1, "aria-label": t("player.frame") });
     this.slider.addEventListener("input", () => {
+      const frame = this.slider.valueAsNumber; // before the pause, which shows where the player stands
       this.pause();
-      this.show(this.slider.valueAsNumber);
+      this.show(frame);
     });
     this.time = element("output", { class: "hint" });
     this.presence = createPresence(context, this.quality, (frame) => this.show(frame));

@@ -19,9 +19,6 @@ import { chooseFirstLanguages, createPickers, readLanguages } from "./pickers.js
 
 const HITS = 8;
 
-/** @param {Context["features"]} features */
-export const isOffered = (features) => features.collections;
-
 /**
  * @param {Context} context
  * @returns {HTMLElement}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 
@@ -46,6 +47,32 @@ def address(client, name: str) -> str:
 
 def find_version(client) -> str:
     return re.search(r"playground/([0-9a-f]{12})/main\.js", client.get("/").text)[1]
+
+
+def test_the_page_asks_at_once_for_what_it_begins_with(client):
+    preloaded = re.findall(r'rel="modulepreload" href="playground/[0-9a-f]+/([^"]+)"', client.get("/").text)
+    assert preloaded[0] == "main.js"
+    assert {"dom.js", "strings.js", "pose/reader.js", "views/index.js"} < set(preloaded)
+    # A view is loaded when it is opened, the worker by itself.
+    assert not {"views/search.js", "estimation/worker.js"} & set(preloaded)
+    assert set(preloaded) < set(FILES)
+
+
+def test_texts_are_packed_for_those_who_accept_it(client, folder):
+    packed = client.get(address(client, "main.js"), headers={"Accept-Encoding": "br, gzip"})
+    whole = client.get(address(client, "main.js"))
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in whole.headers
+    assert gzip.decompress(packed.data) == whole.data == (folder / "main.js").read_bytes()
+    for answer in (packed, whole):
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        assert answer.mimetype == "text/javascript"
+        assert "immutable" in answer.headers["Cache-Control"]
+    (folder / "main.js").write_text("// another version")
+    again = client.get(address(client, "main.js"), headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(again.data) == b"// another version"
+    binary = client.get(address(client, "pose/holistic_header.bin"), headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in binary.headers
 
 
 def test_the_page_is_at_the_root_and_links_files_that_exist(client):

@@ -41,7 +41,7 @@ export function formRequest(path, clip, fields = {}) {
  * @returns {ServiceRequest}
  */
 export function rawRequest(path, clip, fields = {}) {
-  return { method: "POST", path, clip, kind: "raw", fields: listFields(fields), json: null };
+  return { method: "POST", path, clip, kind: "raw", fields: [...listExtractor(clip), ...listFields(fields)], json: null };
 }
 
 /**

@@ -133,7 +133,7 @@ def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _find_modules(version: str) -> tuple[str, ...]:
+def _find_modules(_version: str) -> tuple[str, ...]:
     """Find the modules that the page loads at once; the version is there to look anew when one changed."""
     found: dict[str, None] = {_ENTRY: None}
     _follow_imports(_ENTRY, found)
@@ -150,7 +150,7 @@ def _follow_imports(name: str, found: dict[str, None]) -> None:
 
 # As many as a page has files, of two versions.
 @lru_cache(maxsize=256)
-def _pack(path: Path, version: str) -> bytes:
+def _pack(path: Path, _version: str) -> bytes:
     """Pack a file; the version is there to read a changed one anew."""
     return gzip.compress(path.read_bytes(), mtime=0)
 

@@ -1,4 +1,4 @@
-"""What a person does with a clip: names it, compares it, searches, teaches, finds signs in it, and keeps the session."""
+"""What a person does with a clip: names it, compares it, searches, teaches, finds signs in it, keeps the session."""
 
 from __future__ import annotations
 

@@ -1,9 +1,6 @@
 // @ts-check
 /** Asks the service that served this page. No other address is ever asked. */
 
-import { BROWSER_EXTRACTOR } from "./estimation/extractor.js";
-
-/** @typedef {import("./session.js").Clip} Clip */
 /** @typedef {import("./strings.js").Translate} Translate */
 
 /** Where the service answers; the page may lie below a prefix of a proxy. */
@@ -11,6 +8,35 @@ export const ROOT = new URL("../../", import.meta.url);
 const KEY_NAME = "signclip-key";
 
 /** A refusal of the service, or no answer at all (status 0, code "unreachable"). */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {{code?: string, title?: string, detail?: string, errors?: {pointer: string, message: string}[]}} problem
+   */
+  constructor(status, problem) {
+    super(problem.detail || problem.title || `status ${status}`);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = problem.code || "unknown";
+    this.title = problem.title || "";
+    this.detail = problem.detail || "";
+    /** JSON pointer to the item that was wrong; "" where the whole request was. */
+    this.item = problem.errors?.[0]?.pointer || "";
+  }
+
+  /**
+   * Write what happened and what to do.
+   *
+   * @param {Translate} t
+   * @returns {string}
+   */
+  sentence(t) {
+    const known = t.find(`error.${this.code}`);
+    if (known === null) return this.message;
+    return this.detail && !known.endsWith(".") ? `${known} ${this.detail}` : known;
+  }
+}
+
 export class ApiError extends Error {
   /**
    * @param {number} status

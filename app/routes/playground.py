@@ -89,7 +89,7 @@ def send_page_file(version: str, name: str) -> Response:
         raise RouteUnknownError("the playground was replaced by another version; reload the page")
     kind = _MEDIA_TYPES[path.suffix]
     is_packed = path.suffix in _PACKED and VENDOR not in path.parents
-    if is_packed and "gzip" in request.accept_encodings:
+    if is_packed and request.accept_encodings.best_match(["gzip"]) is not None:
         response = Response(_pack(path, version), mimetype=kind, headers={"Content-Encoding": "gzip"})
     else:
         response = send_file(path, mimetype=kind, conditional=True)

@@ -37,53 +37,6 @@ export class ApiError extends Error {
   }
 }
 
-export class ApiError extends Error {
-  /**
-   * @param {number} status
-   * @param {{code?: string, title?: string, detail?: string, errors?: {pointer: string, message: string}[]}} problem
-   */
-  constructor(status, problem) {
-    super(problem.detail || problem.title || `status ${status}`);
-    this.name = "ApiError";
-    this.status = status;
-    this.code = problem.code || "unknown";
-    this.title = problem.title || "";
-    this.detail = problem.detail || "";
-    /** JSON pointer to the item that was wrong; "" where the whole request was. */
-    this.item = problem.errors?.[0]?.pointer || "";
-  }
-
-  /**
-   * Write what happened and what to do.
-   *
-   * @param {Translate} t
-   * @returns {string}
-   */
-  sentence(t) {
-    const known = t.find(`error.${this.code}`);
-    if (known === null) return this.message;
-    return this.detail && !known.endsWith(".") ? `${known} ${this.detail}` : known;
-  }
-}
-
-/**
- * Make the form that sends a clip.
- *
- * @param {Clip} clip
- * @param {Record<string, string | number | boolean | string[] | null | undefined>} [fields] a list makes one field for each.
- * @returns {FormData}
- */
-export function clipForm(clip, fields = {}) {
-  const form = new FormData();
-  form.append("pose", new Blob([/** @type {BlobPart} */ (clip.pose)]), `${clip.name}.pose`);
-  if (clip.extractor === "browser") form.append("extractor", BROWSER_EXTRACTOR);
-  for (const [name, value] of Object.entries(fields)) {
-    if (value === null || value === undefined) continue;
-    for (const one of Array.isArray(value) ? value : [value]) form.append(name, String(one));
-  }
-  return form;
-}
-
 export class Api extends EventTarget {
   /** @param {Storage} [storage] keeps the key as long as the tab lives. */
   constructor(storage = sessionStorage) {

@@ -247,8 +247,8 @@ def _open_configurations() -> Iterator[tuple[Make, Send]]:
 
 
 TARGETS = (
-    Target("poses", 30, _open_poses),
-    Target("videos", 12, _open_videos, dies_alone=True),
-    Target("checkpoints", 15, _open_checkpoints),
-    Target("configurations", 3, _open_configurations),
+    Target("poses", 20, _open_poses),
+    Target("videos", 8, _open_videos, dies_alone=True),
+    Target("checkpoints", 5, _open_checkpoints),
+    Target("configurations", 1, _open_configurations),
 )

@@ -197,4 +197,4 @@ def _open_estimators() -> Iterator[tuple[Make, Send]]:
     yield make, send
 
 
-TARGETS = (Target("engine", 25, _open_engine), Target("estimators", 20, _open_estimators))
+TARGETS = (Target("engine", 45, _open_engine), Target("estimators", 40, _open_estimators))

@@ -230,10 +230,10 @@ def _open_tables() -> AbstractContextManager[tuple[Make, Send]]:
 
 
 TARGETS = (
-    Target("json", 60, _open_json),
-    Target("base64", 20, _open_base64),
-    Target("forms", 25, _open_forms),
-    Target("packed", 25, _open_packed),
-    Target("heads", 20, _open_heads),
-    Target("tables", 3, partial(_open_tables)),
+    Target("json", 25, _open_json),
+    Target("base64", 15, _open_base64),
+    Target("forms", 15, _open_forms),
+    Target("packed", 20, _open_packed),
+    Target("heads", 15, _open_heads),
+    Target("tables", 1, partial(_open_tables)),
 )

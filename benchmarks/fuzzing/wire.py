@@ -193,7 +193,7 @@ def _open_socket(name: str, seeds: Sequence[bytes]) -> Iterator[tuple[Make, Send
 
 
 TARGETS = (
-    Target("http", 15, _open_http),
-    Target("engine-socket", 6, lambda: _open_socket("engine0", protocols.list_engine_seeds())),
-    Target("estimators-socket", 4, lambda: _open_socket("estimators", protocols.list_estimator_seeds())),
+    Target("http", 8, _open_http),
+    Target("engine-socket", 4, lambda: _open_socket("engine0", protocols.list_engine_seeds())),
+    Target("estimators-socket", 2, lambda: _open_socket("estimators", protocols.list_estimator_seeds())),
 )

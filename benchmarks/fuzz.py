@@ -4,8 +4,8 @@
 
 Good inputs are damaged, and sent to routes, readers of files, and the protocols between processes. Each target runs in
 a process of its own. A fault is an exception or an answer without a name of its own, an input that takes 10 s of a
-core or waits for three minutes, a process that dies, or memory that grows with the number of inputs. The input of each fault is kept in a file.
-The exit status is 1 if there was a fault.
+core or waits for three minutes, a process that dies, or memory that grows with the number of inputs. The input of each
+fault is kept in a file. The exit status is 1 if there was a fault.
 """
 
 import argparse

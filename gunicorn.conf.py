@@ -68,7 +68,14 @@ class QuietLogger(Logger):  # type: ignore[misc]
 logger_class = QuietLogger
 logconfig_dict = {
     **build_logging_config(settings.log_level),
-    "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
+    # For debugging, gunicorn would log the path of each request, in which a user may have written anything.
+    "loggers": {
+        "gunicorn.error": {
+            "level": "INFO" if settings.log_level == "DEBUG" else settings.log_level,
+            "handlers": [],
+            "propagate": True,
+        }
+    },
 }
 
 

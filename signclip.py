@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Command] = {
     "search": Command("search.__main__", "compact and index the collections of the service"),
     "corpora": Command("corpora.__main__", "read, count and fetch data sets"),
     "dictionary": Command("dictionary.__main__", "index clips, search and report on them, find signs in recordings"),
+    "bulk": Command("bulk.__main__", "embed whole data sets into Parquet files"),
     "train": Command("training.__main__", "train a model (make install-dev)"),
     "evaluate": Command("evaluation.__main__", "measure a model on a data set"),
     "report": Command("evaluation.report", "compare evaluations in one table"),

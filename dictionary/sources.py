@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpora.clip_names import name_clip
 from corpora.errors import CorpusError
 from corpora.examples import Example, Skipped
 from corpora.readers import manifest
 from corpora.readers.media import POSE_SUFFIXES, find_pose_beside, is_pose, is_video
 from dictionary.errors import SourceError
 from processes.files import PART
-
-# Names of clips of one gloss are numbered: house-1, house_02.
-_NUMBER_MARKS = "-_ "
 
 
 def list_clips(source: Path, *, sign_language: str | None = None) -> tuple[list[Example], list[Skipped]]:
@@ -82,16 +80,8 @@ def _set_language(example: Example, sign_language: str) -> Example:
 
 
 def _make_example(path: Path, root: Path, sign_language: str | None) -> Example:
-    place = path.relative_to(root)
-    name = _remove_suffixes(place.name)
-    gloss = place.parts[0] if len(place.parts) > 1 else name.rstrip("0123456789").rstrip(_NUMBER_MARKS) or name
-    entry_id = "-".join([*place.parts[:-1], name])
+    entry_id, gloss = name_clip(path.relative_to(root))
     return Example(id=entry_id, path=path, text=gloss, label=gloss, split="all", sign_language=sign_language)
-
-
-def _remove_suffixes(name: str) -> str:
-    suffixes = (suffix for suffix in sorted(POSE_SUFFIXES, key=len, reverse=True) if name.lower().endswith(suffix))
-    return name[: -len(next(suffixes, Path(name).suffix))]
 
 
 def choose_new(examples: Sequence[Example], present: set[str]) -> list[Example]:

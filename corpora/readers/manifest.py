@@ -87,9 +87,7 @@ def _read_rows(path: Path, skipped: list[Skipped]) -> Iterator[Row]:
 
 
 def _make_example(row: Row, folder: Path) -> Example:
-    start_s, end_s = row.parse_number("start_s"), row.parse_number("end_s")
-    if (start_s is not None and start_s < 0) or (end_s is not None and end_s <= (start_s or 0)):
-        raise RowError(row.path, row.line, f"the span from {start_s} to {end_s} seconds is empty")
+    start_s, end_s = parse_span(row)
     part = row.get("split") or "all"
     if part not in SPLITS:
         raise RowError(row.path, row.line, f"split is {part!r}, not one of {', '.join(SPLITS)}")
@@ -107,6 +105,18 @@ def _make_example(row: Row, folder: Path) -> Example:
         end_s=end_s,
         signer=row.get("signer"),
     )
+
+
+def parse_span(row: Row) -> tuple[float | None, float | None]:
+    """Return where a row's item starts and ends in its file, in seconds; None where the row does not say.
+
+    Raises:
+        RowError: the start or the end is no number, or the span is empty.
+    """
+    start_s, end_s = row.parse_number("start_s"), row.parse_number("end_s")
+    if (start_s is not None and start_s < 0) or (end_s is not None and end_s <= (start_s or 0)):
+        raise RowError(row.path, row.line, f"the span from {start_s} to {end_s} seconds is empty")
+    return start_s, end_s
 
 
 def _describe_place(path: Path) -> str:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from bulk.arguments import build_parser, read_embed_options
-from bulk.errors import BulkError
+from bulk.errors import BulkError, RayError
 from models.errors import ModelsError
 from processes.stop_signals import STOP_SIGNAL
 
@@ -48,7 +48,8 @@ def _run(options: argparse.Namespace) -> int:
 
     wanted = SourceOptions(options.corpus, options.split, options.sign_language)
     with ExitStack() as stack:
-        return _run_here(options, open_source(options.source, wanted, stack))
+        source = open_source(options.source, wanted, stack)
+        return _run_here(options, source) if options.ray is None else _run_on_ray(options, source)
 
 
 def _run_here(options: argparse.Namespace, source: Source) -> int:
@@ -67,6 +68,26 @@ def _run_here(options: argparse.Namespace, source: Source) -> int:
         stack.callback(pool.close)
         with _follow(options, source, folder) as (items, progress):
             LocalRun(folder, model, pool, progress).work(items)
+        return 1 if len(folder.failed) else 0
+
+
+def _run_on_ray(options: argparse.Namespace, source: Source) -> int:
+    """Run with actors on a Ray cluster."""
+    from bulk.folder import OutputFolder, describe_run
+
+    try:
+        from bulk.ray import RayRun, RaySettings
+    except ModuleNotFoundError as error:
+        raise RayError(f"--ray needs Ray ({error}); install it: pip install -r requirements-ray.txt") from error
+    wanted = read_embed_options(options)
+    settings = RaySettings(options.ray, options.jobs, options.model, wanted, options.device, options.dtype)
+    with ExitStack() as stack:
+        run = RayRun(settings)
+        stack.callback(run.close)
+        facts = describe_run(run.origin, wanted.describe(), source.columns, source=source.name, layout=options.layout)
+        folder = stack.enter_context(OutputFolder(options.out, facts))
+        with _follow(options, source, folder) as (items, progress):
+            run.work(items, folder, progress)
         return 1 if len(folder.failed) else 0
 
 

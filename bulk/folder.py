@@ -47,6 +47,10 @@ class OutputFolder:
     Args:
         path: the folder; it is made if need be.
         facts: how this run makes vectors; see describe_run.
+    Raises:
+        OtherRunError: it holds vectors that were made in another way.
+        FolderBusyError: another run writes there now.
+        FolderError: it cannot be used.
 
     Attributes:
         done: ids that have a vector.

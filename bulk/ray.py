@@ -171,7 +171,8 @@ class PreparingActor:
         """Give each row of a block its features, or why it has none."""
         items = [Item(**orjson.loads(text)) for text in table.column("item").to_pylist()]
         columns: dict[str, list[Any]] = {
-            name: [empty] * len(items) for name, empty in (("features", b""), ("quality", ""), ("code", ""), ("detail", ""))
+            name: [empty] * len(items)
+            for name, empty in (("features", b""), ("quality", ""), ("code", ""), ("detail", ""))
         }
         waiting = [row for row, item in enumerate(items) if item.kind != "text"][::-1]
         while waiting or not self._pool.is_idle:

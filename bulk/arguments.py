@@ -70,6 +70,7 @@ def read_embed_options(options: argparse.Namespace) -> EmbedOptions:
         truncate=options.truncate,
         allow_no_hands=options.allow_no_hands,
         min_seen=options.min_seen,
+        quality=not options.no_quality,
     )
 
 
@@ -80,6 +81,7 @@ def _add_clip_options(clips: argparse._ArgumentGroup) -> None:
     clips.add_argument("--trim", choices=get_args(Trim), help="auto: cut clips to the signing (default: the model's)")
     clips.add_argument("--person", type=int, metavar="N", help="number of the person in files that hold several")
     clips.add_argument("--truncate", action="store_true", help="cut what is too long for the model; else it fails")
+    clips.add_argument("--no-quality", action="store_true", help="leave out the reports on clips, which saves time")
     clips.add_argument("--allow-no-hands", action="store_true", help="embed clips without a hand in any frame, too")
     clips.add_argument(
         "--min-seen",

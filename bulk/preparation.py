@@ -66,7 +66,7 @@ class Prepared:
 
     Attributes:
         features: float32 (frames, features); None where it failed.
-        quality: the report on the clip, as JSON; "" where it failed.
+        quality: the report on the clip, as JSON; "" where there is none.
         failure: why there are no features.
     """
 
@@ -151,7 +151,8 @@ class Preparer:
                 f"{frames} frames; model {config.name!r} takes {config.max_frames}. --truncate keeps the first"
             )
         features = extract(pose, config.features, self._wanted)[: config.max_frames]
-        return Prepared(features, json.dumps(asdict(report(pose, options.person))))
+        quality = json.dumps(asdict(report(pose, options.person))) if options.quality else ""
+        return Prepared(features, quality)
 
 
 class _Throttle:

@@ -20,8 +20,8 @@ _FLOAT_BYTES = 4
 COLUMNS = ("id", "path", "text", "sign_language", "signer")
 
 _BREAKS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
-    ("empty", lambda data: b""),
-    ("text", lambda data: b"<html>404</html>"),
+    ("empty", lambda data: data[:0]),
+    ("text", lambda data: b"<html>404</html>" + data[:0]),
     ("cut_short", lambda data: data[:-1000]),
     ("trailing", lambda data: data + b"\0" * 8),
     ("no_header", lambda data: data[:100]),

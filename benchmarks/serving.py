@@ -192,6 +192,8 @@ def main() -> None:
         "SIGNCLIP_LOG_LEVEL": "WARNING",
         # Every load sends the same texts again: with the cache it would measure the cache.
         "SIGNCLIP_TEXT_CACHE_ITEMS": "0",
+        # All loads come from one address, and the mixed one wants every place of one worker.
+        "SIGNCLIP_SHARE_OF_ONE_ADDRESS": "1",
     }
     with tempfile.TemporaryDirectory() as folder:
         bodies = prepare_bodies(Path(folder))

@@ -87,6 +87,12 @@ def on_starting(server):  # type: ignore[no-untyped-def]
     launcher.start(settings, catalog=catalog, memory_dir=worker_tmp_dir)
 
 
+def when_ready(server):  # type: ignore[no-untyped-def]
+    """Start the demonstration's client at the address where gunicorn listens: -b may name another than the settings."""
+    if settings.demo:
+        launcher.start_demo(server.LISTENERS[0].getsockname())
+
+
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
     """Give a worker the lowest place that is free; its counters go on where those of the last one there ended."""
     taken = {other.place for other in server.WORKERS.values()}

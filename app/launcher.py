@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from app.access.counts import FILE_VARIABLE
 from app.counters import DIRECTORY, share_between_workers
@@ -70,17 +71,23 @@ def start(settings: ServiceSettings, *, catalog: Catalog, memory_dir: str | None
         _supervisors.append(estimators)
         estimators.start()
         _for_workers[f"{PREFIX}ESTIMATOR_ADDRESS"] = estimators.address
-    if settings.demo:
-        _demos.append(_start_demo(settings))
 
 
-def _start_demo(settings: ServiceSettings) -> subprocess.Popen[bytes]:
-    """Start the process that stores the demonstration's clips as a client does, once the service is ready."""
-    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
-    host = anywhere.get(settings.host, settings.host)
-    command = [sys.executable, "-m", "dictionary", "demo", "--url", f"http://{host}:{settings.port}"]
+def start_demo(address: tuple[Any, ...] | str) -> None:
+    """Start the process that stores the demonstration's clips as a client does, once the service is ready.
+
+    Args:
+        address: where the service listens, as socket.getsockname gives it: a host, a port and more, or the path of a
+            Unix socket, which the demonstration's client does not call.
+    """
+    if isinstance(address, str):
+        log.error("the demonstration is left out, because it needs a TCP port", extra={"address": address})
+        return
+    host, port = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0]), address[1]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    command = [sys.executable, "-m", "dictionary", "demo", "--url", url]
     # A session of its own, because `stop` ends it, whatever ends this process.
-    return subprocess.Popen(command, cwd=Path(__file__).parent.parent, start_new_session=True)
+    _demos.append(subprocess.Popen(command, cwd=Path(__file__).parent.parent, start_new_session=True))
 
 
 def _make_folder(name: str = "", *, parent: str | None = None) -> Path:

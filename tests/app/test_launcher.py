@@ -1,0 +1,46 @@
+"""What is started beside the web workers."""
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from app import launcher
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands of the processes that would have been started."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(launcher, "_demos", [])
+
+    def start(command: list[str], **options: Any) -> None:
+        assert options["start_new_session"]
+        commands.append(command)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    return commands
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        (("127.0.0.1", 3999), "http://127.0.0.1:3999"),
+        (("0.0.0.0", 80), "http://127.0.0.1:80"),
+        (("::", 3030, 0, 0), "http://[::1]:3030"),
+        (("fe80::1", 3030, 0, 2), "http://[fe80::1]:3030"),
+    ],
+)
+def test_the_demonstration_calls_the_address_at_which_the_server_listens(
+    commands: list[list[str]], address: tuple[Any, ...], url: str
+) -> None:
+    launcher.start_demo(address)
+    assert [command[1:] for command in commands] == [["-m", "dictionary", "demo", "--url", url]]
+
+
+def test_the_demonstration_is_left_out_behind_a_unix_socket(
+    commands: list[list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    launcher.start_demo("/run/signclip.sock")
+    assert commands == []
+    assert "needs a TCP port" in caplog.text

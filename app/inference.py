@@ -82,9 +82,17 @@ def embed(
     if not present:
         return RequestVectors(values, failures)
     items: Sequence[ItemArray] = [item for item in prepared.items if item is not None]
-    result = engine.embed(
-        EmbedRequest(prepared.config.name, prepared.tower, items, deadline), get_client().is_disconnected
+    wanted = EmbedRequest(
+        prepared.config.name,
+        prepared.tower,
+        items,
+        deadline,
+        request_id=record.request_id,
+        traceparent=record.traceparent,
     )
+    result = engine.embed(wanted, get_client().is_disconnected)
+    if result.traced:
+        record.traced_stages = frozenset({"queue", "forward"})
     record.add_stage("queue", result.queue_s)
     record.add_stage("forward", result.forward_s)
     if len(present) == len(values) and not result.failures:

@@ -36,6 +36,8 @@ class RequestRecord:
         key: name of the API key; None without one.
         code: code of the problem that was answered; None when there was no problem.
         stages_ms: milliseconds of each stage: prepare, estimate, queue, forward.
+        traceparent: position of the request's span, for other processes; None without traces.
+        traced_stages: stages whose spans another process sends.
     """
 
     request_id: str
@@ -46,6 +48,8 @@ class RequestRecord:
     key: str | None = None
     code: str | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
+    traceparent: str | None = None
+    traced_stages: frozenset[str] = frozenset()
 
     @property
     def elapsed_ms(self) -> float:

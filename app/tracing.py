@@ -1,71 +1,23 @@
 """Traces of requests, sent to an OpenTelemetry collector; an extra of its own (requirements-tracing.txt).
 
 A span says what the line in the log says: route, status, code, model, number of items, name of the key. Nothing that a
-user sent is in it. The stages of a request are spans below it, the engine's among them: the engine says how long a
-request waited and ran, and the web worker knows when.
+user sent is in it. The stages of a request are spans below it. An engine in a process of its own sends those of its
+queue and its forward pass itself (engine/tracing.py); of another engine the web worker knows how long they took.
 """
 
-import os
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
 from app.telemetry import RequestRecord, get_record
-from processes.settings import SettingsError
-from processes.version import VERSION
+from processes.tracing import Traces, read_parent
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 _STAGES = ("prepare", "estimate", "queue", "forward")
 _NS = 1_000_000_000
-
-
-class Traces:
-    """Sends spans. A thread of this process sends them, and is started after a fork.
-
-    Args:
-        endpoint: where a collector takes OTLP as JSON over HTTP, as http://localhost:4318/v1/traces.
-    Raises:
-        SettingsError: the packages of the extra are not installed.
-    """
-
-    def __init__(self, endpoint: str) -> None:
-        try:
-            import opentelemetry.exporter.otlp.json.http.trace_exporter
-            import opentelemetry.sdk.trace.export  # noqa: F401
-        except ImportError as error:
-            raise SettingsError(
-                f"SIGNCLIP_TRACES needs packages that are not installed ({error.name}): "
-                "pip install --requirement requirements-tracing.txt --constraint constraints.txt"
-            ) from error
-        self._endpoint = endpoint
-        self._lock = threading.Lock()
-        self._provider: Any = None
-        self._owner_pid = 0
-
-    def get_tracer(self) -> "Tracer":
-        """Return the tracer of this process."""
-        from opentelemetry.exporter.otlp.json.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-        with self._lock:
-            if self._owner_pid != os.getpid():
-                resource = Resource.create({"service.name": "signclip", "service.version": VERSION})
-                self._provider = TracerProvider(resource=resource)
-                self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(self._endpoint)))
-                self._owner_pid = os.getpid()
-            tracer: Tracer = self._provider.get_tracer("signclip", VERSION)
-            return tracer
-
-    def flush(self) -> None:
-        """Send what waits."""
-        if self._provider is not None and self._owner_pid == os.getpid():
-            self._provider.force_flush()
 
 
 def install(app: Flask, endpoint: str | None) -> Traces | None:
@@ -81,17 +33,17 @@ def install(app: Flask, endpoint: str | None) -> Traces | None:
     @app.before_request
     def begin() -> None:
         from opentelemetry.trace import SpanKind
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         given = {name: request.headers[name] for name in ("traceparent", "tracestate") if name in request.headers}
         route = request.url_rule.rule if request.url_rule else "none"
         g.span_started_ns = time.time_ns()
         g.span = traces.get_tracer().start_span(
             f"{request.method if request.url_rule else 'HTTP'} {route}",
-            context=TraceContextTextMapPropagator().extract(given),
+            context=read_parent(given),
             kind=SpanKind.SERVER,
             start_time=g.span_started_ns,
         )
+        get_record().traceparent = _write_traceparent(g.span)
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -111,6 +63,12 @@ def install(app: Flask, endpoint: str | None) -> Traces | None:
         return response
 
     return traces
+
+
+def _write_traceparent(span: "Span") -> str:
+    """Write the position of a span for another process, as W3C Trace Context says."""
+    context = span.get_span_context()
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
 
 
 def _describe(span: "Span", record: RequestRecord, *, route: str, status: int) -> None:
@@ -137,7 +95,11 @@ def _add_stages(tracer: "Tracer", parent: "Span", record: RequestRecord, *, star
     context, begin_ns = set_span_in_context(parent), started_ns
     for stage in _STAGES:
         took_ms = record.stages_ms.get(stage)
-        if took_ms is not None:
+        if took_ms is None:
+            continue
+        if stage in record.traced_stages:
+            begin_ns += int(took_ms / 1000 * _NS)
+        else:
             span = tracer.start_span(stage, context=context, start_time=begin_ns)
             begin_ns += int(took_ms / 1000 * _NS)
             span.end(end_time=begin_ns)

@@ -67,9 +67,11 @@ def main(arguments: list[str] | None = None) -> int:
     # Late, because torch comes with them, and a usage error need not wait for it.
     from engine.local import LocalEngine
     from engine.server import EngineServer
+    from engine.tracing import open_traces
 
+    traces = open_traces(os.environ.get("SIGNCLIP_TRACES"))
     try:
-        engine = LocalEngine(settings)
+        engine = LocalEngine(settings, traces=traces)
     except ModelsError as error:
         return _report(str(error), options.failure)
     try:
@@ -88,6 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     call_at_stop(server.stop)
     failure = server.serve()
+    if traces is not None:
+        traces.close()
     return 0 if failure is None else _report(failure, options.failure)
 
 

@@ -113,4 +113,4 @@ def deliver(tickets: Sequence[Ticket], error: ProcessError | None = None) -> Non
         try:
             ticket.deliver(answer)
         except Exception:  # the other requests of the batch are answered, although this receiver failed
-            log.exception("an answer could not be delivered")
+            log.exception("an answer could not be delivered", extra={"request_id": ticket.request.request_id})

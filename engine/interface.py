@@ -23,6 +23,8 @@ class EmbedRequest:
             features). With `lengths` one array may hold several items.
         deadline: in seconds of time.monotonic(); None: the request may take as long as it needs.
         lengths: int64 (items,), tokens or frames of each item; None: every array is one item.
+        request_id: names the request in the engine's log; None: it has no name.
+        traceparent: position of the caller's span (W3C Trace Context), below which the engine's spans stand.
     """
 
     model: str
@@ -30,6 +32,8 @@ class EmbedRequest:
     items: Sequence[npt.NDArray[Any]]
     deadline: float | None = None
     lengths: npt.NDArray[np.int64] | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class EmbedResult:
         cached: how many items came from the text cache.
         digest: SHA-256 of the checkpoint behind the vectors, hex; None when every item failed.
         dtype: number format of the forward pass; None when every item failed.
+        traced: whether the engine sends the spans of queue and forward pass itself.
     """
 
     embeddings: Vectors
@@ -53,6 +58,7 @@ class EmbedResult:
     cached: int = 0
     digest: str | None = None
     dtype: str | None = None
+    traced: bool = False
 
 
 @dataclass(frozen=True)

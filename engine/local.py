@@ -18,6 +18,7 @@ from engine.queue import WaitingItems
 from engine.readiness import EngineHealth
 from engine.settings import BATCH_TOKENS, EngineSettings
 from engine.tickets import Ticket
+from engine.tracing import EngineTraces, follow
 from models.backends import choice
 from models.checkpoints.folders import WeightsFolder
 from models.embedding import EmbeddingModel
@@ -64,6 +65,7 @@ class LocalEngine:
         settings: None takes the defaults.
         make_backend: makes a model's forward pass of its safetensors file and configuration; None: the one that the
             settings choose.
+        traces: what sends the spans of traced requests; None: their caller does, from the times in the answer.
     Raises:
         BackendError: the device or the number format is not available here.
         CatalogError: a model's configuration is wrong.
@@ -73,7 +75,14 @@ class LocalEngine:
         health: whether it is ready, and whether its device has failed.
     """
 
-    def __init__(self, settings: EngineSettings | None = None, *, make_backend: BackendFactory | None = None) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings | None = None,
+        *,
+        make_backend: BackendFactory | None = None,
+        traces: EngineTraces | None = None,
+    ) -> None:
+        self._traces = traces
         self.settings = settings = settings or EngineSettings()
         device = choice.choose_device(settings.device)
         dtype = choice.choose_dtype(settings.dtype, device)
@@ -139,7 +148,7 @@ class LocalEngine:
         """Admit requests that came together; returns for each its ticket, or the error that `submit` would raise."""
         checked = [self._check(request) for request, _ in requests]
         good = [
-            (request, deliver)
+            (request, follow(self._traces, request, deliver))
             for request, (_, deliver) in zip(checked, requests, strict=True)
             if isinstance(request, EmbedRequest)
         ]

@@ -28,6 +28,7 @@ METRICS = b"M"
 RESULTS, REFUSAL, STATUS = b"R", b"X", b"S"
 
 _ITEM_DTYPES: Mapping[Tower, npt.DTypeLike] = {"text": np.int32, "pose": np.float32}
+_EMBED_KEYS = ("number", "model", "tower", "deadline", "width", "id", "trace")
 _ERRORS = ErrorCodec[Exception](process_errors, engine_errors, model_errors, fallback=EngineError)
 
 
@@ -58,6 +59,8 @@ def pack_embed(number: int, request: EmbedRequest) -> list[Buffer]:
         "tower": request.tower,
         "deadline": request.deadline,
         "width": width,
+        "id": request.request_id,
+        "trace": request.traceparent,
     }
     # Clips stay apart, because joining the megabytes of many would cost more than a frame for each does.
     data = [np.ascontiguousarray(array, dtype=dtype).data for array in arrays]
@@ -77,9 +80,7 @@ def unpack_embed(frames: Sequence[Buffer]) -> tuple[int, EmbedRequest]:
         raise MessageError(f"a message of {len(frames)} frames, 3 or more expected")
     header = parse_object(frames[1])
     try:
-        number, model, tower, deadline, width = (
-            header[key] for key in ("number", "model", "tower", "deadline", "width")
-        )
+        number, model, tower, deadline, width, request_id, traceparent = (header[key] for key in _EMBED_KEYS)
         lengths = np.frombuffer(frames[2], dtype=np.int64)
         arrays = [_read_array(tower, frame, width) for frame in frames[3:]]
         _check_lengths(lengths.tolist(), arrays)
@@ -87,7 +88,8 @@ def unpack_embed(frames: Sequence[Buffer]) -> tuple[int, EmbedRequest]:
         raise MessageError(f"an embed message is malformed ({type(error).__name__}: {error})") from error
     if not isinstance(number, int) or not isinstance(deadline, float | int | None):
         raise MessageError(f"an embed message is malformed (number {number!r}, deadline {deadline!r})")
-    return number, EmbedRequest(str(model), tower, arrays, deadline, lengths)
+    names = [name if isinstance(name, str) else None for name in (request_id, traceparent)]
+    return number, EmbedRequest(str(model), tower, arrays, deadline, lengths, *names)
 
 
 def _read_array(tower: Tower, data: Buffer, width: int) -> npt.NDArray[Any]:
@@ -163,6 +165,7 @@ def pack_results(results: Sequence[tuple[int, EmbedResult]]) -> list[Buffer]:
             result.cached,
             result.digest,
             result.dtype,
+            result.traced,
         )
         for number, result in results
     ]

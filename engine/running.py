@@ -1,5 +1,6 @@
 """A batch that runs: its items as a model takes them, and which vector belongs to which item."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,6 +16,10 @@ from engine.tickets import Group, Integers, Part, Ticket
 from models.backends import Pending
 from models.backends.memory import is_exhausted
 from models.vectors import Vectors
+
+log = logging.getLogger(__name__)
+# Indexes of failed items in one line of the log.
+_MOST_LOGGED = 8
 
 
 @dataclass(eq=False)
@@ -95,7 +100,7 @@ class RunningBatch:
         return sum(len(self._list_same(place)) for place in outcome.failures)
 
     def note_failures(self, outcome: Outcome) -> None:
-        """Note at each ticket why its items failed."""
+        """Note at each ticket why its items failed, and log which requests they belong to."""
         ends = np.cumsum([len(part) for part in self.parts])
         for place, error in outcome.failures.items():
             for item in self._list_same(place).tolist():
@@ -103,6 +108,15 @@ class RunningBatch:
                 part = self.parts[number]
                 index = part.indexes[item - int(ends[number]) + len(part)]
                 part.ticket.failures[int(index)] = error
+        for ticket in self.tickets:
+            failed = ticket.failures
+            if failed:
+                facts = {
+                    "items": sorted(failed)[:_MOST_LOGGED],
+                    "failed": len(failed),
+                    "code": min(failed.items())[1].code,
+                }
+                log.warning("items failed", extra={"request_id": ticket.request.request_id, **facts})
 
     def _list_same(self, place: int) -> Integers:
         return np.array([place]) if self.places is None else np.flatnonzero(self.places == place)

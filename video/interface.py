@@ -17,12 +17,14 @@ class EstimateRequest:
         limits: what each video may be.
         deadline: in seconds of time.monotonic(); None: the request may take as long as it needs.
         client: whose request it is. Clients take turns, however many requests each of them has.
+        request_id: names the request in the estimators' log; None: it has no name.
     """
 
     videos: Sequence[bytes]
     limits: VideoLimits = field(default_factory=VideoLimits)
     deadline: float | None = None
     client: str = ""
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)

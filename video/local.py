@@ -233,6 +233,9 @@ class LocalEstimators:
             self._metrics.count_wait(started - work.admitted)
             outcome = self._estimate(process, video)
             code = DONE if isinstance(outcome, Estimate) else outcome.code
+            if code != DONE:
+                facts = {"request_id": work.request.request_id, "video": video.index, "code": code}
+                log.info("a video was not estimated", extra=facts)
             self._metrics.count_video(code, time.monotonic() - started)
             with self._condition:
                 work.running -= 1

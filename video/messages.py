@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from processes import errors as process_errors
 from processes.error_messages import ErrorCodec
 from processes.errors import MessageError, ProcessError
-from processes.json_messages import receive_object, send_object
+from processes.json_messages import receive_bytes, receive_object, send_object
 from video import errors as video_errors
 from video.errors import EstimatorError, VideoError
 from video.estimates import Estimate, VideoFacts, VideoLimits
@@ -23,6 +23,8 @@ from video.interface import (
     Progress,
 )
 
+# More than the body of any request holds.
+_MOST_VIDEOS = 65_536
 _REFUSALS = ErrorCodec[ProcessError](process_errors, fallback=ProcessError)
 _FAILURES = ErrorCodec[VideoError | EstimatorError](video_errors, fallback=EstimatorError)
 
@@ -39,6 +41,7 @@ def send_request(connection: Connection, request: EstimateRequest) -> None:
         "limits": asdict(request.limits),
         "deadline": request.deadline,
         "client": request.client,
+        "id": request.request_id,
     }
     send_object(connection, header)
     for video in request.videos:
@@ -57,7 +60,7 @@ def send_metrics(connection: Connection, exposition: str) -> None:
 
 def receive_metrics(connection: Connection) -> str:
     """Wait for the counters, in Prometheus' text format."""
-    return connection.recv_bytes().decode()
+    return receive_bytes(connection).decode()
 
 
 def receive_request(connection: Connection) -> EstimateRequest | None:
@@ -72,8 +75,10 @@ def receive_request(connection: Connection) -> EstimateRequest | None:
         return None
     try:
         limits = VideoLimits(**header["limits"])
-        videos: Sequence[bytes] = [connection.recv_bytes() for _ in range(header["videos"])]
-        return EstimateRequest(videos, limits, header["deadline"], header["client"])
+        if not 0 < header["videos"] <= _MOST_VIDEOS:
+            raise MessageError(f"a request for poses of {header['videos']} videos; 1 to {_MOST_VIDEOS} are expected")
+        videos: Sequence[bytes] = [receive_bytes(connection) for _ in range(header["videos"])]
+        return EstimateRequest(videos, limits, header["deadline"], header["client"], header["id"])
     except (KeyError, TypeError) as error:
         raise MessageError(f"a request for poses is malformed ({type(error).__name__}: {error})") from error
 
@@ -118,7 +123,7 @@ def receive_event(connection: Connection) -> Event | None:
                 return Progress(header["index"], header["done"], header["total"])
             case "estimate":
                 facts = VideoFacts(**header["facts"])
-                return Finished(header["index"], Estimate(connection.recv_bytes(), facts, tuple(header["warnings"])))
+                return Finished(header["index"], Estimate(receive_bytes(connection), facts, tuple(header["warnings"])))
             case "failure":
                 return Finished(header["index"], _FAILURES.unpack(header["error"]))
             case "refused":

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 
 from processes.error_messages import ErrorCodec
 from processes.errors import MessageError
-from processes.json_messages import receive_object, send_object
+from processes.json_messages import receive_bytes, receive_object, send_object
 from video import errors as video_errors
 from video.errors import EstimatorError, VideoError
 from video.estimates import VideoFacts, VideoLimits
@@ -99,7 +99,7 @@ def receive_order(connection: Connection) -> tuple[bytes, VideoLimits] | None:
         limits = VideoLimits(**order["limits"])
     except (KeyError, TypeError) as error:
         raise MessageError(f"an order is malformed ({type(error).__name__}: {error})") from error
-    return connection.recv_bytes(), limits
+    return receive_bytes(connection), limits
 
 
 def send_ready(connection: Connection, *, resident_bytes: int) -> None:
@@ -162,4 +162,4 @@ def receive_pose(connection: Connection) -> bytes:
     Raises:
         EOFError, OSError: the process has ended.
     """
-    return connection.recv_bytes()
+    return receive_bytes(connection)

@@ -130,7 +130,7 @@ class Estimation:
         limits = videos.limits
         if self._model is not None:
             limits = replace(limits, max_frames=min(limits.max_frames, self._model.max_frames))
-        self._work = estimators.begin(EstimateRequest(files, limits, deadline, get_address()))
+        self._work = estimators.begin(EstimateRequest(files, limits, deadline, get_address(), get_record().request_id))
 
     def follow(self) -> Iterator[Progress]:
         """Wait until every video is finished, and report every frame on the way.

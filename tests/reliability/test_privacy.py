@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import base64
 import http.client
-import http.server
 import json
 import signal
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.engine.fakes import until
-from tests.running import MEMORY, ROOT, Service, running, tiny_settings
+from tests.reliability.traced_service import Collector, wait_until_ready
+from tests.running import MEMORY, ROOT, Service
 from tests.video.make_videos import encode, moving
 
-pytest.importorskip("opentelemetry.exporter.otlp.json.http", reason="requirements-tracing.txt is not installed")
 PREFIX = f"kanari-{uuid.uuid4().hex[:8]}"
 POSE = ROOT / "tests" / "golden" / "poses" / "ase_A.pose"
 BOUNDARY = "cut"
@@ -29,35 +26,6 @@ BOUNDARY = "cut"
 def mark(place: str) -> str:
     """A word that says where it was sent, if it is ever found. It is also a good name for a collection."""
     return f"{PREFIX}-{place}"
-
-
-class _Collector(http.server.BaseHTTPRequestHandler):
-    bodies: list[bytes] = []
-
-    def do_POST(self) -> None:
-        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def service(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("service")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Collector) as collector:
-        threading.Thread(target=collector.serve_forever, daemon=True).start()
-        settings = tiny_settings(tiny_weights) | {
-            "SIGNCLIP_SEARCH_DIR": str(folder / "search"),  # what is stored there is stored on purpose
-            "SIGNCLIP_LOG_LEVEL": "DEBUG",
-            "SIGNCLIP_TRACES": f"http://127.0.0.1:{collector.server_port}/v1/traces",
-        }
-        with running(folder, settings) as running_service:
-            wait_until_ready(running_service)
-            yield running_service
-        collector.shutdown()
 
 
 def send(service: Service, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
@@ -127,7 +95,7 @@ def find_marks(service: Service) -> list[str]:
     """Where a mark stands: logs, temporary files and their names, shared memory, counters, traces, cores."""
     found = []
     counters = service.ask("/metrics")[2]
-    texts = {"the log": service.log.read_bytes(), "the counters": counters, "a trace": b"".join(_Collector.bodies)}
+    texts = {"the log": service.log.read_bytes(), "the counters": counters, "a trace": b"".join(Collector.bodies)}
     for folder in (service.temporary, MEMORY):
         for path in folder.rglob("*"):
             texts[f"the name of {path}"] = str(path).encode()
@@ -141,7 +109,8 @@ def find_marks(service: Service) -> list[str]:
     return found + [f"a core file: {path}" for path in ROOT.glob("core*") if path.is_file()]
 
 
-def test_nothing_that_users_send_is_kept(service):
+def test_nothing_that_users_send_is_kept(traced_service):
+    service = traced_service
     assert service.ask("/api/collections/words")[0] == 404
     assert send(service, "PUT", "/api/collections/words", b"{}", {"Content-Type": "application/json"})[0] == 200
     statuses = {send(service, *request)[0] for request in list_requests()}
@@ -150,11 +119,12 @@ def test_nothing_that_users_send_is_kept(service):
     # Of the next request, which has nothing to do with them.
     for path, body in (("/api/embed/text", {"text": 7}), ("/api/embed/pose", {"pose": "AAAA"}), ("/nothing", None)):
         assert PREFIX.encode() not in service.ask(path, body)[2]
-    until(lambda: b"/api/embed/text" in b"".join(_Collector.bodies))
+    until(lambda: b"/api/embed/text" in b"".join(Collector.bodies))
     assert not find_marks(service)
 
 
-def test_nothing_is_kept_when_processes_are_killed_with_it(service):
+def test_nothing_is_kept_when_processes_are_killed_with_it(traced_service):
+    service = traced_service
     film = _write_form("video", mark("killed-video"), encode(moving(40, 192, 192)))
     texts = json.dumps({"text": [f"{mark('killed-text')} {number}" for number in range(200)]}).encode()
     form = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -182,12 +152,6 @@ def test_nothing_is_kept_when_processes_are_killed_with_it(service):
         assert PREFIX.encode() not in body
     wait_until_ready(service)
     assert not find_marks(service)
-
-
-def wait_until_ready(service: Service) -> None:
-    """Ask now and then: to ask all the time would cost the start a core."""
-    while not service.ready():
-        threading.Event().wait(0.3)
 
 
 def find_processes(service: Service, module: str) -> list[psutil.Process]:

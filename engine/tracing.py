@@ -61,8 +61,9 @@ def follow(traces: EngineTraces | None, request: EmbedRequest, deliver: Deliver)
     admitted_ns = time.time_ns()
 
     def deliver_traced(answer: EmbedResult | ProcessError) -> None:
-        is_result = isinstance(answer, EmbedResult)
-        deliver(traces.record(request, answer, admitted_ns=admitted_ns) if is_result else answer)
+        if isinstance(answer, EmbedResult):
+            answer = traces.record(request, answer, admitted_ns=admitted_ns)
+        deliver(answer)
 
     return deliver_traced
 

@@ -12,11 +12,11 @@ import { BROWSER_EXTRACTOR } from "./estimation/extractor.js";
 
 /**
  * @typedef {object} ServiceRequest
- * @property {"GET" | "POST" | "PUT"} method
+ * @property {"POST" | "PUT"} method
  * @property {string} path  as "/api/similarity"
  * @property {[string, string][]} fields  of the form, or of the query where the clip is the whole body
  * @property {Clip | null} clip  sent as a file
- * @property {"form" | "raw" | "json" | "none"} kind  how clip and fields are sent
+ * @property {"form" | "raw" | "json"} kind  how clip and fields are sent
  * @property {unknown} json  the body of kind "json"
  */
 
@@ -70,8 +70,7 @@ export function send(api, request, signal) {
   const { method, clip, kind, fields, json } = request;
   const path = writePath(request);
   const options = signal ? { method, signal } : { method };
-  if (kind === "json") return api.call(path, { ...options, json });
-  if (clip === null) return api.call(path, options);
+  if (kind === "json" || clip === null) return api.call(path, { ...options, json });
   const file = new Blob([/** @type {BlobPart} */ (clip.pose)], { type: "application/octet-stream" });
   if (kind === "raw") return api.call(path, { ...options, body: file });
   const form = new FormData();

@@ -156,7 +156,7 @@ function writeJavaScript(request, url, needsKey) {
     lines.push(...fields.map(([name, value]) => `body.append(${JSON.stringify(name)}, ${JSON.stringify(value)});`));
   }
   lines.push(`const answer = await fetch(${JSON.stringify(url)}, {`);
-  if (method !== "GET") lines.push(`  method: ${JSON.stringify(method)},`);
+  lines.push(`  method: ${JSON.stringify(method)},`);
   if (headers.length) lines.push(`  headers: { ${headers.join(", ")} },`);
   if (body) lines.push(`  body: ${body},`);
   else if (clip !== null) lines.push("  body,");

@@ -17,7 +17,9 @@ needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed, whi
 # Node fetches no files; browsers fetch them from the service.
 _PRELUDE = """
 import { readFile, writeFile } from "node:fs/promises";
-globalThis.fetch = async (url) => new Response(await readFile(new URL(url)));
+const { fetch: ask } = globalThis;
+globalThis.fetch = async (url, options) =>
+  String(url).startsWith("file:") ? new Response(await readFile(new URL(url))) : ask(url, options);
 const load = (name) => import(new URL(name, process.argv[2]));
 const asked = process.argv.slice(3);
 const readBytes = async (path) => new Uint8Array(await readFile(path));

@@ -148,3 +148,15 @@ def test_options_need_no_key(make_client):
 def test_the_root_leads_to_the_page(client):
     answer = client.get("/")
     assert (answer.status_code, answer.headers["Location"]) == (302, "docs")
+
+
+def test_a_model_says_which_languages_it_saw_and_whether_it_can_reject(client, background_client, tmp_path):
+    def describe(asked):
+        return next(model for model in asked.get("/api/models").json["models"] if model["name"] == "tiny")
+
+    assert describe(client)["sign_languages"] == ["ase", "gsg"]
+    assert describe(client)["spoken_languages"] == ["en", "de"]
+    assert describe(client)["background"] is False
+    assert describe(background_client)["background"] is True
+    (tmp_path / "weights" / "tiny" / "tiny.null.safetensors").write_bytes(b"damaged")
+    assert describe(background_client)["background"] is False

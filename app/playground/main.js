@@ -70,6 +70,12 @@ function createColumns(main, context) {
   const tabs = new Tabs(context);
   append(results, createClips(context), createPlayer(context), tabs.root);
   append(main, element("div", { class: "columns" }, left, results));
+  // Where the columns stand above each other, what a click brings would appear below the screen.
+  const isNarrow = matchMedia("(max-width: 56rem)");
+  context.session.addEventListener("change", (event) => {
+    const isBelow = results.getBoundingClientRect().top > innerHeight / 2;
+    if (/** @type {any} */ (event).what === "current" && context.session.current && isNarrow.matches && isBelow) results.scrollIntoView();
+  }, { signal: context.signal });
   return tabs;
 }
 

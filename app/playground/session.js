@@ -123,10 +123,11 @@ export class Session extends EventTarget {
   /**
    * Write the session as a file, without its videos.
    *
+   * @param {(pose: Uint8Array) => Uint8Array} [change] makes another .pose file of each
    * @returns {Blob}
    */
-  toFile() {
-    const clips = this.clips.map(({ id, name, origin, extractor, pose }) => ({ id, name, origin, extractor, pose: encodeBase64(pose) }));
+  toFile(change = (pose) => pose) {
+    const clips = this.clips.map(({ id, name, origin, extractor, pose }) => ({ id, name, origin, extractor, pose: encodeBase64(change(pose)) }));
     const { texts, signLanguage, spokenLanguage, bank } = this;
     const current = this.current === null ? null : this.clips.indexOf(this.current);
     const content = { format: FORMAT, version: VERSION, clips, current, texts, signLanguage, spokenLanguage, bank };

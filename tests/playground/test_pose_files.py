@@ -14,7 +14,10 @@ from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 
 from poses import read
+from poses.features import extract
+from poses.headers import ReadLimits
 from poses.quality import report
+from poses.reading import unpack_pose
 from tests.playground.javascript import PLAYGROUND, needs_node, run_javascript
 from tests.poses.make_poses import build_pose, write_pose
 
@@ -196,6 +199,32 @@ def test_a_claim_of_gigabytes_is_refused_before_anything_is_allocated(tmp_path):
     path = tmp_path / "clip.pose"
     path.write_bytes(whole[: start - 6] + struct.pack("<IH", 2**32 - 1, 65535) + whole[start:])
     assert run_javascript(tmp_path, REFUSE, path) == ["truncated"]
+
+
+THIN = """
+const { thinPose } = await load("pose/thinning.js");
+await writeFile(asked[1], thinPose(await readBytes(asked[0])));
+"""
+
+
+@pytest.mark.parametrize("name", ["ase_A", "gsg_L"])
+def test_a_thinned_pose_means_the_same_in_a_third_of_the_bytes(tmp_path, name):
+    kinds = ("signclip", "signclip_depth")
+    whole = unpack_pose(next(SAMPLE.parent.glob(f"{name}.pose*")).read_bytes(), limits=ReadLimits())
+    (tmp_path / "whole.pose").write_bytes(whole)
+    run_javascript(tmp_path, THIN, tmp_path / "whole.pose", tmp_path / "thin.pose")
+    thin = (tmp_path / "thin.pose").read_bytes()
+    assert len(gzip.compress(thin)) < len(gzip.compress(whole)) / 3
+    for kind in kinds:
+        before, after = (extract(read(content), kind) for content in (whole, thin))
+        # In shoulder widths. A pixel of these pictures is 1 % of them.
+        assert np.abs(before - after).max() < 0.005, kind
+    points = [point for part in read(whole).header.components for point in part.points]
+    seen = [read(content).body.confidence > 0 for content in (whole, thin)]
+    assert not (seen[1] & ~seen[0]).any()
+    lost = {points[place] for place in np.flatnonzero((seen[0] & ~seen[1]).any(axis=(0, 1)))}
+    assert "1" in lost  # the tip of the nose, which no contour has
+    assert "61" not in lost  # a corner of the mouth
 
 
 # What a warning of the page begins with in the service's report.

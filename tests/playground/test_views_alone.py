@@ -87,7 +87,7 @@ def test_texts_share_what_none_of_these_leaves(tmp_path):
 
 def test_shares_are_never_rounded_to_none_or_all(tmp_path):
     script = """
-    const { writePercent } = await load("views/bars.js");
+    const { writePercent } = await load("numbers.js");
     answer = [0, 0.0004, 0.004, 0.005, 0.934, 0.99, 0.9999, 1].map((share) => writePercent(share, "en"));
     """
     found = ["0%", "< 1%", "< 1%", "1%", "93%", "99%", "> 99%", "100%"]

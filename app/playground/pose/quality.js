@@ -4,11 +4,12 @@
  * anything is sent. The rules are those of the service's own report, poses/quality.py.
  */
 
+import { writeNumber } from "../numbers.js";
 import { findParts, findSeen, PART_NAMES } from "./parts.js";
 
 /** @typedef {import("./reader.js").Pose} Pose */
 /** @typedef {import("./parts.js").PartName} PartName */
-/** @typedef {(key: string, values?: Record<string, string | number>) => string} Translate */
+/** @typedef {import("../strings.js").Translate} Translate */
 
 /**
  * @typedef {object} Quality
@@ -58,7 +59,7 @@ export function describeQuality(quality, t) {
   const summary =
     duration_s === null
       ? t("quality.summary_no_rate", { frames })
-      : t("quality.summary", { frames, seconds: duration_s.toFixed(1), fps: Math.round(quality.fps * 10) / 10 });
+      : t("quality.summary", { frames, seconds: writeNumber(duration_s, t.language, 1), fps: Math.round(quality.fps * 10) / 10 });
   return { summary, warnings: quality.warnings.map(([code, values]) => t(`quality.${code}`, values)) };
 }
 

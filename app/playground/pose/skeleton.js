@@ -35,6 +35,8 @@ const FACE_CONTOURS = [
     172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109, 10,
   ],
 ];
+/** The names of the face's points that stand in the contours, which are those that models read. */
+export const FACE_POINTS = new Set(FACE_CONTOURS.flat().map(String));
 /** Points of the body that the contours or the hands show better, or where nobody signs. */
 const LEFT_OUT = ["eye", "ear", "mouth", "pinky", "index", "thumb", "knee", "ankle", "heel", "foot", "toe"];
 /** Of a picture's side, around a skeleton that fills it. */

@@ -40,16 +40,3 @@ function createRow({ label, share, text, detail, isNone }) {
     element("td", { class: "figure" }, text, detail ? element("span", { class: "hint" }, ` ${detail}`) : null),
   );
 }
-
-/**
- * Write a share in percent; what is not quite none or all is not rounded to it.
- *
- * @param {number} share
- * @param {string} language
- */
-export function writePercent(share, language) {
-  const rounded = share > 0.99 && share < 1 ? 0.99 : share;
-  const shown = new Intl.NumberFormat(language, { style: "percent" }).format(rounded);
-  if (share > 0 && share < 0.005) return `< ${new Intl.NumberFormat(language, { style: "percent" }).format(0.01)}`;
-  return share > 0.99 && share < 1 ? `> ${shown}` : shown;
-}

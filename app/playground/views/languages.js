@@ -3,6 +3,7 @@
 
 import { ROOT } from "../api.js";
 import { element } from "../dom.js";
+import { writeNumber } from "../numbers.js";
 import { createSnippets } from "../snippets.js";
 import { computeCosine } from "./bank.js";
 import { follow } from "./live.js";
@@ -124,15 +125,14 @@ function findBest(rows) {
 function createHeat({ t, announce }, rows, best) {
   const all = rows.flatMap(({ cosines }) => cosines);
   const [low, high] = [Math.min(...all), Math.max(...all)];
-  const number = new Intl.NumberFormat(t.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-  const headline = t("heat.headline", { letter: LETTERS[best.letter], language: best.language.name, cosine: number.format(best.cosine) });
+  const headline = t("heat.headline", { letter: LETTERS[best.letter], language: best.language.name, cosine: writeNumber(best.cosine, t.language) });
   announce(headline);
   const head = element("tr", {}, element("td"), ...LETTERS.map((letter) => element("th", { scope: "col" }, letter)));
   const body = rows.map(({ language, cosines }) => {
     const top = Math.max(...cosines);
     const cells = cosines.map((cosine, letter) => {
       const share = high > low ? (cosine - low) / (high - low) : 0;
-      const cell = element("td", { class: cosine === top ? "best" : null, title: `${LETTERS[letter]}, ${language.name}: ${number.format(cosine)}` }, String(Math.round(100 * cosine)));
+      const cell = element("td", { class: cosine === top ? "best" : null, title: `${LETTERS[letter]}, ${language.name}: ${writeNumber(cosine, t.language)}` }, String(Math.round(100 * cosine)));
       cell.style.setProperty("--heat", `${mixHeat(share)}%`);
       cell.classList.toggle("hot", share > HOT);
       return cell;

@@ -3,8 +3,9 @@
 
 import { ROOT } from "../api.js";
 import { element } from "../dom.js";
+import { writeNumber, writePercent } from "../numbers.js";
 import { createSnippets } from "../snippets.js";
-import { createBars, writePercent } from "./bars.js";
+import { createBars } from "./bars.js";
 
 /** @typedef {import("../context.js").Context} Context */
 /** @typedef {import("../requests.js").ServiceRequest} ServiceRequest */
@@ -85,7 +86,6 @@ export function createRemarks({ t }, answer, frames = 0) {
 
 /** @param {Match} match @param {Context["t"]} t @returns {Row} */
 function writeRow({ text, share, cosine }, t) {
-  const number = new Intl.NumberFormat(t.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-  const detail = cosine === null ? "" : t("similarity.cosine", { cosine: number.format(cosine) });
+  const detail = cosine === null ? "" : t("similarity.cosine", { cosine: writeNumber(cosine, t.language) });
   return { label: text, share, text: writePercent(share, t.language), detail, isNone: cosine === null };
 }

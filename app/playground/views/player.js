@@ -2,6 +2,7 @@
 /** The current clip: its skeleton over the video, frame by frame or in motion, with what is missing in it. */
 
 import { element } from "../dom.js";
+import { writeNumber } from "../numbers.js";
 import { describeQuality, measureQuality } from "../pose/quality.js";
 import { drawFrame, findDrawing, fitBox, readColors } from "../pose/skeleton.js";
 import { createPresence } from "./presence.js";
@@ -225,7 +226,7 @@ class ClipPlayer {
   /** Tell by the controls what is shown. */
   _tell() {
     const { t } = this.context;
-    const values = { frame: this.frame + 1, frames: this.pose.frames, seconds: (this.frame / this.fps).toFixed(2) };
+    const values = { frame: this.frame + 1, frames: this.pose.frames, seconds: writeNumber(this.frame / this.fps, t.language) };
     const missing = this.presence.listMissing(this.frame);
     this.slider.value = String(this.frame);
     this.slider.setAttribute("aria-valuetext", [t("player.at", values), ...missing].join(", "));

@@ -3,6 +3,7 @@
 
 import { ROOT } from "../api.js";
 import { element } from "../dom.js";
+import { writeNumber } from "../numbers.js";
 import { readPose } from "../pose/reader.js";
 import { jsonRequest, rawRequest, send } from "../requests.js";
 import { createSnippets } from "../snippets.js";
@@ -118,7 +119,7 @@ function buildRequest({ collection, by, text, grouped }, session) {
 function createHits(context, request, answer) {
   const { t, announce } = context;
   const [best] = answer.hits;
-  const headline = best ? t("search.headline", { gloss: best.gloss || best.id, score: writeScore(best.score, t) }) : t("search.none");
+  const headline = best ? t("search.headline", { gloss: best.gloss || best.id, score: writeNumber(best.score, t.language) }) : t("search.none");
   announce(headline);
   const own = request.clip && element("li", { class: "hit own" }, createLoop(request.clip.decoded, t("search.own", { name: request.clip.name })), element("strong", {}, t("search.yours")), element("span", { class: "hint" }, request.clip.name));
   return [
@@ -144,7 +145,7 @@ function createHit(context, hit) {
     { class: "hit" },
     picture,
     element("strong", {}, `${hit.rank}. ${hit.gloss || hit.id}`),
-    element("span", { class: "hint" }, [hit.sign_language, writeScore(hit.score, t)].filter(Boolean).join(", ")),
+    element("span", { class: "hint" }, [hit.sign_language, writeNumber(hit.score, t.language)].filter(Boolean).join(", ")),
     element("div", { class: "bar", "aria-hidden": "true" }, bar),
   );
 }
@@ -165,9 +166,4 @@ async function fillPicture({ api, t, signal }, hit, picture) {
   } catch {
     picture.replaceChildren(element("span", { class: "hint" }, t("search.no_picture")));
   }
-}
-
-/** @param {number} score @param {Context["t"]} t */
-function writeScore(score, t) {
-  return new Intl.NumberFormat(t.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(score);
 }

@@ -3,6 +3,7 @@
 
 import { ApiError, ROOT } from "../api.js";
 import { element } from "../dom.js";
+import { writeNumber } from "../numbers.js";
 import { rawRequest, send } from "../requests.js";
 import { createSnippets } from "../snippets.js";
 import { createCollectionChoice } from "./collections.js";
@@ -145,7 +146,7 @@ function createThreshold({ t }, question, change) {
   const output = element("output", { class: "hint" });
   slider.addEventListener("input", () => {
     question.threshold = slider.valueAsNumber;
-    output.textContent = slider.value;
+    output.textContent = writeNumber(question.threshold, t.language);
     change();
   });
   const row = element("label", { class: "length", hidden: true }, t("spot.threshold"), slider, output);
@@ -156,7 +157,7 @@ function createThreshold({ t }, question, change) {
       row.hidden = false;
       slider.max = String(measure === "z" ? MOST_Z : 1);
       slider.value = String(threshold);
-      output.textContent = t(`spot.measure_${measure}`, { threshold: threshold.toFixed(2) });
+      output.textContent = t(`spot.measure_${measure}`, { threshold: writeNumber(threshold, t.language) });
     },
   };
 }
@@ -176,7 +177,7 @@ function createFinds(context, request, answer) {
   return [
     element("p", { class: found.length ? "headline long" : "headline long none" }, headline),
     ...(found.length ? [createTimeline(context, found, duration_s, seek)] : []),
-    element("p", { class: "hint" }, t("spot.windows", { windows, seconds: duration_s.toFixed(1) })),
+    element("p", { class: "hint" }, t("spot.windows", { windows, seconds: writeNumber(duration_s, t.language, 1) })),
     ...createRemarks(context, answer),
     createSnippets(context, [request], ROOT.href),
   ];

@@ -3,6 +3,7 @@
 
 import { ROOT } from "../api.js";
 import { element } from "../dom.js";
+import { writeNumber } from "../numbers.js";
 import { createSnippets } from "../snippets.js";
 import { countLabels, findLimit, rankLabels, readExamples } from "./bank.js";
 import { createBars } from "./bars.js";
@@ -119,17 +120,16 @@ function createTaught({ session, t }, label, count, next) {
 function createNearest({ t, announce }, taught, { vector, space }) {
   const examples = taught.filter((example) => example.space === space);
   if (!examples.length) return [element("p", { class: "problem" }, t("teach.other_space"))];
-  const number = new Intl.NumberFormat(t.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const ranked = rankLabels(examples, vector);
   const limit = findLimit(examples);
   const isSure = limit === null || ranked[0].score > limit;
-  const values = { label: ranked[0].label, score: number.format(ranked[0].score) };
+  const values = { label: ranked[0].label, score: writeNumber(ranked[0].score, t.language) };
   const headline = t(isSure ? "teach.headline" : "teach.unsure", values);
   announce(headline);
-  const rows = ranked.map(({ label, score, count }) => ({ label, share: score, text: number.format(score), detail: t("teach.examples", { count }) }));
+  const rows = ranked.map(({ label, score, count }) => ({ label, share: score, text: writeNumber(score, t.language), detail: t("teach.examples", { count }) }));
   return [
     element("p", { class: isSure ? "headline" : "headline none" }, headline),
-    element("p", { class: "hint" }, limit === null ? t("teach.one_label") : t("teach.limit", { limit: number.format(limit) })),
+    element("p", { class: "hint" }, limit === null ? t("teach.one_label") : t("teach.limit", { limit: writeNumber(limit, t.language) })),
     createBars(t("teach.caption"), rows),
   ];
 }

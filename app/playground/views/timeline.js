@@ -2,6 +2,7 @@
 /** Finds on a line of time, a row for each label; below it the same as a list with buttons. */
 
 import { element } from "../dom.js";
+import { writeNumber } from "../numbers.js";
 
 /** @typedef {import("../context.js").Context} Context */
 /** @typedef {{label: string, start_s: number, end_s: number, score: number}} Find */
@@ -22,22 +23,22 @@ export function createTimeline({ t }, found, duration_s, seek) {
     const line = element("div", { class: "line" }, ...own.map((find) => createSegment(find, duration_s, seek)));
     return element("div", { class: "track" }, element("span", {}, label), line);
   });
-  const number = new Intl.NumberFormat(t.language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const write = (/** @type {number} */ value) => writeNumber(value, t.language);
   const list = found.map((find) =>
     element(
       "tr",
       {},
       element("th", { scope: "row" }, find.label),
-      element("td", {}, t("spot.span", { start: find.start_s.toFixed(2), end: find.end_s.toFixed(2) })),
-      element("td", {}, number.format(find.score)),
-      element("td", {}, element("button", { type: "button", class: "quiet", "aria-label": t("spot.look_at", { label: find.label, start: find.start_s.toFixed(2) }), onclick: () => seek((find.start_s + find.end_s) / 2) }, t("spot.look"))),
+      element("td", {}, t("spot.span", { start: write(find.start_s), end: write(find.end_s) })),
+      element("td", {}, write(find.score)),
+      element("td", {}, element("button", { type: "button", class: "quiet", "aria-label": t("spot.look_at", { label: find.label, start: write(find.start_s) }), onclick: () => seek((find.start_s + find.end_s) / 2) }, t("spot.look"))),
     ),
   );
   const head = ["spot.label", "spot.time", "spot.score", "spot.look"].map((key) => element("th", { scope: "col" }, t(key)));
   return element(
     "div",
     { class: "stack" },
-    element("div", { class: "timeline", "aria-hidden": "true" }, ...rows, createScale(duration_s)),
+    element("div", { class: "timeline", "aria-hidden": "true" }, ...rows, createScale(writeNumber(duration_s, t.language, 1))),
     element("table", { class: "finds" }, element("caption", { class: "visually-hidden" }, t("spot.caption")), element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...list)),
   );
 }
@@ -47,14 +48,14 @@ export function createTimeline({ t }, found, duration_s, seek) {
  * @param {number} duration_s
  * @param {(time_s: number) => void} seek
  */
-function createSegment({ label, start_s, end_s }, duration_s, seek) {
-  const segment = element("span", { class: "segment", title: `${label}: ${start_s.toFixed(2)}–${end_s.toFixed(2)} s`, onclick: () => seek((start_s + end_s) / 2) });
+function createSegment({ start_s, end_s }, duration_s, seek) {
+  const segment = element("span", { class: "segment", onclick: () => seek((start_s + end_s) / 2) });
   segment.style.left = `${(100 * start_s) / duration_s}%`;
   segment.style.width = `${(100 * (end_s - start_s)) / duration_s}%`;
   return segment;
 }
 
-/** @param {number} duration_s */
-function createScale(duration_s) {
-  return element("div", { class: "track scale" }, element("span"), element("div", { class: "line" }, element("span", {}, "0 s"), element("span", {}, `${duration_s.toFixed(1)} s`)));
+/** @param {string} end */
+function createScale(end) {
+  return element("div", { class: "track scale" }, element("span"), element("div", { class: "line" }, element("span", {}, "0 s"), element("span", {}, `${end} s`)));
 }

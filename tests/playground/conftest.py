@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 import pytest
 
+from app import create_app
+from app.settings import ServiceSettings
+from engine.interface import Engine
+from engine.settings import EngineSettings
+from search.settings import SearchSettings
 from tests.running import ROOT, serving_in_thread
+from video.interface import Estimators
+from video.local import LocalEstimators
+from video.settings import EstimatorSettings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+    from engine.local import LocalEngine
 
 # Debian's name first.
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -32,6 +40,8 @@ _OPTIONS = (
     "--use-fake-device-for-media-stream",
 )
 _READY_S = 120
+_SETTINGS = EngineSettings(default_model="fingerspelling", device="cpu", backend="torch", threads=1)
+Serve = Callable[..., AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
@@ -63,26 +73,40 @@ def browser(camera: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the service with the model that ships, ready, with a store of its own and real estimators."""
-    from app import create_app
-    from app.settings import ServiceSettings
+def engine() -> Iterator[LocalEngine]:
+    """An engine with the model that ships, ready."""
     from engine.local import LocalEngine
-    from engine.settings import EngineSettings
-    from search.settings import SearchSettings
-    from video.local import LocalEstimators
-    from video.settings import EstimatorSettings
 
-    settings = EngineSettings(default_model="fingerspelling", device="cpu", backend="torch", threads=1)
-    videos = EstimatorSettings(workers=1)
-    engine, estimators = LocalEngine(settings), LocalEstimators(videos)
+    found = LocalEngine(_SETTINGS)
+    deadline, pause = time.monotonic() + _READY_S, threading.Event()
+    while not found.get_readiness().ready:
+        assert time.monotonic() < deadline, found.get_readiness().reason
+        pause.wait(0.05)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def serve(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """Serve the application over the engine, with some settings changed, until the block ends."""
     store = SearchSettings(dir=str(tmp_path_factory.mktemp("search")), maintain_s=0)
-    application = create_app(ServiceSettings(engine=settings, estimators=videos, search=store), engine, estimators)
-    with serving_in_thread(application) as address:
-        wait_until_ready(address)
+
+    @contextmanager
+    def serving(over: Engine | None = None, estimators: Estimators | None = None, **changes: object) -> Iterator[str]:
+        settings = ServiceSettings(engine=_SETTINGS, search=store).model_copy(update=changes)
+        with serving_in_thread(create_app(settings, over or engine, estimators)) as address:
+            yield address
+
+    return serving
+
+
+@pytest.fixture(scope="session")
+def service(serve: Serve) -> Iterator[str]:
+    """The address of the service with the model that ships, and with real estimators."""
+    estimators = LocalEstimators(EstimatorSettings(workers=1))
+    with serve(estimators=estimators) as address:
         yield address
     estimators.close()
-    engine.close()
 
 
 @pytest.fixture
@@ -117,17 +141,3 @@ def watch(page: Page, complaints: list[str]) -> None:
     page.on("console", note_message)
     page.on("request", note_request)
     page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
-
-
-def wait_until_ready(address: str) -> None:
-    """Wait until the default model is ready."""
-    deadline, pause = time.monotonic() + _READY_S, threading.Event()
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{address}/readyz") as answer:
-                assert json.load(answer)["status"] == "ready"
-                return
-        except urllib.error.HTTPError as error:
-            error.close()
-            pause.wait(0.05)
-    raise AssertionError(f"{address} is not ready after {_READY_S} s")

@@ -1,0 +1,148 @@
+"""What a person can do on the page beside its views: files, sessions, keys, and a service that is not ready."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from pydantic import SecretStr
+
+from app.routes import playground
+from engine.interface import Engine, Readiness
+from tests.app.estimators import FakeEstimators
+from tests.playground.conftest import Serve
+from tests.running import ROOT
+
+POSE = ROOT / "samples" / "ase_A.pose"
+CLIPS = ".clips li"
+
+
+class Starting:
+    """An engine that says it is not ready until it may."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.is_ready = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def get_readiness(self) -> Readiness:
+        return Readiness(True) if self.is_ready else Readiness(False, "the model is loading")
+
+
+@pytest.fixture
+def without_estimator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a checkout is before `make playground`."""
+    monkeypatch.setattr(playground, "_MANIFEST", tmp_path / "manifest.json")
+
+
+def drop(page: Page, name: str, content: bytes) -> None:
+    """Drop a file on the page."""
+    transfer = page.evaluate_handle(
+        "([name, bytes]) => { const all = new DataTransfer(); all.items.add(new File([new Uint8Array(bytes)], name));"
+        " return all; }",
+        [name, list(content)],
+    )
+    page.dispatch_event("body", "drop", {"dataTransfer": transfer})
+
+
+def test_a_pose_is_dropped_anywhere(page: Page, service: str):
+    page.goto(service)
+    page.locator("#samples button").first.wait_for()
+    drop(page, "my sign.pose", POSE.read_bytes())
+    expect(page.locator(f"{CLIPS} [aria-current=true]")).to_have_text("my sign")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("notes.txt", b"text", "notes.txt is neither a video nor a .pose file. Open"),
+        ("cut.pose", POSE.read_bytes()[:5000], "cut.pose is no .pose file that can be read"),
+    ],
+)
+def test_other_files_are_refused_with_what_to_do(page: Page, service: str, name: str, content: bytes, sentence: str):
+    page.goto(service)
+    page.locator("#file").set_input_files({"name": name, "mimeType": "", "buffer": content})
+    expect(page.get_by_role("alert")).to_contain_text(sentence)
+    expect(page.locator(CLIPS)).to_have_count(0)
+
+
+def test_a_session_is_saved_and_opened_without_the_service(page: Page, service: str, tmp_path: Path):
+    page.goto(service)
+    page.get_by_role("button", name="the letter A of American Sign Language").click()
+    page.get_by_role("button", name="the letter B of German Sign Language").click()
+    expect(page.locator(CLIPS)).to_have_count(2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save to a file").click()
+    saved = tmp_path / "saved.json"
+    download.value.save_as(saved)
+    page.reload()
+    page.locator("#samples button").first.wait_for()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator("#session-file").set_input_files(saved)
+    expect(page.locator(CLIPS)).to_have_text(["A (ase)×", "B (gsg)×"])
+    expect(page.locator(f"{CLIPS} [aria-current=true]")).to_have_text("B (gsg)")
+    assert not [url for url in asked if "/playground/" not in url and "/api/" not in url]
+    content = json.loads(saved.read_text(encoding="utf-8"))
+    saved.write_text(json.dumps(content | {"version": 99}), encoding="utf-8")
+    page.locator("#session-file").set_input_files(saved)
+    expect(page.get_by_role("alert")).to_contain_text("another version of this page")
+    expect(page.locator(CLIPS)).to_have_count(2)
+
+
+def test_the_page_waits_for_the_model_and_says_so(page: Page, serve: Serve, engine: Engine, complaints: list[str]):
+    starting = Starting(engine)
+    with serve(over=starting) as address:
+        page.goto(address)
+        expect(page.get_by_text("The model is not ready yet.")).to_contain_text("the model is loading")
+        expect(page.locator(".status")).to_have_text("starting")
+        starting.is_ready = True
+        page.locator("#samples button").first.wait_for()
+        expect(page.locator(".status")).to_have_text("ready: fingerspelling")
+        expect(page.get_by_text("The model is not ready yet.")).to_be_hidden()
+    # Browsers note each refused request.
+    assert all("503" in complaint for complaint in complaints)
+    complaints.clear()
+
+
+def test_the_page_asks_for_a_key_where_the_service_needs_one(page: Page, serve: Serve, complaints: list[str]):
+    with serve(api_keys=(SecretStr("right-key-1"),)) as address:
+        page.goto(address)
+        page.get_by_label("API key").fill("wrong-key-1")
+        page.get_by_role("button", name="Use this key").click()
+        expect(page.get_by_role("alert")).to_contain_text("This API key is not right.")
+        page.get_by_label("API key").fill("right-key-1")
+        page.keyboard.press("Enter")
+        page.locator("#samples button").first.wait_for()
+        page.reload()
+        page.locator("#samples button").first.wait_for()
+        page.get_by_role("button", name="Forget the key").click()
+        page.locator("#samples button").first.wait_for(state="detached")
+    assert all("401" in complaint for complaint in complaints)
+    complaints.clear()
+
+
+@pytest.mark.usefixtures("without_estimator")
+def test_a_video_is_sent_only_after_a_yes(page: Page, serve: Serve):
+    estimators = FakeEstimators()
+    video = {"name": "sign.mp4", "mimeType": "video/mp4", "buffer": b"ase_A"}
+    with serve(estimators=estimators) as address:
+        page.goto(address)
+        expect(page.get_by_text("It asks before it sends one to this service.")).to_be_visible()
+        page.locator("#file").set_input_files(video)
+        question = page.get_by_role("dialog", name="Send this video to the service?")
+        expect(question).to_contain_text("make playground")
+        question.get_by_role("button", name="Do not send it").click()
+        expect(question).to_be_hidden()
+        page.locator("#file").set_input_files(video)
+        page.keyboard.press("Escape")
+        expect(question).to_be_hidden()
+        assert not estimators.requests
+        page.locator("#file").set_input_files(video)
+        question.get_by_role("button", name="Send the video").click()
+        expect(page.locator(CLIPS)).to_have_text(["sign×"])
+        assert len(estimators.requests) == 1

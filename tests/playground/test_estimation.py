@@ -66,4 +66,16 @@ def test_a_dropped_video_becomes_the_pose_that_the_service_estimates(page: Page,
     poses = (base64.b64decode(clip["pose"]), there)
     answers = [json.loads(ask(f"{service}/api/embed/pose", one, "application/octet-stream")) for one in poses]
     here, expected = (np.array(answer["embeddings"][0]) for answer in answers)
-    assert here @ expected >= 0.99
+    # HOUSE is a hard clip: hands come and go within frames. docs/playground.md has the table.
+    assert here @ expected >= 0.95
+    assert measure_distance(pose, own, slice(0, 33)) <= 0.03
+    assert measure_distance(pose, own, slice(33, 501)) <= 0.01
+    assert measure_distance(pose, own, slice(522, 543)) <= 0.03
+
+
+def measure_distance(one: Pose, other: Pose, points: slice) -> float:
+    """Median distance of points that are seen in both, in shoulder widths."""
+    both = (one.body.confidence[:, 0, points] > 0.5) & (other.body.confidence[:, 0, points] > 0.5)
+    values = [np.asarray(pose.body.data)[:, 0, :, :2] for pose in (one, other)]
+    shoulders = np.linalg.norm(values[1][:, 11] - values[1][:, 12], axis=-1).mean()
+    return float(np.median(np.linalg.norm(values[0][:, points] - values[1][:, points], axis=-1)[both]) / shoulders)

@@ -23,6 +23,11 @@ import { openVideo } from "./frames.js";
  */
 /** @typedef {{data: Float32Array, confidence: Float32Array, width: number, height: number, fps: number, delegate: string}} Estimate */
 
+/**
+ * The service's estimator counts in these steps, whatever a video's rate is (mediapipe/python/solution_base.py), and so did what
+ * made the models' training data. The same steps smooth in the same way.
+ */
+const STEP_MS = 33.333;
 /** The estimator that was kept, and whether the faster one has been found out. @type {{estimator: Estimator | null, isChosen: boolean}} */
 const kept = { estimator: null, isChosen: false };
 /** One clip after the other: an estimator follows one person through one clip. @type {Promise<unknown>} */
@@ -101,7 +106,7 @@ class Run {
         continue; // every picture is closed
       }
       if (isTrial && this._points.length < TIMED_PICTURES) this._copies.push(await createImageBitmap(picture));
-      this._points.push(await this.runner.estimate(picture, this._findTime(this._points.length)));
+      this._points.push(await this.runner.estimate(picture, findTime_ms(this._points.length)));
       if (this._points.length === 1) this._started = performance.now();
       if (isTrial && this._points.length === TIMED_PICTURES) await this._try();
       this._report();
@@ -119,7 +124,7 @@ class Run {
       found: this._points,
       pictures: this._copies,
       startSecond: () => Estimator.start("webgl"),
-      findTime_ms: (number) => this._findTime(number),
+      findTime_ms,
     });
     this.runner = chosen.runner;
     this._points = chosen.found;
@@ -128,21 +133,22 @@ class Run {
     this._started = performance.now() - first_ms;
   }
 
-  /**
-   * Times are passed on, because smoothing would follow the wall clock otherwise.
-   *
-   * @param {number} number
-   */
-  _findTime(number) {
-    return ((number + 1) * 1000) / this.frames.fps;
-  }
-
   _report() {
     const done = this._points.length;
     const seconds = (performance.now() - this._started) / 1000;
     const framesPerSecond = done > 1 && seconds > 0 ? (done - 1) / seconds : 0;
     this._onProgress({ step: "estimating", done, total: this.frames.total, framesPerSecond });
   }
+}
+
+/**
+ * Find the time that a picture has for the estimator. Without one, smoothing would follow the wall clock, and a slow machine would
+ * get other points than a fast one.
+ *
+ * @param {number} number of the picture in its clip
+ */
+function findTime_ms(number) {
+  return (number + 1) * STEP_MS;
 }
 
 /**

@@ -66,9 +66,10 @@ function createColumns(main, context) {
   const sources = element("div", { class: "card stack" }, element("h2", {}, t("source.title")));
   append(sources, samples.create(context), webcam.create(context), files.create(context));
   const left = element("div", { class: "stack" }, sources, createSessionFile(context));
-  const results = element("div", { class: "stack", id: "results", tabindex: "-1" });
+  const results = element("div", { class: "results", id: "results", tabindex: "-1" });
   const tabs = new Tabs(context);
-  append(results, createClips(context), createPlayer(context), tabs.root);
+  append(results, createClips(context), tabs.root, createPlayer(context));
+  showNewClips(context, results);
   append(main, element("div", { class: "columns" }, left, results));
   // Where the columns stand above each other, what a click brings would appear below the screen.
   const isNarrow = matchMedia("(max-width: 56rem)");
@@ -77,6 +78,21 @@ function createColumns(main, context) {
     if (/** @type {any} */ (event).what === "current" && context.session.current && isNarrow.matches && isBelow) results.scrollIntoView();
   }, { signal: context.signal });
   return tabs;
+}
+
+/**
+ * Bring the results into sight when a clip has come, because on a phone they are far below what was pressed.
+ *
+ * @param {Context} context
+ * @param {HTMLElement} results
+ */
+function showNewClips({ session, signal }, results) {
+  let clips = session.clips.length;
+  session.addEventListener("change", () => {
+    const isNew = session.clips.length > clips;
+    clips = session.clips.length;
+    if (isNew && results.getBoundingClientRect().top > window.innerHeight / 2) results.scrollIntoView();
+  }, { signal });
 }
 
 function switchLanguage() {

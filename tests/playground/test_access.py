@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.playground.conftest import watch
+from tests.playground.conftest import Complaints, watch
 from tests.running import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -73,7 +73,7 @@ def test_what_happens_is_spoken(page: Page, service: str):
 
 
 @pytest.fixture
-def phone(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+def phone(browser: Browser, complaints: Complaints) -> Iterator[Page]:
     """A page as narrow as a phone, in the dark."""
     context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme="dark", locale="en-GB")
     page = context.new_page()

@@ -28,6 +28,9 @@ except (SettingsError, CatalogError, KeysError) as error:
     sys.exit(str(error))
 
 wsgi_app = "app:app"
+# Clients already connect to a socket that systemd, or the master of an upgrade, holds open: they wait there while this
+# service starts. A reload reads this file again, when gunicorn has removed these variables.
+takes_over = not {"LISTEN_FDS", "GUNICORN_PID"}.isdisjoint(os.environ)
 # An IPv6 address is told apart from its port by brackets.
 host = f"[{settings.host}]" if ":" in settings.host and "[" not in settings.host else settings.host
 bind: str | list[str] = f"{host}:{settings.port}"
@@ -112,7 +115,7 @@ def on_exit(server):  # type: ignore[no-untyped-def]  # noqa: ARG001
         sys.exit(failure)
 
 
-def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """Reach for the engine after the fork: neither threads nor sockets survive one."""
     from app import app
     from app.services import EXTENSION
@@ -123,3 +126,5 @@ def post_worker_init(worker):  # type: ignore[no-untyped-def]  # noqa: ARG001
     # What lives as long as the worker need not be searched for garbage again and again.
     gc.collect()
     gc.freeze()
+    if takes_over:
+        launcher.wait_for_engine(app.extensions[EXTENSION].engine, worker)

@@ -9,14 +9,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from app.access.counts import FILE_VARIABLE
 from app.counters import DIRECTORY, share_between_workers
 from app.settings import ServiceSettings
 from app.variables import PREFIX
+from engine.interface import Engine
 from engine.settings import EngineSettings
 from engine.supervisor import EngineSupervisor
 from models.catalog import Catalog
@@ -30,6 +32,10 @@ log = logging.getLogger(__name__)
 # Engines and estimators are stopped after the web workers, when no client waits for an answer any more. They need this
 # time only to free what they hold. Together with a quick stop of the workers it is less than 10 s.
 STOP_S = 4.0
+# A converted model is ready within 3 s, on a busy machine within 20. An engine without its model's files is never
+# ready, and clients are to learn why.
+TAKE_OVER_S = 30.0
+_LOOK_S = 0.05
 _supervisors: list[ProcessSupervisor] = []
 _failures: list[str] = []
 _demos: list[subprocess.Popen[bytes]] = []
@@ -40,6 +46,16 @@ _for_workers: dict[str, str] = {}
 # The models of this service, which workers inherit with their fork. A folder that breaks while the service runs must
 # not keep a worker or an engine from starting again, and all of them must know the same models.
 _catalogs: list[Catalog] = []
+
+
+class Worker(Protocol):
+    """What is used of gunicorn's worker."""
+
+    alive: bool
+
+    def notify(self) -> None:
+        """Show the master that it lives."""
+        ...
 
 
 def start(settings: ServiceSettings, *, catalog: Catalog, memory_dir: str | None = None) -> None:
@@ -113,6 +129,18 @@ def configure_worker(place: int) -> None:
     limit_arenas()
     os.environ.update(_for_workers)
     share_between_workers(place)
+
+
+def wait_for_engine(engine: Engine, worker: Worker) -> None:
+    """Wait, TAKE_OVER_S at most, until an engine is ready, before a worker accepts clients that wait on its socket.
+
+    Args:
+        worker: shows gunicorn's master that it lives, and whether it is to stop.
+    """
+    give_up = time.monotonic() + TAKE_OVER_S
+    while worker.alive and not engine.get_readiness().ready and time.monotonic() < give_up:
+        worker.notify()
+        time.sleep(_LOOK_S)
 
 
 def stop() -> None:

@@ -32,6 +32,8 @@ MEMORY = Path("/dev/shm")
 MARK = "SERVICE_UNDER_TEST"
 # A session that has no terminal yet gets the first one that it opens, with its processes in the foreground (tty(4)).
 _IN_TERMINAL = ["sh", "-c", 'exec "$0" "$@" <"$TERMINAL"']
+# What systemd does for a service whose port it holds: the socket is descriptor 3 (sd_listen_fds(3)).
+_WITH_SOCKET = ["bash", "-c", 'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" "$@" 3<&"$LISTENER"']
 
 
 # In real time, which it would inherit from tests that run so, it would keep the cores from everybody, these tests too.
@@ -174,6 +176,7 @@ def running(
     options: Sequence[str] = ("-w", "2"),
     port: int | None = None,
     terminal: bool = False,
+    listener: socket.socket | None = None,
 ) -> Iterator[Service]:
     """Run gunicorn until the block ends, then stop it by TERM if it still runs, and kill what is left of it.
 
@@ -181,17 +184,21 @@ def running(
         folder: where its log and its temporary files go.
         settings: environment variables beside this process's own.
         terminal: whether it runs in the foreground of a new terminal.
+        listener: holds the port, as systemd does; None: gunicorn opens it.
     """
     temporary, log, mark = folder / "tmp", folder / "log", uuid.uuid4().hex
     temporary.mkdir(exist_ok=True)
-    port = port or free_port()
+    port = listener.getsockname()[1] if listener else port or free_port()
+    held = () if listener is None else (listener.fileno(),)
     keyboard, screen = os.openpty() if terminal else (None, None)
     environment = {**os.environ, "TMPDIR": str(temporary), "SIGNCLIP_HOST": "127.0.0.1", "SIGNCLIP_PORT": str(port)}
     environment |= {**settings, MARK: mark, "TERMINAL": "" if screen is None else os.ttyname(screen)}
-    command = [*(_IN_TERMINAL if terminal else ()), GUNICORN, *options, "app:app"]
+    environment |= {"LISTENER": "".join(map(str, held))}
+    started_by = _IN_TERMINAL if terminal else _WITH_SOCKET if held else []
+    command = [*started_by, GUNICORN, *options, "app:app"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=terminal
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=terminal, pass_fds=held
         )
     service = Service(process, port, log, temporary, mark, keyboard)
     try:

@@ -92,13 +92,17 @@ def test_systemd_takes_the_unit(tmp_path):
     unit = tmp_path / "signclip.service"
     # The checkout and the manual lie elsewhere on this machine.
     unit.write_text(text.replace("/opt/signclip/.venv/bin/gunicorn", "/bin/true").replace("/opt/signclip/docs", "/usr"))
-    done = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True)
+    held = tmp_path / "signclip.socket"
+    held.write_text((DEPLOY / "systemd" / "signclip.socket").read_text())
+    done = subprocess.run([program, "verify", str(unit), str(held)], capture_output=True, text=True)
     complaints = [line for line in done.stderr.splitlines() if "signclip" in line and "Unknown" in line]
     assert not complaints, done.stderr
     assert done.returncode == 0 or "Failed to" in done.stderr, done.stderr
     stop_s = int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1])  # type: ignore[index]
     assert stop_s >= 610
     assert "NoNewPrivileges=yes" in text
+    assert "Requires=signclip.socket" in text
+    assert re.search(r"^ListenStream=127\.0\.0\.1:3030$", held.read_text(), re.MULTILINE)
 
 
 def test_prometheus_takes_the_rules_and_every_metric_exists():

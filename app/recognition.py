@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from app.comparison import embed_alike
-from app.errors import InputError, Problem
+from app.errors import InputError, Problem, RequestError
 from app.indexing import check_space, find_collection_model
 from app.inference import RequestVectors
 from app.intake.items import ItemRules, PreparedItems, prepare_texts
@@ -13,6 +12,7 @@ from app.intake.recognition_schemas import BankOptions
 from app.intake.schemas import PromptOptions
 from app.services import Services
 from models.catalog import ModelConfig
+from models.errors import ModelsError
 from search.banks import Bank, Method, build_bank, draw_shots
 from search.classifiers import Classifier, build_bank_classifier, build_text_classifier
 from search.entries import Collection
@@ -23,6 +23,8 @@ from search.probes import LinearProbe, unpack_probe
 PROBE = "probe"
 # A fit to more examples takes longer than a request may; it is kept beside the collection instead.
 _MOST_FITTED = 5000
+# Labels whose texts are embedded without being asked for. Later requests find them in the engine's cache.
+_MOST_BLENDED = 256
 
 
 @dataclass
@@ -34,8 +36,8 @@ class Question:
         method: how clips are classified.
         collection: the examples' collection; None: labels were given.
         bank: its examples; None with method text.
-        labels: the texts to compare with; empty with a bank.
-        texts: these texts, prepared; None with a bank.
+        labels: the texts to compare with; empty where only examples count.
+        texts: these texts, prepared; None where only examples count.
         warnings: sentences for the answer.
     """
 
@@ -50,7 +52,13 @@ class Question:
 
 
 def read_question(
-    shared: Services, wanted: BankOptions, *, labels: Sequence[str] | None, pointer: str, model_name: str | None
+    shared: Services,
+    wanted: BankOptions,
+    *,
+    labels: Sequence[str] | None,
+    pointer: str,
+    model_name: str | None,
+    default: Method = "prototype",
 ) -> Question:
     """Read the labels or the collection that a request names.
 
@@ -58,6 +66,7 @@ def read_question(
         labels: texts of the request; None: it names a collection.
         pointer: of the key that holds the labels.
         model_name: that the request names; None: it names none.
+        default: method for a collection where the request names none.
     Raises:
         SearchError: there is no such collection, it is of another space, or nothing can be learned from it.
         RequestError, ModelsError: a label is refused, or the model cannot be asked.
@@ -69,10 +78,12 @@ def read_question(
         return question
     collection = shared.store.describe_collection(wanted.collection)
     config = find_collection_model(shared, collection, model_name)
-    question = Question(config, wanted.method or "prototype", collection)
     bank = read_bank(shared, collection.name, sign_language=wanted.sign_language)
+    method = wanted.method or (default if len(bank.classes) <= _MOST_BLENDED else "prototype")
+    question = Question(config, method, collection)
+    if question.method in ("text", "blend"):
+        _prepare_glosses(shared, question, bank.classes, wanted)
     if question.method == "text":
-        _prepare_labels(shared, question, bank.classes, prompts=wanted, pointers=["/collection"] * len(bank.classes))
         return question
     question.bank = bank if wanted.shots == "all" else draw_shots(bank, wanted.shots)
     if question.method == "probe":
@@ -107,6 +118,17 @@ def _is_example(columns: Columns, row: int, sign_language: str | None) -> bool:
 
 def _number(pointer: str, count: int) -> list[str]:
     return [f"{pointer}/{index}" for index in range(count)]
+
+
+def _prepare_glosses(shared: Services, question: Question, glosses: Sequence[str], wanted: BankOptions) -> None:
+    """Prepare the glosses of a collection as texts; nobody who did not ask for texts is refused because of one."""
+    try:
+        _prepare_labels(shared, question, glosses, prompts=wanted, pointers=["/collection"] * len(glosses))
+    except (RequestError, ModelsError) as error:
+        if wanted.method is not None:
+            raise
+        question.method, question.labels = "prototype", ()
+        question.warnings.append(f"the glosses are not compared as texts: {error}")
 
 
 def _prepare_labels(
@@ -178,6 +200,8 @@ def build_classifier(shared: Services, question: Question, vectors: dict[str, Re
         space = shared.describe_origin(question.config, {}, digest=digest, dtype=None)["space"]
         check_space(question.collection, space or "")
     if question.bank is not None:
-        method: Literal["prototype", "neighbours", "probe"] | Method = question.method
-        return build_bank_classifier(question.bank, method, background=clips, probe=question.probe)
+        texts = vectors["text"].values if question.texts is not None else None
+        return build_bank_classifier(
+            question.bank, question.method, background=clips, probe=question.probe, texts=texts
+        )
     return build_text_classifier(vectors["text"].values, question.labels, background=clips)

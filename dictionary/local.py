@@ -66,7 +66,10 @@ class LocalDictionary:
         [hits] = self._store.search(name, vector, SearchOptions(k=k))
         answer: dict[str, Any] = {"hits": [asdict(hit) for hit in hits]}
         if clip is not None and any(hit.gloss for hit in hits):
-            found = self._build_bank_classifier(name).classify(vector, AnswerRules())[0]
+            bank = self._read_bank(name)
+            texts = self._embedder.embed_texts(bank.classes, sign_language=sign_language)
+            classifier = build_bank_classifier(bank, "blend", background=self._read_background(), texts=texts)
+            found = classifier.classify(vector, AnswerRules())[0]
             answer["classified"] = asdict(found.decision)
         return answer
 

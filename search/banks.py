@@ -12,7 +12,7 @@ from search.errors import BankError
 from search.scoring import Ints
 from search.vectors import Float32s, Float64s, Floats, scale_to_unit
 
-Method = Literal["text", "prototype", "neighbours", "probe"]
+Method = Literal["text", "prototype", "blend", "neighbours", "probe"]
 # Examples of a label that a query is compared with, as many as vote in nearest-neighbour probes of few shots.
 NEIGHBOURS = 3
 # Examples that are compared with a whole bank at once: 512 × 100,000 cosines take 400 MB.
@@ -110,7 +110,12 @@ def score_prototypes(queries: Floats, bank: Bank) -> Float64s:
     Returns:
         Cosines, float64 (queries, classes).
     """
-    return scale_to_unit(queries).astype(np.float64) @ _scale_rows(bank.sums).T
+    return compare_with_sums(queries, bank.sums)
+
+
+def compare_with_sums(queries: Floats, sums: Float64s) -> Float64s:
+    """Compare queries (queries, dim) with sums of vectors (classes, dim), as cosines, float64 (queries, classes)."""
+    return scale_to_unit(queries).astype(np.float64) @ scale_rows(sums).T
 
 
 def score_neighbours(queries: Floats, bank: Bank, *, neighbours: int = NEIGHBOURS) -> Float64s:
@@ -137,7 +142,7 @@ def leave_out(bank: Bank, method: Literal["prototype", "neighbours"]) -> Float64
     scores = score_prototypes(bank.vectors, bank)
     rows = np.arange(len(bank))
     others = bank.sums[bank.columns] - bank.vectors  # the sum of the label's other examples
-    own = np.einsum("rd,rd->r", bank.vectors, _scale_rows(others))
+    own = np.einsum("rd,rd->r", bank.vectors, scale_rows(others))
     scores[rows, bank.columns] = np.where(bank.counts[bank.columns] > 1, own, np.nan)
     return scores
 
@@ -157,7 +162,8 @@ def find_nearest(queries: Floats, bank: Bank, count: int) -> tuple[npt.NDArray[n
     return order, np.take_along_axis(cosines, order, axis=1)
 
 
-def _scale_rows(rows: Float64s) -> Float64s:
+def scale_rows(rows: Float64s) -> Float64s:
+    """Scale each row of float64 (rows, dim) to length 1. A row of zeros stays as it is."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     scaled: Float64s = rows / np.where(lengths == 0, 1.0, lengths)
     return scaled

@@ -122,15 +122,30 @@ def choose_scale(scores: Floats, own: Sequence[int]) -> float:
     Returns:
         One of a few fixed scales; DEFAULT_SCALE where fewer than 10 examples can be used.
     """
-    columns = np.asarray(own)
-    usable = np.flatnonzero(~np.isnan(scores[np.arange(len(columns)), columns]))
-    if len(usable) < _LEAST_EXAMPLES:
+    fits = _measure_fits(scores, own)
+    # The first scale stands for all: an example whose own label is unknown is unknown under every scale.
+    if np.count_nonzero(~np.isnan(fits[0])) < _LEAST_EXAMPLES:
         return DEFAULT_SCALE
-    chosen = np.where(np.isnan(scores[usable]), -1.0, scores[usable])
-    rows = np.arange(len(usable))
+    return _SCALES[int(np.argmax(np.nanmean(fits, axis=1)))]
 
-    def measure(scale: float) -> float:
-        shares = compute_softmax(chosen * scale)[rows, columns[usable]]
-        return float(np.log(np.maximum(shares, 1e-12)).mean())
 
-    return max(_SCALES, key=measure)
+def measure_fit(scores: Floats, own: Sequence[int], *, guess: float) -> float:
+    """Measure how probable left-out examples find their labels, under the best of some scales.
+
+    Args:
+        scores: float (examples, labels), as for choose_scale.
+        own: the column of each example's label.
+        guess: what an example counts whose own label is unknown.
+    Returns:
+        The mean log-probability.
+    """
+    return float(np.nan_to_num(_measure_fits(scores, own), nan=guess).mean(axis=1).max())
+
+
+def _measure_fits(scores: Floats, own: Sequence[int]) -> Float64s:
+    """Compute the log-probability of each example's own label under each scale, float64 (scales, examples)."""
+    rows, columns = np.arange(len(own)), np.asarray(own)
+    known = np.where(np.isnan(scores), -1.0, scores)
+    shares = np.stack([compute_softmax(known * scale)[rows, columns] for scale in _SCALES])
+    fits: Float64s = np.where(np.isnan(scores[rows, columns]), np.nan, np.log(np.maximum(shares, 1e-12)))
+    return fits

@@ -41,7 +41,7 @@ class ClassifyAnswer(Answer):
     """Results in the order of the clips, poses first; null for a clip that was skipped."""
 
     results: list[ClassifiedClip | None]
-    method: Literal["text", "prototype", "neighbours", "probe"]
+    method: Literal["text", "prototype", "blend", "neighbours", "probe"]
     labels: int = Field(description="how many labels there are")
     model_name: str = Field(description="the model that made the vectors")
     signature: str | None = Field(description="how the clips' vectors were made")

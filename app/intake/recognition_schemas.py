@@ -40,8 +40,10 @@ class BankOptions(PromptOptions):
     )
     method: Method | None = Field(
         None,
-        description="text: compare with texts; prototype: with the mean of each label's examples; neighbours: with its "
-        "nearest examples; probe: logistic regression. If unset, text for labels and prototype for a collection",
+        description="text: compare with texts; prototype: with the mean of each label's examples; blend: the same, "
+        "where each label's text counts as some examples, as many as suit the collection; neighbours: with its nearest "
+        "examples; probe: logistic regression. If unset, text for labels; for a collection, prototype to spot signs, "
+        "and blend to classify, or prototype if it has more than 256 labels",
     )
 
 

@@ -55,7 +55,14 @@ def classify_clips(shared: Services) -> Response:
     wanted = read_document(request, shared.settings, ClassifyRequest)
     deadline = set_document_deadline(shared.settings, wanted)
     with hold_place(shared, wanted):
-        question = read_question(shared, wanted, labels=wanted.labels, pointer="/labels", model_name=wanted.model_name)
+        question = read_question(
+            shared,
+            wanted,
+            labels=wanted.labels,
+            pointer="/labels",
+            model_name=wanted.model_name,
+            default="blend",
+        )
         clips, pointers = prepare_document_clips(shared, question.config, wanted=wanted, deadline=deadline)
         record = get_record()
         record.model, record.items = question.config.name, len(pointers) + len(question.labels)

@@ -216,13 +216,13 @@ class BankOptions(PromptOptions, total=False):
     Attributes:
         collection: a collection whose entries with a gloss are the examples.
         shots: examples of each label; "all": every one.
-        method: text: compare with texts; prototype: with the mean of each label's examples; neighbours: with its
-            nearest examples; probe: logistic regression.
+        method: text: compare with texts; prototype: with the mean of each label's examples; blend: the same, where each
+            label's text counts as some examples; neighbours: with its nearest examples; probe: logistic regression.
     """
 
     collection: str
     shots: int | Literal["all"]
-    method: Literal["text", "prototype", "neighbours", "probe"]
+    method: Literal["text", "prototype", "blend", "neighbours", "probe"]
 
 
 class ClassifyOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions, total=False):

@@ -51,7 +51,7 @@ def test_a_clip_that_cannot_be_read_is_left_out(url, make_client):
 def test_clips_are_named_by_examples(client, bank):
     found = client.classify(poses=CLIP, collection=bank, nearest=2)
     (result,) = found.results
-    assert (result.label, found.method, found.labels) == ("A", "prototype", 2)
+    assert (result.label, found.method, found.labels) == ("A", "blend", 2)
     assert {example.label for example in result.nearest} == {"A"}
     report = client.report_on_collection(bank)
     assert (report.examples, report.labels, report.recall["R@1"]) == (6, 2, 1.0)

@@ -5,7 +5,9 @@ import pytest
 
 from search.bank_report import report
 from search.banks import Bank, build_bank, draw_shots, find_nearest, leave_out, score_neighbours, score_prototypes
+from search.blending import Blend, build_blend
 from search.classification import DEFAULT_SCALE, NullEvidence, choose_scale, decide
+from search.classifiers import build_bank_classifier
 from search.errors import BankError
 from search.probes import fit_probe, score_folds, unpack_probe
 
@@ -187,3 +189,52 @@ def test_the_scale_follows_how_sure_the_scores_may_be():
     vague = rng.normal(0.5, 0.1, size=(60, 3))
     assert choose_scale(sharp, own) > choose_scale(vague, own)
     assert choose_scale(sharp[:5], own[:5]) == DEFAULT_SCALE
+
+
+def _draw_blend(*, shots: int, good: bool, seed: int = 0):
+    """Examples around centres, and texts that lie near the centres, or near those of other labels."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(12, 48))
+    examples = np.repeat(centres, shots, axis=0) + rng.normal(0, 1.6, (12 * shots, 48))
+    labels = [f"l{number:02d}" for number in range(12) for _ in range(shots)]
+    texts = centres + rng.normal(0, 0.3, centres.shape)
+    queries = np.repeat(centres, 30, axis=0) + rng.normal(0, 1.6, (360, 48))
+    return build_bank(examples, labels), texts if good else np.roll(texts, 1, axis=0), queries
+
+
+@pytest.mark.parametrize("shots", [1, 3, 5])
+def test_texts_count_as_much_as_they_help(shots):
+    def measure(scores) -> float:
+        return float((scores.argmax(axis=1) == np.repeat(np.arange(12), 30)).mean())
+
+    bank, texts, queries = _draw_blend(shots=shots, good=True)
+    blend = build_blend(bank, texts, known=bank)
+    assert blend.weight >= 2
+    assert measure(blend.score(queries)) > measure(score_prototypes(queries, bank)) + 0.02
+    bank, texts, queries = _draw_blend(shots=shots, good=False)
+    blend = build_blend(bank, texts, known=bank)
+    assert blend.weight == 0
+    np.testing.assert_array_equal(blend.score(queries), score_prototypes(queries, bank))
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_an_example_that_is_left_out_of_a_blend_does_not_count(weight):
+    bank, texts, _ = _draw_blend(shots=2, good=True)
+    bank = bank.select(np.arange(1, len(bank)))  # so that one label has a single example
+    blend = Blend(bank, texts / np.linalg.norm(texts, axis=1, keepdims=True), weight)
+    scores = blend.leave_out(bank)
+    for row, column in enumerate(bank.columns.tolist()):
+        others = bank.vectors[(bank.columns == column) & (np.arange(len(bank)) != row)].astype(np.float64)
+        rest = others.sum(axis=0) + weight * blend.texts[column]
+        if not rest.any():
+            assert np.isnan(scores[row, column])
+            continue
+        assert scores[row, column] == pytest.approx(bank.vectors[row] @ rest / np.linalg.norm(rest), abs=1e-6)
+
+
+def test_a_blend_needs_a_text_of_each_label():
+    bank, texts, _ = _draw_blend(shots=1, good=True)
+    with pytest.raises(BankError, match="11 texts for 12 labels"):
+        build_blend(bank, texts[1:], known=bank)
+    with pytest.raises(BankError, match="needs the texts"):
+        build_bank_classifier(bank, "blend", background=None)

@@ -32,7 +32,7 @@ from training.fingerspelling.prompts import embed_texts
 from training.fingerspelling.scoring import bootstrap_interval, embed_letters
 
 SHOTS = (1, 3, 5)
-METHODS: tuple[Method, ...] = ("text", "prototype", "neighbours", "probe")
+METHODS: tuple[Method, ...] = ("text", "prototype", "neighbours", "probe", "blend")
 RATES = (0.05, 0.1, 0.2)
 # Letters of each language that the bank lacks: one in five of 26.
 UNKNOWN_LETTERS = 5
@@ -103,10 +103,10 @@ def _draw_noise(clips: Sequence[LetterClip]) -> list[Float32Array]:
 
 def build_classifier(task: Task, bank: Bank, method: Method) -> Classifier:
     """Build the classifier of one method, without a background: the bank alone must tell what fits nothing."""
+    texts = task.texts[[LETTERS.index(label) for label in bank.classes]]
     if method == "text":
-        rows = [LETTERS.index(label) for label in bank.classes]
-        return build_text_classifier(task.texts[rows], bank.classes, background=None)
-    return build_bank_classifier(bank, method, background=None)
+        return build_text_classifier(texts, bank.classes, background=None)
+    return build_bank_classifier(bank, method, background=None, texts=texts)
 
 
 def measure_hits(task: Task, *, shots: int, method: Method, seed: int) -> BoolArray:
@@ -150,9 +150,12 @@ def measure_rejections(task: Task, *, shots: int, method: Method, rate: float, s
     return Rejections(accepted[~unknown], accepted[unknown], accept(task.noise))
 
 
-def score_methods(tasks: Sequence[Task], *, seeds: Sequence[int]) -> dict[str, Any]:
+def score_methods(tasks: Sequence[Task], *, seeds: Sequence[int], shots: Sequence[int] = SHOTS) -> dict[str, Any]:
     """Score every method with every number of examples.
 
+    Args:
+        seeds: of the draws of examples.
+        shots: examples of each letter; there are no more than the lexicon has.
     Returns:
         By method and shots the accuracy in percent, its standard deviation over the draws, and the interval of 95 %
         over languages.
@@ -160,14 +163,14 @@ def score_methods(tasks: Sequence[Task], *, seeds: Sequence[int]) -> dict[str, A
     rows: dict[str, Any] = {}
     signs = [task.sign for task in tasks for _ in task.letters]
     for method in METHODS:
-        for shots in SHOTS:
+        for count in shots:
             drawn = [
-                np.concatenate([measure_hits(task, shots=shots, method=method, seed=seed) for task in tasks])
+                np.concatenate([measure_hits(task, shots=count, method=method, seed=seed) for task in tasks])
                 for seed in (seeds[:1] if method == "text" else seeds)
             ]
             low, high = bootstrap_interval(np.mean(drawn, axis=0), signs)
             means = [100 * float(hits.mean()) for hits in drawn]
-            rows[f"{method}, {shots}"] = {
+            rows[f"{method}, {count}"] = {
                 "accuracy": round(float(np.mean(means)), 1),
                 "spread": round(float(np.std(means, ddof=1)), 1) if len(means) > 1 else 0.0,
                 "interval": [round(100 * low, 1), round(100 * high, 1)],
@@ -215,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("config", type=Path, help="the experiment file, configs/experiments/fingerspelling.yaml")
     parser.add_argument("--models", type=Path, default=Path("runs/fingerspelling_folds"), help="folder of the models")
     parser.add_argument("--draws", type=int, default=5, help="how often examples are drawn (default: 5)")
+    parser.add_argument("--shots", type=int, nargs="+", default=SHOTS, help="examples of each letter (default: 1 3 5)")
     parser.add_argument("--json", type=Path, help="metrics file to record the metrics in")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -225,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    accuracy = score_methods(tasks, seeds=range(options.draws))
+    accuracy = score_methods(tasks, seeds=range(options.draws), shots=options.shots)
     rejections = score_rejections(tasks, seeds=range(options.draws))
     print(format_tables(accuracy, rejections))
     if options.json is not None:

@@ -66,7 +66,7 @@ def test_labels_get_the_probabilities_of_similarity(client, pose_base64):
     assert "nearest" not in result
 
 
-@pytest.mark.parametrize("method", ["prototype", "neighbours", "probe", None])
+@pytest.mark.parametrize("method", ["prototype", "blend", "neighbours", "probe", None])
 def test_a_clip_is_classified_by_the_examples_of_a_collection(signs, pose_base64, method):
     body = {"collection": "signs", "pose": [pose_base64], **({"method": method} if method else {})}
     answer = signs.post(CLASSIFY, json=body).json
@@ -77,7 +77,7 @@ def test_a_clip_is_classified_by_the_examples_of_a_collection(signs, pose_base64
     assert [near["label"] for near in result["nearest"]] == ["HOUSE"] * 3
     assert result["nearest"][0]["score"] > result["nearest"][2]["score"] > 0.8
     assert {one["label"] for one in result["candidates"]} == {"HOUSE", "SUN", "TREE"}
-    assert answer["method"] == method or method is None
+    assert answer["method"] == (method or "blend")
     assert "warnings" not in answer or not any("rejected" in warning for warning in answer["warnings"])
 
 
@@ -98,6 +98,17 @@ def test_shots_and_language_choose_the_examples(signs, pose_base64):
     assert len(two["nearest"]) == 6
     (german,) = signs.post(CLASSIFY, json={**body, "sign_language": "gsg"}).json["results"]
     assert {near["id"] for near in german["nearest"]} == {"HOUSE-0", "SUN-0", "TREE-0"}
+
+
+def test_a_tag_that_the_model_does_not_know_leaves_the_examples(signs, pose_base64):
+    body = {"collection": "signs", "pose": pose_base64, "sign_language": "!"}
+    signs.post(
+        f"{SIGNS}/entries", json={"entries": [{"id": "x", "pose": pose_base64, "gloss": "X", "sign_language": "!"}]}
+    )
+    answer = signs.post(CLASSIFY, json=body).json
+    assert answer["method"] == "prototype"
+    assert any("not compared as texts" in warning for warning in answer["warnings"])
+    assert signs.post(CLASSIFY, json={**body, "method": "blend"}).status_code == 422
 
 
 def test_glosses_may_be_compared_as_texts(signs, pose_base64):

@@ -52,6 +52,8 @@ def test_more_examples_are_more_right(tasks):
     assert measure("prototype", 5) > measure("prototype", 1) > 0.5
     assert measure("neighbours", 1) == measure("prototype", 1)
     assert measure("prototype", 5) > measure("text", 5)
+    for shots in (1, 3, 5):
+        assert measure("blend", shots) > max(measure("prototype", shots), measure("text", shots)) - 0.02
 
 
 def test_known_letters_are_accepted_more_often_than_unknown_ones_and_both_more_at_a_higher_rate(tasks):
@@ -74,6 +76,8 @@ def test_tables_have_a_row_for_each_method_and_number(tasks):
     few = tasks[:2]
     accuracy, rejections = score_methods(few, seeds=range(2)), score_rejections(few, seeds=range(1))
     assert accuracy["text, 1"]["accuracy"] == accuracy["text, 5"]["accuracy"]
-    assert set(rejections) == {f"{m}, {r} %" for m in ("prototype", "neighbours", "probe") for r in (5, 10, 20)}
+    assert set(rejections) == {
+        f"{m}, {r} %" for m in ("prototype", "neighbours", "probe", "blend") for r in (5, 10, 20)
+    }
     table = format_tables(accuracy, rejections)
-    assert len(table.splitlines()) == 1 + 12 + 2 + 9
+    assert len(table.splitlines()) == 1 + 15 + 2 + 12

@@ -15,7 +15,7 @@ import * as samples from "./sources/samples.js";
 import * as webcam from "./sources/webcam.js";
 import { chooseLanguage, STRINGS, translator } from "./strings.js";
 import { Tabs } from "./tabs.js";
-import { createPlayer } from "./views/index.js";
+import { chooseDefaults, createPlayer } from "./views/index.js";
 
 /** @typedef {import("./context.js").Context} Context */
 
@@ -24,6 +24,8 @@ const LANGUAGE_NAME = "signclip-language";
 const api = new Api();
 const session = new Session(readPose);
 let building = new AbortController();
+/** Whether the session has its first languages and texts; a person may have changed them since. */
+let isBegun = false;
 
 build();
 
@@ -49,7 +51,10 @@ async function build() {
     const features = await readFeatures(api, document.body.dataset);
     if (signal.aborted) return;
     header.showModel(features.defaultModel);
-    const tabs = createColumns(main, { session, api, t, features, announce, showError: errorShower(t), signal });
+    const context = { session, api, t, features, announce, showError: errorShower(t), signal };
+    if (!isBegun) chooseDefaults(context);
+    isBegun = true;
+    const tabs = createColumns(main, context);
     await readCollections(api, features);
     tabs.showOffered();
   } catch (error) {

@@ -143,7 +143,7 @@ def test_three_signs_are_taught_and_a_new_signer_is_recognized(page: Page, servi
         choose(page, letter)
         view.get_by_label("What is this sign?").fill(name)
         view.get_by_role("button", name="Teach this clip").click()
-        expect(view.get_by_role("button", name=f"Forget {name}, 1 examples")).to_be_visible()
+        expect(view.get_by_role("button", name=f"Forget {name} (examples: 1)")).to_be_visible()
     for letter, name in (("A", "stone"), ("B", "wall"), ("L", "corner")):
         choose(page, letter, "gsg")
         expect(view.locator(".headline")).to_have_text(re.compile(f"^{name}, cosine 0"))
@@ -153,7 +153,7 @@ def test_three_signs_are_taught_and_a_new_signer_is_recognized(page: Page, servi
     view.get_by_text("Keep these signs on the service").click()
     view.get_by_label("Name of the collection").fill("taught")
     view.get_by_role("button", name="Store").click()
-    expect(view.get_by_text("3 examples are in the collection taught.")).to_be_visible()
+    expect(view.get_by_text("Stored in the collection taught. Examples: 3")).to_be_visible()
     answer = ask(f"{service}/api/collections/taught/search", {"text": "A", "sign_language": "ase"})
     assert {hit["gloss"] for hit in answer["hits"]} == {"stone", "wall", "corner"}
     assert all(hit["preview"] for hit in answer["hits"])
@@ -221,7 +221,7 @@ def test_a_session_is_saved_and_restored_without_the_service(page: Page, browser
         expect(compare.get_by_role("button", name="Remove Ü")).to_be_visible()
         expect(compare.locator(".headline")).to_have_text(re.compile("^L, "))
         taught = open_tab(other, "Teach")
-        expect(taught.get_by_role("button", name="Forget stone, 1 examples")).to_be_visible()
+        expect(taught.get_by_role("button", name="Forget stone (examples: 1)")).to_be_visible()
 
 
 def test_a_link_carries_a_session_past_the_service(page: Page, browser: Browser, service: str, complaints):

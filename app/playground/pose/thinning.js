@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Makes a pose that packs small and means the same: points that no model reads are left out, and x and y keep the
- * precision of a tenth of a pixel. A link can carry it.
+ * Makes a pose that packs small and means the same: points that no model reads are left out, and x and y keep a
+ * precision of one part in 2,000. A link can carry it.
  */
 
 import { isFace, isWorld } from "./parts.js";

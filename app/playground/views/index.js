@@ -5,6 +5,8 @@
  */
 
 import { element } from "../dom.js";
+import { chooseFirstLanguages } from "./pickers.js";
+import { chooseFirstTexts } from "./texts.js";
 
 /** @typedef {import("../context.js").Context} Context */
 /** @typedef {(context: Context) => HTMLElement} Create */
@@ -25,6 +27,16 @@ export const VIEWS = [
   { id: "spotting", title: "spot.tab", create: (context) => load(context, import("./spotting.js")) },
   { id: "languages", title: "heat.tab", create: (context) => load(context, import("./languages.js")) },
 ];
+
+/**
+ * Choose languages and texts for a session that has just begun.
+ *
+ * @param {Context} context
+ */
+export function chooseDefaults(context) {
+  chooseFirstLanguages(context);
+  chooseFirstTexts(context);
+}
 
 /**
  * Create what shows the current clip.

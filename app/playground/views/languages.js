@@ -102,7 +102,7 @@ async function embedAlphabets({ api, features }, languages) {
  * @param {number} share
  */
 function mixHeat(share) {
-  return Math.round(share > HOT ? 74 + (26 * (share - HOT)) / (1 - HOT) : (52 * share) / HOT);
+  return Math.round(share > HOT ? 80 + (20 * (share - HOT)) / (1 - HOT) : (52 * share) / HOT);
 }
 
 /** @param {HeatRow[]} rows */

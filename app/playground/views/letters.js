@@ -5,7 +5,7 @@ import { element } from "../dom.js";
 import { formRequest, send } from "../requests.js";
 import { follow } from "./live.js";
 import { createMatches } from "./matches.js";
-import { chooseFirstLanguages, createPickers, readLanguages } from "./pickers.js";
+import { createPickers, readLanguages } from "./pickers.js";
 import { LETTERS } from "./texts.js";
 
 /** @typedef {import("../context.js").Context} Context */
@@ -19,7 +19,6 @@ const FIRST_ROWS = 5;
  */
 export function create(context) {
   const { session, api, t } = context;
-  chooseFirstLanguages(context);
   const place = element("div", { class: "stack result" });
   const section = element(
     "section",

@@ -56,7 +56,6 @@ export function createPickers(context) {
  */
 export function chooseFirstLanguages({ session, features }) {
   const { sign } = listLanguages(features);
-  if (session.signLanguage || session.clips.length) return;
   const first = sign.find(({ tag }) => tag === FIRST_SIGN) ?? sign[0];
   if (first) session.setLanguages({ signLanguage: first.tag });
 }

@@ -11,7 +11,7 @@ import { createCollectionChoice } from "./collections.js";
 import { follow } from "./live.js";
 import { createLoop } from "./looping.js";
 import { createRemarks } from "./matches.js";
-import { chooseFirstLanguages, createPickers, readLanguages } from "./pickers.js";
+import { createPickers, readLanguages } from "./pickers.js";
 
 /** @typedef {import("../context.js").Context} Context */
 /** @typedef {import("../requests.js").ServiceRequest} ServiceRequest */
@@ -26,7 +26,6 @@ const HITS = 8;
  */
 export function create(context) {
   const { api, session, t } = context;
-  chooseFirstLanguages(context);
   /** @type {Query} */
   const query = { collection: "", by: "clip", text: "", grouped: false };
   const place = element("div", { class: "stack result" });

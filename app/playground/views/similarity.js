@@ -5,8 +5,8 @@ import { element } from "../dom.js";
 import { formRequest, send } from "../requests.js";
 import { createMatches } from "./matches.js";
 import { follow } from "./live.js";
-import { chooseFirstLanguages, createPickers, readLanguages } from "./pickers.js";
-import { chooseFirstTexts, createTexts } from "./texts.js";
+import { createPickers, readLanguages } from "./pickers.js";
+import { createTexts } from "./texts.js";
 
 /** @typedef {import("../context.js").Context} Context */
 
@@ -16,8 +16,6 @@ import { chooseFirstTexts, createTexts } from "./texts.js";
  */
 export function create(context) {
   const { session, api, t } = context;
-  chooseFirstTexts(context);
-  chooseFirstLanguages(context);
   const place = element("div", { class: "stack result" });
   const section = element(
     "section",

@@ -10,8 +10,8 @@ import { createCollectionChoice } from "./collections.js";
 import { createJoiner } from "./joiner.js";
 import { follow } from "./live.js";
 import { createRemarks } from "./matches.js";
-import { chooseFirstLanguages, createPickers, readLanguages } from "./pickers.js";
-import { chooseFirstTexts, createTexts } from "./texts.js";
+import { createPickers, readLanguages } from "./pickers.js";
+import { createTexts } from "./texts.js";
 import { createTimeline } from "./timeline.js";
 
 /** @typedef {import("../context.js").Context} Context */
@@ -30,8 +30,6 @@ const MOST_Z = 10;
  */
 export function create(context) {
   const { session, t } = context;
-  chooseFirstTexts(context);
-  chooseFirstLanguages(context);
   /** @type {Question} */
   const question = { by: "texts", collection: "", threshold: chooseThreshold(context.features, "texts") };
   const place = element("div", { class: "stack result" });

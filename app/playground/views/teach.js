@@ -105,7 +105,7 @@ function createTaught({ session, t }, label, count, next) {
   return element(
     "li",
     {},
-    element("button", { type: "button", class: "chip", "aria-label": t("teach.remove", { label, count }), onclick: remove }, label, element("span", { class: "hint" }, String(count)), element("span", { "aria-hidden": "true" }, "×")),
+    element("button", { type: "button", class: "chip", "data-count": count, "aria-label": t("teach.remove", { label, count }), onclick: remove }, element("span", {}, label), element("span", { "aria-hidden": "true" }, "×")),
   );
 }
 

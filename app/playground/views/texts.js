@@ -18,7 +18,6 @@ const MOST_TEXTS = 60;
  * @param {Context} context
  */
 export function chooseFirstTexts({ session, features }) {
-  if (session.texts.length) return;
   session.setTexts(features.defaultModel === LETTER_MODEL ? ["A", "B", "C", "L", "O"] : FIRST_WORDS);
 }
 

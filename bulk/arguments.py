@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         const="local",
         metavar="ADDRESS",
-        help="work on a Ray cluster, such as ray://head:10001 or auto; without ADDRESS a cluster is started here",
+        help="work on a Ray cluster: auto for that of this machine; without ADDRESS a cluster is started for the run",
     )
     return parser
 

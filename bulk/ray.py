@@ -83,12 +83,19 @@ class RayRun:
         self._settings = settings
         try:
             _connect(settings)
+        except Exception as error:  # Ray raises bare ones, too
+            raise RayError(f"the Ray cluster {settings.address!r} cannot be used: {error}") from error
+        try:
             self._gpus = int(ray.cluster_resources().get("GPU", 0)) if settings.device != "cpu" else 0
             describe = ray.remote(num_cpus=1, num_gpus=min(1, self._gpus))(_describe_model)
             self.origin: Origin
             self.origin, self._config = ray.get(describe.remote(settings))
-        except (ray.exceptions.RayError, ConnectionError, ValueError, RuntimeError) as error:
-            raise RayError(f"the Ray cluster {settings.address!r} cannot be used: {error}") from error
+        except ray.exceptions.RayTaskError as error:
+            self.close()
+            raise RayError(f"the model cannot be loaded on the cluster: {error.cause}") from error
+        except ray.exceptions.RayError as error:
+            self.close()
+            raise RayError(f"the Ray cluster {settings.address!r} was lost: {error}") from error
 
     def work(self, items: Iterator[Item], folder: OutputFolder, progress: Progress) -> None:
         """Embed items, and write their rows into a folder.
@@ -234,6 +241,7 @@ def _connect(settings: RaySettings) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    logging.getLogger("ray").setLevel(logging.ERROR)
 
 
 def _open_model(settings: RaySettings) -> BulkModel:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +18,7 @@ import pytest
 
 from search.opening import open_store
 from search.settings import SearchSettings
-from tests.running import ROOT, free_port
+from tests.object_store import running, serve_bucket
 from tests.search.entries import DIMENSIONS, SPACE, make_entries, make_vectors
 
 pytestmark = pytest.mark.skipif(
@@ -30,25 +27,6 @@ pytestmark = pytest.mark.skipif(
 BATCHES, BATCH = 3, 10
 # What one service has stored, the other finds within this time.
 VISIBLE_S = 1.0
-
-
-@contextmanager
-def running(command: list[str], **environment: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=ROOT,
-        env=os.environ | environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
 
 
 def ask(url: str, method: str, path: str, body: object = None):
@@ -61,25 +39,8 @@ def ask(url: str, method: str, path: str, body: object = None):
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[dict[str, str]]:
     """The variables that name an object store with an empty bucket `signs`."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    own = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    with running(["moto.server", "--host", "127.0.0.1", "--port", str(port)], **own):
-        wait_for_bucket(f"{url}/signs")
-        yield own | {"AWS_ENDPOINT_URL": url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
-
-
-def wait_for_bucket(url: str) -> None:
-    """Make a bucket as soon as the server listens."""
-    deadline, never = time.monotonic() + 60, threading.Event()
-    while True:
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, b"", method="PUT"), timeout=10).close()
-        except OSError:
-            assert time.monotonic() < deadline, "moto's server does not answer"
-            never.wait(0.1)
-        else:
-            return
+    with serve_bucket("signs") as variables:
+        yield variables
 
 
 @pytest.fixture(scope="module")

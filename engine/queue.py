@@ -246,7 +246,7 @@ def _fill_padded(parts: list[Part], first: int, budget: int) -> Choice | None:
     longest = max(part.longest for part in parts)
     count = sum(map(len, parts))
     padding = longest * count - sum(part.tokens for part in parts)
-    if longest * count <= budget and padding <= budget * PADDING_SHARE:
+    if count == 1 or (longest * count <= budget and padding <= budget * PADDING_SHARE):
         return None
     positions = np.concatenate([part.positions for part in parts])
     is_other = np.arange(count) >= sum(map(len, parts[:first]))

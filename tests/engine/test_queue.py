@@ -157,6 +157,12 @@ def test_an_item_longer_than_the_budget_goes_alone():
     assert [part.ticket for part in batch] == [long]
 
 
+def test_an_only_item_longer_than_the_budget_goes_too():
+    queue = waiting()
+    admit(queue, [200], tower="pose")
+    assert lengths_of(queue.take_batch(upto(100), always)) == [202]
+
+
 def test_models_and_towers_never_share_a_batch():
     queue = waiting()
     kinds = list(itertools.product(["a", "b"], ["text", "pose"]))

@@ -133,9 +133,10 @@ class OutputFolder:
 
     def close(self) -> None:
         """Close the files, so that another run may write. May be called twice."""
-        if hasattr(self, "_journal"):
-            self._journal.close()
-            self.failed.close()
+        self._journal.close()
+        if not self._journal.rows:
+            self._journal.path.unlink(missing_ok=True)
+        self.failed.close()
         self._stack.close()
 
     def _list_shards(self) -> list[Path]:

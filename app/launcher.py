@@ -80,7 +80,7 @@ def start(settings: ServiceSettings, *, catalog: Catalog, memory_dir: str | None
         known = _make_folder() / "catalog.json"
         known.write_text(catalog.to_json(), encoding="utf-8")
         engines = [replace(engine, catalog_file=known) for engine in settings.list_engines()]
-        addresses = [_start_engine(engine) for engine in engines]
+        addresses = [_start_engine(engine, standby=settings.engine_standby) for engine in engines]
         _for_workers[f"{PREFIX}ENGINE_ADDRESS"] = ",".join(addresses)
     if not settings.estimator_address:
         estimators = EstimatorSupervisor(settings.estimators, drain_s=STOP_S)
@@ -111,9 +111,9 @@ def _make_folder(name: str = "", *, parent: str | None = None) -> Path:
     return _folders[-1].path
 
 
-def _start_engine(settings: EngineSettings) -> str:
+def _start_engine(settings: EngineSettings, *, standby: bool) -> str:
     name = f"engine{len(_supervisors)}"
-    supervisor = EngineSupervisor(settings, name=name, drain_s=STOP_S, on_failure=_end_start)
+    supervisor = EngineSupervisor(settings, name=name, drain_s=STOP_S, on_failure=_end_start, standby=standby)
     _supervisors.append(supervisor)
     supervisor.start()
     return supervisor.address

@@ -68,6 +68,7 @@ class ServiceSettings(BaseModel):
     engine_address: Words = ()
     estimators: EstimatorSettings = Field(default_factory=EstimatorSettings)
     estimator_address: str | None = None
+    engine_standby: bool = False
     demo: bool = False
     search: SearchSettings = Field(default_factory=SearchSettings)
     host: str = "0.0.0.0"

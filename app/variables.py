@@ -113,6 +113,11 @@ SETTINGS = (
         field="dir",
     ),
     Setting(
+        "engine_standby",
+        "`1`: beside each engine a process stands by that has imported its libraries, so that a lost engine is back "
+        "sooner; it takes up to 0.4 GB",
+    ),
+    Setting(
         "demo",
         "`1`: at the start gunicorn stores the letters of 19 alphabets in the collection `alphabets`; "
         "`make demo` installs what that needs",

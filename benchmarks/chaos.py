@@ -1,6 +1,6 @@
 """The service under load while a process of it is killed or stopped every few seconds.
 
-    python -m benchmarks.chaos [--minutes 15] [--every 20] [--clients 6] [--out FILE.json]
+    python -m benchmarks.chaos [--minutes 15] [--every 20] [--clients 6] [--standby] [--out FILE.json]
 
 Clients send texts and poses to the shipped model, and compare every vector with the one that the quiet service gave at
 the start. The process that is hit is a web worker, an engine or the queue of videos, by turns. Half of the times it is
@@ -9,6 +9,7 @@ killed, and half of the times stopped (SIGSTOP), as by a debugger or a frozen di
 
 import argparse
 import json
+import os
 import random
 import signal
 import sys
@@ -111,6 +112,8 @@ def hit(service: Service, number: int) -> str:
     """Kill or stop one process; returns what was done."""
     part = _PARTS[number % len(_PARTS)]
     found = service.children({"engine": "engine", "queue of videos": "video"}.get(part))
+    if part == "engine":
+        found = [process for process in found if _serves(process)]
     stops = number // len(_PARTS) % 2 == 1
     if not found:
         return f"{part}: none"
@@ -121,13 +124,23 @@ def hit(service: Service, number: int) -> str:
     return f"{part} {'stopped' if stops else 'killed'}"
 
 
-def run(folder: Path, *, minutes: float, every_s: float, clients: int) -> dict[str, Any]:
+def _serves(engine: psutil.Process) -> bool:
+    """Whether a process of the engine listens, and does not only stand by."""
+    try:
+        return any(str(end.laddr).endswith(".sock") for end in engine.net_connections("unix"))
+    except psutil.Error:
+        return False
+
+
+def run(folder: Path, *, minutes: float, every_s: float, clients: int, standby: bool = False) -> dict[str, Any]:
     """Run the service under load and hit it; returns what was seen."""
     tally, stop = Tally(), threading.Event()
     looks: list[bool] = []
     hits: list[str] = []
     settings = {"SIGNCLIP_VIDEO_WORKERS": "1", "SIGNCLIP_WEIGHTS_DIR": str(folder)}
     settings["SIGNCLIP_SEARCH_DIR"] = str(folder / "search")
+    settings["SIGNCLIP_ENGINE_STANDBY"] = str(int(standby))
+    load = []
     with running(folder, settings, options=("-w", str(WORKERS))) as service:
         _wait_until_ready(service)
         requests = make_requests()
@@ -143,6 +156,7 @@ def run(folder: Path, *, minutes: float, every_s: float, clients: int) -> dict[s
         while time.monotonic() < ends:
             time.sleep(every_s)
             hits.append(hit(service, len(hits)))
+            load.append(os.getloadavg()[0])
             print(f"{hits[-1]:28} {dict(tally.outcomes)}", flush=True)
         stop.set()
         for thread in threads:
@@ -154,6 +168,7 @@ def run(folder: Path, *, minutes: float, every_s: float, clients: int) -> dict[s
         "longest_s": round(tally.longest_s, 2),
         "ready_share": round(sum(looks) / max(1, len(looks)), 4),
         "hits": dict(Counter(hits)),
+        "load_mean": round(sum(load) / max(1, len(load)), 1),
     }
 
 
@@ -171,10 +186,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--every", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--clients", type=int, default=6)
+    parser.add_argument("--standby", action="store_true", help="with SIGNCLIP_ENGINE_STANDBY")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        found = run(Path(folder), minutes=options.minutes, every_s=options.every, clients=options.clients)
+        found = run(
+            Path(folder),
+            minutes=options.minutes,
+            every_s=options.every,
+            clients=options.clients,
+            standby=options.standby,
+        )
     for name, value in found.items():
         print(f"{name}: {value}")
     write_results("chaos", {"machine": machine_facts(), "settings": _describe(options), **found}, options.out)
@@ -182,7 +204,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _describe(options: argparse.Namespace) -> dict[str, Any]:
-    return {"minutes": options.minutes, "every_s": options.every, "clients": options.clients, "workers": WORKERS}
+    return {
+        "minutes": options.minutes,
+        "every_s": options.every,
+        "clients": options.clients,
+        "workers": WORKERS,
+        "standby": options.standby,
+    }
 
 
 if __name__ == "__main__":

@@ -58,8 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         the exit status: 0 stopped in order, 1 the engine cannot start, 2 usage error.
     """
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        settings, options = parse_arguments(arguments)
+        if given[:1] == ["--standby"]:
+            from engine.standby import wait_for_arguments
+
+            given = wait_for_arguments(given[1:])
+            if given is None:
+                return 0
+        settings, options = parse_arguments(given)
     except SettingsError as error:
         print(f"{name_command('engine')}: {error}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -112,6 +112,13 @@ class ProcessSupervisor:
         """Build the arguments of Python that start the process; called before every start."""
         raise NotImplementedError
 
+    def _take_standby(self, arguments: Sequence[str]) -> subprocess.Popen[bytes] | None:  # noqa: ARG002
+        """Hand the arguments of the next process to one that waits for them; None: no process waits."""
+        return None
+
+    def _look_after(self) -> None:
+        """Do what there is to do about once a second while the process runs."""
+
     def _has_served(self) -> bool:
         """Whether the process that ended has served, however shortly; then the next start need not wait."""
         return False
@@ -121,16 +128,24 @@ class ProcessSupervisor:
         return None
 
     def _spawn(self) -> None:
-        command = [sys.executable, *self._build_command(), "--parent", str(os.getpid())]
+        arguments = [*self._build_command(), "--parent", str(os.getpid())]
+        with self._lock:
+            if not self._stopping.is_set():
+                self._process = self._take_standby(arguments) or self._start_python(arguments)
+
+    def _start_python(self, arguments: Sequence[str], *, stdin: int | None = None) -> subprocess.Popen[bytes]:
         # Files that it leaves there are removed with the directory of its socket. The import of torch leaves a folder.
         environment = build_environment(TMPDIR=str(self._directory))
         # A session of its own, and shielded, because a signal to the whole service, as by Ctrl-C in a terminal or by
         # systemd, must not end this process before the web server, which still needs it, stops it.
-        with self._lock, shield():
-            if not self._stopping.is_set():
-                self._process = subprocess.Popen(
-                    command, cwd=Path(__file__).parent.parent, env=environment, start_new_session=True
-                )
+        with shield():
+            return subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=Path(__file__).parent.parent,
+                env=environment,
+                stdin=stdin,
+                start_new_session=True,
+            )
 
     def _wait_for(self, process: subprocess.Popen[bytes]) -> int | None:
         """Wait until a process ends, and kill it when it shows no sign of life; return its exit code, None: unknown."""
@@ -150,6 +165,7 @@ class ProcessSupervisor:
                 if self._heartbeat.is_silent():
                     log.critical("%s shows no sign of life and is killed", self._name, extra={"seconds": SILENCE_S})
                     process.kill()
+                self._look_after()
             self.note_exit()
         finally:
             os.close(handle)

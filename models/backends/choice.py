@@ -103,5 +103,22 @@ def make_backend(
     return pack(padded)
 
 
+def import_backend(config: ModelConfig, *, backend: str, device: str) -> None:
+    """Import the libraries of a model's backend, which takes seconds, and load nothing.
+
+    Args:
+        backend: one of BACKENDS.
+        device: as choose_device returns it.
+    Raises:
+        BackendError: the backend is not available on this machine.
+    """
+    if choose_backend(backend, device, config) == "openvino":
+        from models.backends.openvino_conversion import import_openvino
+
+        import_openvino()
+    else:
+        import models.backends.pytorch  # noqa: F401
+
+
 def _has_nvidia() -> bool:
     return Path("/proc/driver/nvidia").exists() or Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()

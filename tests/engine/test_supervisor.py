@@ -254,3 +254,40 @@ def _runs(pid: int) -> bool:
         return "zombie" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def test_the_process_that_stands_by_becomes_the_next_engine(settings: EngineSettings) -> None:
+    supervisor = EngineSupervisor(settings, drain_s=20, standby=True)
+    supervisor.start()
+    client = EngineClient(supervisor.address)
+    try:
+        until(lambda: client.get_readiness().ready)
+        first = supervisor.pid
+        until(lambda: supervisor._standby is not None)
+        waiting = supervisor._standby
+        assert waiting is not None
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        until(lambda: supervisor.pid == waiting.pid)
+        until(lambda: client.get_readiness().ready)
+        assert client.embed(EmbedRequest("tiny", "pose", clips(1))).embeddings.shape == (1, 32)
+        until(lambda: supervisor._standby is not None)  # another one stands by
+        another = supervisor._standby
+        assert another is not None
+        assert another.pid != waiting.pid
+    finally:
+        client.close()
+        supervisor.stop()
+    assert another.poll() is not None
+    assert waiting.poll() is not None
+
+
+def test_one_that_stands_by_and_is_lost_costs_nothing(settings: EngineSettings) -> None:
+    supervisor = EngineSupervisor(settings, standby=True)
+    lost = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
+    lost.wait()
+    supervisor._standby = lost
+    assert supervisor._take_standby(["-m", "engine", "--address", "x"]) is None
+    supervisor.stop()
+    assert lost.stdin is not None
+    assert lost.stdin.closed

@@ -63,9 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
         if given[:1] == ["--standby"]:
             from engine.standby import wait_for_arguments
 
-            given = wait_for_arguments(given[1:])
-            if given is None:
+            ordered = wait_for_arguments(given[1:])
+            if ordered is None:
                 return 0
+            given = ordered
         settings, options = parse_arguments(given)
     except SettingsError as error:
         print(f"{name_command('engine')}: {error}", file=sys.stderr)

@@ -28,7 +28,6 @@ METRICS = b"M"
 RESULTS, REFUSAL, STATUS = b"R", b"X", b"S"
 
 _ITEM_DTYPES: Mapping[Tower, npt.DTypeLike] = {"text": np.int32, "pose": np.float32}
-_EMBED_KEYS = ("number", "model", "tower", "deadline", "width", "id", "trace")
 _ERRORS = ErrorCodec[Exception](process_errors, engine_errors, model_errors, fallback=EngineError)
 
 
@@ -59,9 +58,11 @@ def pack_embed(number: int, request: EmbedRequest) -> list[Buffer]:
         "tower": request.tower,
         "deadline": request.deadline,
         "width": width,
-        "id": request.request_id,
-        "trace": request.traceparent,
     }
+    if request.request_id is not None:
+        header["id"] = request.request_id
+    if request.traceparent is not None:
+        header["trace"] = request.traceparent
     # Clips stay apart, because joining the megabytes of many would cost more than a frame for each does.
     data = [np.ascontiguousarray(array, dtype=dtype).data for array in arrays]
     return [EMBED, orjson.dumps(header), lengths.astype(np.int64).data, *data]
@@ -80,7 +81,9 @@ def unpack_embed(frames: Sequence[Buffer]) -> tuple[int, EmbedRequest]:
         raise MessageError(f"a message of {len(frames)} frames, 3 or more expected")
     header = parse_object(frames[1])
     try:
-        number, model, tower, deadline, width, request_id, traceparent = (header[key] for key in _EMBED_KEYS)
+        number, model, tower, deadline, width = (
+            header[key] for key in ("number", "model", "tower", "deadline", "width")
+        )
         lengths = np.frombuffer(frames[2], dtype=np.int64)
         arrays = [_read_array(tower, frame, width) for frame in frames[3:]]
         _check_lengths(lengths.tolist(), arrays)
@@ -88,8 +91,16 @@ def unpack_embed(frames: Sequence[Buffer]) -> tuple[int, EmbedRequest]:
         raise MessageError(f"an embed message is malformed ({type(error).__name__}: {error})") from error
     if not isinstance(number, int) or not isinstance(deadline, float | int | None):
         raise MessageError(f"an embed message is malformed (number {number!r}, deadline {deadline!r})")
-    names = [name if isinstance(name, str) else None for name in (request_id, traceparent)]
-    return number, EmbedRequest(str(model), tower, arrays, deadline, lengths, *names)
+    request_id, traceparent = header.get("id"), header.get("trace")
+    return number, EmbedRequest(
+        str(model),
+        tower,
+        arrays,
+        deadline,
+        lengths,
+        request_id if isinstance(request_id, str) else None,
+        traceparent if isinstance(traceparent, str) else None,
+    )
 
 
 def _read_array(tower: Tower, data: Buffer, width: int) -> npt.NDArray[Any]:

@@ -72,4 +72,4 @@ format: install-dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) node_modules app/playground/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis

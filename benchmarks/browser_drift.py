@@ -7,6 +7,7 @@ table of docs/playground.md.
 import argparse
 import base64
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if browser is None or not is_estimator_installed():
         print("this needs Debian's chromium (apt-get install chromium) and make playground", file=sys.stderr)
         return 2
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     with serving() as address, looking(browser, address) as page:
         drifts = [measure(video, page, address) for video in options.videos]
     print(write_table(drifts))

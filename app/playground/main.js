@@ -76,12 +76,6 @@ function createColumns(main, context) {
   append(results, createClips(context), tabs.root, createPlayer(context));
   showNewClips(context, results);
   append(main, element("div", { class: "columns" }, left, results));
-  // Where the columns stand above each other, what a click brings would appear below the screen.
-  const isNarrow = matchMedia("(max-width: 56rem)");
-  context.session.addEventListener("change", (event) => {
-    const isBelow = results.getBoundingClientRect().top > innerHeight / 2;
-    if (/** @type {any} */ (event).what === "current" && context.session.current && isNarrow.matches && isBelow) results.scrollIntoView();
-  }, { signal: context.signal });
   return tabs;
 }
 
@@ -96,7 +90,7 @@ function showNewClips({ session, signal }, results) {
   session.addEventListener("change", () => {
     const isNew = session.clips.length > clips;
     clips = session.clips.length;
-    if (isNew && results.getBoundingClientRect().top > window.innerHeight / 2) results.scrollIntoView();
+    if (isNew && results.getBoundingClientRect().top > window.innerHeight / 2) requestAnimationFrame(() => results.scrollIntoView());
   }, { signal });
 }
 

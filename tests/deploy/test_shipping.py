@@ -79,7 +79,7 @@ def test_the_checks_of_a_change_call_targets_that_exist():
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     targets = set(re.findall(r"\bmake ([a-z-]+)", " ".join(commands)))
     makefile = (ROOT / "Makefile").read_text()
-    assert targets == {"lint", "test"}
+    assert targets == {"lint", "playground", "test"}
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
     stages = re.findall(r"--target (\w+)", " ".join(commands))

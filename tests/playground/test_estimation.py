@@ -56,6 +56,10 @@ def test_a_recording_becomes_a_pose(page: Page, service: str):
 def test_a_dropped_video_becomes_the_pose_that_the_service_estimates(page: Page, service: str):
     page.goto(service)
     page.locator("#file").set_input_files(HOUSE)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#announcements")).to_have_text("Cancelled.", timeout=PATIENCE_MS)
+    expect(page.locator(".clips li")).to_have_count(0)
+    page.locator("#file").set_input_files(HOUSE)
     expect(page.locator(".clips li")).to_have_count(1, timeout=PATIENCE_MS)
     clip, pose = read_current(page)
     assert (clip["origin"], clip["extractor"]) == ("video", "browser")

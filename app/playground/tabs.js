@@ -22,6 +22,8 @@ export class Tabs {
     this._box = element("div", { class: "stack" }, list, ...this._tabs.map(({ panel }) => panel));
     this.root = element("div", { class: "stack" }, this._empty, this._box);
     session.addEventListener("change", () => this._show(), { signal });
+    // A view may have made the first collection.
+    session.addEventListener("collections", () => this.showOffered(), { signal });
     this.showOffered();
     this._show();
   }

@@ -1,33 +1,19 @@
-"""What a person does with a clip: names it, compares it, searches, teaches, finds signs in it, keeps the session."""
+"""What a person does with a clip: names it, compares it, searches with it, teaches it, and finds signs in it."""
 
 from __future__ import annotations
 
 import base64
-import json
 import re
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.playground.conftest import watch
+from tests.playground.steps import ask, choose, open_tab
 from tests.running import ROOT
 
 SAMPLES = ROOT / "samples"
-# Machines that run tests may be busy with others.
-expect.set_options(timeout=30_000)
 COLLECTION = "letters-of-samples"
-LANGUAGES = {"ase": "American", "gsg": "German", "psr": "Portuguese"}
-
-
-def ask(address: str, body: object = None, method: str | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +27,6 @@ def dictionary(service: str) -> Iterator[str]:
     ask(f"{place}/entries", {"entries": entries})
     yield COLLECTION
     ask(place, method="DELETE")
-
-
-def choose(page: Page, letter: str, language: str = "ase") -> None:
-    """Choose a sample, and wait until it is the current clip."""
-    page.get_by_role("button", name=f"the letter {letter} of {LANGUAGES[language]} Sign Language").click()
-    expect(page.locator(".clips [aria-current=true]")).to_have_text(f"{letter} ({language})")
-
-
-def open_tab(page: Page, name: str) -> Locator:
-    """Open a view."""
-    page.get_by_role("tab", name=name).click()
-    return page.get_by_role("tabpanel", name=name)
 
 
 def read_rows(view: Locator) -> list[str]:
@@ -154,6 +128,7 @@ def test_three_signs_are_taught_and_a_new_signer_is_recognized(page: Page, servi
     view.get_by_label("Name of the collection").fill("taught")
     view.get_by_role("button", name="Store").click()
     expect(view.get_by_text("Stored in the collection taught. Examples: 3")).to_be_visible()
+    expect(page.get_by_role("tab", name="Search")).to_be_visible()
     answer = ask(f"{service}/api/collections/taught/search", {"text": "A", "sign_language": "ase"})
     assert {hit["gloss"] for hit in answer["hits"]} == {"stone", "wall", "corner"}
     assert all(hit["preview"] for hit in answer["hits"])
@@ -193,122 +168,3 @@ def test_letters_of_all_languages_are_a_heat_map(page: Page, service: str):
     expect(table.get_by_role("rowheader")).to_have_count(19)
     row = table.get_by_role("row", name=re.compile("^psr"))
     assert row.locator("td.best").get_attribute("title").startswith("L, Portuguese Sign Language")  # type: ignore[union-attr]
-
-
-def test_a_session_is_saved_and_restored_without_the_service(page: Page, browser: Browser, service: str, complaints):
-    page.goto(service)
-    choose(page, "A")
-    view = open_tab(page, "Teach")
-    view.get_by_label("What is this sign?").fill("stone")
-    view.get_by_role("button", name="Teach this clip").click()
-    choose(page, "L")
-    compare = open_tab(page, "Compare")
-    compare.get_by_role("textbox").fill("Ü")
-    compare.get_by_role("button", name="Add a text").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save to a file").click()
-    saved = Path(download.value.path())
-    with browser.new_context(locale="en-GB") as context:
-        other = context.new_page()
-        watch(other, complaints)
-        other.goto(service)
-        with other.expect_file_chooser() as chooser:
-            other.get_by_role("button", name="Open a file").click()
-        chooser.value.set_files(saved)
-        expect(other.locator(".clips [aria-current=true]")).to_have_text("L (ase)")
-        expect(other.locator(".clips li")).to_have_count(2)
-        compare = open_tab(other, "Compare")
-        expect(compare.get_by_role("button", name="Remove Ü")).to_be_visible()
-        expect(compare.locator(".headline")).to_have_text(re.compile("^L, "))
-        taught = open_tab(other, "Teach")
-        expect(taught.get_by_role("button", name="Forget stone (examples: 1)")).to_be_visible()
-
-
-def test_a_link_carries_a_session_past_the_service(page: Page, browser: Browser, service: str, complaints):
-    page.goto(service)
-    choose(page, "B", "gsg")
-    view = open_tab(page, "Compare")
-    view.get_by_role("textbox").fill("Ü")
-    view.get_by_role("button", name="Add a text").click()
-    page.get_by_role("button", name="Copy a link").click()
-    link = page.get_by_role("textbox", name="Copy a link").input_value()
-    assert len(link) < 100_000
-    with browser.new_context(locale="en-GB") as context:
-        other = context.new_page()
-        watch(other, complaints)
-        asked: list[str] = []
-        other.on("request", lambda request: asked.append(request.url))
-        other.goto(link)
-        expect(other.locator(".clips [aria-current=true]")).to_have_text("B (gsg)")
-        letter = other.get_by_role("tabpanel", name="Letter")
-        expect(letter.locator(".headline")).to_have_text(re.compile("^B, "))
-        compare = open_tab(other, "Compare")
-        expect(compare.get_by_role("button", name="Remove Ü")).to_be_visible()
-        assert not any("session=" in url and len(url.split("#")[0]) > 200 for url in asked)
-        # A damaged link says so, and changes nothing.
-        other.goto("about:blank")
-        other.goto(link[:-40])
-        expect(other.locator("#session").get_by_role("alert")).to_contain_text("damaged")
-        expect(other.locator(".clips li")).to_have_count(0)
-
-
-def test_on_a_phone_the_answer_comes_into_view(browser: Browser, service: str):
-    with browser.new_context(viewport={"width": 400, "height": 800}, locale="en-GB") as context:
-        page = context.new_page()
-        page.goto(service)
-        choose(page, "A")
-        expect(page.get_by_role("region", name="The clip")).to_be_in_viewport()
-        expect(page.locator("#tab-letters")).to_have_count(1)
-        assert page.evaluate("document.documentElement.scrollWidth") == 400
-
-
-def test_all_of_it_is_done_by_keyboard(page: Page, service: str):
-    page.goto(service)
-    sample = page.get_by_role("button", name="the letter A of American Sign Language")
-    sample.wait_for()
-    press_until_focused(page, sample)
-    page.keyboard.press("Enter")
-    view = page.get_by_role("tabpanel", name="Letter")
-    expect(view.locator(".headline")).to_have_text(re.compile("^A, "))
-    press_until_focused(page, page.get_by_role("tab", name="Letter"))
-    page.keyboard.press("ArrowRight")
-    view = page.get_by_role("tabpanel", name="Compare")
-    expect(view.locator(".headline")).to_have_text(re.compile("^A, "))
-    press_until_focused(page, view.get_by_role("textbox"))
-    page.keyboard.type("Z")
-    page.keyboard.press("Enter")
-    remove = view.get_by_role("button", name="Remove Z")
-    press_until_focused(page, remove)
-    page.keyboard.press("Enter")
-    expect(remove).to_have_count(0)
-    # The focus stays beside what was removed.
-    expect(view.get_by_role("button", name="Remove O")).to_be_focused()
-    press_until_focused(page, view.get_by_text("The same as cURL"))
-    page.keyboard.press("Enter")
-    expect(view.locator("pre")).to_contain_text("curl -s")
-
-
-def press_until_focused(page: Page, wanted: Locator) -> None:
-    """Press the tabulator until something has the focus, as it would be reached."""
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        if wanted.evaluate("(element) => element === document.activeElement"):
-            return
-    raise AssertionError(f"{wanted} is not reached by the tabulator")
-
-
-def test_a_clip_without_hands_is_refused_with_what_to_do(page: Page, service: str, tmp_path: Path, complaints):
-    from tests.poses.make_poses import build_pose, write_pose
-
-    hands = ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
-    clip = tmp_path / "nobody.pose"
-    clip.write_bytes(write_pose(build_pose(10, missing=dict.fromkeys(hands, slice(None)))))
-    page.goto(service)
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="choose a file").click()
-    chooser.value.set_files(clip)
-    expect(page.get_by_role("region", name="The clip")).to_contain_text("No hand is in any frame.")
-    expect(page.get_by_role("tabpanel", name="Letter").get_by_role("alert")).to_contain_text("hand")
-    # The browser notes each refusal of the service.
-    assert all("422" in complaint for complaint in complaints)
-    complaints.clear()

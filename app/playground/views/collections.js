@@ -25,23 +25,22 @@ export async function listCollections({ api }, signal) {
  * @param {(name: string) => void} change  called with the first collection, too; not where there is none
  */
 export function createCollectionChoice(context, change) {
-  const { t } = context;
+  const { session, t, signal } = context;
   const select = element("select");
   const label = element("label", { class: "row" }, t("search.collection"), select);
   const none = element("p", { class: "hint", hidden: true }, t("search.no_collections"));
   select.addEventListener("change", () => change(select.value));
-  return {
-    element: element("div", { class: "stack" }, label, none),
-    /** Read the list anew, and keep the choice if it is still there. */
-    async refresh() {
-      const found = await listCollections(context);
-      const chosen = select.value;
-      select.replaceChildren(...found.map(({ name, entries }) => element("option", { value: name }, t("search.option", { name, entries }))));
-      label.hidden = !found.length;
-      none.hidden = found.length > 0;
-      if (found.some(({ name }) => name === chosen)) select.value = chosen;
-      if (found.length && select.value !== chosen) change(select.value);
-      return found;
-    },
+  /** Read the list anew, and keep the choice if it is still there. */
+  const refresh = async () => {
+    const found = await listCollections(context);
+    const chosen = select.value;
+    select.replaceChildren(...found.map(({ name, entries }) => element("option", { value: name }, t("search.option", { name, entries }))));
+    label.hidden = !found.length;
+    none.hidden = found.length > 0;
+    if (found.some(({ name }) => name === chosen)) select.value = chosen;
+    if (found.length && select.value !== chosen) change(select.value);
   };
+  // Without an answer the list stays as it was.
+  session.addEventListener("collections", () => refresh().catch(() => {}), { signal });
+  return { element: element("div", { class: "stack" }, label, none), refresh };
 }

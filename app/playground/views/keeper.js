@@ -29,6 +29,8 @@ export function createKeeper(context) {
       const said = t("keep.saved", { count: stored, name: name.value });
       place.replaceChildren(element("p", { class: "good" }, said));
       announce(said);
+      features.collections = true;
+      session.dispatchEvent(new Event("collections"));
     } catch (error) {
       showError(error, place);
     }

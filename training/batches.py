@@ -9,7 +9,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from models.architecture import PoseTower
+from models.architecture import PoseTower, TextTower
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,28 @@ class PairBatch:
         """Run the pose tower on the clips: (pairs, width). Batches of clips in another form override this."""
         pooled: Tensor = tower(self.pose_features, self.frame_mask)
         return pooled
+
+    def pool_texts(self, tower: TextTower) -> Tensor:
+        """Run the text tower on the texts: (pairs, width)."""
+        if self.input_ids.is_cuda:
+            pooled: Tensor = tower(self.input_ids, self.attention_mask)
+            return pooled
+        # A CPU needs as much time for padding as for words, so texts of equal length run together.
+        lengths = self.attention_mask.sum(dim=1)
+        order = lengths.argsort(stable=True)
+        _, counts = torch.unique(lengths, return_counts=True)
+        parts, start = [], 0
+        for count in counts.tolist():
+            rows = order[start : start + count]
+            longest = int(lengths[rows[0]])
+            parts.append(tower(self.input_ids[rows, :longest], self.attention_mask[rows, :longest]))
+            start += count
+        return torch.cat(parts)[order.argsort()]
+
+    def list_texts(self) -> list[list[int]]:
+        """Return the tokens of each text, without padding."""
+        lengths = self.attention_mask.sum(dim=1).tolist()
+        return [row[:length] for row, length in zip(self.input_ids.tolist(), lengths, strict=True)]
 
     def select(self, rows: slice) -> Self:
         """Return some of the pairs, with padding only up to the longest of them."""

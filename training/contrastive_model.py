@@ -76,24 +76,8 @@ class ContrastiveModel(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and "pose" not in self.frozen):
             poses = batch.pool_poses(self.model.pose_tower)
         with torch.set_grad_enabled(torch.is_grad_enabled() and "text" not in self.frozen):
-            texts = self._pool_texts(batch.input_ids, batch.attention_mask)
+            texts = batch.pool_texts(self.model.text_tower)
         return poses, texts
-
-    def _pool_texts(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        if input_ids.is_cuda:
-            pooled: Tensor = self.model.text_tower(input_ids, attention_mask)
-            return pooled
-        # A CPU needs as much time for padding as for words, so texts of equal length run together.
-        lengths = attention_mask.sum(dim=1)
-        order = lengths.argsort(stable=True)
-        _, counts = torch.unique(lengths, return_counts=True)
-        parts, start = [], 0
-        for count in counts.tolist():
-            rows = order[start : start + count]
-            longest = int(lengths[rows[0]])
-            parts.append(self.model.text_tower(input_ids[rows, :longest], attention_mask[rows, :longest]))
-            start += count
-        return torch.cat(parts)[order.argsort()]
 
     def finish(self, poses: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
         """Turn the results of `pool` into embeddings, before the logit scale.

@@ -54,7 +54,7 @@ class Learner:
         rate = compute_learning_rate(*self._find_stage(step), settings=self.run.optimizer)
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.accumulate_gradients(step, batch.to(self.accelerator.device), make_targets=make_targets)
+        loss = self.accumulate_gradients(step, batch, make_targets=make_targets)
         if self.run.optimizer.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self._towers, self.run.optimizer.clip_norm)
         self.optimizer.step()
@@ -86,7 +86,7 @@ class Learner:
 
         Args:
             step: from 0; dropout follows from it.
-            batch: this process's rows, on the device.
+            batch: this process's rows, still on the CPU, because finding a chunk's rows on a device would wait for it.
             make_targets: see BatchSource.make_targets.
         Returns:
             The loss of the joint batch, a float32 scalar on the device.
@@ -95,10 +95,10 @@ class Learner:
         size = self.run.batch.chunk or len(batch)
         places = [slice(start, min(start + size, len(batch))) for start in range(0, len(batch), size)]
         if len(places) == 1:
-            poses, texts = self._embed(batch, step, 0)
+            poses, texts = self._embed(batch.to(self.accelerator.device), step, 0)
             loss = self._backward(poses, texts, batch.marks, make_targets=make_targets)
         else:
-            chunks = [batch.select(place) for place in places]
+            chunks = [batch.select(place).to(self.accelerator.device) for place in places]
             with torch.no_grad():
                 embedded = [self._embed(chunk, step, number) for number, chunk in enumerate(chunks)]
             poses, texts = (torch.cat(parts).requires_grad_() for parts in zip(*embedded, strict=True))
@@ -117,6 +117,7 @@ class Learner:
 
     def _backward(self, poses: Tensor, texts: Tensor, marks: Tensor, *, make_targets: MakeTargets) -> Tensor:
         accelerator = self.accelerator
+        marks = marks.to(accelerator.device, non_blocking=True)
         targets = make_targets(marks if accelerator.num_processes == 1 else accelerator.gather(marks))
         loss = self.contrastive.compute_loss(
             gather_rows(poses, accelerator), gather_rows(texts, accelerator), targets=targets

@@ -88,6 +88,7 @@ def open_loader(
 
 def _embed(learner: Learner, batch: PairBatch) -> tuple[float, Float32Array, Float32Array, list[str]]:
     contrastive = learner.contrastive
+    texts_of_pairs = batch.list_texts()
     batch = batch.to(learner.accelerator.device)
     with torch.no_grad():
         with learner.accelerator.autocast():
@@ -95,8 +96,7 @@ def _embed(learner: Learner, batch: PairBatch) -> tuple[float, Float32Array, Flo
         poses, texts = contrastive.finish(*pooled)
         loss = float(contrastive.compute_loss(poses, texts, targets=None))
     # Texts are compared by their word pieces, so that equal prompts of different data sets are equal here.
-    pieces = zip(batch.input_ids.tolist(), batch.attention_mask.sum(dim=1).tolist(), strict=True)
-    labels = [" ".join(map(str, row[:length])) for row, length in pieces]
+    labels = [" ".join(map(str, tokens)) for tokens in texts_of_pairs]
     return loss, poses.cpu().numpy(), texts.cpu().numpy(), labels
 
 

@@ -45,10 +45,10 @@ def attend_by_length(segments: Segments) -> Attend:
     return attend
 
 
-def attend_padded(segments: Segments) -> Attend:
+def attend_padded(segments: Segments, *, dropout: float = 0.0) -> Attend:
     """Make an attention over items that are padded for it alone: any device and number format.
 
-    Query, key and value are (rows, heads, dim). All other products stay without padding.
+    Query, key and value are (rows, heads, dim). All other products stay without padding. Training has dropout.
     """
     offsets, longest, rows = segments
     counts = offsets.diff()  # (items)
@@ -62,16 +62,16 @@ def attend_padded(segments: Segments) -> Attend:
 
     def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         q, k, v = (part[padded_rows].transpose(1, 2) for part in (query, key, value))  # (items, heads, longest, dim)
-        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         return attended.transpose(1, 2).flatten(0, 1)[places]  # (rows, heads, dim)
 
     return attend
 
 
-def attend_by_item(segments: Segments) -> Attend:
+def attend_by_item(segments: Segments, *, dropout: float = 0.0) -> Attend:
     """Make the attention of one item after another: for CPUs, where nothing waits to be launched.
 
-    Query, key and value are (rows, heads, dim).
+    Query, key and value are (rows, heads, dim). Training has dropout.
     """
     # Rows past the last item belong to no item. They are kept apart, as one more item.
     spans = [(start, end) for start, end in pairwise([*segments.offsets.tolist(), segments.rows]) if start < end]
@@ -80,7 +80,8 @@ def attend_by_item(segments: Segments) -> Attend:
         parts = []
         for start, end in spans:
             q, k, v = (part[start:end].transpose(0, 1) for part in (query, key, value))  # (heads, length, dim)
-            parts.append(functional.scaled_dot_product_attention(q, k, v).transpose(0, 1))
+            attended = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+            parts.append(attended.transpose(0, 1))
         return torch.cat(parts)
 
     return attend

@@ -75,8 +75,10 @@ def find_seen_points(points: Float32Array) -> BoolArray:
     Returns:
         bool (frames, points, 1).
     """
-    seen: BoolArray = points.any(axis=-1, keepdims=True)
-    return seen
+    # Coordinate by coordinate, because `any` over an axis of three takes ten times as long.
+    present = points != 0
+    seen: BoolArray = present[..., 0] | present[..., 1] | present[..., 2]
+    return seen[..., None]
 
 
 def mirror_points(points: Float32Array, kind: str) -> Float32Array:
@@ -93,7 +95,8 @@ def mirror_points(points: Float32Array, kind: str) -> Float32Array:
     places = _find_mirror_places(kind)
     if places is None:
         raise DataError(f"{kind} features have no mirror image")
-    swapped: Float32Array = points[:, places] * np.array([-1, 1, 1], dtype=np.float32)
+    swapped = np.take(points, places, axis=1)
+    swapped[..., 0] *= -1
     return swapped
 
 
@@ -134,28 +137,63 @@ def change_pace(points: Float32Array, frames: int) -> Float32Array:
     """
     # In whole numbers, because a new frame slightly before the frame in which a point is first seen would not see it.
     before, remainder = np.divmod(np.arange(frames) * (len(points) - 1), frames - 1)
-    after = before + (remainder > 0)
+    shares = remainder / (frames - 1)
+    stretched = _blend_frames(points, before, shares)
     seen = find_seen_points(points)[..., 0]  # old frames, points
-    share = (remainder / (frames - 1)).astype(np.float32)[:, None, None]
-    stretched: Float32Array = points[before] * (1 - share) + points[after] * share
     sometimes = np.flatnonzero(seen.any(axis=0) & ~seen.all(axis=0))
     if len(sometimes):
-        shares = remainder / (frames - 1)
-        stretched[:, sometimes] = _interpolate_seen(points[:, sometimes], seen[:, sometimes], before, shares)
+        some, seen = np.take(points, sometimes, axis=1), np.take(seen, sometimes, axis=1)
+        stretched[:, sometimes] = _interpolate_seen(some, seen, before, shares)
     return stretched
 
 
-def _interpolate_seen(points: Float32Array, seen: BoolArray, before: Int64Array, share: Float64Array) -> Float32Array:
+def _blend_frames(points: Float32Array, before: Int64Array, shares: Float64Array) -> Float32Array:
+    # New frames that lie a share of a frame after an old one, (new frames, points, 3). In place where that is possible,
+    # because a clip fits into a core's cache and three clips may not.
+    flat = points.reshape(len(points), -1)
+    share = shares.astype(np.float32)[:, None]
+    blended = flat[before]
+    blended *= 1 - share
+    later = flat[before + (shares > 0)]
+    later *= share
+    blended += later
+    return blended.reshape(-1, *points.shape[1:])
+
+
+def _interpolate_seen(points: Float32Array, seen: BoolArray, before: Int64Array, shares: Float64Array) -> Float32Array:
     # Points (old frames, points, 3) that are seen in some frames, between the nearest frames that show them. New frames
     # lie a share of a frame after an old one.
+    patterns, pattern_of = _find_patterns(seen)
     old_frames = np.arange(len(points))[:, None]
-    earlier = np.maximum.accumulate(np.where(seen, old_frames, -1))  # old frames, points
-    later = np.minimum.accumulate(np.where(seen, old_frames, len(points))[::-1])[::-1]
-    left = earlier[before]  # frames, points
-    right = later[before + (share > 0)]
+    earlier = np.maximum.accumulate(np.where(patterns, old_frames, -1))  # old frames, patterns
+    later = np.minimum.accumulate(np.where(patterns, old_frames, len(points))[::-1])[::-1]
+    left = earlier[before]  # frames, patterns
+    right = later[before + (shares > 0)]
     is_between = (left >= 0) & (right < len(points))
     left, right = np.where(is_between, left, 0), np.where(is_between, right, 0)
-    weight = (before[:, None] + share[:, None] - left) / np.maximum(right - left, 1) * is_between
-    columns = np.arange(points.shape[1])
-    values = points[left, columns] * (1 - weight[..., None]) + points[right, columns] * weight[..., None]
-    return np.where(is_between[..., None], values, 0).astype(np.float32)
+    weight = (before[:, None] + shares[:, None] - left) / np.maximum(right - left, 1)
+    # Three times each, because multiplying triples by one number each takes five times as long.
+    columns = np.repeat(pattern_of, 3)
+    values = _take_points(points, left, pattern_of) * np.take((1 - weight) * is_between, columns, axis=1)
+    values += _take_points(points, right, pattern_of) * np.take(weight * is_between, columns, axis=1)
+    interpolated: Float32Array = values.astype(np.float32).reshape(len(before), -1, 3)
+    return interpolated
+
+
+def _find_patterns(seen: BoolArray) -> tuple[BoolArray, Int64Array]:
+    # The different columns of seen, (frames, points), as (frames, patterns); and the pattern of each point. All points
+    # of a hand are seen in the same frames, so there are few.
+    columns = np.ascontiguousarray(seen.T)
+    numbers: dict[bytes, int] = {}
+    pattern_of = np.array([numbers.setdefault(column.tobytes(), len(numbers)) for column in columns])
+    patterns = np.array([np.frombuffer(pattern, dtype=np.bool_) for pattern in numbers]).T
+    return patterns, pattern_of
+
+
+def _take_points(points: Float32Array, frames: Int64Array, pattern_of: Int64Array) -> Float32Array:
+    # Points (old frames, points, 3), each at the frames of its pattern, (frames, patterns): (frames, points · 3). With
+    # one index, because two take four times as long.
+    count = points.shape[1]
+    places = np.take(frames, pattern_of, axis=1) * count + np.arange(count)
+    taken: Float32Array = np.take(points.reshape(-1, 3), places, axis=0).reshape(len(frames), -1)
+    return taken

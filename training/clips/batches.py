@@ -18,15 +18,15 @@ from corpora.loading import Clips, track_clips
 from corpora.prompts import write_prompts
 from corpora.registry import read_corpus
 from evaluation.token_rows import describe_collapse
-from models.batching import pad
 from models.catalog import ModelConfig
 from models.tokenization import Tokenizer
 from poses import FeatureOptions, Trim
-from training.batches import PairBatch, ProcessShare
+from training.batches import ProcessShare
 from training.clips.augmentation import augment_clip, check_augmentation
 from training.clips.sampling import Sampler, ShuffledSampler, UniqueTextSampler, ValidationSampler
 from training.errors import DataError
 from training.experiment import Experiment
+from training.packed_batches import PackedBatch, pack_pairs
 from training.sections.clips import WORKERS, ClipAugmentation, ClipData, CorpusPart
 
 # Texts that are turned into word pieces together. Spreadthesign's 400,000 at once would take gigabytes.
@@ -75,6 +75,9 @@ class ClipBatches:
         self._augmentation = ClipAugmentation() if validation else data.augmentation
         check_augmentation(self._augmentation, self._kind)
         self._seed, self._max_frames, self._share = run.seed, run.model.max_frames, share
+        # A tower in half precision rounds features to it first of all. Hand geometry is computed in float32 before.
+        halved = run.precision != "no" and run.model.pose_frontend != "hand_geometry"
+        self._dtype = torch.float16 if halved else torch.float32
         self.skipped: dict[str, str] = {}
         parts = data.validation if validation else data.train
         self._parts = [_read_part(part, data, self._kind, trim=run.model.trim) for part in parts]
@@ -97,7 +100,7 @@ class ClipBatches:
         """Return the number of batches in an epoch. For validation this is all batches."""
         return self.steps_per_epoch
 
-    def __getitem__(self, step: int) -> PairBatch:
+    def __getitem__(self, step: int) -> PackedBatch:
         """Make this process's rows of one step's batch.
 
         Raises:
@@ -110,16 +113,9 @@ class ClipBatches:
         clips = [
             self._read_features(int(row), (self._seed, step, place)) for place, row in enumerate(rows, chosen.start)
         ]
-        features, frame_mask = pad(clips, dtype=np.float32)
         texts = self._texts[rows]
-        input_ids, attention_mask = pad([self._pieces[text] for text in texts], dtype=np.int64)
-        return PairBatch(
-            torch.from_numpy(features),
-            torch.from_numpy(frame_mask),
-            torch.from_numpy(input_ids),
-            torch.from_numpy(attention_mask),
-            marks=torch.from_numpy(texts[:, None]),
-        )
+        pieces = [self._pieces[text] for text in texts]
+        return pack_pairs(clips, pieces, marks=texts[:, None], dtype=self._dtype)
 
     def make_targets(self, marks: Tensor) -> None:
         """Make no targets: as in the authors' code, a text is true of its own clip only, even if others share it.

@@ -51,11 +51,12 @@ def make(data_folder, tiny, tiny_weights, tmp_path_factory):
     tokenizer = load_tokenizer(tiny_weights / "tiny" / "tokenizer")
     cache = tmp_path_factory.mktemp("cache")
 
-    def build(*, model=None, seed=0, batch_size=4, process=(0, 1), validation=False, **changes):
+    def build(*, model=None, seed=0, batch_size=4, process=(0, 1), validation=False, precision="no", **changes):
         part = {"dataset": "manifest", "root": "own"}
         values = {"train": [part], "validation": [part | {"split": "val"}], "folder": data_folder, "cache": cache}
         data = ClipData(**values | {"workers": 0} | changes)
         settings = {"model": tiny.model_copy(update=model or {}), "seed": seed, "batch": BatchSize(size=batch_size)}
+        settings["precision"] = precision
         run = tiny_run(Path("runs")).model_copy(update=settings)
         return ClipBatches(run, data, tokenizer=tokenizer, share=ProcessShare(*process), validation=validation)
 
@@ -69,13 +70,11 @@ def same(one, other):
 
 
 def clips_of(batch):
-    """The rows without their padding."""
-    return [features[mask].numpy() for features, mask in zip(batch.pose_features, batch.frame_mask, strict=True)]
+    return [clip.numpy() for clip in batch.pose_features.split(batch.frame_mask.sum(dim=1).tolist())]
 
 
 def texts_of(batch):
-    ids = [row[mask].tolist() for row, mask in zip(batch.input_ids, batch.attention_mask, strict=True)]
-    return [tuple(row) for row in ids]
+    return [tuple(text) for text in batch.list_texts()]
 
 
 def test_a_row_is_a_clip_and_its_prompt(make, data_folder):
@@ -91,9 +90,10 @@ def test_a_row_is_a_clip_and_its_prompt(make, data_folder):
     assert (batch.frame_mask.dtype, batch.attention_mask.dtype) == (torch.bool, torch.bool)
     for clip, text in zip(clips_of(batch), texts_of(batch), strict=True):
         assert any(np.array_equal(clip, features) for features in expected[text])
-    assert not batch.pose_features[~batch.frame_mask].any()
-    assert not batch.input_ids[~batch.attention_mask].any()
-    assert batch.frame_mask.any(dim=0).all()  # no longer than the longest
+    # No padding, neither stored nor in masks that are longer than the longest.
+    assert len(batch.pose_features) == batch.frame_mask.sum()
+    assert batch.frame_mask.any(dim=0).all()
+    assert batch.attention_mask.any(dim=0).all()
     assert source.make_targets(batch.marks) is None
 
 
@@ -140,6 +140,15 @@ def test_loader_workers_make_the_same_batches(make):
     loader = DataLoader(source, batch_size=None, sampler=range(4), num_workers=2, multiprocessing_context="fork")
     for step, batch in enumerate(loader):
         same(batch, source[step])
+
+
+def test_a_tower_in_half_precision_gets_clips_in_it(make):
+    whole = make(batch_size=7)[0]
+    for precision in ("fp16", "bf16"):
+        half = make(batch_size=7, precision=precision)[0]
+        assert half.pose_features.dtype == torch.float16
+        torch.testing.assert_close(half.pose_features, whole.pose_features.half(), rtol=0, atol=0)
+        assert torch.equal(half.frame_mask, whole.frame_mask)
 
 
 def test_a_worker_gets_no_paths_that_it_does_not_need(make):
@@ -192,7 +201,8 @@ def test_data_sets_are_joined(make):
 def test_other_features(make, tiny):
     parts = [{"dataset": "rwth_fingerspelling_s3d", "root": "rwth"}]
     source = make(train=parts, features="s3d", model={"feature_dim": 512}, batch_size=3)
-    assert source[0].pose_features.shape == (3, 3, 512)
+    assert source[0].pose_features.shape == (9, 512)
+    assert source[0].frame_mask.all()
     with pytest.raises(DataError, match="s3d features have 512 numbers a frame, but the model takes 609"):
         make(train=parts, features="s3d")
     with pytest.raises(DataError, match="s3d features are not made of poses"):

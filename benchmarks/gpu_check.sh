@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# All checks of a GPU in one run, then one table: tests, the authors' numbers in every format, the forward, the service.
+# All checks of a GPU in one run, then one table: tests, the authors' numbers in every format, the forward, the service,
+# training.
 #
-#   benchmarks/gpu_check.sh [--device cpu] [--out DIR] [--only tests,goldens,forward,traffic]
+#   benchmarks/gpu_check.sh [--device cpu] [--out DIR] [--only tests,goldens,forward,traffic,training]
 #
 # Needs Python with PyTorch, transformers, safetensors and pytest. WHEELS names a folder of wheels for what else is
 # missing; they go into a temporary folder. A part whose packages are missing is left out and says so; a part that fails
@@ -11,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 device=cuda
 out=runs/gpu-check
-all=tests,goldens,forward,traffic
+all=tests,goldens,forward,traffic,training
 only=$all
 while [ $# -gt 0 ]; do
   case $1 in
@@ -76,11 +77,14 @@ base="torch transformers safetensors tokenizers yaml pydantic"
 if [ "$device" = cpu ]; then
   tests=(tests/models/backends/test_packed.py tests/models/backends/test_shapes.py)
   forward=(--batches 1,4)
+  training=(--quick --layers 1 --batch 8 --falling 12)
   patience=5 # two cores may need minutes to load what is measured
 else
-  patience=1 # all parts together end within eight minutes
-  tests=(-m gpu tests/models/backends)
+  patience=1 # all parts together end within eleven minutes
+  tests=(-m gpu tests/models/backends tests/training/test_packed_batches.py)
   forward=()
+  # The loop and the bare step in two rounds, chunks, and 200 steps whose loss has to fall, at 448 pairs.
+  training=(--rounds 2 --workers 8)
 fi
 # Warnings are errors where the pinned versions are installed; here they need not be.
 part tests 100 "$base pytest hypothesis huggingface_hub requests" \
@@ -89,5 +93,7 @@ part goldens 100 "$base" "$python" -m benchmarks.goldens --device "$device" --ou
 part forward 150 "$base" "$python" -m benchmarks.forward --quick --device "$device" --out "$out/forward.json" "${forward[@]}"
 part traffic 130 "$base flask flask_cors gunicorn orjson pybase64 zstandard pose_format pydantic_settings pythonjsonlogger psutil prometheus_client" \
   "$python" -m benchmarks.traffic --quick --device "$device" --out "$out/traffic.json"
+part training 170 "$base accelerate tqdm psutil pose_format tensorboard" \
+  "$python" -m benchmarks.training "${training[@]}" --device "$device" --out "$out/training.json"
 rm -f "$out/part.log"
 "$python" -m benchmarks.gpu_table "$out"

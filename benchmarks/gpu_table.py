@@ -40,6 +40,23 @@ def forward_lines(results: dict[str, Any]) -> list[str]:
     return lines
 
 
+def training_lines(results: dict[str, Any]) -> list[str]:
+    """Steps a second, where a step's time goes, memory with and without chunks, and how far the loss fell."""
+    case, falling = results["case"], results["falling"]
+    parts = ", ".join(f"{name} {1e3 * seconds:.1f}" for name, seconds in results["parts_s"].items())
+    lines = [
+        f"training, {case['batch']} pairs, {case['precision']}, {case['workers']} workers: {1 / results['loop_s']:.2f} "
+        f"steps/s with the loader, {1 / results['bare_s']:.2f} without ({results['share']:.0%}); "
+        f"{results['of_products']:.0%} of the fastest product",
+        f"parts of a step, ms (read, augment and collate of one core): {parts}",
+    ]
+    for row in results["chunks"]:
+        name = "without chunks" if row["chunk"] is None else f"chunks of {row['chunk']}"
+        lines.append(f"{name}: {row['step_s']:.3f} s a step, {row['peak_bytes'] / 1e9:.2f} GB at most")
+    lines.append(f"loss over {falling['steps']} steps: {falling['first']:.3f} at first, {falling['last']:.3f} at last")
+    return lines
+
+
 def main() -> None:
     """Print what there is."""
     folder = Path(sys.argv[1])
@@ -56,6 +73,8 @@ def main() -> None:
                 *traffic.render(results).splitlines(),
             ]
         )
+    if results := read(folder, "training"):
+        sections.append(training_lines(results))
     print("\n".join("\n".join(["", *section]) for section in sections))
 
 

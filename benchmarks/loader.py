@@ -12,26 +12,17 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
 
-from benchmarks.forward_cases import lengths_of
-from benchmarks.inputs import GOLDEN
 from benchmarks.measuring import machine_facts, write_results
-from benchmarks.training import CONFIG, ClipExperiment
-from corpora import Clips, FeatureCache, read_corpus
-from corpora.arrays import Float32Array
-from corpora.readers.fingerspelling_lexicon import find_installed_folder
-from models.tokenization import load_tokenizer
+from benchmarks.training_cases import Case, ClipExperiment, fill_cache, open_clips, open_source
 from training.clips.augmentation import augment_clip
 from training.clips.batches import ClipBatches
-from training.experiment import read_experiment_as
 from training.validation import open_loader
 
 DEVICE_WORKERS = 8
@@ -72,8 +63,8 @@ def main() -> int:
         fill_cache(Path(name))
         print(f"{'µs of a core a clip':19} {'read':>8} {'augment':>8} {'collate':>8} {'hand over':>10}", end="")
         print(f" {'clips/s':>8} {'waits':>7}")
-        for recipe, strengths in RECIPES.items():
-            row = rows[recipe] = measure(open_source(strengths, Path(name), options.batch), sizes)
+        for recipe in RECIPES:
+            row = rows[recipe] = measure(open_recipe(recipe, Path(name), sizes), sizes)
             parts = "".join(f" {1e6 * row[f'{part}_s']:8.0f}" for part in ("read", "augment", "collate"))
             rates = f"{1e6 * row['hand_over_s']:10.0f} {row['clips_per_s']:8.0f} {row['waits']:7.1%}"
             print(f"{recipe:19} {parts[1:]} {rates}")
@@ -85,54 +76,25 @@ def main() -> int:
     return int(not kept)
 
 
-def fill_cache(folder: Path) -> None:
-    """Write the lexicon's clips into the cache, each followed by others until it is as long as a sign in datasets."""
-    corpus = read_corpus("fingerspelling_lexicon", find_installed_folder(), "all")
-    clips = Clips(corpus, "signclip")
-    parsed = [clips.read_features(number) for number in range(len(clips))]
-    cache = FeatureCache(folder / "cache")
-    lengths = lengths_of("mixed clips", len(parsed))
-    longer = []
-    for number, (example, frames) in enumerate(zip(corpus.examples, lengths, strict=True)):
-        key = cache.make_key(corpus.name, example, clips.kind, clips.options)
-        if key is None:
-            raise FileNotFoundError(example.path)
-        longer.append((key, join(islice(cycle(parsed), number, None), int(frames))))
-    cache.add(longer)
+def open_recipe(recipe: str, folder: Path, sizes: Sizes) -> ClipExperiment:
+    """The released model's run with the augmentation of a recipe."""
+    case = Case(sizes.batch, None, 1, sizes.workers, 12, "cpu", "fp16")
+    return case.experiment(folder, *(f"data.augmentation.{name}={value}" for name, value in RECIPES[recipe].items()))
 
 
-def join(clips: Iterator[Float32Array], frames: int) -> Float32Array:
-    """Join clips, float32 (frames, dim) each, until there are so many frames: float32 (frames, dim)."""
-    joined = [next(clips)]
-    while sum(map(len, joined)) < frames:
-        joined.append(next(clips))
-    return np.concatenate(joined)[:frames]
-
-
-def open_source(strengths: dict[str, float], folder: Path, batch: int) -> ClipBatches:
-    """Open the released model's data section, with another augmentation, on the lexicon in the cache."""
-    part = f"[{{dataset: fingerspelling_lexicon, root: '{find_installed_folder()}', split: all}}]"
-    changes = [
-        *(f"data.train={part}", "data.validation=[]", f"data.cache='{folder / 'cache'}'", f"batch.size={batch}"),
-        *("start.text=scratch", "start.pose=scratch", "data.workers=1", "data.augmentation.temporal=0"),
-        *(f"data.augmentation.{name}={strength}" for name, strength in strengths.items()),
-    ]
-    run = read_experiment_as(ClipExperiment, CONFIG, changes=changes)
-    return ClipBatches(run, run.data, tokenizer=load_tokenizer(GOLDEN / "tokenizer", lowercase=False))
-
-
-def measure(source: ClipBatches, sizes: Sizes) -> dict[str, float]:
+def measure(run: ClipExperiment, sizes: Sizes) -> dict[str, float]:
     """Measure the parts in this process, then a loader with workers beside simulated steps."""
-    parts = measure_parts(source, sizes)
+    source = open_source(run)
+    parts = measure_parts(run, source)
     whole, waits = run_loader(source, sizes)
     return {**parts, "hand_over_s": whole - sum(parts.values()), "clips_per_s": 1 / whole, "waits": waits}
 
 
-def measure_parts(source: ClipBatches, sizes: Sizes) -> dict[str, float]:
+def measure_parts(run: ClipExperiment, source: ClipBatches) -> dict[str, float]:
     """Seconds of a core that one clip takes to be read, augmented and put into its batch."""
-    clips, strength, buffer = source._parts[0], source._augmentation, np.empty((256, 609), np.float32)
-    rng = np.random.default_rng(0)
-    numbers = rng.integers(0, len(clips), PARTS * sizes.batch)
+    clips, frames = open_clips(run), run.model.max_frames
+    buffer = np.empty((frames, run.model.feature_dim), np.float32)
+    numbers = np.random.default_rng(0).integers(0, len(clips), PARTS * run.batch.size)
     source[0]
     began = time.process_time()
     read = [clips.read_features(int(number)) for number in numbers]
@@ -140,13 +102,14 @@ def measure_parts(source: ClipBatches, sizes: Sizes) -> dict[str, float]:
         buffer[: len(features)] = features
     read_s = (time.process_time() - began) / len(numbers)
     began = time.process_time()
-    for features in read:
-        augment_clip(features, "signclip", strength=strength, rng=np.random.default_rng((0, 1, 2)), max_frames=256)
+    for place, features in enumerate(read):
+        rng = np.random.default_rng((0, 1, place))
+        augment_clip(features, clips.kind, strength=run.data.augmentation, rng=rng, max_frames=frames)
     augment_s = (time.process_time() - began) / len(numbers)
     began = time.process_time()
     for step in range(PARTS):
         source[step]
-    whole_s = (time.process_time() - began) / (PARTS * sizes.batch)
+    whole_s = (time.process_time() - began) / len(numbers)
     return {"read_s": read_s, "augment_s": augment_s, "collate_s": whole_s - read_s - augment_s}
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Protocol, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -28,6 +28,12 @@ class ProcessShare:
         """Find this process's rows of a joint batch; the shares of all processes cover the batch, in order."""
         return slice(self.index * pairs // self.count, (self.index + 1) * pairs // self.count)
 
+    @classmethod
+    def count_rows(cls, pairs: int, processes: int) -> list[int]:
+        """Count the rows of each process; they differ by one at most."""
+        shares = (cls(index, processes).find_rows(pairs) for index in range(processes))
+        return [share.stop - share.start for share in shares]
+
 
 @dataclass(frozen=True)
 class PairBatch:
@@ -40,6 +46,7 @@ class PairBatch:
         attention_mask: bool (pairs, tokens), True where a token is real.
         marks: int64 (pairs, marks), what `BatchSource.make_targets` needs to know of each pair. Marks are gathered
             from all processes.
+        joint_pairs: pairs of the joint batch, which ProcessShare divides; None: every process has as many as this one.
     """
 
     pose_features: Tensor
@@ -47,6 +54,7 @@ class PairBatch:
     input_ids: Tensor
     attention_mask: Tensor
     marks: Tensor
+    joint_pairs: int | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.marks)
@@ -103,8 +111,9 @@ class PairBatch:
         return self._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: change(value) for name, value in tensors.items() if isinstance(value, Tensor)})
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        changed: dict[str, Any] = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed)
 
 
 class BatchSource(Protocol):

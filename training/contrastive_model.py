@@ -48,6 +48,13 @@ class ContrastiveModel(nn.Module):
             part.requires_grad_(False)
             part.eval()
 
+    def compile_layers(self) -> None:
+        """Compile what each layer computes beside attention, for any number of positions, when it is first used."""
+        for tower in (self.model.pose_tower, self.model.text_tower):
+            for layer in tower.bert.encoder.layer:
+                for part in (layer.attention.output, layer.intermediate, layer.output):
+                    part.compile(dynamic=True)
+
     def train(self, mode: bool = True) -> ContrastiveModel:
         """Switch dropout on or off. The dropout of a frozen tower stays off."""
         super().train(mode)

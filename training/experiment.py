@@ -59,6 +59,9 @@ class Experiment(Section):
         "an epoch, but not more often than every 100 steps",
     )
     precision: Literal["no", "fp16", "bf16"] = "no"
+    compile: bool = Field(
+        False, description="compile what each layer computes beside attention (torch.compile); the first steps are slow"
+    )
 
     @field_validator("precision", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,9 +11,9 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from models.architecture import SignClip
-from training.batches import PairBatch
+from training.batches import PairBatch, ProcessShare
 from training.contrastive_model import ContrastiveModel
-from training.distribution import gather_rows, sum_gradients
+from training.distribution import Traffic, gather_rows, sum_gradients
 from training.experiment import Experiment
 from training.optimization import build_optimizer, compute_learning_rate, set_learning_rate
 from training.seeds import DROPOUT, derive_seed
@@ -31,13 +32,17 @@ class Learner:
     Attributes:
         contrastive: the model in training.
         optimizer: Adam.
+        traffic: what this process has sent to the others.
     """
 
     def __init__(self, run: Experiment, model: SignClip, *, accelerator: Accelerator, steps: int) -> None:
         self.run = run
         self.steps = steps
         self.accelerator = accelerator
+        self.traffic = Traffic()
         self.contrastive = ContrastiveModel(model, run.loss, frozen=run.start.freeze).to(accelerator.device).train()
+        if run.compile:
+            self.contrastive.compile_layers()
         self.optimizer = accelerator.prepare(build_optimizer(self.contrastive.parameters(), run.optimizer))
         self._towers = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
@@ -96,13 +101,13 @@ class Learner:
         places = [slice(start, min(start + size, len(batch))) for start in range(0, len(batch), size)]
         if len(places) == 1:
             poses, texts = self._embed(batch.to(self.accelerator.device), step, 0)
-            loss = self._backward(poses, texts, batch.marks, make_targets=make_targets)
+            loss = self._backward(poses, texts, batch, make_targets=make_targets)
         else:
             chunks = [batch.select(place).to(self.accelerator.device) for place in places]
             with torch.no_grad():
                 embedded = [self._embed(chunk, step, number) for number, chunk in enumerate(chunks)]
             poses, texts = (torch.cat(parts).requires_grad_() for parts in zip(*embedded, strict=True))
-            loss = self._backward(poses, texts, batch.marks, make_targets=make_targets)
+            loss = self._backward(poses, texts, batch, make_targets=make_targets)
             for number, (chunk, place) in enumerate(zip(chunks, places, strict=True)):
                 self._pass_back(self._embed(chunk, step, number), by=(poses.grad, texts.grad), place=place)
         self._join_gradients()
@@ -115,13 +120,13 @@ class Learner:
             pooled = self.contrastive.pool(batch)
         return self.contrastive.finish(*pooled)
 
-    def _backward(self, poses: Tensor, texts: Tensor, marks: Tensor, *, make_targets: MakeTargets) -> Tensor:
+    def _backward(self, poses: Tensor, texts: Tensor, batch: PairBatch, *, make_targets: MakeTargets) -> Tensor:
         accelerator = self.accelerator
-        marks = marks.to(accelerator.device, non_blocking=True)
-        targets = make_targets(marks if accelerator.num_processes == 1 else accelerator.gather(marks))
-        loss = self.contrastive.compute_loss(
-            gather_rows(poses, accelerator), gather_rows(texts, accelerator), targets=targets
-        )
+        processes = accelerator.num_processes
+        counts = ProcessShare.count_rows(batch.joint_pairs or processes * len(batch), processes)
+        gather = partial(gather_rows, accelerator=accelerator, counts=counts, traffic=self.traffic)
+        targets = make_targets(gather(batch.marks.to(accelerator.device, non_blocking=True)))
+        loss = self.contrastive.compute_loss(gather(poses), gather(texts), targets=targets)
         accelerator.backward(loss)
         return loss
 
@@ -136,10 +141,10 @@ class Learner:
         torch.autograd.backward([rows for rows, _ in pairs], [gradient for _, gradient in pairs])
 
     def _join_gradients(self) -> None:
-        sum_gradients(self._towers, self.accelerator)
+        sum_gradients(self._towers, self.accelerator, traffic=self.traffic)
         if self.contrastive.log_scale.grad is not None:
             # Every process has the whole gradient of the scale, so the sum counts it once a process.
-            sum_gradients([self.contrastive.log_scale], self.accelerator)
+            sum_gradients([self.contrastive.log_scale], self.accelerator, traffic=self.traffic)
             self.contrastive.log_scale.grad /= self.accelerator.num_processes
 
     def state_dict(self) -> dict[str, Any]:

@@ -74,7 +74,12 @@ def _select(mask: Tensor, rows: slice) -> tuple[slice, Tensor]:
 
 
 def pack_pairs(
-    clips: list[Float32Array], texts: list[Int32Array], *, marks: Int64Array, dtype: torch.dtype = torch.float32
+    clips: list[Float32Array],
+    texts: list[Int32Array],
+    *,
+    marks: Int64Array,
+    dtype: torch.dtype = torch.float32,
+    joint_pairs: int | None = None,
 ) -> PackedBatch:
     """Put pairs into one batch.
 
@@ -83,6 +88,7 @@ def pack_pairs(
         texts: int32 (tokens,) each.
         marks: int64 (pairs, marks).
         dtype: of the clips in the batch; float16 halves what is copied to a device.
+        joint_pairs: see PairBatch.
     Returns:
         The batch. In a loader's worker it lies in memory that the trainer's process shares, so it is not copied there.
     """
@@ -95,7 +101,9 @@ def pack_pairs(
         rows = torch.from_numpy(clip if clip.flags.writeable else clip.copy())
         features[start:end] = rows.clamp_(-_LARGEST, _LARGEST) if dtype == torch.float16 else rows
     input_ids = torch.cat([torch.from_numpy(text) for text in texts]).long()
-    return PackedBatch(features, frame_mask, input_ids, attention_mask, torch.from_numpy(marks))
+    return PackedBatch(
+        features, frame_mask, input_ids, attention_mask, torch.from_numpy(marks), joint_pairs=joint_pairs
+    )
 
 
 def _make_mask(items: list[Float32Array] | list[Int32Array]) -> Tensor:

@@ -57,9 +57,9 @@ class PairBatches:
 
     steps_per_epoch = 4
 
-    def __init__(self, *, features: int = 12, share: ProcessShare | None = None) -> None:
-        self._features = features
-        self._mine = (share or ProcessShare()).find_rows(PAIRS)
+    def __init__(self, *, features: int = 12, share: ProcessShare | None = None, pairs: int = PAIRS) -> None:
+        self._features, self._pairs = features, pairs
+        self._mine = (share or ProcessShare()).find_rows(pairs)
 
     def __getitem__(self, step: int) -> PairBatch:
         rng = torch.Generator().manual_seed(1000 + step)
@@ -69,7 +69,8 @@ class PairBatches:
         attention_mask = torch.arange(int(tokens.max())) < tokens[:, None]
         features = torch.randn(PAIRS, frame_mask.shape[1], self._features, generator=rng) * frame_mask[..., None]
         input_ids = torch.randint(4, VOCABULARY, attention_mask.shape, generator=rng) * attention_mask
-        joint = PairBatch(features, frame_mask, input_ids, attention_mask, torch.arange(PAIRS)[:, None])
+        marks = torch.arange(PAIRS)[:, None]
+        joint = PairBatch(features, frame_mask, input_ids, attention_mask, marks, joint_pairs=self._pairs)
         return joint.select(self._mine)
 
     def make_targets(self, marks: Tensor) -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from training.distribution import open_accelerator
+from training.errors import ExperimentError
 from training.learning import Learner
 from training.seeds import DROPOUT, derive_seed
 from training.validation import Validator
@@ -25,9 +26,8 @@ def _learner(run):
     return Learner(run, tiny_model(run.model), accelerator=open_accelerator(run, cpu=True), steps=run.steps)
 
 
-def _gradients(run, *, targets=None):
-    learner = _learner(run)
-    batches = PairBatches()
+def _gradients(run, *, targets=None, batches=None):
+    learner, batches = _learner(run), batches or PairBatches()
     loss = learner.accumulate_gradients(3, batches[3], make_targets=targets or batches.make_targets)
     return loss, {name: parameter.grad for name, parameter in learner.contrastive.named_parameters()}
 
@@ -157,6 +157,7 @@ def test_scaling_for_half_precision_leaves_the_gradients(tmp_path, chunk):
     assert learner.state_dict()["scaler"]["scale"] == 1024.0
 
 
+# Shares of three and four pairs are uneven.
 PROCESS = """
 import sys
 from pathlib import Path
@@ -165,25 +166,32 @@ from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, t
 from training.batches import ProcessShare
 from training.learning import Learner
 from training.distribution import open_accelerator
+from training.errors import ExperimentError
 from training.validation import Validator
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 found = {}
-for chunk in (None, 3):
+for pairs, chunk in ((8, None), (8, 3), (7, None), (7, 2)):
     run = tiny_run(
         folder,
         model={"dropout": 0.0, "projection": "l2"},
         loss={"learn_scale": True, "temperature": 0.1},
-        batch={"chunk": chunk},
+        batch={"size": pairs, "chunk": chunk},
     )
     accelerator = open_accelerator(run, cpu=True)
     assert accelerator.num_processes == 2
     learner = Learner(run, tiny_model(run.model), accelerator=accelerator, steps=run.steps)
-    batches = PairBatches(share=ProcessShare(accelerator.process_index, 2))
+    batches = PairBatches(share=ProcessShare(accelerator.process_index, 2), pairs=pairs)
     loss = learner.accumulate_gradients(3, batches[3], make_targets=batches.make_targets)
     gradients = {name: parameter.grad for name, parameter in learner.contrastive.named_parameters()}
-    found[str(chunk)] = {"loss": loss, "gradients": gradients, "metrics": Validator(learner, HeldPairs()).validate()}
+    found[pairs, chunk] = {
+        "loss": loss,
+        "gradients": gradients,
+        "metrics": Validator(learner, HeldPairs()).validate(),
+        "gathered_bytes": learner.traffic.gathered_bytes,
+        "reduced_bytes": learner.traffic.reduced_bytes,
+    }
 torch.save(found, folder / f"{accelerator.process_index}.pt")
 accelerator.end_training()
 """
@@ -197,16 +205,33 @@ def test_two_processes_are_one_with_the_joint_batch(tmp_path):
     done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
-    run = tiny_run(tmp_path, model={"dropout": 0.0, "projection": "l2"}, loss={"learn_scale": True, "temperature": 0.1})
-    loss, gradients = _gradients(run)
-    metrics = Validator(_learner(run), HeldPairs()).validate()
-    for process in range(2):
-        found = torch.load(tmp_path / f"{process}.pt", weights_only=True)
-        for chunk in ("None", "3"):
-            assert float(found[chunk]["loss"]) == pytest.approx(loss.item(), rel=1e-6)
-            _assert_close(found[chunk]["gradients"], gradients)
-            # The main process tells them, of everyone's clips.
-            assert found[chunk]["metrics"] == (pytest.approx(metrics, rel=1e-5) if process == 0 else None)
+    found = [torch.load(tmp_path / f"{process}.pt", weights_only=True) for process in range(2)]
+    for pairs in (8, 7):
+        run = tiny_run(
+            tmp_path,
+            model={"dropout": 0.0, "projection": "l2"},
+            loss={"learn_scale": True, "temperature": 0.1},
+            batch={"size": pairs},
+        )
+        loss, gradients = _gradients(run, batches=PairBatches(pairs=pairs))
+        metrics = Validator(_learner(run), HeldPairs()).validate()
+        for chunk in (None, 3 if pairs == 8 else 2):
+            for process in range(2):
+                one = found[process][pairs, chunk]
+                assert float(one["loss"]) == pytest.approx(loss.item(), rel=1e-6)
+                _assert_close(one["gradients"], gradients)
+                # The main process tells them, of everyone's clips.
+                assert one["metrics"] == (pytest.approx(metrics, rel=1e-5) if process == 0 else None)
+                # Messages of four pairs, embeddings of 16 numbers from both towers, and a mark of eight bytes.
+                assert one["gathered_bytes"] == 4 * (2 * 16 * 4 + 8)
+                numbers = sum(gradient.numel() for gradient in gradients.values() if gradient is not None)
+                assert one["reduced_bytes"] == 4 * numbers
+
+
+def test_fewer_pairs_than_processes_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Accelerator, "num_processes", 9)
+    with pytest.raises(ExperimentError, match=r"batch\.size 8 leaves some of 9 processes without a pair: start fewer"):
+        open_accelerator(tiny_run(tmp_path), cpu=True)
 
 
 @pytest.mark.parametrize("tower", ["text", "pose"])

@@ -109,8 +109,8 @@ def test_once_the_pose_tower_is_frozen_clips_are_what_is_served(clips):
 
 def test_pairs_that_processes_cannot_share_are_refused(clips):
     run = read_experiment(CONFIG, [*SHORT, "freeze_after={tower: pose, steps: 4}", "data.after_freeze.pairs=7"])
-    with pytest.raises(DataError, match=r"after_freeze\.pairs 7 is not a multiple of 2, the number of processes"):
-        _open(run, clips, share=ProcessShare(0, 2))
+    with pytest.raises(DataError, match=r"after_freeze\.pairs 7 leaves some of 8 processes without a pair"):
+        _open(run, clips, share=ProcessShare(0, 8))
 
 
 def test_other_models_cannot_read_hands(clips):

@@ -86,6 +86,61 @@ def test_dropout_is_on_in_training_and_drawn_from_the_seed(tmp_path):
     assert len({first.item(), other.item(), undropped.item()}) == 3
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # PyTorch's own, while it traces
+def test_compiled_layers_give_the_same_gradients(tmp_path, monkeypatch):
+    compiled = []
+
+    def trace(function, **options):
+        compiled.append(options)
+        # Traced as by default, but not turned into machine code, which takes half a minute.
+        return compile_function(function, backend="eager", **options)
+
+    compile_function = torch.compile
+    expected_loss, expected = learn(tiny_run(tmp_path, model={"dropout": 0.0}), PackedPairs())
+    monkeypatch.setattr(torch, "compile", trace)
+    loss, found = learn(tiny_run(tmp_path, model={"dropout": 0.0}, compile=True), PackedPairs())
+    assert compiled == [{"dynamic": True}] * 6  # three parts of the one layer of each tower
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-6)
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_bfloat16_is_for_products_only(tmp_path, monkeypatch):
+    """Losses, norms, similarities, gradients and Adam's memory are float32, in which numbers that are close differ."""
+    run = tiny_run(tmp_path, precision="bf16", model={"projection": "linear_l2"}, optimizer={"warmup": 0})
+    learner = Learner(run, tiny_model(run.model), accelerator=open_accelerator(run, cpu=True), steps=run.steps)
+    seen = {}
+
+    def record(kind):
+        return lambda module, inputs, output: seen.setdefault(kind, set()).update({output.dtype})
+
+    for name, module in learner.contrastive.named_modules():
+        # The frames' own norm follows a product. On CUDA it is computed in float32, on a CPU in the product's format.
+        if isinstance(module, torch.nn.LayerNorm | torch.nn.Linear) and not name.endswith("mlp.LayerNorm"):
+            module.register_forward_hook(record(type(module).__name__))
+    compare = learner.contrastive.compute_loss
+
+    def compute_loss(poses, texts, *, targets):
+        seen["embeddings"] = {poses.dtype, texts.dtype}
+        assert not torch.is_autocast_enabled("cpu")
+        return compare(poses, texts, targets=targets)
+
+    monkeypatch.setattr(learner.contrastive, "compute_loss", compute_loss)
+    loss = learner.learn(5, PackedPairs()[5], make_targets=PackedPairs().make_targets)
+    # Both projections come after the towers, in float32.
+    assert seen == {
+        "Linear": {torch.bfloat16, torch.float32},
+        "LayerNorm": {torch.float32},
+        "embeddings": {torch.float32},
+    }
+    assert loss.dtype == torch.float32
+    learned = [parameter for parameter in learner.contrastive.parameters() if parameter.grad is not None]
+    assert {parameter.grad.dtype for parameter in learned} == {torch.float32}
+    moments = [each for state in learner.optimizer.state.values() for each in (state["exp_avg"], state["exp_avg_sq"])]
+    assert {moment.dtype for moment in moments} == {torch.float32}
+    assert all(group["fused"] for group in learner.optimizer.param_groups)
+
+
 @pytest.mark.parametrize("prepare", [attend_by_item, attend_padded])
 def test_attention_drops_what_it_is_told_to(prepare):
     """Values of 1: what is attended to is 1 without dropout, and 1 in the mean with it."""

@@ -51,7 +51,7 @@ class ClipBatches:
         skipped: by id, why other clips are left out; empty in a loader's worker.
         collapse: a warning of prompts that the model cannot tell apart; None if there are none.
     Raises:
-        DataError: the data do not fit the model, the batch size or the number of processes.
+        DataError: the data do not fit the model or the batch size.
         CorpusError: a data set cannot be read, or none of its clips can be used.
     """
 
@@ -64,8 +64,6 @@ class ClipBatches:
         share: ProcessShare = _WHOLE_BATCH,
         validation: bool = False,
     ) -> None:
-        if run.batch.size % share.count:
-            raise DataError(f"batch.size is {run.batch.size}, which {share.count} processes cannot share evenly")
         self._kind = data.features or run.model.features
         if get_feature_dim(self._kind) != run.model.feature_dim:
             raise DataError(
@@ -115,7 +113,7 @@ class ClipBatches:
         ]
         texts = self._texts[rows]
         pieces = [self._pieces[text] for text in texts]
-        return pack_pairs(clips, pieces, marks=texts[:, None], dtype=self._dtype)
+        return pack_pairs(clips, pieces, marks=texts[:, None], dtype=self._dtype, joint_pairs=len(joint))
 
     def make_targets(self, marks: Tensor) -> None:
         """Make no targets: as in the authors' code, a text is true of its own clip only, even if others share it.

@@ -181,7 +181,7 @@ class HandBatches:
         sampled_frames: number of sampled frames of a clip that the model reads.
         share: the rows of each joint batch that this process makes.
     Raises:
-        DataError: the processes cannot share the batches of the second stage evenly.
+        DataError: there are more processes than pairs in the second stage.
         PoseError, OSError: the file of a clip, whose hands clips without a letter are drawn from, cannot be read.
     """
 
@@ -196,10 +196,10 @@ class HandBatches:
         share: ProcessShare = _WHOLE_BATCH,
     ) -> None:
         freeze_after = run.freeze_after
-        if freeze_after is not None and data.after_freeze.pairs % share.count:
+        if freeze_after is not None and data.after_freeze.pairs < share.count:
             raise DataError(
-                f"data.after_freeze.pairs {data.after_freeze.pairs} is not a multiple of {share.count}, the number of "
-                "processes"
+                f"data.after_freeze.pairs {data.after_freeze.pairs} leaves some of {share.count} processes without a "
+                "pair"
             )
         self._data, self._size, self._seed, self._share = data, run.batch.size, run.seed, share
         unknown = draw_unknown_clips(clips, data.unknown.clips, seed=run.seed, trim=run.model.trim)
@@ -234,9 +234,10 @@ class HandBatches:
         if served is None:
             strength = self._data.anneal(step, self._first_stage)
             geometry = draw_geometry(self._hands, rows, count=self._sampled_frames, strength=strength, rng=rng)
-            joint = SampledBatch(geometry, frame_mask, input_ids, attention_mask, marks)
+            joint = SampledBatch(geometry, frame_mask, input_ids, attention_mask, marks, joint_pairs=pairs)
         else:
-            joint = ServedBatch(torch.zeros(pairs, 0), frame_mask, input_ids, attention_mask, marks, served)
+            clips = torch.zeros(pairs, 0)
+            joint = ServedBatch(clips, frame_mask, input_ids, attention_mask, marks, served, joint_pairs=pairs)
         return joint if self._share.count == 1 else joint.select(self._share.find_rows(pairs))
 
     def _draw_rows(self, pairs: int, rng: torch.Generator) -> Tensor:

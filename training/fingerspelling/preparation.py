@@ -42,7 +42,7 @@ def prepare_letters(
     Raises:
         InitializationError: the weights to start from are missing or do not fit.
         ExperimentError: the model reads no hand geometry.
-        DataError: the processes cannot share the batches evenly.
+        DataError: there are more processes than pairs.
         PoseError, OSError: a clip's file cannot be read.
     """
     cls_id, sep_id = find_special_ids(tokenizer)

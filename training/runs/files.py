@@ -110,6 +110,9 @@ class RunFiles:
         """Write the remaining logs, and the last weights if they are the ones to keep."""
         if self._logs is None:
             return
+        if learner.traffic.gathered_bytes:
+            gathered, reduced = learner.traffic.gathered_bytes / 1e6, learner.traffic.reduced_bytes / 1e6
+            self._announce(f"each process sent {gathered:.1f} MB of embeddings and {reduced:.1f} MB of gradients")
         if self._run.validation.keep == "last" or progress.best_step is None:
             self._write_model(progress, learner)
         self._logs.close()

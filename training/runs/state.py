@@ -18,7 +18,7 @@ STATE = "state.pt"
 # Settings that say where files are and how the work is divided, but not what is learned. Another machine may need other
 # values. Each chunk draws its own dropout, so with other chunks a run continues with other, equally good draws.
 _NEUTRAL = frozenset(
-    {"output", "logs", "record", "save_every", "data.folder", "data.cache", "data.workers", "batch.chunk"}
+    {"output", "logs", "record", "save_every", "data.folder", "data.cache", "data.workers", "batch.chunk", "compile"}
 )
 # Settings that an earlier version did not have, with the values that it worked by.
 _ADDED = {"model.frame_dropout": 0.0}

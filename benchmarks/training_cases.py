@@ -74,7 +74,11 @@ class Case:
 
 
 def fill_cache(folder: Path) -> None:
-    """Write the lexicon's clips into the cache, each followed by others until it is as long as a sign in datasets."""
+    """Write the lexicon's clips into the cache, each followed by others until it is as long as a sign in datasets.
+
+    Raises:
+        FileNotFoundError: the installed lexicon lacks a clip.
+    """
     corpus = read_corpus("fingerspelling_lexicon", find_installed_folder(), "all")
     clips = Clips(corpus, "signclip")
     parsed = [clips.read_features(number) for number in range(len(clips))]

@@ -51,8 +51,8 @@ def make(data_folder, tiny, tiny_weights, tmp_path_factory):
     tokenizer = load_tokenizer(tiny_weights / "tiny" / "tokenizer")
     cache = tmp_path_factory.mktemp("cache")
 
-    def build(*, model=None, seed=0, batch_size=4, process=(0, 1), validation=False, precision="no", **changes):
-        part = {"dataset": "manifest", "root": "own"}
+    def build(*, model=None, seed=0, batch_size=4, process=(0, 1), validation=False, **changes):
+        part, precision = {"dataset": "manifest", "root": "own"}, changes.pop("precision", "no")
         values = {"train": [part], "validation": [part | {"split": "val"}], "folder": data_folder, "cache": cache}
         data = ClipData(**values | {"workers": 0} | changes)
         settings = {"model": tiny.model_copy(update=model or {}), "seed": seed, "batch": BatchSize(size=batch_size)}

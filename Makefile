@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PORT ?= 3030
 
-.PHONY: install install-dev serve demo playground test check lint bench format clean
+.PHONY: install install-dev serve serve-production demo playground test check lint bench format clean
 
 install: $(VENV)/.service $(BIN)/signclip
 install-dev: $(VENV)/.development $(BIN)/signclip
@@ -36,6 +36,10 @@ $(BIN)/signclip: $(BIN)/python
 
 serve: install
 	SIGNCLIP_PORT=$(PORT) $(BIN)/signclip serve
+
+# Behind the nginx that ships, as in production.
+serve-production: install
+	SIGNCLIP_PORT=$(PORT) deploy/serve.sh
 
 # The clips are files of this package; nothing that it needs is installed.
 demo: install

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
+from app.error_table import list_error_lines
 from app.routes import playground
 from engine.interface import Engine, Readiness
 from tests.app.estimators import FakeEstimators
@@ -151,3 +153,13 @@ def test_a_video_is_sent_only_after_a_yes(page: Page, serve: Serve):
         expect(page.locator(CLIPS)).to_have_text(["sign×"])
         assert len(estimators.requests) == 1
         leave(page)
+
+
+def test_texts_of_errors_have_codes_that_there_are():
+    """A code that was renamed would leave its text unused, and the person with English words."""
+    folder = playground.FOLDER
+    texts = (folder / "strings.js").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.js") if path.name != "strings.js")
+    codes = {code for line in list_error_lines() for code in line.codes}
+    for code in set(re.findall(r'"error\.(\w+)"', texts)):
+        assert code in codes or f'"{code}"' in sources or f"error.{code}" in sources, code

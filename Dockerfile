@@ -5,7 +5,9 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG NODE_IMAGE=node:20-bookworm-slim
 
 FROM ${PYTHON_IMAGE} AS base
-# What MediaPipe's OpenCV loads: OpenGL and GLib. The README names the same packages.
+# What MediaPipe's OpenCV loads: OpenGL and GLib. The README names the same packages. Their versions are those of the base
+# image's Debian, whose archive keeps no older ones.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgl1 libglib2.0-0 \
     && rm -rf /var/lib/apt/lists/*
@@ -20,6 +22,7 @@ COPY requirements.txt constraints.txt requirements.lock ./
 RUN pip --python /opt/signclip/bin/python install --require-hashes --no-deps --requirement requirements.lock
 
 FROM packages AS packages-cpu
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 ARG TORCH_INDEX_URL=""
 # torch alone comes from the other index: that index offers copies of other projects, too. TORCH_SHA256 pins its file.
 ARG TORCH_SHA256=""

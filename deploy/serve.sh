@@ -3,7 +3,7 @@
 #
 #   deploy/serve.sh [--check]        --check writes the configuration and has nginx test it, and starts nothing
 #
-# HTTPS on SIGNCLIP_HTTPS_PORT (8443), a redirect to it on SIGNCLIP_HTTP_PORT (8080). SIGNCLIP_CERTIFICATE names a folder with
+# HTTPS on HTTPS_PORT (8443), a redirect to it on HTTP_PORT (8080). CERTIFICATE_FOLDER names a folder with
 # fullchain.pem and privkey.pem; without it a certificate is made that no browser believes. Ctrl-C or TERM stops both in order.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,7 +12,7 @@ nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || {
     exit 1
 }
 folder=$(mktemp -d)
-service= proxy=
+service='' proxy=''
 finish() {
     trap - EXIT INT TERM
     # The proxy first, so that nobody new is promised an answer; then the service answers what it admitted.
@@ -23,10 +23,8 @@ finish() {
 trap finish EXIT
 trap 'exit 0' INT TERM
 
-https=${SIGNCLIP_HTTPS_PORT:-8443} http=${SIGNCLIP_HTTP_PORT:-8080} port=${SIGNCLIP_PORT:-3030}
-unset SIGNCLIP_HTTPS_PORT SIGNCLIP_HTTP_PORT
-certificate=${SIGNCLIP_CERTIFICATE:-$folder}
-unset SIGNCLIP_CERTIFICATE
+https=${HTTPS_PORT:-8443} http=${HTTP_PORT:-8080} port=${SIGNCLIP_PORT:-3030}
+certificate=${CERTIFICATE_FOLDER:-$folder}
 if [ "$certificate" = "$folder" ]; then
     openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
         -keyout "$folder/privkey.pem" -out "$folder/fullchain.pem" 2>/dev/null

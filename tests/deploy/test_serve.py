@@ -16,12 +16,12 @@ SCRIPT = ROOT / "deploy" / "serve.sh"
 def test_nginx_takes_what_the_script_writes(tmp_path: Path) -> None:
     needs("nginx")
     needs("openssl")
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "SIGNCLIP_HTTPS_PORT": "18443", "SIGNCLIP_HTTP_PORT": "18080"}
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "HTTPS_PORT": "18443", "HTTP_PORT": "18080"}
     done = subprocess.run([str(SCRIPT), "--check"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())
     # A folder without a certificate is refused before anything starts.
-    refused = subprocess.run([str(SCRIPT), "--check"], env={**environment, "SIGNCLIP_CERTIFICATE": "/nowhere"})
+    refused = subprocess.run([str(SCRIPT), "--check"], env={**environment, "CERTIFICATE_FOLDER": "/nowhere"})
     assert refused.returncode != 0
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -84,6 +85,28 @@ def test_the_checks_of_a_change_call_targets_that_exist():
     assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
     stages = re.findall(r"--target (\w+)", " ".join(commands))
     assert all(f"AS {stage}" in (ROOT / "Dockerfile").read_text() for stage in stages)
+
+
+def _run_installed(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that requirements-dev.txt brings along."""
+    command = [str(Path(sys.executable).parent / program), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_hadolint_has_nothing_to_say_of_the_dockerfile():
+    done = _run_installed("hadolint", str(ROOT / "Dockerfile"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_kubernetes_knows_every_field_of_the_manifests(tmp_path):
+    base = DEPLOY / "kubernetes" / "base"
+    resources = [base / name for name in yaml.safe_load((base / "kustomization.yaml").read_text())["resources"]]
+    assert resources
+    done = _run_installed("kubernetes-validate", "--strict", *map(str, resources))
+    assert done.returncode == 0, done.stdout + done.stderr
+    wrong = tmp_path / "deployment.yaml"
+    wrong.write_text((base / "deployment.yaml").read_text().replace("replicas:", "replica:"))
+    assert _run_installed("kubernetes-validate", "--strict", str(wrong)).returncode != 0
 
 
 def test_systemd_takes_the_unit(tmp_path):

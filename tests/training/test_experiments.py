@@ -22,7 +22,7 @@ FILES = {
     for path in sorted(EXPERIMENTS.rglob("*.yaml"))
     if path.parent.name != "base"
 }
-OWN = {"fingerspelling", "fingerspelling_webcam", "own_data", "own_data_small", "from_fingerspelling"}
+OWN = {"fingerspelling", "own_data", "own_data_small", "from_fingerspelling"}
 """Of this project, not of the paper."""
 PAPER = [name for name in FILES if name not in OWN]
 PAGE = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")

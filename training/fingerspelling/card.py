@@ -65,12 +65,13 @@ def render_protocol(summary: Mapping[str, Any]) -> str:
 def render_nothing(metrics: Mapping[str, Any]) -> str:
     """Render how often clips without a letter are taken for one, and letters for none."""
     nothing = metrics["nothing"]
-    accepted = [f"| {kind} | {share:.1f} |" for kind, share in nothing["accepted"].items()]
+    stricter = nothing["accepted_where_95_%_are_kept"]
+    accepted = [f"| {kind} | {share:.1f} | {stricter[kind]:.1f} |" for kind, share in nothing["accepted"].items()]
     kept = [f"| {change.replace('none', 'as they are')} | {share:.1f} |" for change, share in nothing["kept"].items()]
     return "\n".join(
         [
-            "| clips without a letter | taken for one, % |",
-            "|---|--:|",
+            "| clips without a letter | taken for one, % | where 95 % of letters are kept, % |",
+            "|---|--:|--:|",
             *accepted,
             "",
             "| letters of the lexicon | taken for a letter, % |",

@@ -24,7 +24,9 @@ _AS_SERVED = frozenset(
 
 
 class HandAugmentation(Section):
-    """The strengths of augmentation; the defaults are those of the shipped model. If all are zero, nothing changes.
+    """The strengths of augmentation. If all are zero, nothing changes.
+
+    The shipped model has these defaults, and what webcams do beside them: see configs/experiments/fingerspelling.yaml.
 
     Strengths without another unit are standard deviations in shoulder widths, or in shares of a size.
     """

@@ -45,7 +45,7 @@ def test_the_letter_a_ranks_above_the_other_letters(shipped, golden_poses):
 
 
 def test_the_model_trims_what_comes_before_and_after_a_letter(shipped, golden_poses):
-    """A hand that hangs for two seconds at either end: without trimming, this A would be another letter."""
+    """A hand that hangs for two seconds at either end: without trimming, this A would be none of the letters."""
     clip = read(golden_poses["ase_A"])
     waiting = add_lowered_hands(clip, 2.0)
     sent = [base64.b64encode(write_pose(pose)).decode() for pose in (clip, waiting)]
@@ -58,10 +58,10 @@ def test_the_model_trims_what_comes_before_and_after_a_letter(shipped, golden_po
         alone = shipped.post("/api/embed/pose", json=body).json
         np.testing.assert_allclose(alone["embeddings"][0], both["embeddings"][1], atol=1e-6)
     letters = list(string.ascii_uppercase)
-    for trim, right in (("auto", True), ("none", False)):
-        body = {"text": letters, "pose": sent[1], "sign_language": "ase", "trim": trim}
-        found = shipped.post("/api/similarity", json=body).json
-        assert (letters[int(np.argmax(found["cosine"][0]))] == "A") is right
+    body = {"text": letters, "pose": sent[1], "sign_language": "ase"}
+    trimmed, whole = (shipped.post("/api/similarity", json={**body, "trim": trim}).json for trim in ("auto", "none"))
+    assert letters[int(np.argmax(trimmed["cosine"][0]))] == "A"
+    assert trimmed["none_of_these"][0] < 0.05 < 0.5 < whole["none_of_these"][0]
 
 
 def test_similarity_says_the_same(shipped, pose_base64):
@@ -70,6 +70,28 @@ def test_similarity_says_the_same(shipped, pose_base64):
     for kind in ("cosine", "dot", "probabilities"):
         assert int(np.argmax(answer[kind][0])) == 1
     assert sum(answer["probabilities"][0]) == pytest.approx(1)
+
+
+def test_a_letter_is_a_letter_and_a_hand_at_rest_is_none(shipped, golden_poses):
+    """The model's background ships with it, so nothing has to be calibrated first."""
+    clip = read(golden_poses["ase_A"])
+    resting = cut_frames(add_lowered_hands(clip, 2.0), 0, 25)
+    poses = [base64.b64encode(write_pose(pose)).decode() for pose in (clip, resting)]
+    letters = list(string.ascii_uppercase)
+    found = shipped.post("/api/similarity", json={"text": letters, "pose": poses, "sign_language": "ase"}).json
+    assert found["none_of_these"][0] < 0.05
+    assert found["none_of_these"][1] > 0.5
+    named = shipped.post("/api/classify", json={"labels": letters, "pose": poses, "sign_language": "ase"}).json
+    assert [result["rejected"] for result in named["results"]] == [False, True]
+    assert named["results"][0]["label"] == "A"
+
+
+def test_a_search_for_a_sign_needs_no_threshold(shipped, golden_poses):
+    headers = {"Content-Type": "application/octet-stream"}
+    where = {"query": "A", "sign_language": "ase"}
+    answer = shipped.post("/api/spot", data=golden_poses["ase_A"], headers=headers, query_string=where).json
+    assert answer["measure"] == "z"
+    assert [find["label"] for find in answer["found"]] == ["A"]
 
 
 def test_models_without_weights_say_how_to_get_them(shipped):

@@ -14,7 +14,7 @@ METRICS = json.loads((FOLDER / "results.json").read_text(encoding="utf-8"))
 def test_the_page_is_made_from_the_metrics():
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert fill_page(page, METRICS) == page
-    for name in ("dictionary", "protocol", "final", "webcam"):
+    for name in ("dictionary", "protocol", "final", "webcam", "nothing"):
         assert f"<!-- {name} -->" in page
         assert name in BLOCKS
 

@@ -9,11 +9,16 @@ import pytest
 from tokenizers import Tokenizer
 
 from corpora.prompts import tag_text
+from models.background import FILE, read_background
 from models.catalog import load_catalog
+from models.checkpoints.folders import read_digest
 from models.checkpoints.loading import load_model
 from poses import FeatureOptions, extract, read
+from search.null import DEFAULT_RATE, count_needed
+from training.fingerspelling.background import CLIPS_OF_A_KIND
 from training.fingerspelling.dictionary import score_dictionary
 from training.fingerspelling.lexicon import read_lexicon
+from training.fingerspelling.others import KINDS
 from training.fingerspelling.prompts import build_tokenizer, embed_texts
 from training.fingerspelling.scoring import embed_letters
 
@@ -57,6 +62,17 @@ def test_dictionary_metrics_are_the_recorded_ones(model, tokenizer, clips):
     recorded = json.loads((FOLDER / "results.json").read_text())["dictionary"]
     for spoken_tag, row in metrics.items():
         assert row == pytest.approx(recorded[spoken_tag], abs=0.4)  # two clips of 600: other processors round otherwise
+
+
+def test_the_background_is_of_these_weights_and_keeps_letters_apart_from_other_clips():
+    background = read_background(FOLDER / f"fingerspelling.{FILE}", embed_dim=CONFIG.embed_dim)
+    assert background.digest == read_digest(FOLDER / "model.safetensors")
+    assert len(background.clips) == len(KINDS) * CLIPS_OF_A_KIND
+    assert len(background.texts) >= count_needed(DEFAULT_RATE)
+    recorded = json.loads((FOLDER / "results.json").read_text())["nothing"]
+    assert recorded["background"] == len(background.clips)
+    assert recorded["kept"]["none"] >= 95
+    assert recorded["accepted_where_95_%_are_kept"]["all"] <= 5
 
 
 def test_configuration_matches_the_lexicon(tokenizer, clips):

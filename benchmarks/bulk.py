@@ -10,12 +10,13 @@ import argparse
 import csv
 import itertools
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rows: to see that it runs, not to quote")
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the run whose memory is watched")
+    parser.add_argument("--only", choices=("clips", "memory", "texts", "reading"), help="one part alone")
     parser.add_argument("--ray", type=int, nargs="*", default=[], metavar="N", help="numbers of actors on Ray")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -48,52 +50,65 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="signclip-bulk-benchmark-") as folder:
         place = Path(folder)
         manifest = write_clips(place / "data", clips, videos=False)
-        results["clips_a_second"] = measure_clips(manifest, place, options.ray)
-        results["memory"] = measure_memory(_repeat(manifest, rows), place / "long")
-        results["texts"] = measure_texts(place, (100, 1000) if options.quick else (1000, 10_000, 100_000))
-        results["reading"] = measure_reading(place, 10_000 if options.quick else 1_000_000)
+        parts: dict[str, Callable[[], Any]] = {
+            "clips": lambda: measure_clips(manifest, place, options.ray),
+            "memory": lambda: measure_memory(_repeat(manifest, rows), place / "long"),
+            "texts": lambda: measure_texts(place, (100, 1000) if options.quick else (1000, 10_000, 100_000)),
+            "reading": lambda: measure_reading(place, 10_000 if options.quick else 1_000_000),
+        }
+        for name, measure in parts.items():
+            if options.only in (None, name):
+                results[name] = measure()
     write_results("bulk", results, options.out)
     return 0
 
 
-def measure_clips(manifest: Path, place: Path, actors: Sequence[int]) -> dict[str, float]:
-    """Measure the clips a second of the bare forward, of runs on this machine, and of runs on Ray."""
-    rates = {"bare": measure_bare(manifest)}
+def measure_clips(manifest: Path, place: Path, actors: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Measure the bare forward, runs on this machine, and runs on Ray: clips a second, and processor time of a clip."""
+    found = {"bare": measure_bare(manifest)}
     for name, more in (
         ("default", []),
         ("default, no reports", ["--no-quality"]),
         *((f"ray, {count} actors", ["--ray", "--jobs", str(count)]) for count in actors),
     ):
-        rates[name] = run(manifest, place / name.replace(" ", "-"), *more)["rate"]
-    for name, rate in rates.items():
-        print(f"{name:24} {rate:8.1f} clips/s {100 * rate / rates['bare']:6.1f} % of the bare forward", flush=True)
-    return rates
+        found[name] = run(manifest, place / name.replace(" ", "-"), *more)
+    for name, figures in found.items():
+        share = 100 * figures["rate"] / found["bare"]["rate"]
+        each_ms = 1000 * figures["cpu_s"] / figures["rows"]
+        print(
+            f"{name:24} {figures['rate']:8.1f} clips/s {share:6.1f} % of the bare forward, {each_ms:6.2f} ms of a core"
+        )
+    return found
 
 
-def measure_bare(manifest: Path) -> float:
-    """Measure how many clips a second one process reads and embeds that does nothing else."""
+def measure_bare(manifest: Path) -> dict[str, float]:
+    """Measure one process that reads and embeds clips and does nothing else."""
     options = EmbedOptions(quality=False)
     model = BulkModel(MODEL, options)
     preparer = Preparer(model.config, options)
     items = list(open_manifest(manifest).read_items())
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     for start in range(0, len(items), CLIPS_READ_AHEAD):
         tasks = [Task(item.source) for item in items[start : start + CLIPS_READ_AHEAD]]
         prepared = [preparer.prepare(task, lambda: None) for task in tasks]
         model.embed_clips([clip.features for clip in prepared if clip.features is not None])
-    return len(items) / (time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return {"rows": len(items), "rate": len(items) / seconds, "cpu_s": time.process_time() - used}
 
 
 def run(source: Path, out: Path, *more: str) -> dict[str, float]:
     """Run the command, and watch it.
 
     Returns:
-        `rate`: rows a second from the first row that was written to the end; `seconds`: of the whole process;
+        `rate`: rows a second from the first row that was written to the end; `seconds`: of the whole process; `cpu_s`:
+        processor time of all its processes, their start included;
         `early_mib`, `late_mib`: memory of all its processes at most, in the first and in the second half.
+    Raises:
+        RuntimeError: the command failed.
     """
     command = [sys.executable, "-m", "bulk", str(source), "--model", MODEL, "--out", str(out), *more]
     environment = {**os.environ, "RAY_worker_niceness": "0"}
-    started = time.monotonic()
+    started, used = time.monotonic(), _measure_used_s()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     memory: list[float] = []
     watching = threading.Thread(target=_watch_memory, args=(process.pid, memory))
@@ -113,6 +128,7 @@ def run(source: Path, out: Path, *more: str) -> dict[str, float]:
         "rows": rows,
         "rate": rows / (ended - (first or started)),
         "seconds": ended - started,
+        "cpu_s": _measure_used_s() - used,
         "early_mib": max(memory[: half + 1], default=0),
         "late_mib": max(memory[half:], default=0),
     }
@@ -135,7 +151,10 @@ def measure_texts(place: Path, counts: Sequence[int]) -> list[dict[str, float]]:
     for count in counts:
         figures = run(write_texts(place / f"texts-{count}.csv", count), place / f"texts-{count}")
         memory = max(figures["early_mib"], figures["late_mib"])
-        print(f"{count:>9,} texts: {figures['seconds']:8.1f} s, {memory:6.0f} MiB", flush=True)
+        print(
+            f"{count:>9,} texts: {figures['seconds']:8.1f} s, {figures['cpu_s']:8.1f} s of a core, {memory:6.0f} MiB",
+            flush=True,
+        )
         found.append(figures)
     return found
 
@@ -169,6 +188,12 @@ def _repeat(manifest: Path, rows: int) -> Path:
 
 def _count_bytes(out: Path) -> int:
     return sum(path.stat().st_size for path in (*out.glob(".journal-*"), *out.glob("vectors/part-*")) if path.exists())
+
+
+def _measure_used_s() -> float:
+    """Measure the processor time of all processes that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _watch_memory(pid: int, memory: list[float]) -> None:

@@ -27,8 +27,10 @@ import pyarrow.parquet as pq
 from benchmarks.bulk_inputs import ROOT, write_clips
 from benchmarks.bulk_kills_child import NOTES
 from benchmarks.measuring import machine_facts, write_results
+from bulk.journal import read_journal
 
 MODEL = "fingerspelling"
+_LOOK_S = 0.05
 MOST_REPEATED = 0.02
 """Share of the clips that may be prepared again for each kill."""
 
@@ -46,13 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
     kills, clips = (3, 300) if options.quick else (options.kills, options.clips)
     with tempfile.TemporaryDirectory(prefix="signclip-kills-") as folder:
         manifest = write_clips(Path(folder), clips)
-        undisturbed = Disturbed(manifest, Path(folder, "undisturbed"), on_ray=False)
-        seconds = undisturbed.run(None)
-        disturbed = Disturbed(manifest, Path(folder, "killed"), on_ray=options.ray)
-        rng = random.Random(options.seed)
-        killed = [disturbed.run(kill_after_s) for kill_after_s in _draw_moments(rng, kills, seconds)]
-        disturbed.run(None)
-        results = _compare(undisturbed, disturbed, clips=clips, kills=len(killed))
+        undisturbed = Disturbed(manifest, Path(folder, "undisturbed"), on_ray=False, seed=options.seed)
+        undisturbed.finish()
+        disturbed = Disturbed(manifest, Path(folder, "killed"), on_ray=options.ray, seed=options.seed)
+        for rows in sorted(random.Random(options.seed).sample(range(clips), kills)):
+            disturbed.kill_at(rows)
+        disturbed.finish()
+        results = _compare(undisturbed, disturbed, clips=clips, kills=kills)
     print(json.dumps(results, indent=1))
     write_results("bulk_kills", {"machine": machine_facts(), **results}, options.out)
     return int(not results["same_rows"] or results["repeated_a_kill"] > MOST_REPEATED)
@@ -61,44 +63,53 @@ def main(arguments: list[str] | None = None) -> int:
 class Disturbed:
     """A run that is started again and again in one folder."""
 
-    def __init__(self, manifest: Path, out: Path, *, on_ray: bool) -> None:
+    def __init__(self, manifest: Path, out: Path, *, on_ray: bool, seed: int) -> None:
         self.out, self.notes = out, out.with_suffix(".notes")
-        self._rng = random.Random(str(out))
-        self._on_ray = on_ray
         self.victims: list[str] = []
+        self._rng = random.Random(seed)
+        self._process: subprocess.Popen[bytes] | None = None
         self._command = [sys.executable, "-m", "benchmarks.bulk_kills_child", str(manifest), "--model", MODEL]
         self._command += ["--out", str(out), "--jobs", "2", *["--ray"] * on_ray]
 
-    def run(self, kill_after_s: float | None) -> float:
-        """Run until the end, or kill a process after some seconds of work; returns how long it ran."""
-        started = time.monotonic()
-        environment = {**os.environ, NOTES: str(self.notes), "RAY_worker_niceness": "0"}
-        process = subprocess.Popen(self._command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        if kill_after_s is not None:
-            before = self._measure_written()
-            while process.poll() is None and self._measure_written() == before:  # it loads its model first
-                time.sleep(0.05)
-            time.sleep(kill_after_s)
-            self._kill(process)
-        process.wait()
-        return time.monotonic() - started
+    def kill_at(self, rows: int) -> None:
+        """Kill a process of the run as soon as so many rows are safe; start the run first, if none is running."""
+        process = self._get_running()
+        while process.poll() is None and self.count_rows() <= rows:
+            time.sleep(_LOOK_S)
+        with suppress(psutil.Error):
+            driver = psutil.Process(process.pid)
+            victim = self._rng.choice([driver, *_list_workers(driver)])
+            self.victims.append("driver" if victim == driver else " ".join(victim.cmdline())[-50:])
+            victim.send_signal(signal.SIGKILL)
+            if victim == driver:
+                process.wait()
+
+    def finish(self) -> None:
+        """Let the run end by itself, and start it once more, if it was ended by the last kill."""
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+        self._get_running().wait()
+
+    def count_rows(self) -> int:
+        """Count the rows that are safe."""
+        rows = 0
+        with suppress(FileNotFoundError):  # the journal has just become a shard
+            rows += sum(int(pq.read_metadata(path).num_rows) for path in self.out.glob("vectors/part-*"))
+            rows += sum(int(table.num_rows) for path in self.out.glob(".journal-*") for table in read_journal(path))
+        return rows
 
     def count_notes(self) -> int:
         """Count the clips that were prepared so far, those that were prepared twice as two."""
         return self.notes.read_bytes().count(b"\n") if self.notes.exists() else 0
 
-    def _measure_written(self) -> int:
-        """Measure the bytes of rows that are safe."""
-        files = [*self.out.glob(".journal-*"), *self.out.glob("vectors/part-*")]
-        return sum(file.stat().st_size for file in files if file.exists())
-
-    def _kill(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill the driver or one of its processes."""
-        with suppress(psutil.Error):
-            children = list(_list_workers(psutil.Process(process.pid)))
-            victim = self._rng.choice([psutil.Process(process.pid), *children])
-            self.victims.append(" ".join(victim.cmdline()[:3])[-60:] or victim.name())
-            victim.send_signal(signal.SIGKILL)
+    def _get_running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            environment = {**os.environ, NOTES: str(self.notes), "RAY_worker_niceness": "0"}
+            log = self.out.with_suffix(".log").open("ab")
+            self._process = subprocess.Popen(self._command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            log.close()
+        return self._process
 
 
 def _list_workers(driver: psutil.Process) -> Iterator[psutil.Process]:
@@ -108,12 +119,6 @@ def _list_workers(driver: psutil.Process) -> Iterator[psutil.Process]:
             words = " ".join(child.cmdline())
             if any(mark in words for mark in ("spawn_main", "video.worker", "ray::MapWorker", "raylet/raylet")):
                 yield child
-
-
-def _draw_moments(rng: random.Random, kills: int, seconds: float) -> Iterator[float]:
-    """Draw the moments of kills so that together they lie within the time that a run takes."""
-    for _ in range(kills):
-        yield rng.uniform(0, 2 * seconds / kills)
 
 
 def _compare(undisturbed: Disturbed, disturbed: Disturbed, *, clips: int, kills: int) -> dict[str, Any]:

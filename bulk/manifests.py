@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from bulk.errors import SourceError
 from bulk.items import Item, make_id
@@ -137,8 +136,8 @@ def _survey(path: Path) -> tuple[list[str], int | None]:
 
 def _find_keys(line: bytes) -> list[str]:
     try:
-        cells: Any = orjson.loads(line)
-    except orjson.JSONDecodeError:  # the row is reported when its turn comes
+        cells: Any = json.loads(line)  # as the rows are read, halves of characters included
+    except ValueError:  # the row is reported when its turn comes
         return []
     return list(cells) if isinstance(cells, dict) else []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -219,3 +220,18 @@ def test_what_is_no_source_is_refused(source, hint, run, tmp_path, capsys):
     assert run(tmp_path / source) == 1
     assert hint in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_ray_that_is_not_installed_is_named(clips, run, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "bulk.ray", raising=False)
+    assert run(clips, "--ray") == 1
+    assert "requirements-ray.txt" in capsys.readouterr().err
+
+
+def test_half_characters_of_names_and_texts_are_written_as_marks(run, tmp_path):
+    table = tmp_path / "texts.jsonl"
+    table.write_text('{"id": "a\\ud83d", "text": "house \\ud83d", "note": "\\ude00"}\n', encoding="utf-8")
+    assert run(table) == 0
+    [row] = read_table(tmp_path / "out").to_pylist()
+    assert (row["id"], row["text"], row["note"]) == ("a?", "house ?", "?")

@@ -7,6 +7,7 @@ each) and embed them (one GPU each, where there are GPUs).
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 # Before the import, which reads it: a run reports nothing about itself to anybody.
@@ -148,7 +148,7 @@ class RayRun:
             self._write(table, folder, progress)
 
     def _write(self, table: Any, folder: OutputFolder, progress: Progress) -> None:
-        items = [Item(**orjson.loads(text)) for text in table.column("item").to_pylist()]
+        items = [Item(**json.loads(text)) for text in table.column("item").to_pylist()]
         quality = table.column("quality").to_pylist()
         codes, details = table.column("code").to_pylist(), table.column("detail").to_pylist()
         failures = {row: Failure(code, details[row]) for row, code in enumerate(codes) if code}
@@ -176,7 +176,7 @@ class PreparingActor:
 
     def __call__(self, table: Any) -> Any:
         """Give each row of a block its features, or why it has none."""
-        items = [Item(**orjson.loads(text)) for text in table.column("item").to_pylist()]
+        items = [Item(**json.loads(text)) for text in table.column("item").to_pylist()]
         columns: dict[str, list[Any]] = {
             name: [empty] * len(items)
             for name, empty in (("features", b""), ("quality", ""), ("code", ""), ("detail", ""))
@@ -203,7 +203,7 @@ class EmbeddingActor:
 
     def __call__(self, table: Any) -> Any:
         """Give each row of a block its vector, or why it has none."""
-        items = [Item(**orjson.loads(text)) for text in table.column("item").to_pylist()]
+        items = [Item(**json.loads(text)) for text in table.column("item").to_pylist()]
         columns = {name: table.column(name).to_pylist() for name in ("features", "quality", "code", "detail")}
         features = columns.pop("features")
         columns["vector"] = [b""] * len(items)
@@ -259,7 +259,7 @@ def _make_blocks(items: Sequence[Item]) -> Iterator[Any]:
     for kind, size in (("pose", _CLIPS_A_BLOCK), ("text", _TEXTS_A_BLOCK)):
         chosen = [item for item in items if item.kind == kind]
         for start in range(0, len(chosen), size):
-            texts = [orjson.dumps(asdict(item)).decode() for item in chosen[start : start + size]]
+            texts = [json.dumps(asdict(item)) for item in chosen[start : start + size]]
             yield pa.table({"item": pa.array(texts, pa.string())})
 
 

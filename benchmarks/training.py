@@ -91,7 +91,7 @@ def measure_step(case: Case, folder: Path, source: ClipBatches) -> dict[str, flo
         moments.append(_now(accelerator))
         for name, began, ended in zip(parts, moments[:-1], moments[1:], strict=True):
             parts[name] += (ended - began) / (case.steps - WARM) if step >= WARM else 0.0
-    loader = measure_parts(run, source)
+    loader, _ = measure_parts(run, source)
     found = {name.removesuffix("_s"): case.batch * seconds for name, seconds in loader.items()} | parts
     print(f"{'part of a step':16} {'ms':>10}   read, augment, collate: of one core, ahead of the step")
     for name, seconds in found.items():

@@ -43,6 +43,8 @@ RECIPES = {
 """Augmentation of the released model, and all that the authors use anywhere."""
 WARM = 2
 """Batches of each worker at the start that do not count."""
+IDLE = 0.02
+"""Seconds of cores that idle processes take in a second, at most."""
 PARTS = 3
 """Batches that the parts are measured on."""
 
@@ -157,7 +159,6 @@ def run_loader(source: ClipBatches, sizes: Sizes) -> tuple[float, float]:
     """
     first = WARM * sizes.workers
     last = first + sizes.batches
-    # A worker makes AHEAD batches ahead, so at the last batch that counts it is as far ahead as at the first.
     loader = iter(
         open_loader(source, range(last + AHEAD * sizes.workers), workers=sizes.workers, device=torch.device("cpu"))
     )
@@ -166,7 +167,7 @@ def run_loader(source: ClipBatches, sizes: Sizes) -> tuple[float, float]:
     waited_s = began_s = 0.0
     for number in range(last):
         if number == first:
-            began_s, waited_s = count_cpu_s(), 0.0
+            began_s, waited_s = count_settled_cpu_s(), 0.0
         asked = time.perf_counter()
         features = next(loader).pose_features
         # As into pinned memory, from which a device copies.
@@ -175,10 +176,22 @@ def run_loader(source: ClipBatches, sizes: Sizes) -> tuple[float, float]:
         staged[: features.numel()] = features.flatten()
         waited_s += time.perf_counter() - asked
         time.sleep(step_s)
-    spent_s = count_cpu_s() - began_s
+    spent_s = count_settled_cpu_s() - began_s
     for _ in loader:
         pass
     return spent_s / (sizes.batches * sizes.batch), waited_s / (waited_s + sizes.batches * step_s)
+
+
+def count_settled_cpu_s() -> float:
+    """Count the seconds of cores once all workers are as far ahead as they may be.
+
+    Between two such moments workers make as many batches as this process takes.
+    """
+    before_s = 0.0
+    while (now_s := count_cpu_s()) - before_s > IDLE:
+        before_s = now_s
+        time.sleep(1.0)
+    return now_s
 
 
 def count_cpu_s() -> float:

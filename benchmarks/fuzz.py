@@ -134,7 +134,11 @@ def _measure_memory() -> int:
 
 
 def fuzz_apart(target: Target, *, count: int, seed: str, keep: Path) -> Findings:
-    """Send inputs to a target in a process of its own, and in another one for the rest if that dies."""
+    """Send inputs to a target in a process of its own, and in another one for the rest if that dies.
+
+    Raises:
+        RuntimeError: the target does not start.
+    """
     found = Findings()
     while found.inputs < count:
         report = keep / f"{target.name}.json"

@@ -23,6 +23,7 @@ until curl --silent --fail --max-time 5 "http://127.0.0.1:$port/readyz" >/dev/nu
     [ $SECONDS -lt 600 ] || { echo "the service is not ready after 600 s" >&2; exit 1; }
     sleep 0.5
 done
-$own/bin/schemathesis run "http://127.0.0.1:$port/openapi.json" --max-time "$seconds" --continue-on-failure --no-color \
-    --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
-    --request-timeout 60 --generation-database none --seed 1
+# Parquet is not made from a schema; benchmarks/fuzz.py sends damaged files of it.
+SCHEMATHESIS_HOOKS=checks.schemathesis.hooks PYTHONPATH=. $own/bin/schemathesis run "http://127.0.0.1:$port/openapi.json" --max-time "$seconds" --continue-on-failure --no-color \
+    --checks failures_have_names,status_code_conformance,content_type_conformance,response_schema_conformance \
+    --exclude-path-regex 'entries:import' --request-timeout 60 --generation-database none --seed 1

@@ -40,6 +40,7 @@ def list_samples() -> Response:
         summary="Fetch a clip to try the service with",
         answer=None,
         file=True,
+        media=tuple(_MEDIA_TYPES.values()),
         statuses=(404,),
         description="A packed clip's name without its .zst gives the clip unpacked, because few browsers unpack zstd.",
     )

@@ -15,6 +15,7 @@ import poses
 from benchmarks import inputs
 from benchmarks.fuzzing.mutations import damage
 from benchmarks.fuzzing.targets import FaultError, Make, Send, Target
+from models.catalog import ModelConfig
 from poses import FEATURE_KINDS, FeatureOptions, PoseError
 from processes.compression import PackingError, find_packing, unpack
 from video.errors import VideoError
@@ -125,25 +126,10 @@ def _open_checkpoints() -> Iterator[tuple[Make, Send]]:
     import torch
 
     from models.catalog import load_catalog
-    from models.checkpoints.authors import convert
-    from models.checkpoints.folders import read_digest, read_safetensors_header
-    from models.checkpoints.loading import load_model
-    from models.checkpoints.pickled import StoredTensor, open_checkpoint
-    from models.checkpoints.streamed import read_streamed
     from models.errors import ModelsError
 
     config = load_catalog()["fingerclip"]
-    words = (
-        b"ctorch._utils\n_rebuild_tensor_v2\n",
-        b"cos\nsystem\n",
-        b"\x80\x02",
-        b"R",
-        b"}",
-        b'"shape":[',
-        b"F32",
-        b"__metadata__",
-    )
-
+    words = (b"ctorch._utils\n_rebuild_tensor_v2\n", b"cos\nsystem\n", b"\x80\x02", b"R", b"}", b'"shape":[', b"F32")
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "file"
         seeds = _make_checkpoints(Path(name))
@@ -151,33 +137,39 @@ def _open_checkpoints() -> Iterator[tuple[Make, Send]]:
         def make(rng: random.Random) -> bytes:
             return damage(rng, rng.choice(seeds), words=words, others=seeds)
 
-        def read(data: bytes) -> str:
-            path.write_bytes(data)
-            if data[:2] == b"PK":
-                with open_checkpoint(path) as (content, archive):
-                    stored = content.get("model", {}) if isinstance(content, dict) else {}
-                    for tensor in stored.values() if isinstance(stored, dict) else ():
-                        if isinstance(tensor, StoredTensor):
-                            tensor.load(archive)
-                convert(path, path.with_suffix(".safetensors"), config)
-            elif data[:1] == b"\x80":
-                stream = read_streamed(path)
-                for tensor in _find_tensors(stream.content, StoredTensor):
-                    stream.load(tensor)
-            else:
-                read_safetensors_header(path)
-                read_digest(path)
-                load_model(path, config)
-            return "read"
-
         def send(data: bytes) -> str:
+            path.write_bytes(data)
             try:
-                return read(data)
+                _read_checkpoint(path, data, config)
             except ModelsError as error:
                 return type(error).__name__
+            return "read"
 
         torch.set_num_threads(1)
         yield make, send
+
+
+def _read_checkpoint(path: Path, data: bytes, config: ModelConfig) -> None:
+    """Read a file in the way that its first bytes ask for, with every tensor that it names."""
+    from models.checkpoints.authors import convert
+    from models.checkpoints.folders import read_digest, read_safetensors_header
+    from models.checkpoints.loading import load_model
+    from models.checkpoints.pickled import StoredTensor, open_checkpoint
+    from models.checkpoints.streamed import read_streamed
+
+    if data[:2] == b"PK":
+        with open_checkpoint(path) as (content, archive):
+            for tensor in _find_tensors(content.get("model") if isinstance(content, dict) else None, StoredTensor):
+                tensor.load(archive)
+        convert(path, path.with_suffix(".safetensors"), config)
+    elif data[:1] == b"\x80":
+        stream = read_streamed(path)
+        for tensor in _find_tensors(stream.content, StoredTensor):
+            stream.load(tensor)
+    else:
+        read_safetensors_header(path)
+        read_digest(path)
+        load_model(path, config)
 
 
 def _find_tensors(content: object, kind: type[Any]) -> list[Any]:

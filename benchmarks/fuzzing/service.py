@@ -167,7 +167,11 @@ def pack(body: bytes, packing: str) -> bytes:
 
 @contextmanager
 def running_app() -> Iterator[Asked]:
-    """Build the application with one collection of a few entries, until the block ends."""
+    """Build the application with one collection of a few entries, until the block ends.
+
+    Raises:
+        FaultError: the collection cannot be made.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = ServiceSettings(

@@ -175,3 +175,9 @@ def test_limits_and_needs_of_a_request_stand_in_the_document(make_client):
     for methods in document["paths"].values():
         for operation in methods.values():
             assert "application/problem+json" in operation["responses"]["default"]["content"]
+
+
+def test_the_types_of_samples_stand_in_the_document(client, document):
+    documented = document["paths"]["/samples/{name}"]["get"]["responses"]["200"]["content"]
+    for sample in client.get("/samples").json["samples"]:
+        assert client.get(f"/samples/{sample['name']}").mimetype in documented

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pose_format import Pose
 
 from app.routes import playground
 from poses import read
+from tests.playground.conftest import Complaints
 from tests.running import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -23,6 +25,8 @@ pytestmark = pytest.mark.skipif(
 HOUSE = ROOT / "samples" / "house.mp4"
 # A clip takes seconds on two cores; other processes may take most of them.
 PATIENCE_MS = 120_000
+# Of two seconds of the camera, which has 25 a second. With fewer, hands that move may be in none of them.
+LEAST_PICTURES = 20
 
 
 def read_current(page: Page) -> tuple[dict[str, Any], Pose]:
@@ -39,18 +43,25 @@ def ask(url: str, data: bytes, kind: str) -> bytes:
         return bytes(answer.read())
 
 
-def test_a_recording_becomes_a_pose(page: Page, service: str):
+def test_a_recording_becomes_a_pose_and_a_letter(page: Page, service: str, complaints: Complaints):
+    complaints.allowed = (422,)
     page.goto(service)
     page.get_by_role("button", name="Start the camera").click()
-    page.locator("#seconds").fill("1")
-    page.get_by_role("button", name="Record", exact=True).click()
-    expect(page.locator(".clips li")).to_have_count(1, timeout=PATIENCE_MS)
+    # The camera's clip takes 1.5 s, so that the hands are seen whenever the recording begins.
+    page.locator("#seconds").fill("2")
+    with page.expect_response(re.compile("/api/similarity$"), timeout=PATIENCE_MS) as answer:
+        page.get_by_role("button", name="Record", exact=True).click()
     clip, pose = read_current(page)
     assert (clip["origin"], clip["extractor"]) == ("webcam", "browser")
-    # The rate is that of the camera, not that of the estimator, which is slower.
-    assert 5 <= pose.body.fps <= 31
-    assert len(pose.body.data) / pose.body.fps == pytest.approx(1, abs=0.5)
-    assert (pose.body.confidence[:, 0, :33] > 0).any(axis=1).all()
+    # The rate is that of the pictures that were taken, not that of the estimator, which is slower.
+    assert pose.body.fps <= 31
+    assert len(pose.body.data) / pose.body.fps == pytest.approx(2, abs=0.6)
+    assert (pose.body.confidence[:, 0, :33] > 0).any(axis=1).mean() > 0.9
+    if len(pose.body.data) < LEAST_PICTURES:
+        pytest.skip(f"the machine is too busy to record: {len(pose.body.data)} pictures in 2 s")
+    # The shipped model knows letters alone, and calls every sign one.
+    expect(page.locator(".headline")).to_have_text(re.compile(r"^.+, .*\d+%$"))
+    assert any("browser mediapipe-holistic-js" in warning for warning in answer.value.json()["warnings"])
 
 
 def test_a_dropped_video_becomes_the_pose_that_the_service_estimates(page: Page, service: str):

@@ -29,8 +29,8 @@ from poses.headers import ReadLimits
 from poses.quality import report, shows_hands
 from poses.reading import read
 from poses.trim import cut_to_signing
-from video.errors import EstimatorError, VideoError
-from video.estimates import VideoLimits, check_seen
+from video.errors import EstimatorError, EstimatorLostError, VideoError
+from video.estimates import Estimate, VideoLimits, check_seen
 from video.settings import EstimatorHealth
 from video.worker_process import EstimatorProcess
 
@@ -43,6 +43,8 @@ _VIDEO_LIMITS = VideoLimits(max_bytes=_GIB, max_seconds=4 * 3600, max_frames=200
 # A frame's points take 9 KB, and four times that where they become a file (video/folders.py).
 _HEALTH = EstimatorHealth(address_space_bytes=EstimatorHealth.address_space_bytes + 200_000 * 4 * 10_000)
 _SIGN_EVERY_S = 1.0
+# As many as the pool gives a clip whose process is lost.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,7 @@ class Preparer:
         )
 
     def _estimate(self, video: Path, task: Task, on_sign: Callable[[], None]) -> Pose:
-        if self._estimator is None:
-            self._estimator = EstimatorProcess(_HEALTH)
-        done = self._estimator.estimate(video.read_bytes(), limits=_VIDEO_LIMITS, on_frame=lambda *_: on_sign())
+        done = self._estimate_whole(video.read_bytes(), on_sign)
         if task.start_s is None and task.end_s is None:
             pose: Pose = read(done.pose, limits=_POSE_LIMITS)
         else:
@@ -136,6 +136,17 @@ class Preparer:
                 pose = self._read_pose(path, task)
         check_seen(pose, min_seen=self._options.min_seen)
         return pose
+
+    def _estimate_whole(self, video: bytes, on_sign: Callable[[], None]) -> Estimate:
+        """Estimate a video; a process that was lost is replaced, because somebody else may have ended it."""
+        if self._estimator is None:
+            self._estimator = EstimatorProcess(_HEALTH)
+        for _ in range(_TRIES - 1):
+            try:
+                return self._estimator.estimate(video, limits=_VIDEO_LIMITS, on_frame=lambda *_: on_sign())
+            except EstimatorLostError:
+                on_sign()
+        return self._estimator.estimate(video, limits=_VIDEO_LIMITS, on_frame=lambda *_: on_sign())
 
     def _compute(self, pose: Pose) -> Prepared:
         options, config = self._options, self._config

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 CLIPS = ("samples/house.mp4", "tests/field/data/selfie_mirror_matrix.mp4")
 _MODEL = "fingerspelling"
 # As tests/playground has them: no sandbox, because root has none, and graphics that need no card.
-_OPTIONS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+OPTIONS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 _PATIENCE_MS = 600_000
 # Of the points of MediaPipe Holistic.
 _PARTS = {"body": slice(0, 33), "face": slice(33, 501), "left hand": slice(501, 522), "right hand": slice(522, 543)}
@@ -181,7 +181,7 @@ def looking(browser: str, address: str) -> Iterator["Page"]:
     from playwright.sync_api import sync_playwright  # not installed where only the service is
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=browser, args=list(_OPTIONS))
+        opened = playwright.chromium.launch(executable_path=browser, args=list(OPTIONS))
         page = opened.new_page()
         page.goto(address)
         page.locator("#samples button").first.wait_for(timeout=_PATIENCE_MS)

@@ -145,9 +145,11 @@ def test_options_need_no_key(make_client):
     assert client.options("/api/embed/text").status_code == 200
 
 
-def test_the_root_leads_to_the_page(client):
+def test_the_root_is_a_page_that_leads_to_the_documentation(client):
     answer = client.get("/")
-    assert (answer.status_code, answer.headers["Location"]) == (302, "docs")
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    assert b'href="docs"' in answer.data
+    assert client.get("/docs").status_code == 200
 
 
 def test_a_model_says_which_languages_it_saw_and_whether_it_can_reject(client, background_client, tmp_path):

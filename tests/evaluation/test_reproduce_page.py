@@ -43,6 +43,7 @@ def test_options_on_the_page_exist():
         "--all",
         "--concept",
         "--nproc-per-node",
+        "--max-restarts",
         "--restart",
         "--logdir",
     }

@@ -10,7 +10,7 @@ import pytest
 from processes.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("app", "corpora", "dictionary", "engine", "evaluation", "models", "poses", "search", "training", "video")
+ROOMS = "app bulk corpora dictionary engine evaluation models poses search training video".split()
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -10,7 +10,19 @@ import pytest
 from processes.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = "app bulk corpora dictionary engine evaluation models poses search training video".split()
+ROOMS = [
+    "app",
+    "bulk",
+    "corpora",
+    "dictionary",
+    "engine",
+    "evaluation",
+    "models",
+    "poses",
+    "search",
+    "training",
+    "video",
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -73,7 +73,9 @@ def test_on_a_phone_the_answer_comes_into_view(browser: Browser, service: str):
         page = context.new_page()
         page.goto(service)
         choose(page, "A")
-        expect(page.get_by_role("region", name="The clip")).to_be_in_viewport()
+        answer = page.get_by_role("tabpanel", name="Letter").locator(".headline")
+        expect(answer).to_have_text(re.compile("^A, "))
+        expect(answer).to_be_in_viewport()
         expect(page.locator("#tab-letters")).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") == 400
 

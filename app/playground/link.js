@@ -4,6 +4,7 @@
  */
 
 import { decodeBase64, encodeBase64, SessionFileError } from "./session.js";
+import { collect } from "./streams.js";
 
 /** @typedef {import("./session.js").Session} Session */
 
@@ -49,15 +50,6 @@ export async function readLink(hash) {
 }
 
 /** @param {ReadableStream<Uint8Array>} stream */
-async function pump(stream) {
-  const pieces = [];
-  let size = 0;
-  for (const reader = stream.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    size += value.length;
-    if (size > MOST_BYTES) throw new SessionFileError("session_too_large");
-    pieces.push(value);
-  }
-  return new Uint8Array(await new Blob(/** @type {BlobPart[]} */ (pieces)).arrayBuffer());
+function pump(stream) {
+  return collect(stream, MOST_BYTES, () => new SessionFileError("session_too_large"));
 }

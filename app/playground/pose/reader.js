@@ -6,6 +6,7 @@
  * Format: https://github.com/sign-language-processing/pose/blob/master/docs/specs/v0.2.md
  */
 
+import { collect } from "../streams.js";
 import { PoseError } from "./errors.js";
 
 /**
@@ -80,7 +81,8 @@ export async function unpackPose(bytes) {
     throw new PoseError("packing_unknown", { packing });
   }
   try {
-    return await collect(new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(stream));
+    const unpacked = new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(stream);
+    return await collect(unpacked, MAX_BYTES, (size) => new PoseError("too_large", { bytes: size, limit: MAX_BYTES }));
   } catch (error) {
     throw error instanceof PoseError ? error : new PoseError("packing_damaged", { packing });
   }
@@ -90,30 +92,6 @@ export async function unpackPose(bytes) {
 function findPacking(bytes) {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return "gzip";
   return bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd ? "zstd" : null;
-}
-
-/** @param {ReadableStream<Uint8Array>} stream */
-async function collect(stream) {
-  const pieces = [];
-  let size = 0;
-  for (const reader = stream.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    size += value.length;
-    // A few packed bytes can hold gigabytes.
-    if (size > MAX_BYTES) {
-      await reader.cancel();
-      throw new PoseError("too_large", { bytes: size, limit: MAX_BYTES });
-    }
-    pieces.push(value);
-  }
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const piece of pieces) {
-    whole.set(piece, offset);
-    offset += piece.length;
-  }
-  return whole;
 }
 
 /** @param {Cursor} cursor */

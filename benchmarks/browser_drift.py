@@ -11,7 +11,6 @@ import logging
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,6 @@ import httpx2
 import numpy as np
 import numpy.typing as npt
 from pose_format import Pose
-from werkzeug.serving import make_server
 
 from app import create_app
 from app.routes.playground import is_estimator_installed
@@ -33,6 +31,7 @@ from engine.local import LocalEngine
 from engine.settings import EngineSettings
 from poses.reading import read
 from search.settings import SearchSettings
+from tests.running import serving_in_thread
 from video.local import LocalEstimators
 from video.settings import EstimatorSettings
 
@@ -162,15 +161,10 @@ def serving() -> Iterator[str]:
         search = SearchSettings(dir=store, maintain_s=0)
         engine, estimators = LocalEngine(settings), LocalEstimators(videos)
         application = create_app(ServiceSettings(engine=settings, search=search), engine, estimators)
-        server = make_server("127.0.0.1", 0, application, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            with serving_in_thread(application) as address:
+                yield address
         finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
             estimators.close()
             engine.close()
 

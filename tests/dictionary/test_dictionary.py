@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import threading
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from werkzeug.serving import make_server
 
 from dictionary.__main__ import main
 from dictionary.remote import _drop_repeated, _split
@@ -21,6 +19,7 @@ from poses import read
 from search.annotations import Find
 from search.opening import open_store
 from search.settings import SearchSettings
+from tests.running import serving_in_thread
 from tests.video.fake_process import FACTS, FakeProcess
 from video import folders
 from video.estimates import Estimate
@@ -83,13 +82,9 @@ def remote(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = EngineSettings(weights_dir=tiny_weights, default_model="tiny", device="cpu", threads=1)
     engine = LocalEngine(settings)
     service = ServiceSettings(engine=settings, search=SearchSettings(dir=str(tmp_path / "store"), maintain_s=0))
-    server = make_server("127.0.0.1", 0, create_app(service, engine), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
     monkeypatch.chdir(tmp_path)
-    yield ["--url", f"http://127.0.0.1:{server.port}"]
-    server.shutdown()
-    thread.join(10)
+    with serving_in_thread(create_app(service, engine)) as address:
+        yield ["--url", address]
     engine.close()
 
 

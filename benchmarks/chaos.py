@@ -34,7 +34,6 @@ WORKERS = 3
 TOLERANCE = 1e-4
 # Longer than a stopped web worker may keep its requests: gunicorn's timeout, and some seconds.
 _PATIENCE_S = 90.0
-_READY_S = 180.0
 _PROBE_S = 0.25
 _PARTS = ("web worker", "engine", "queue of videos")
 
@@ -142,7 +141,7 @@ def run(folder: Path, *, minutes: float, every_s: float, clients: int, standby: 
     settings["SIGNCLIP_ENGINE_STANDBY"] = str(int(standby))
     load = []
     with running(folder, settings, options=("-w", str(WORKERS))) as service:
-        _wait_until_ready(service)
+        service.wait_until_ready()
         requests = make_requests()
         golden = [ask(service, request)[1] for request in requests]
         threads = [
@@ -161,7 +160,7 @@ def run(folder: Path, *, minutes: float, every_s: float, clients: int, standby: 
         stop.set()
         for thread in threads:
             thread.join()
-        _wait_until_ready(service)
+        service.wait_until_ready()
     return {
         "outcomes": dict(tally.outcomes),
         "wrong_vectors": tally.wrong,
@@ -170,14 +169,6 @@ def run(folder: Path, *, minutes: float, every_s: float, clients: int, standby: 
         "hits": dict(Counter(hits)),
         "load_mean": round(sum(load) / max(1, len(load)), 1),
     }
-
-
-def _wait_until_ready(service: Service) -> None:
-    give_up = time.monotonic() + _READY_S
-    while not service.ready():
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"the service was not ready within {_READY_S:g} s")
-        time.sleep(0.2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,7 +31,6 @@ from benchmarks.chaos import TOLERANCE
 from benchmarks.measuring import machine_facts, write_results
 from tests.running import Service, running
 
-_READY_S = 180.0
 _PATIENCE_S = 120.0
 _SAMPLE_S = 5.0
 _CLOSED_CLIENTS = 8
@@ -185,11 +184,7 @@ def run(folder: Path, *, minutes: float, overload_minutes: float, workers: int) 
 
 
 def _prepare(service: Service) -> None:
-    give_up = time.monotonic() + _READY_S
-    while not service.ready():
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"the service was not ready within {_READY_S:g} s")
-        time.sleep(0.2)
+    service.wait_until_ready()
     address = f"http://127.0.0.1:{service.port}/api/collections/letters"
     made = urllib.request.Request(address, b"{}", {"Content-Type": "application/json"}, method="PUT")
     with urllib.request.urlopen(made, timeout=_PATIENCE_S) as answer:

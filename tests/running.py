@@ -87,6 +87,18 @@ class Service:
         """Whether the default model is ready."""
         return self.answers("/readyz")
 
+    def wait_until_ready(self, within_s: float = 180.0) -> None:
+        """Ask now and then: to ask all the time would cost the start a core.
+
+        Raises:
+            TimeoutError: it was not ready in time.
+        """
+        give_up = time.monotonic() + within_s
+        while not self.ready():
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"the service was not ready within {within_s:g} s")
+            threading.Event().wait(0.2)
+
     def children(self, module: str | None = None) -> list[psutil.Process]:
         """The processes of a module, as `engine`; None: the web workers."""
         commands = {}

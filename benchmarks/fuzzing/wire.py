@@ -5,7 +5,6 @@ import random
 import re
 import socket
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,6 @@ from tests.running import Service, running
 
 # Longer than any deadline of a head or a body of these sizes (app.worker, app.intake.connection).
 _PATIENCE_S = 30.0
-_READY_S = 180.0
 _CHUNK_BYTES = 50
 _STATUS_LINE = re.compile(rb"^HTTP/1\.[01] (\d{3}) ")
 _WORDS = (
@@ -130,14 +128,6 @@ def judge_answers(received: bytes) -> str:
     return found[1].decode()
 
 
-def _wait_until_ready(service: Service) -> None:
-    give_up = time.monotonic() + _READY_S
-    while not service.ready():
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"the service was not ready within {_READY_S:g} s")
-        time.sleep(0.2)
-
-
 def _list_pids(service: Service) -> set[int]:
     return {process.pid for process in service.everyone()}
 
@@ -153,7 +143,7 @@ def _running_service() -> Iterator[Service]:
             "SIGNCLIP_THREADS": "1",
         }
         with running(folder, settings) as service:
-            _wait_until_ready(service)
+            service.wait_until_ready()
             before = _list_pids(service)
             yield service
             status, _, _ = service.ask("/api/embed/text", {"text": "A"})

@@ -14,7 +14,7 @@ from contextlib import suppress
 import psutil
 
 from tests.engine.fakes import until
-from tests.reliability.traced_service import Collector, wait_until_ready
+from tests.reliability.traced_service import Collector
 from tests.running import MEMORY, ROOT, Service
 from tests.video.make_videos import encode, moving
 
@@ -150,7 +150,7 @@ def test_nothing_is_kept_when_processes_are_killed_with_it(traced_service):
     for status, body in answers:
         assert status != 500
         assert PREFIX.encode() not in body
-    wait_until_ready(service)
+    service.wait_until_ready()
     assert not find_marks(service)
 
 

@@ -36,12 +36,6 @@ def running_traced(folder: Path, weights: Path) -> Iterator[Service]:
             "SIGNCLIP_TRACES": f"http://127.0.0.1:{collector.server_port}/v1/traces",
         }
         with running(folder, settings) as service:
-            wait_until_ready(service)
+            service.wait_until_ready()
             yield service
         collector.shutdown()
-
-
-def wait_until_ready(service: Service) -> None:
-    """Ask now and then: to ask all the time would cost the start a core."""
-    while not service.ready():
-        threading.Event().wait(0.3)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,34 +12,17 @@ from pydantic import SecretStr
 
 from app import tracing
 from processes.settings import SettingsError
+from tests.trace_collector import Collector, collecting
 
 pytest.importorskip("opentelemetry.exporter.otlp.json.http", reason="requirements-tracing.txt is not installed")
 SECRET = "Geheimnis"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-class _Collector(http.server.BaseHTTPRequestHandler):
-    bodies: list[bytes] = []
-
-    def do_POST(self) -> None:
-        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def collector() -> Iterator[str]:
-    _Collector.bodies = []
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Collector) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1/traces"
-        server.shutdown()
+    with collecting() as address:
+        yield address
 
 
 def attributes(span: dict[str, Any]) -> dict[str, Any]:
@@ -56,10 +37,10 @@ def test_a_request_and_its_stages_are_spans_below_the_callers(make_client, colle
     client.post(f"/api/embed/text?{SECRET}=1", json={SECRET: SECRET}, headers={**headers, "User-Agent": SECRET})
     client.get(f"/{SECRET}")
     client.application.extensions["traces"].flush()
-    sent = b"".join(_Collector.bodies).decode()
+    sent = b"".join(Collector.bodies).decode()
     spans = [
         span
-        for body in _Collector.bodies
+        for body in Collector.bodies
         for group in json.loads(body)["resourceSpans"]
         for scope in group["scopeSpans"]
         for span in scope["spans"]

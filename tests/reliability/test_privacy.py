@@ -14,8 +14,8 @@ from contextlib import suppress
 import psutil
 
 from tests.engine.fakes import until
-from tests.reliability.traced_service import Collector
 from tests.running import MEMORY, ROOT, Service
+from tests.trace_collector import Collector
 from tests.video.make_videos import encode, moving
 
 PREFIX = f"kanari-{uuid.uuid4().hex[:8]}"

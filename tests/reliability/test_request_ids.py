@@ -20,8 +20,8 @@ from engine.cache import TextCache
 from engine.interface import EmbedRequest
 from engine.queue import WaitingItems
 from tests.engine.fakes import POISON, FakeModels, Receiver, text, texts, until
-from tests.reliability.traced_service import Collector
 from tests.running import Service
+from tests.trace_collector import Collector
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

@@ -55,8 +55,9 @@ blueprint = Blueprint("playground", __name__)
 def show_page() -> Response:
     """Answer the page."""
     # Relative, because a proxy may serve under a prefix.
-    files = f"playground/{find_version()}"
-    modules = _find_modules(find_version())
+    version = find_version(list_files())
+    files = f"playground/{version}"
+    modules = _find_modules(version)
     values = {
         # Modules that name each other would be asked for one after the other.
         "preloads": "\n".join(f'<link rel="modulepreload" href="{files}/{name}">' for name in modules),
@@ -82,10 +83,11 @@ def send_page_file(version: str, name: str) -> Response:
         RouteUnknownError: there is no such file, or the page was replaced by another version.
     """
     # Only names of the list reach the disk.
-    path = list_files().get(name)
+    files = list_files()
+    path = files.get(name)
     if path is None:
         raise RouteUnknownError(f"the playground has no file {name[:80]!r}")
-    if version != find_version():
+    if version != find_version(files):
         raise RouteUnknownError("the playground was replaced by another version; reload the page")
     kind = _MEDIA_TYPES[path.suffix]
     is_packed = path.suffix in _PACKED and VENDOR not in path.parents
@@ -111,15 +113,16 @@ def is_estimator_installed() -> bool:
     return _MANIFEST.exists()
 
 
-def find_version() -> str:
-    """Find the digest of all files; it changes when one of them does."""
+def find_version(files: dict[str, Path]) -> str:
+    """Find the digest of all files; it changes when one of them does.
+
+    Args:
+        files: as `list_files` lists them.
+    """
     # The manifest has the digests of the fetched files, which are too large to read at every request.
-    own = [*_list_own_files().values(), FOLDER / "index.html", *([_MANIFEST] if is_estimator_installed() else [])]
-    return _digest(tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in own))
-
-
-def _list_own_files() -> dict[str, Path]:
-    return {name: path for name, path in list_files().items() if VENDOR not in path.parents}
+    own = [path for path in files.values() if VENDOR not in path.parents]
+    read = [*own, FOLDER / "index.html", *([_MANIFEST] if is_estimator_installed() else [])]
+    return _digest(tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in read))
 
 
 @lru_cache(maxsize=1)

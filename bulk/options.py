@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.catalog import ModelConfig
+from models.signature import list_unusual_options
 from poses.features import Flip
 from poses.trim import Trim
 from video.estimates import LEAST_SEEN
@@ -37,12 +38,7 @@ class EmbedOptions:
 
     def list_unusual(self, config: ModelConfig) -> dict[str, str | bool]:
         """List the options that change vectors and are not at the model's default; they are part of the signature."""
-        options: dict[str, str | bool] = {} if self.flip == "never" else {"flip": self.flip}
-        if self.anonymize:
-            options["anonymize"] = True
-        if self.trim is not None and self.trim != config.trim:
-            options["trim"] = self.trim
-        return options
+        return list_unusual_options(config, flip=self.flip, anonymize=self.anonymize, trim=self.trim)
 
     def describe(self) -> dict[str, Any]:
         """Give every option by name, as JSON knows it."""

@@ -57,6 +57,20 @@ def compute_signature(
     return f"{config.name}-{_digest_facts(facts)}"
 
 
+def list_unusual_options(config: ModelConfig, *, flip: str, anonymize: bool, trim: str | None) -> dict[str, str | bool]:
+    """List the options of clips that change vectors and are not at the model's default, for `compute_signature`.
+
+    Args:
+        trim: None: as the model does by default.
+    """
+    options: dict[str, str | bool] = {} if flip == "never" else {"flip": flip}
+    if anonymize:
+        options["anonymize"] = True
+    if trim is not None and trim != config.trim:
+        options["trim"] = trim
+    return options
+
+
 def _digest_facts(facts: Mapping[str, object]) -> str:
     packed = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(packed).hexdigest()[:12]

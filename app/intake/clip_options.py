@@ -15,16 +15,6 @@ def is_trimmed(clips: ClipOptions, config: ModelConfig) -> bool:
     return (clips.trim or config.trim) == "auto"
 
 
-def list_unusual(clips: ClipOptions, config: ModelConfig) -> dict[str, str | bool]:
-    """List the options that change vectors and are not at the model's default."""
-    options: dict[str, str | bool] = {} if clips.flip == "never" else {"flip": clips.flip}
-    if clips.anonymize:
-        options["anonymize"] = True
-    if clips.trim is not None and clips.trim != config.trim:
-        options["trim"] = clips.trim
-    return options
-
-
 def find_extractor_warnings(clips: ClipOptions) -> list[str]:
     """Warn of poses that another tool estimated, as the request says, so that nobody takes their vectors for equal."""
     if clips.extractor is None:

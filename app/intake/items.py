@@ -22,12 +22,12 @@ from app.intake.clip_options import (
     describe_trimming,
     find_extractor_warnings,
     is_trimmed,
-    list_unusual,
 )
 from app.intake.schemas import ClipOptions, PromptOptions
 from models.catalog import ModelConfig, Tower
 from models.errors import UnknownLanguageError
 from models.prompts import build_prompt, find_doubled_tags, find_unknown_tags
+from models.signature import list_unusual_options
 from models.tokenization import Tokenizer
 from poses import quality
 from poses.errors import NotAPoseError, PoseError, PoseTooLargeError
@@ -184,7 +184,7 @@ def prepare_clips(
         quality=reports if with_quality else None,
         trimmed=trimmed if trims else None,
         warnings=warnings,
-        options=list_unusual(clips, config),
+        options=list_unusual_options(config, flip=clips.flip, anonymize=clips.anonymize, trim=clips.trim),
     )
 
 

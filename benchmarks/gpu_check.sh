@@ -77,7 +77,7 @@ base="torch transformers safetensors tokenizers yaml pydantic"
 if [ "$device" = cpu ]; then
   tests=(tests/models/backends/test_packed.py tests/models/backends/test_shapes.py)
   forward=(--batches 1,4)
-  training=(--quick --layers 1 --batch 8 --falling 12)
+  training=(--quick --layers 1 --batch 8 --falling 100)
   patience=5 # two cores may need minutes to load what is measured
 else
   patience=1 # all parts together end within eleven minutes

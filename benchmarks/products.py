@@ -27,12 +27,15 @@ def operations(rows: int) -> int:
 
 def product_cases(dtype: str, device: str) -> dict[tuple[str, int], Callable[[], object]]:
     """Calls to time, by library and positions."""
-    cases: dict[tuple[str, int], Callable[[], object]] = {}
-    for rows in positions(device):
-        cases["torch", rows] = _in_torch(rows, dtype, device)
-        if device == "cpu" and find_spec("openvino") is not None:
-            cases["openvino", rows] = _in_openvino(rows, dtype)
+    cases = torch_cases(dtype, device)
+    if device == "cpu" and find_spec("openvino") is not None:
+        cases |= {("openvino", rows): _in_openvino(rows, dtype) for rows in positions(device)}
     return cases
+
+
+def torch_cases(dtype: str, device: str) -> dict[tuple[str, int], Callable[[], object]]:
+    """Calls to time in PyTorch alone, by library and positions: what training is held against."""
+    return {("torch", rows): _in_torch(rows, dtype, device) for rows in positions(device)}
 
 
 Floats = npt.NDArray[np.float32]

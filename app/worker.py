@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from types import FrameType
 
 from gunicorn.http import wsgi
@@ -43,6 +43,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     Gunicorn's own handlers take locks of the thread pool, and so do the exits that they begin. A second signal then
     waits for a lock that its own thread holds. Ctrl-C sends two signals: INT from the terminal, QUIT from the master.
     """
+
+    @cached_property
+    def _is_ssl(self) -> bool:
+        return bool(self.cfg.is_ssl)  # gunicorn looks through its settings each time
 
     def init_signals(self) -> None:
         """Install the handlers of this class, then let the signals through that have come since the fork."""
@@ -106,7 +110,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         self.nr_conns += 1
         conn = TConn(self.cfg, client, address, listener.getsockname())
-        if self.cfg.is_ssl:  # what arrives is not the head, but its encryption
+        if self._is_ssl:  # what arrives is not the head, but its encryption
             self.enqueue_req(conn)
         else:
             self._await_head(conn, b"")
@@ -115,7 +119,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Wait for the whole head of the next request of a connection that was kept."""
-        if self.cfg.is_ssl:
+        if self._is_ssl:
             super().on_client_socket_readable(conn, client)
             return
         self.poller.unregister(client)
@@ -125,7 +129,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def finish_request(self, conn: TConn, fs: Future[object]) -> None:
         """Keep or close a connection after its request. What came together with that request begins the next head."""
         kept = not fs.cancelled() and fs.exception() is None and fs.result() is True
-        early = conn.parser.unreader.take_buffered() if kept and not conn.is_http2 and not self.cfg.is_ssl else b""
+        early = conn.parser.unreader.take_buffered() if kept and not conn.is_http2 and not self._is_ssl else b""
         if early:
             conn.sock.setblocking(False)
             self._await_head(conn, early)
@@ -208,7 +212,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         Gunicorn waits in its loop, up to 2 s for each connection. Five clients that did not close stopped it for 8 s.
         """
-        if not self.cfg.is_ssl:
+        if not self._is_ssl:
             conn.init()
             conn.parser.unreader.unread(conn.head.take())
         kept = super().handle(conn)

@@ -26,7 +26,7 @@ from benchmarks.measuring import machine_facts, write_results
 from benchmarks.training_cases import Case, ClipExperiment, fill_cache, open_clips, open_source
 from training.clips.augmentation import augment_clip
 from training.clips.batches import ClipBatches
-from training.validation import open_loader
+from training.loader import open_loader
 
 DEVICE_WORKERS = 8
 """Workers that feed one device."""

@@ -24,7 +24,7 @@ _PADDING = tuple(bytes(count) for count in range(_ALIGNMENT))
 LARGEST_MESSAGE_BYTES = 2**32
 _MOST_FRAMES = 2**20
 # What one read takes at most. Larger messages are read into memory of their own.
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 32 * 1024
 # Buffers in one system call; Linux takes 1024 (IOV_MAX).
 _MOST_BUFFERS = 1000
 # Joining so little costs less than more buffers in a system call do.

@@ -18,9 +18,10 @@ from models.architecture import SignClip
 from training.batches import BatchSource, ValidationBatches
 from training.experiment import Experiment
 from training.learning import Learner
+from training.loader import open_loader
 from training.runs.files import RunFiles
 from training.runs.state import RunProgress
-from training.validation import Validator, open_loader
+from training.validation import Validator
 
 # A run without validation may have epochs of a few steps. It saves its state not more often than this, in steps.
 LEAST_STEPS = 100

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from torch.utils.data import DataLoader
 
 from corpora.arrays import Float32Array
 from evaluation.retrieval import number_labels, summarize_clips, summarize_texts
 from search.ranking import rank
 from search.scoring import DotProducts
-from training.batches import BatchSource, PairBatch, ValidationBatches
+from training.batches import PairBatch, ValidationBatches
 from training.learning import Learner
+from training.loader import open_loader
 
 Metrics = dict[str, float]
 
@@ -53,37 +53,6 @@ class Validator:
         all_labels = [label for part in labels for label in part]
         loss = float(np.average(losses, weights=counts))
         return {"loss": loss} | _measure_retrieval(np.concatenate(poses), np.concatenate(texts), all_labels)
-
-
-def open_loader(
-    source: BatchSource | ValidationBatches,
-    indices: range,
-    *,
-    workers: int,
-    device: torch.device,
-    reused: bool = False,
-) -> DataLoader[PairBatch]:
-    """Open a loader that makes batches by their numbers, ahead of time if there are workers.
-
-    Args:
-        source: of batches.
-        indices: the numbers of the batches, in order.
-        workers: processes that make batches; 0: this process makes them.
-        device: that the batches go to.
-        reused: whether the loader is iterated several times; its workers then stay in between.
-    """
-    return DataLoader(
-        source,  # type: ignore[arg-type]  # PyTorch wants a Dataset, and uses only __getitem__.
-        batch_size=None,
-        sampler=indices,
-        num_workers=workers,
-        # A fork would copy locks that threads of this process hold.
-        multiprocessing_context="spawn" if workers else None,
-        persistent_workers=reused and workers > 0,
-        pin_memory=device.type == "cuda",
-        # A loader draws a seed for its workers. With a generator of its own it does not disturb the draws of dropout.
-        generator=torch.Generator(),
-    )
 
 
 def _embed(learner: Learner, batch: PairBatch) -> tuple[float, Float32Array, Float32Array, list[str]]:

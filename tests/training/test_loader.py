@@ -8,18 +8,31 @@ from dataclasses import replace
 import torch
 
 from tests.training.synthetic_pairs import HeldPairs
+from training.loader import open_loader
 from training.sections.clips import FEW_CLIPS, WORKERS, ClipData
-from training.validation import open_loader
 
 PART = {"dataset": "manifest", "root": "own"}
 
 
 class ProcessPairs(HeldPairs):
-    """Batches whose marks are the number of the process that made them."""
+    """Batches whose marks are the number of the process that made them, or of the one that it came from."""
+
+    def __init__(self, find=os.getpid):
+        super().__init__()
+        self.find = find
 
     def __getitem__(self, index):
         batch = super().__getitem__(index)
-        return replace(batch, marks=torch.full_like(batch.marks, os.getpid()))
+        return replace(batch, marks=torch.full_like(batch.marks, self.find()))
+
+
+def test_workers_come_from_one_process_that_has_imported_what_they_need():
+    # Not from this process, and not each by an import of its own: sources that do not fit a pipe started one worker
+    # after another.
+    loader = open_loader(ProcessPairs(os.getppid), range(6), workers=2, device=torch.device("cpu"))
+    origins = {int(batch.marks[0]) for batch in loader}
+    assert len(origins) == 1
+    assert os.getpid() not in origins
 
 
 def test_workers_stay_between_validations():

@@ -80,7 +80,7 @@ if [ "$device" = cpu ]; then
   training=(--quick --layers 1 --batch 8 --falling 100)
   patience=5 # two cores may need minutes to load what is measured
 else
-  patience=1 # all parts together end within eleven minutes
+  patience=1 # all parts together end within twelve minutes
   tests=(-m gpu tests/models/backends tests/training/test_packed_batches.py)
   forward=()
   # The loop and the bare step in two rounds, chunks, and 200 steps whose loss has to fall, at 448 pairs.
@@ -91,7 +91,7 @@ part tests 100 "$base pytest hypothesis huggingface_hub requests" \
   "$python" -m pytest -q --maxfail=8 -W default -p no:cacheprovider "${tests[@]}"
 part goldens 100 "$base" "$python" -m benchmarks.goldens --device "$device" --out "$out/goldens.json"
 part forward 150 "$base" "$python" -m benchmarks.forward --quick --device "$device" --out "$out/forward.json" "${forward[@]}"
-part traffic 130 "$base flask flask_cors gunicorn orjson pybase64 zstandard pose_format pydantic_settings pythonjsonlogger psutil prometheus_client" \
+part traffic 190 "$base flask flask_cors gunicorn orjson pybase64 zstandard pose_format pydantic_settings pythonjsonlogger psutil prometheus_client" \
   "$python" -m benchmarks.traffic --quick --device "$device" --out "$out/traffic.json"
 part training 170 "$base accelerate tqdm psutil pose_format tensorboard" \
   "$python" -m benchmarks.training "${training[@]}" --device "$device" --out "$out/training.json"

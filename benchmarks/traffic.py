@@ -126,6 +126,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             # What 16 requests of 256 items ask for at once is more than the service lets wait otherwise.
             "SIGNCLIP_MAX_QUEUE_ITEMS": "16384",
             "SIGNCLIP_MAX_QUEUE_TOKENS": "2097152",
+            # All clients have one address.
+            "SIGNCLIP_SHARE_OF_ONE_ADDRESS": "1",
             # Nothing listens there: no video comes, and what estimates poses need not be installed.
             "SIGNCLIP_ESTIMATOR_ADDRESS": f"ipc://{folder}/estimators",
         }

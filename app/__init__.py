@@ -107,7 +107,8 @@ def create_app(
     quotas = Quotas(settings)
     ports.install(application, settings.metrics_address)
     keys.install(application, shared.keyring, quotas, metrics_address=settings.metrics_address)
-    quotas_module.install(application, quotas)
+    if shared.keyring is not None or quotas.hold_for_all:  # a key may have limits of its own
+        quotas_module.install(application, quotas)
     for blueprint in _BLUEPRINTS:
         application.register_blueprint(blueprint)
     if settings.cors_origins:

@@ -56,6 +56,9 @@ class _PerProcess(Generic[Part]):
         self._lock = threading.Lock()
 
     def get(self) -> Part:
+        part = self._part
+        if part is not None and self._owner_pid == os.getpid():
+            return part
         with self._lock:
             if self._part is None or self._owner_pid != os.getpid():
                 self._part = self._build()

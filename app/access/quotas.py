@@ -41,6 +41,11 @@ class Quotas:
         store = settings.rate_store
         self._counts = Counts(store.get_secret_value() if store is not None else None)
 
+    @property
+    def hold_for_all(self) -> bool:
+        """Whether there are limits for whoever has none of their own."""
+        return any(self._written.values())
+
     def check(self, key: Key | None) -> None:
         """Count a request, and refuse it if the key or the address has used up its requests or items.
 

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.access.admission import get_body
 from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonError, TooLargeError
-from app.intake.connection import limit_reading, read_into
+from app.intake.connection import limit_reading, read_into, take_arrived
 from app.intake.forms import Form, parse_form, refuse_key
 from app.intake.structure import MOST_VALUES, VALUE_BYTES, count_values
 from processes.compression import PackedTooLargeError, Packing, PackingError, unpack
@@ -181,8 +181,8 @@ def _receive(request: Request, max_bytes: int) -> bytes:
         if length > max_bytes:
             raise TooLargeError(f"the body has more than {max_bytes} bytes")
         account.add(_COPIES * length)
-    if length is not None and length > _FIRST_PIECE_BYTES:
-        received = _receive_at_once(length)
+    if length is not None:
+        received = _receive_at_once(length) if length > _FIRST_PIECE_BYTES else take_arrived(length)
         if received is not None:
             return received
     pieces: list[bytes] = []

@@ -3,10 +3,12 @@
 import os
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeGuard
 
 from flask import g, request
 from gunicorn.http.body import Body, LengthReader
@@ -87,6 +89,34 @@ def get_client() -> Client:
     return found
 
 
+def take_arrived(length: int) -> bytes | None:
+    """Take a whole body that is there already, as short ones mostly are; nothing waits for it and nothing watches it.
+
+    Args:
+        length: of the body in bytes, as its head says.
+    Returns:
+        The body; None: it is not all there, or this body is to be read from the request's stream.
+    """
+    connection, body = get_client_socket(), request.environ.get("wsgi.input")
+    if connection is None or isinstance(connection, ssl.SSLSocket) or not _is_untouched(body):
+        return None
+    reader = body.reader
+    if reader.length != length:
+        return None
+    held: bytes = reader.unreader.take_buffered()
+    if len(held) < length:
+        with suppress(OSError):  # nothing more has come, or whoever reads on finds out what is wrong
+            held += connection.recv(length - len(held), socket.MSG_DONTWAIT)
+    is_whole = len(held) >= length
+    left = held[length:] if is_whole else held
+    if left:
+        reader.unreader.unread(left)
+    if not is_whole:
+        return None
+    reader.length = 0
+    return held[:length]
+
+
 def read_into(buffer: memoryview) -> int | None:
     """Read some of a body of known length into memory, without the copies that gunicorn makes on the way.
 
@@ -98,13 +128,10 @@ def read_into(buffer: memoryview) -> int | None:
         OSError: the connection is broken or pauses too long.
         ConnectionError: it ends before the body.
     """
-    body = request.environ.get("wsgi.input")
-    connection = get_client_socket()
-    if connection is None or not isinstance(body, Body) or not isinstance(body.reader, LengthReader):
+    connection, body = get_client_socket(), request.environ.get("wsgi.input")
+    if connection is None or not _is_untouched(body) or len(buffer) > body.reader.length:
         return None
     reader = body.reader
-    if body.buf.tell() or not isinstance(reader.unreader, SocketUnreader) or len(buffer) > reader.length:
-        return None
     held = reader.unreader.take_buffered()
     count = min(len(held), len(buffer))
     buffer[:count] = held[:count]
@@ -120,6 +147,13 @@ def read_into(buffer: memoryview) -> int | None:
         raise ConnectionError("the body stopped before its end")
     reader.length -= count
     return count
+
+
+def _is_untouched(body: object) -> TypeGuard[Body]:
+    """Check that gunicorn reads this body by its length, and keeps none of it."""
+    if not isinstance(body, Body) or not isinstance(body.reader, LengthReader):
+        return False
+    return not body.buf.tell() and isinstance(body.reader.unreader, SocketUnreader)
 
 
 class _BodyDeadlines:

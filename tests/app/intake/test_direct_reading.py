@@ -8,7 +8,7 @@ from flask import Flask
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
-from app.intake.connection import read_into
+from app.intake.connection import read_into, take_arrived
 
 BODY, NEXT = bytes(range(256)) * 64, b"POST /next HTTP/1.1\r\n"
 
@@ -62,6 +62,43 @@ def test_a_body_that_ends_early_is_an_error_and_ends_the_connection(
     assert body.failed
 
 
+@pytest.mark.parametrize("held", [0, 1, 300, len(BODY), len(BODY) + 5])
+def test_a_body_that_has_arrived_is_taken_whole_and_the_next_request_stays(
+    ends: tuple[socket.socket, socket.socket], held: int
+) -> None:
+    client, server = ends
+    server.setblocking(True)
+    client.sendall((BODY + NEXT)[held:])
+    unreader = SocketUnreader(server)
+    unreader.unread((BODY + NEXT)[:held])
+    body = Body(LengthReader(unreader, len(BODY)))
+    with Flask(__name__).test_request_context(environ_overrides={"wsgi.input": body, "gunicorn.socket": server}):
+        assert take_arrived(len(BODY)) == BODY
+    assert body.reader.length == 0
+    assert unreader.read(len(NEXT)) == NEXT
+
+
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("held", [0, 40, 100])
+def test_a_body_that_is_not_all_there_is_left_as_it_is(
+    ends: tuple[socket.socket, socket.socket], held: int, ended: bool
+) -> None:
+    client, server = ends
+    server.setblocking(True)
+    client.sendall(BODY[held:100])
+    if ended:
+        client.shutdown(socket.SHUT_WR)
+    unreader = SocketUnreader(server)
+    unreader.unread(BODY[:held])
+    body = Body(LengthReader(unreader, len(BODY)))
+    with Flask(__name__).test_request_context(environ_overrides={"wsgi.input": body, "gunicorn.socket": server}):
+        assert take_arrived(len(BODY)) is None
+        assert take_arrived(len(BODY) + 1) is None  # not what the head said
+    if not ended:
+        client.sendall(BODY[100:] + NEXT)
+        assert body.read() == BODY
+
+
 def test_other_bodies_are_left_to_the_stream(ends: tuple[socket.socket, socket.socket]) -> None:
     _, server = ends
     unreader = SocketUnreader(server)
@@ -70,4 +107,5 @@ def test_other_bodies_are_left_to_the_stream(ends: tuple[socket.socket, socket.s
     for environ in ({}, {"gunicorn.socket": server}, {"gunicorn.socket": server, "wsgi.input": chunked}):
         with Flask(__name__).test_request_context(environ_overrides=environ):
             assert read_into(memoryview(bytearray(5))) is None
+            assert take_arrived(5) is None
     assert chunked.read() == b"hello"

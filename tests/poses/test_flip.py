@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pose_format import Pose
+from pose_format.numpy import NumPyPoseBody
 from pose_format.utils.hand import estimate_active_hand
 
 import poses
@@ -133,6 +135,18 @@ def test_the_active_hand_is_the_librarys(clip, golden_bytes):
     pose = poses.read(golden_bytes(clip))
     assert find_active_hand(pose) == estimate_active_hand(pose).lower() == "right"
     assert find_active_hand(mirror(pose)) == "left"
+
+
+@pytest.mark.parametrize("frames", [1, 20, 80])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_active_hand_is_the_librarys_where_points_are_missing(make_pose, frames, seed):
+    rng = np.random.default_rng(seed)
+    pose = make_pose(frames=frames)
+    pose.body.confidence[rng.random(pose.body.confidence.shape) < rng.uniform(0, 0.9)] = 0
+    pose.body.data[rng.random(pose.body.data.shape) < 0.02] = np.nan
+    values = np.asarray(pose.body.data)
+    masked = Pose(pose.header, NumPyPoseBody(pose.body.fps, values, pose.body.confidence))
+    assert find_active_hand(pose) == estimate_active_hand(masked).lower()
 
 
 def test_the_active_hand_is_the_chosen_persons(make_pose):

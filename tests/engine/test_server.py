@@ -231,6 +231,14 @@ def test_without_an_engine_everything_is_refused_at_once(address: str, monkeypat
     client.close()
 
 
+def test_counters_are_given_out_when_they_come(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "METRICS_S", threading.TIMEOUT_MAX)
+    asking = threading.Thread(target=client.export_metrics, daemon=True)
+    asking.start()
+    asking.join(TIMEOUT_S)
+    assert not asking.is_alive()
+
+
 def test_states_are_told_when_they_change(client: EngineClient, engine: FakeEngine) -> None:
     assert client.get_default_model() == "m"
     assert client.list_statuses()["m"].state == "loaded"

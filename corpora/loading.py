@@ -19,6 +19,7 @@ from corpora.clip_files import read_features
 from corpora.errors import ClipError, ClipOutOfReachError, WorkerLostError
 from corpora.examples import Corpus, Example, Skipped
 from poses import FeatureOptions
+from processes.parents import end_with_parent
 
 Result = TypeVar("Result")
 OnClip = Callable[[int, int], None]
@@ -233,7 +234,7 @@ def map_clips(
     context = multiprocessing.get_context("spawn")
     batches = (examples[start : start + _BATCH] for start in range(0, len(examples), _BATCH))
     waiting: deque[Future[list[Result]]] = deque()
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
     try:
         for batch in batches:
             waiting.append(pool.submit(_call_on_batch, function, batch))

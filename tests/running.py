@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -13,8 +14,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -250,3 +251,24 @@ def seconds_until(process: subprocess.Popen[bytes], since: float, *, limit_s: fl
     """
     process.wait(limit_s)
     return time.monotonic() - since
+
+
+@contextmanager
+def watch_processes(pids: Iterable[int]) -> Iterator[Callable[[], bool]]:
+    """Watch processes that may be anybody's children; those that have not ended when the block ends are killed.
+
+    Yields:
+        A function that waits for at most a minute, and returns whether all of them have ended.
+    """
+    with ExitStack() as stack:
+        handles = [os.pidfd_open(pid) for pid in pids]
+        for handle in handles:
+            stack.callback(os.close, handle)
+            stack.callback(_kill, handle)
+        # A handle can be read from once its process has ended.
+        yield lambda: all(select.select([handle], [], [], 60)[0] for handle in handles)
+
+
+def _kill(handle: int) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, signal.SIGKILL)

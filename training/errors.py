@@ -4,6 +4,7 @@ TrainingError
 ├── ExperimentError      a run's file or its command line asks for something that does not exist or is not possible
 ├── DataError            batches cannot be made of the data that there is
 ├── InitializationError  the weights that a run starts from are missing, or do not fit its model
+├── DivergedError        the model in training gives vectors that are no numbers
 └── StateError           a run's folder holds the state of another run, or a damaged one
 
 Every message says what is wrong, the value and what to change. They are ValueErrors, because pydantic reports a
@@ -25,6 +26,10 @@ class DataError(TrainingError):
 
 class InitializationError(TrainingError):
     """The weights that a run starts from are missing, or do not fit its model."""
+
+
+class DivergedError(TrainingError):
+    """The model in training gives vectors that are no numbers, so no step can mend it."""
 
 
 class StateError(TrainingError):

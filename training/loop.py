@@ -88,8 +88,8 @@ def train(
     Returns:
         The model after the last step, on the CPU, in evaluation mode, with its final configuration.
     Raises:
-        StateError: the run's folder holds the state of another run.
-        CorpusError: a clip, or the cache, cannot be read.
+        StateError, DivergedError: the run's folder holds the state of another run; the model gives no numbers any more.
+        CorpusError: a clip, or the cache, cannot be read, or a process that makes batches died.
         OSError: the run's files cannot be written.
     """
     steps = run.count_steps(sources.training.steps_per_epoch)

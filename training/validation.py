@@ -11,6 +11,7 @@ from evaluation.retrieval import number_labels, summarize_clips, summarize_texts
 from search.ranking import rank
 from search.scoring import DotProducts
 from training.batches import PairBatch, ValidationBatches
+from training.errors import DivergedError
 from training.learning import Learner
 from training.loader import open_loader
 
@@ -40,6 +41,8 @@ class Validator:
             computes, named like "pose_to_text R@1", in which pairs of one text are right answers to each other.
             "pose_to_text tied" is the share of clips whose rank the order of equal scores decides. None in all
             processes but the main one.
+        Raises:
+            DivergedError: a vector holds something that is not a finite number.
         """
         learner = self._learner
         learner.contrastive.eval()
@@ -49,6 +52,7 @@ class Validator:
         if not learner.accelerator.is_main_process:
             return None
         _, losses, poses, texts, labels = zip(*everything, strict=True)
+        _check_finite(np.concatenate(poses), np.concatenate(texts), learner)
         counts = [len(part) for part in labels]
         all_labels = [label for part in labels for label in part]
         loss = float(np.average(losses, weights=counts))
@@ -67,6 +71,19 @@ def _embed(learner: Learner, batch: PairBatch) -> tuple[float, Float32Array, Flo
     # Texts are compared by their word pieces, so that equal prompts of different data sets are equal here.
     labels = [" ".join(map(str, tokens)) for tokens in texts_of_pairs]
     return loss, poses.cpu().numpy(), texts.cpu().numpy(), labels
+
+
+def _check_finite(poses: Float32Array, texts: Float32Array, learner: Learner) -> None:
+    broken = {"clips": poses, "texts": texts}
+    counts = {name: int((~np.isfinite(vectors).all(axis=1)).sum()) for name, vectors in broken.items()}
+    if any(counts.values()):
+        found = " and ".join(f"{count} of {len(broken[name])} {name}" for name, count in counts.items() if count)
+        settings = learner.run.optimizer
+        raise DivergedError(
+            f"the model has diverged: its vectors of {found} in validation are no finite numbers. Train again with a "
+            f"smaller optimizer.learning_rate ({settings.learning_rate:g} now) or more optimizer.warmup "
+            f"({settings.warmup} steps now), and --restart"
+        )
 
 
 def _measure_retrieval(poses: Float32Array, texts: Float32Array, labels: list[str]) -> Metrics:

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -10,6 +12,7 @@ from corpora import Clips, FeatureCache, WorkerLostError, read_corpus
 from corpora.clip_files import read_features
 from corpora.loading import map_clips
 from poses import FeatureOptions
+from tests.running import ROOT, watch_processes
 
 
 @pytest.fixture
@@ -60,6 +63,28 @@ def test_a_dying_process_and_a_failing_function_are_errors(clips):
         list(map_clips(die, examples, workers=2))
     with pytest.raises(ValueError, match="clips/house"):
         list(map_clips(fail, examples, workers=2))
+
+
+WAITING = """
+import multiprocessing, sys
+from corpora.loading import map_clips
+
+if __name__ == "__main__":
+    results = map_clips(abs, range(1000), workers=2)
+    next(results)
+    print(*(process.pid for process in multiprocessing.active_children()), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_processes_end_when_the_one_that_they_read_for_is_killed():
+    command = [sys.executable, "-c", WAITING]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        workers = {int(pid) for pid in reader.stdout.readline().split()}
+        assert workers
+        with watch_processes(workers) as have_ended:
+            reader.kill()
+            assert have_ended()
 
 
 def test_parallel_cache_equals_serial(asl_signs, tmp_path):

@@ -1,12 +1,17 @@
 """Loader workers: none where they would cost more than they save, and the same ones from validation to validation."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 
+import psutil
+import pytest
 import torch
 
+from corpora.errors import WorkerLostError
+from tests.running import ROOT, watch_processes
 from tests.training.synthetic_pairs import HeldPairs
 from training.loader import open_loader
 from training.sections.clips import FEW_CLIPS, WORKERS, ClipData
@@ -33,6 +38,44 @@ def test_workers_come_from_one_process_that_has_imported_what_they_need():
     origins = {int(batch.marks[0]) for batch in loader}
     assert len(origins) == 1
     assert os.getpid() not in origins
+
+
+WAITING = """
+import sys
+import torch
+from tests.training.test_loader import ProcessPairs
+from training.loader import open_loader
+
+batches = iter(open_loader(ProcessPairs(), range(1000), workers=2, device=torch.device("cpu")))
+print(*(int(next(batches).marks[0]) for _ in range(2)), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_workers_end_when_their_trainer_is_killed():
+    command = [sys.executable, "-c", WAITING]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as trainer:
+        workers = {int(pid) for pid in trainer.stdout.readline().split()}
+        server = {psutil.Process(pid).ppid() for pid in workers}
+        assert (len(workers), len(server)) == (2, 1)
+        with watch_processes(workers | server) as have_ended:
+            trainer.kill()
+            assert have_ended()
+
+
+class KilledPairs(HeldPairs):
+    """Batches of which the second one costs the life of the process that makes it."""
+
+    def __getitem__(self, index):
+        if index == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+def test_a_worker_that_is_killed_is_named():
+    loader = open_loader(KilledPairs(), range(3), workers=1, device=torch.device("cpu"))
+    with pytest.raises(WorkerLostError, match=r"one of 1 processes that make batches died.*smaller data\.workers"):
+        list(loader)
 
 
 def test_workers_stay_between_validations():

@@ -17,6 +17,7 @@ from models.registry import Registry
 from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
 from training.batches import PairBatch, ProcessShare
 from training.distribution import open_accelerator
+from training.errors import DivergedError
 from training.fingerspelling.batches import SampledBatch, ServedBatch, ServedClips
 from training.learning import Learner
 from training.loop import Sources, train
@@ -157,6 +158,16 @@ def test_validation_is_evaluations_search(tmp_path):
     hits = np.array([[label[clip] == text for clip in row] for text, row in enumerate(order)])
     assert metrics["text_to_pose P@5"] == pytest.approx(hits.mean())
     assert metrics["loss"] == pytest.approx(_validation_loss(run, model), rel=1e-5)
+
+
+def test_a_model_that_diverged_is_named(tmp_path):
+    run = tiny_run(tmp_path)
+    model = tiny_model(run.model)
+    learner = Learner(run, model, accelerator=open_accelerator(run, cpu=True), steps=12)
+    with torch.no_grad():
+        model.pose_tower.mlp.linear1.weight.fill_(torch.nan)
+    with pytest.raises(DivergedError, match=r"19 of 19 clips in validation .*learning_rate \(0\.01 now\)"):
+        Validator(learner, HeldPairs()).validate()
 
 
 def _build_served_batch(*tensors):

@@ -17,8 +17,10 @@ from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, t
 from training import loop
 from training.distribution import open_accelerator
 from training.errors import StateError
+from training.experiment import EXPERIMENTS, read_experiment
 from training.loop import Sources, train
 from training.runs.files import RunFiles
+from training.runs.state import RunProgress, load_state, save_state
 
 ROOT = Path(__file__).parents[2]
 RECIPE = {
@@ -169,6 +171,18 @@ def test_a_run_may_be_longer_where_that_does_not_bend_its_learning_rate(tmp_path
     expected = _run(once, run=tiny_run(once, **changes, steps=12)).state_dict()
     found = _run(tmp_path, run=longer).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
+
+
+@pytest.mark.parametrize(("annealing", "goes_on"), [(0.3, False), (0, True)])
+def test_a_run_whose_augmentation_weakens_towards_its_end_may_not_be_longer(tmp_path, annealing, goes_on):
+    changes = ["optimizer.schedule=constant", "freeze_after=null", f"data.annealing={annealing}"]
+    short, long = (read_experiment(EXPERIMENTS / "fingerspelling.yaml", [*changes, f"steps={n}"]) for n in (8, 12))
+    save_state(tmp_path, short, progress=RunProgress(step=8), learned={})
+    if goes_on:
+        assert load_state(tmp_path, long) == (RunProgress(step=8), {})
+        return
+    with pytest.raises(StateError, match="steps 8, now 12"):
+        load_state(tmp_path, long)
 
 
 def test_without_validation_there_is_a_state_too(tmp_path, monkeypatch):

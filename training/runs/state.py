@@ -22,7 +22,7 @@ _NEUTRAL = frozenset(
 )
 # Settings that an earlier version did not have, with the values that it worked by.
 _ADDED = {"model.frame_dropout": 0.0}
-# Settings that may grow when a run is resumed, if its learning rate does not depend on them.
+# Settings that may grow when a run is resumed, if neither its learning rate nor its batches depend on them.
 _LENGTH = frozenset({"steps", "epochs"})
 # What torch.load raises for files that are damaged or hold something else, and what a missing part raises.
 _DAMAGE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError)
@@ -107,4 +107,4 @@ def _may_be_longer(run: Experiment) -> bool:
     fixed = run.optimizer.schedule == "constant" or (
         run.optimizer.schedule == "polynomial" and run.optimizer.decay_steps is not None
     )
-    return fixed and run.freeze_after is None
+    return fixed and run.freeze_after is None and not run.data.follows_length

@@ -116,6 +116,11 @@ class HandData(DataSection):
     prompts: PromptVariation = PromptVariation()
     augmentation: HandAugmentation = HandAugmentation()
 
+    @property
+    def follows_length(self) -> bool:
+        """Whether the batch of a step depends on the number of steps of the run: annealing ends with the run."""
+        return self.annealing > 0 and self.annealed_strength < 1
+
     def anneal(self, step: int, steps: int) -> HandAugmentation:
         """Return the augmentation of a step: full strength at first, then weakening linearly up to the last step.
 

@@ -29,6 +29,11 @@ class DataSection(Section, ABC):
 
     has_epochs: ClassVar[bool] = True
 
+    @property
+    def follows_length(self) -> bool:
+        """Whether the batch of a step depends on the number of steps of the run."""
+        return False
+
     @abstractmethod
     def prepare(self, run: Experiment, accelerator: Accelerator) -> PreparedRun:
         """Read the data of a run and build the model that it starts from.

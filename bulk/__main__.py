@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bulk.arguments import build_parser, read_embed_options
 from bulk.errors import BulkError, RayError
+from bulk.interrupts import INTERRUPTS
 from models.errors import ModelsError
 from processes.stop_signals import STOP_SIGNAL
 
@@ -30,9 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 every item has a vector, 1 some failed or the run could not go on, 2 usage error, 130
         interrupted.
     """
-    options = build_parser().parse_args(arguments)
-    for number in (signal.SIGTERM, STOP_SIGNAL):  # a scheduler's signal stops a run as Ctrl-C does
-        signal.signal(number, signal.default_int_handler)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.split != "all" and options.corpus is None:
+        parser.error(f"--split {options.split} is a part of a data set; name the data set by --corpus")
+    # A scheduler's signal stops a run as Ctrl-C does.
+    INTERRUPTS.install((signal.SIGINT, signal.SIGTERM, STOP_SIGNAL))
     try:
         return _run(options)
     except KeyboardInterrupt:
@@ -104,7 +108,7 @@ def _follow(
     is_complete = False
     try:
         yield choose_items(source, folder, retry_failed=options.retry_failed), progress
-        is_complete = True
+        is_complete = folder.was_complete or not options.retry_failed  # a retry tries no item that is new
     finally:
         progress.close()
         listed = folder.finish(is_complete=is_complete)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Journal:
         for table, end in _read(path):
             self.rows += table.num_rows
             self.size_bytes = end
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         self._file.truncate(self.size_bytes)
 
     def append(self, table: Any) -> None:
@@ -49,13 +50,18 @@ class Journal:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self._schema) as writer:
             writer.write_table(table)
-        packed = sink.getvalue()
-        content = memoryview(packed)
-        self._file.write(_HEAD.pack(len(content), zlib.crc32(content)))
-        self._file.write(content)
-        self._file.flush()
+        content = sink.getvalue().to_pybytes()
+        batch = _HEAD.pack(len(content), zlib.crc32(content)) + content
+        left = memoryview(batch)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:  # what follows a part of a batch cannot be read
+            with suppress(OSError):
+                self._file.truncate(self.size_bytes)
+            raise
         self.rows += table.num_rows
-        self.size_bytes += _HEAD.size + len(content)
+        self.size_bytes += len(batch)
 
     def close(self) -> None:
         """Close the file. May be called twice."""

@@ -11,6 +11,7 @@ from time import monotonic
 from bulk.embedding import BulkModel, Embedded
 from bulk.folder import OutputFolder
 from bulk.ids import IdSet
+from bulk.interrupts import INTERRUPTS
 from bulk.items import Failure, Item
 from bulk.pool import Pool
 from bulk.preparation import Prepared, Task
@@ -78,7 +79,7 @@ class LocalRun:
         self._ready = _Ready()
         self._texts: list[Item] = []
         self._clips: dict[int, Item] = {}
-        self._running: tuple[Future[Embedded], _Ready] | None = None
+        self._running: tuple[Future[Embedded], list[Row]] | None = None
 
     def work(self, items: Iterator[Item]) -> None:
         """Embed items, and write their rows.
@@ -104,8 +105,9 @@ class LocalRun:
         else:
             while not self._pool.has_room:
                 self._advance()
-            self._clips[number] = item
-            self._pool.submit(number, Task(item.source, item.start_s, item.end_s))
+            with INTERRUPTS.hold():
+                self._clips[number] = item
+                self._pool.submit(number, Task(item.source, item.start_s, item.end_s))
         self._progress.show()
 
     def _finish(self) -> None:
@@ -118,12 +120,13 @@ class LocalRun:
 
     def _advance(self) -> None:
         """Gather what was prepared, and keep the model busy with it."""
-        for ticket, prepared in self._pool.collect(_LOOK_S):
-            item = self._clips.pop(ticket)
-            if prepared.failure is not None:
-                self._fail(item, prepared.failure)
-            else:
-                self._ready.add(item, prepared)
+        with INTERRUPTS.hold():  # nothing could be read from a process after half of a message
+            for ticket, prepared in self._pool.collect(_LOOK_S):
+                item = self._clips.pop(ticket)
+                if prepared.failure is not None:
+                    self._fail(item, prepared.failure)
+                else:
+                    self._ready.add(item, prepared)
         if self._running is not None and self._running[0].done():
             self._settle()
         if self._ready.is_due():
@@ -137,23 +140,26 @@ class LocalRun:
             return
         ready, self._ready = self._ready, _Ready()
         clips = [prepared.features for _, prepared in ready.rows if prepared.features is not None]
-        self._running = (self._thread.submit(self._model.embed_clips, clips), ready)
+        rows = [Row(item, self._origin.signature, prepared.quality) for item, prepared in ready.rows]
+        self._running = (self._thread.submit(self._model.embed_clips, clips), rows)
 
     def _settle(self) -> None:
         """Wait for the batch that is embedded, and write its rows."""
         if self._running is None:
             return
-        (future, ready), self._running = self._running, None
-        wait_for([future])
-        rows = [Row(item, self._origin.signature, prepared.quality) for item, prepared in ready.rows]
+        future, rows = self._running
+        wait_for([future])  # where Ctrl-C ends this, `_finish` waits again, so that the batch is kept
+        self._running = None
         write_embedded(self._folder, rows, future.result(), self._progress)
 
     def _embed_texts(self) -> None:
         if not self._texts:
             return
+        self._settle()
         texts, self._texts = self._texts, []
         rows = [Row(item, self._origin.text_signature) for item in texts]
-        write_embedded(self._folder, rows, self._model.embed_texts(texts), self._progress)
+        # In the thread of the clips, because one thread makes all calls of a model.
+        self._running = (self._thread.submit(self._model.embed_texts, texts), rows)
 
     def _fail(self, item: Item, failure: Failure) -> None:
         self._folder.add_failure(item, failure)
@@ -167,8 +173,9 @@ def write_embedded(folder: OutputFolder, rows: Sequence[Row], embedded: Embedded
         OSError: the folder cannot be written to.
     """
     kept = [row for row in range(len(rows)) if row not in embedded.failures]
-    if kept:
-        folder.add([rows[row] for row in kept], embedded.vectors[kept])
-    for row, failure in embedded.failures.items():
-        folder.add_failure(rows[row].item, failure)
+    with INTERRUPTS.hold():
+        if kept:
+            folder.add([rows[row] for row in kept], embedded.vectors[kept])
+        for row, failure in embedded.failures.items():
+            folder.add_failure(rows[row].item, failure)
     progress.count(embedded=len(kept), failed=len(embedded.failures))

@@ -37,7 +37,7 @@ def clips(tmp_path: Path) -> Path:
 def run(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """The command with the tiny model, one process beside it, and a folder `out`."""
     monkeypatch.setenv("SIGNCLIP_WEIGHTS_DIR", str(tiny_weights))
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGRTMIN)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGRTMIN)}
 
     def call(source: Path | str, *more: str, out: Path | None = None, model: str = "tiny") -> int:
         where = ["--out", str(out or tmp_path / "out")]

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from bulk.ids import IdSet
 from bulk.items import Failure, Item, make_writable
 from processes.files import write_file
 
@@ -55,6 +56,10 @@ class FailedItems:
     def discard(self, item_id: str) -> None:
         """Forget an item, because it has a vector now. The log is cleared by `write_table`."""
         self._codes.pop(item_id, None)
+
+    def discard_done(self, done: IdSet) -> None:
+        """Forget the items that have a vector: a run that was killed before `write_table` left them in the log."""
+        self._codes = {item_id: code for item_id, code in self._codes.items() if item_id not in done}
 
     def count_codes(self) -> dict[str, int]:
         """Count the failed items by the reason's code, the commonest first."""

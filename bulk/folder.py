@@ -24,7 +24,7 @@ from bulk.embedding import Origin
 from bulk.errors import FolderBusyError, FolderError, OtherRunError
 from bulk.failed_items import FailedItems
 from bulk.ids import IdSet
-from bulk.items import Failure, Item
+from bulk.items import Failure, Item, shorten_id
 from bulk.journal import Journal, read_journal
 from bulk.rows import Row, make_schema, write_rows
 from models.vectors import Vectors
@@ -37,6 +37,8 @@ POSE_EVALUATION = "pose-evaluation"
 _GUARDED = ("model", "checkpoint", "space", "signature", "dimensions", "options", "columns", "layout")
 # A shard of 8,192 rows of 768 numbers has 25 MB; it is in memory twice for a moment while it is written.
 _SHARD_ROWS, _SHARD_BYTES = 8192, 32 * 1024**2
+# What Linux's file systems allow (NAME_MAX in limits.h).
+_NAME_BYTES = 255
 # Numbers do not repeat, so a dictionary of them would only take time.
 _NO_DICTIONARY = ("vector", "id", "quality", "text", "texts")
 
@@ -55,6 +57,7 @@ class OutputFolder:
     Attributes:
         done: ids that have a vector.
         failed: items that have none.
+        was_complete: whether an earlier run has tried every item of its source.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
@@ -63,6 +66,7 @@ class OutputFolder:
         self._shards = path / SHARDS
         self._schema = make_schema(facts["dimensions"], facts["columns"])
         self._started = datetime.now(UTC)
+        self.was_complete = False
         try:
             self._shards.mkdir(parents=True, exist_ok=True)
             if not self._stack.enter_context(try_lock(path / ".lock")):
@@ -75,6 +79,7 @@ class OutputFolder:
             self._journal = self._open_journal()
             for table in read_journal(self._journal.path):
                 self.done.update(table.column("id").to_pylist())
+            self.failed.discard_done(self.done)
             self._write_facts("running")
         except OSError as error:
             self._stack.close()
@@ -163,6 +168,7 @@ class OutputFolder:
                 "model and options"
             )
         self._started = datetime.fromisoformat(written["started"])
+        self.was_complete = written.get("state") == "complete"
 
     def _open_journal(self) -> Journal:
         shards = self._list_shards()
@@ -209,8 +215,10 @@ class OutputFolder:
     def _write_arrays(self, rows: Sequence[Row], vectors: Vectors) -> None:
         folder = self.path / POSE_EVALUATION
         folder.mkdir(exist_ok=True)
+        end = f"-using-model-{self._facts['model']}.npy"
+        max_bytes = _NAME_BYTES - len(f".{end}{PART}".encode())
         for row, vector in zip(rows, vectors, strict=True):
-            path = folder / f"{row.item.id}-using-model-{self._facts['model']}.npy"
+            path = folder / f"{shorten_id(row.item.id, max_bytes=max_bytes)}{end}"
             part = path.with_name(f".{path.name}{PART}")
             with part.open("wb") as file:
                 np.save(file, vector[None])  # (1, dimensions), as the authors' script writes it

@@ -68,6 +68,15 @@ def make_id(name: str) -> str:
     return f"{made[: _MAX_ID_CHARS - _DIGEST_CHARS - 1]}-{digest}"
 
 
+def shorten_id(item_id: str, *, max_bytes: int) -> str:
+    """Shorten an id until it fits into a file's name: the end of what is too long becomes a digest."""
+    written = item_id.encode()
+    if len(written) <= max_bytes:
+        return item_id
+    digest = hashlib.sha256(written).hexdigest()[:_DIGEST_CHARS]
+    return f"{written[: max_bytes - _DIGEST_CHARS - 1].decode(errors='ignore')}-{digest}"
+
+
 def make_writable(item: Item) -> Item:
     """Return an item whose texts are valid UTF-8: names of files and JSON may hold halves of characters."""
     words = (item.source, item.text, item.label, item.sign_language or "", item.spoken_language or "", item.fault)

@@ -201,6 +201,46 @@ def test_only_failed_rows_are_tried_again(clips, run, tmp_path, capsys):
     assert "6 vectors in" in capsys.readouterr().out
 
 
+def test_a_retry_does_not_complete_a_run_that_was_interrupted(clips, run, tmp_path):
+    facts = tmp_path / "out" / "run.json"
+
+    def read_state() -> str:
+        return json.loads(facts.read_text())["state"]
+
+    run(clips / "SUN", out=tmp_path / "out")
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "state": "interrupted"}))
+    run(clips, "--retry-failed")
+    assert read_state() == "interrupted"
+    run(clips)
+    assert read_state() == "complete"
+    run(clips, "--retry-failed")
+    assert read_state() == "complete"
+
+
+def test_failed_rows_keep_the_columns_that_have_another_name_here(run, tmp_path):
+    table = tmp_path / "texts.csv"
+    table.write_text("id,text,sign_language,source\nx,y\na,house,klingon,page 3\n", encoding="utf-8")
+    run(table)
+    failed = {row["id"]: row["source_source"] for row in pq.read_table(tmp_path / "out/failed.parquet").to_pylist()}
+    assert len(failed) == 2
+    assert failed["a"] == "page 3"
+
+
+def test_a_long_id_has_an_array_too(run, tmp_path):
+    table = tmp_path / "texts.jsonl"
+    ids = [f"{'дом' * 60}{number}" for number in range(2)]
+    table.write_text("".join(json.dumps({"id": name, "text": "house"}) + "\n" for name in ids), encoding="utf-8")
+    assert run(table, "--layout", "pose-evaluation") == 0
+    assert len(list((tmp_path / "out" / "pose-evaluation").glob("дом*-using-model-tiny.npy"))) == 2
+
+
+def test_a_part_of_no_data_set_is_a_usage_error(clips, run, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(clips, "--split", "test")
+    assert ended.value.code == 2
+    assert "--corpus" in capsys.readouterr().err
+
+
 def test_a_second_run_into_the_same_folder_waits_for_nobody(clips, run, tmp_path, capsys):
     from processes.files import try_lock
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -68,6 +69,38 @@ def test_a_row_that_failed_and_then_succeeded_is_no_failure(tmp_path):
     with OutputFolder(tmp_path / "out", FACTS) as folder:
         assert len(folder.failed) == 0
     assert read_failures(tmp_path / "out") == {}
+
+
+def test_a_row_that_was_tried_again_with_success_just_before_a_kill_is_no_failure(tmp_path):
+    with OutputFolder(tmp_path / "out", FACTS) as folder:
+        folder.add_failure(Item("a", "pose"), Failure("file", "gone"))
+        folder.add_failure(Item("b", "pose"), Failure("file", "gone"))
+        folder.finish(is_complete=True)
+    with OutputFolder(tmp_path / "out", FACTS) as folder:
+        folder.add(*_rows("a"))
+        shutil.copytree(tmp_path / "out", tmp_path / "killed")  # the files of a process that ends here
+    with OutputFolder(tmp_path / "killed", FACTS) as folder:
+        assert len(folder.failed) == 1
+        folder.finish(is_complete=True)
+    assert read_ids(tmp_path / "killed") == ["a"]
+    assert read_failures(tmp_path / "killed") == {"b": "file"}
+
+
+def test_what_is_appended_after_half_a_batch_can_be_read(tmp_path):
+    schema = make_schema(4, ["signer"])
+    journal = Journal(tmp_path / "journal", schema)
+    journal.append(write_rows(*_rows("a"), schema, space="tiny:0"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.size_bytes + 100, before[1]))  # as a disk that is full
+    try:
+        with pytest.raises(OSError, match="too large"):
+            journal.append(write_rows(*_rows("b"), schema, space="tiny:0"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    journal.append(write_rows(*_rows("c"), schema, space="tiny:0"))
+    journal.close()
+    assert [table.column("id")[0].as_py() for table in read_journal(tmp_path / "journal")] == ["a", "c"]
+    assert (journal.rows, journal.size_bytes) == (2, (tmp_path / "journal").stat().st_size)
 
 
 @given(cut=st.integers(0, 4000), junk=st.binary(max_size=40), flip=st.none() | st.integers(0, 4000))

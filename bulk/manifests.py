@@ -112,15 +112,26 @@ def open_manifest(path: Path, folder: str | None = None) -> Manifest:
         raise SourceError(f"{path} has neither a column path nor a column text; it has {', '.join(columns) or 'none'}")
     if len(columns) > _MAX_COLUMNS:
         raise SourceError(f"{path} has {len(columns)} columns; at most {_MAX_COLUMNS} are kept")
-    kept = tuple(name for name in columns if name not in _KNOWN and name)
+    # A name that is there twice counts once, as it does where the rows are read.
+    kept = tuple(dict.fromkeys(name for name in columns if name not in _KNOWN and name))
+    _check_names(path, kept)
     return Manifest(path, str(path.parent) if folder is None else folder, kept, rows)
+
+
+def _check_names(path: Path, columns: Sequence[str]) -> None:
+    """Refuse names that no file can hold, because JSON may write half of a character."""
+    for name in columns:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise SourceError(f"{path} has a column {name!a}, which holds half of a character; rename it") from None
 
 
 def _survey(path: Path) -> tuple[list[str], int | None]:
     """Find the columns of a table and the number of its rows."""
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         return _survey_parquet(path)
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file)
             return next(rows, []), sum(1 for cells in rows if cells)
@@ -154,9 +165,9 @@ def _survey_parquet(path: Path) -> tuple[list[str], int]:
 
 
 def _read_rows(path: Path, skipped: list[Skipped]) -> Iterator[Row]:
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         return read_csv(path, (), skipped=skipped)
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         return read_parquet(path, ())
     return read_jsonl(path, (), skipped=skipped)
 

@@ -100,7 +100,9 @@ def write_rows(rows: Sequence[Row], vectors: Vectors | None, schema: Any, *, spa
     else:
         numbers = pa.array(np.ascontiguousarray(vectors).ravel())
         own["vector"] = pa.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
-    facts = {name: column for column, name in name_columns(list(items[0].facts) if items else []).items()}
+    # Rows that could not be read have no facts; all others have those of the same columns.
+    columns = next((list(item.facts) for item in items if item.facts), [])
+    facts = {name: column for column, name in name_columns(columns).items()}
     arrays = [
         _make_array(own[field.name], field.type)
         if field.name in own

@@ -82,7 +82,7 @@ def _find_source(where: str, options: SourceOptions, stack: ExitStack) -> Source
     if where.lower().endswith(SUFFIXES) and not has_wildcards(where):
         return _open_table(where, stack)
     if is_address(where):
-        return _list_files(where, list_addresses(where), _find_root(where))
+        return _open_address(where, stack)
     if has_wildcards(where) and not Path(where).exists():
         files = sorted(path for path in glob.iglob(where, recursive=True) if os.path.isfile(path))
         return _list_files(where, files, _find_root(where))
@@ -94,7 +94,17 @@ def _find_source(where: str, options: SourceOptions, stack: ExitStack) -> Source
         raise SourceError(
             f"{where} is not there; give a folder, a manifest, a pattern in quotation marks or an address"
         )
-    return _list_files(where, [where], str(path.parent))
+    return _list_files(where, [where], os.path.dirname(where))
+
+
+def _open_address(where: str, stack: ExitStack) -> Source:
+    """Open a folder of an object store, which may hold a manifest, as on this machine; or a pattern or a file."""
+    found, root = list_addresses(where), _find_root(where)
+    if not has_wildcards(where):
+        table = next((address for name in NAMES if (address := f"{root}/{name}") in found), None)
+        if table is not None:
+            return _open_table(table, stack)
+    return _list_files(where, found, root)
 
 
 def _open_table(where: str, stack: ExitStack) -> Source:
@@ -133,13 +143,18 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _choose(names: Iterable[str]) -> list[str]:
-    """Choose the clips among names; of a video and a pose of one name the pose alone."""
-    chosen: dict[str, str] = {}
-    for name in names:
-        file = Path(name)
-        if is_pose(file) or (is_video(file) and remove_suffix(name) not in chosen):
-            chosen[remove_suffix(name)] = name
-    return list(chosen.values())
+    """Choose the clips among names; of a video and its pose, clip.pose or clip.mp4.pose, the pose alone.
+
+    Two videos of one name are both clips. Their ids are equal, so the second one is listed as failed.
+    """
+    files = [(name, Path(name)) for name in names]
+    poses = {remove_suffix(name): name for name, file in files if is_pose(file)}
+
+    def is_chosen(name: str, file: Path) -> bool:
+        stem = remove_suffix(name)
+        return poses.get(stem) == name or (is_video(file) and stem not in poses and name not in poses)
+
+    return [name for name, file in files if is_chosen(name, file)]
 
 
 def _list_files(where: str, files: Iterable[str], root: str) -> Source:
@@ -149,7 +164,8 @@ def _list_files(where: str, files: Iterable[str], root: str) -> Source:
 
     def read_items() -> Iterator[Item]:
         for name in names:
-            yield _make_clip(name, PurePosixPath(name[len(root) :].lstrip("/")))
+            place = name[len(root) :].lstrip("/") or name.rpartition("/")[2]  # the root itself may be a file's address
+            yield _make_clip(name, PurePosixPath(place))
 
     return Source(where, read_items, count=len(names))
 

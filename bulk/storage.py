@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +17,27 @@ from bulk.errors import StorageError
 _ARROW_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
 _WILD = frozenset("*?[")
 _PIECE_BYTES = 4 * 1024**2
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a store, and how the store's paths become addresses.
+
+    Attributes:
+        files: the file system of the store.
+        path: of the place in it.
+        address: what an address has before the path of a file, such as sftp://host.
+        root: what paths have at their start that stands in `address`, such as the bucket.
+    """
+
+    files: Any
+    path: str
+    address: str
+    root: str = ""
+
+    def make_address(self, path: str) -> str:
+        """Write the address of a path of the store; some stores list addresses."""
+        return path if is_address(path) else f"{self.address}{path.removeprefix(self.root)}"
 
 
 def is_address(source: str) -> bool:
@@ -35,13 +57,13 @@ def list_addresses(source: str) -> list[str]:
     Raises:
         StorageError: the store cannot be read, or its library is not installed.
     """
-    files, path = _open(source)
+    place = open_place(source)
     try:
-        found = files.glob(path) if has_wildcards(path) else files.find(path)
-        kept = sorted(str(name) for name in found if not _is_hidden(str(name)))
+        found = place.files.glob(place.path) if has_wildcards(place.path) else place.files.find(place.path)
+        kept = sorted(str(path) for path in found if not _is_hidden(str(path)))
     except Exception as error:  # each store has errors of its own
         raise StorageError(f"{source} cannot be listed: {error}") from error
-    return [_with_scheme(source, name) for name in kept]
+    return [place.make_address(path) for path in kept]
 
 
 @contextmanager
@@ -65,9 +87,9 @@ def open_local(source: str, on_piece: Callable[[], None] | None = None) -> Itera
 
 
 def _copy(source: str, copy: Path, on_piece: Callable[[], None] | None) -> None:
-    files, path = _open(source)
+    place = open_place(source)
     try:
-        with files.open(path, "rb") as remote, copy.open("wb") as local:
+        with place.files.open(place.path, "rb") as remote, copy.open("wb") as local:
             if on_piece is None:
                 shutil.copyfileobj(remote, local, _PIECE_BYTES)
                 return
@@ -78,32 +100,44 @@ def _copy(source: str, copy: Path, on_piece: Callable[[], None] | None) -> None:
         raise StorageError(f"{source} cannot be read: {error}") from error
 
 
-def _open(source: str) -> tuple[Any, str]:
-    """Open the file system of an address; returns it and the path within it."""
+def open_place(source: str) -> Place:
+    """Open the store of an address.
+
+    Raises:
+        StorageError: there is no such store, or its library is not installed.
+    """
     scheme, _, rest = source.partition("://")
     try:
         if scheme in _ARROW_SCHEMES:
-            return _open_arrow("gs" if scheme == "gcs" else scheme, rest.partition("/")[0]), rest
+            store, _, inner = rest.partition("/")
+            files, root = _open_arrow("gs" if scheme == "gcs" else scheme, store)
+            address = f"{scheme}://{store}" if root else f"{scheme}://{store}/"
+            return Place(files, "/".join(filter(None, (root, inner))), address, root)
         from fsspec.core import url_to_fs
 
         files, path = url_to_fs(source)
-        return files, path
-    except (ImportError, ValueError, OSError) as error:
+        return Place(files, path, _find_store(source, path))
+    except Exception as error:  # each store has errors of its own
         raise StorageError(f"{source} cannot be opened: {error}") from error
 
 
 @lru_cache(maxsize=16)
-def _open_arrow(scheme: str, bucket: str) -> Any:
+def _open_arrow(scheme: str, store: str) -> tuple[Any, str]:
     # Late, because sources on this machine need neither.
     from fsspec.implementations.arrow import ArrowFSWrapper
     from pyarrow.fs import FileSystem
 
-    files, _ = FileSystem.from_uri(f"{scheme}://{bucket}")
-    return ArrowFSWrapper(files)
+    # Of a bucket or a container alone, because a name below it may have marks that mean something in a URI.
+    files, root = FileSystem.from_uri(f"{scheme}://{store}")
+    return ArrowFSWrapper(files), root.rstrip("/")
 
 
-def _with_scheme(source: str, name: str) -> str:
-    return name if is_address(name) else f"{source.partition('://')[0]}://{name}"
+def _find_store(source: str, path: str) -> str:
+    """Find what an address has before the path in its store: the scheme, and the host where stores have one."""
+    whole, end = source.rstrip("/"), path.rstrip("/")
+    if end and whole.endswith(end):
+        return whole.removesuffix(end)
+    return f"{source.partition('://')[0]}://"
 
 
 def _is_hidden(name: str) -> bool:

@@ -26,5 +26,5 @@ def name_clip(place: PurePath) -> tuple[str, str]:
         folder that it lies in or, where it lies in none, its own name without a number at its end.
     """
     name = remove_suffix(place.name)
-    gloss = place.parts[0] if len(place.parts) > 1 else name.rstrip("0123456789").rstrip(_NUMBER_MARKS) or name
+    gloss = place.parts[-2] if len(place.parts) > 1 else name.rstrip("0123456789").rstrip(_NUMBER_MARKS) or name
     return "-".join([*place.parts[:-1], name]), gloss

@@ -178,9 +178,10 @@ def test_a_run_that_is_killed_goes_on(tmp_path, tiny_weights):
     environment = {**os.environ, "SIGNCLIP_WEIGHTS_DIR": str(tiny_weights)}
     root = Path(__file__).resolve().parents[2]
     run = subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.DEVNULL)
-    os.close(os.open(clips / "zz.pose", os.O_WRONLY))  # waits until a process opens it to read
+    pipe = os.open(clips / "zz.pose", os.O_WRONLY)  # waits until a process opens it to read
     run.send_signal(signal.SIGKILL)
     run.wait()
+    os.close(pipe)  # not before, because the process would find an empty file and might say so in time
     (clips / "zz.pose").unlink()
     shutil.copy(GOLDEN / "gsg_C.pose", clips / "zz.pose")
     subprocess.run(command, cwd=root, env=environment, check=True)

@@ -11,16 +11,16 @@ from app.errors import Base64Error, InputError, ItemError
 from app.inference import embed
 from app.intake.base64_text import decode_base64
 from app.intake.entries import NewEntry
-from app.intake.entry_schemas import EntryOptions
+from app.intake.entry_schemas import EntryFacts, EntryOptions
 from app.intake.items import ItemRules, PoseFiles, PreparedItems, locate_error, prepare_clips, prepare_texts
 from app.intake.schemas import PromptOptions
-from app.intake.validation import check_count
+from app.intake.validation import check_count, validate
 from app.intake.videos import Estimation, Outcome, collect_warnings, decode_videos, finish_estimation, read_outcome
 from app.services import Services
 from models.catalog import ModelConfig
 from models.errors import UnknownModelError
-from processes.compression import find_packing
-from search.entries import MAX_POSE_BYTES, Collection, Entry, Kind, Vector
+from processes.compression import find_packing, unpack
+from search.entries import MAX_POSE_BYTES, Collection, Entry, Kind, Vector, has_direction
 from search.errors import EntryInvalidError, SpaceMismatchError
 from video.estimates import Estimate
 
@@ -33,12 +33,12 @@ class Indexed:
     """What became of a batch of entries.
 
     Attributes:
-        entries: those that have vectors now, in the order of the batch.
+        entries: those that have vectors now, by their place in the batch, in its order.
         failures: why others have none, by their place in the batch.
         warnings: sentences for the answer.
     """
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: dict[int, Entry] = field(default_factory=dict)
     failures: dict[int, Exception] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -135,7 +135,7 @@ class Indexing:
         self._embed_texts()
         self._embed_clips()
         for row in sorted(self._made):
-            self._found.entries.append(_build_entry(self._batch[row], self._made[row]))
+            self._found.entries[row] = _build_entry(self._batch[row], self._made[row])
         return self._found
 
     def _list_rows(self, *kinds: str) -> list[int]:
@@ -161,7 +161,7 @@ class Indexing:
     def _embed_texts(self) -> None:
         rows = self._list_rows("text")
         # A prompt names languages, and one call writes the prompts of one pair of languages.
-        pairs = {row: (self._batch[row].facts.sign_language, self._batch[row].facts.spoken_language) for row in rows}
+        pairs = {row: _choose_languages(self._batch[row].facts) for row in rows}
         for pair in dict.fromkeys(pairs.values()):
             same = [row for row in rows if pairs[row] == pair]
             sign, spoken = pair
@@ -171,11 +171,11 @@ class Indexing:
                     config,
                     self._shared.find_tokenizer(config),
                     [self._batch[row].content for row in same],
-                    prompts=PromptOptions(sign_language=sign, spoken_language=spoken if sign else None),
+                    prompts=validate(PromptOptions, {"sign_language": sign, "spoken_language": spoken}, max_items=0),
                     rules=self._make_rules(same),
                     max_chars=self._shared.settings.max_text_chars,
                 )
-            except InputError as error:  # the sign language is unknown
+            except InputError as error:  # a language is unknown, or its tag can be none
                 for row in same:
                     self._fail(row, ItemError(str(error), code=error.code))
                 continue
@@ -222,7 +222,10 @@ class Indexing:
     def _keep_pose(self, poses: dict[int, bytes], row: int, outcome: Outcome | None) -> None:
         content = outcome.pose if isinstance(outcome, Estimate) else self._batch[row].content
         data = decode_base64(content) if isinstance(content, str) else content
-        packed = data if find_packing(data) is not None else zstandard.compress(data, _ZSTD_LEVEL)
+        packing = find_packing(data)
+        if packing == "gzip":  # every pose that is kept is packed alike, because exports promise that
+            data = unpack(data, packing, max_bytes=self._shared.settings.max_body_bytes)
+        packed = data if packing == "zstd" else zstandard.compress(data, _ZSTD_LEVEL)
         if len(packed) <= MAX_POSE_BYTES:
             poses[row] = packed
         else:
@@ -255,13 +258,26 @@ class Indexing:
         self._found.failures[row] = error
 
 
+def _choose_languages(facts: EntryFacts) -> tuple[str | None, str | None]:
+    """Choose the languages of a text's prompt; a prompt that names no sign language names no other."""
+    sign = facts.sign_language or None
+    return sign, (facts.spoken_language or None) if sign else None
+
+
 def _read_vector(content: Any) -> Vector:
     if isinstance(content, list):
-        return np.array(content, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+            return _check_direction(np.array(content, dtype=np.float32))
     data = decode_base64(content)
     if not data or len(data) % 4:
         raise EntryInvalidError(f"a vector of {len(data)} bytes; float32 takes 4 bytes a number")
-    return np.frombuffer(data, "<f4").astype(np.float32)
+    return _check_direction(np.frombuffer(data, "<f4").astype(np.float32))
+
+
+def _check_direction(vector: Vector) -> Vector:
+    if not has_direction(vector):
+        raise EntryInvalidError("the vector is 0, or holds numbers that are not finite or too large")
+    return vector
 
 
 def _build_entry(new: NewEntry, made: _Made) -> Entry:

@@ -90,13 +90,18 @@ class Collection:
     version: int
 
 
+def is_collection_name(name: str) -> bool:
+    """Whether a collection may have this name."""
+    return _COLLECTION_NAME.fullmatch(name) is not None
+
+
 def check_collection_name(name: str) -> None:
     """Refuse a name that is no name of a collection.
 
     Raises:
         CollectionNameError: the name is too long or has other characters than a-z, 0-9, _ and -.
     """
-    if not _COLLECTION_NAME.fullmatch(name):
+    if not is_collection_name(name):
         raise CollectionNameError(
             f"{name[:64]!r} is no name of a collection; a name has 1 to 48 of a-z, 0-9, _ and -, and begins with a "
             "letter or a digit"
@@ -131,8 +136,7 @@ def check_entry(entry: Entry, *, space: str, dimensions: int) -> None:
         raise EntryInvalidError(
             f"entry {entry.id!r}: the vector has shape {entry.vector.shape}; this collection holds ({dimensions},)"
         )
-    # One product in place of three passes: it is 0, infinite or no number where the vector has no direction.
-    if not 0 < float(entry.vector @ entry.vector) < math.inf:
+    if not has_direction(entry.vector):
         raise EntryInvalidError(
             f"entry {entry.id!r}: the vector is 0, or holds numbers that are not finite or too large"
         )
@@ -144,6 +148,13 @@ def check_entry(entry: Entry, *, space: str, dimensions: int) -> None:
         raise EntryInvalidError(
             f"entry {entry.id!r}: its packed pose has {len(entry.pose)} bytes; at most {MAX_POSE_BYTES} are kept"
         )
+
+
+def has_direction(vector: Vector) -> bool:
+    """Whether a vector (dim,) can be compared with others: it is not 0, and all its numbers are finite."""
+    # One product in place of three passes: it is 0, infinite or no number where the vector has no direction.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return 0 < float(vector @ vector) < math.inf
 
 
 def _check_words(entry: Entry) -> None:

@@ -1,7 +1,7 @@
 """Entries of a collection: stored, shown, changed and deleted."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +21,7 @@ from app.inference import set_deadline
 from app.intake.body import read_json
 from app.intake.entries import LINES, NewEntries, NewEntry, read_entries
 from app.intake.entry_schemas import EntriesRequest, EntryChanges, EntryOptions
+from app.intake.items import locate_error
 from app.intake.validation import validate
 from app.reference.operations import Operation, describe
 from app.services import Services
@@ -31,8 +32,8 @@ from poses.headers import ReadLimits
 from poses.previews import PreviewKind, draw_preview
 from poses.reading import read
 from processes.errors import ProcessError
-from search.entries import Collection, Entry
-from search.errors import EntryUnknownError, PreviewMissingError, SearchError
+from search.entries import Collection, Entry, check_entry
+from search.errors import EntryInvalidError, EntryUnknownError, PreviewMissingError, SearchError, SpaceMismatchError
 from video.errors import EstimatorError, VideoError
 
 blueprint = Blueprint("entries", __name__, url_prefix="/api/collections/<name>/entries")
@@ -249,12 +250,29 @@ class _Storing:
         )
         with hold_video_place(shared) if has_videos else nullcontext():
             found = indexing.run()
-        for entry in found.entries:
-            check_space(self.collection, entry.space)
-        self.failures |= {self.seen + row: error for row, error in found.failures.items()}
+        failures = found.failures | self._check(found.entries, part)
+        self.failures |= {self.seen + row: error for row, error in failures.items()}
         self.warnings += found.warnings
         self.seen += len(part)
-        return found.entries
+        return [entry for row, entry in found.entries.items() if row not in failures]
+
+    def _check(self, entries: Mapping[int, Entry], part: Sequence[NewEntry]) -> dict[int, Exception]:
+        """Check whether entries can be stored, before any of them is; returns which are skipped, and why."""
+        failures: dict[int, Exception] = {}
+        for row, entry in entries.items():
+            try:
+                check_space(self.collection, entry.space)
+                check_entry(entry, space=self.collection.space, dimensions=self.collection.dimensions)
+            except (EntryInvalidError, SpaceMismatchError) as error:
+                # Where the weights were replaced, no entry of theirs is at fault, and none is skipped.
+                of_entry = isinstance(error, EntryInvalidError) or part[row].kind == "vector"
+                if of_entry and self.wanted.options.on_error == "skip":
+                    failures[row] = error
+                elif isinstance(error, EntryInvalidError):
+                    raise locate_error(error, part[row].pointer) from error
+                else:
+                    raise
+        return failures
 
     def _count(self) -> dict[str, int | None]:
         return {"done": self.seen - len(self.failures), "failed": len(self.failures), "total": self.wanted.total}

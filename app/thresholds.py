@@ -6,7 +6,7 @@ from threading import Lock
 
 import numpy as np
 
-from app.indexing import find_collection_model
+from app.indexing import check_space, find_collection_model
 from app.services import Services
 from search.entries import Collection, Kind
 from search.errors import CalibrationError
@@ -33,6 +33,8 @@ def choose_min_score(shared: Services, collection: Collection, options: SearchOp
     """
     config = find_collection_model(shared, collection)
     digest = shared.engine.list_statuses()[config.name].digest
+    if digest is not None:
+        check_space(collection, shared.describe_origin(config, {}, digest=digest, dtype=None)["space"] or "")
     background = shared.find_background(config, digest=digest)
     vectors = None if background is None else background.clips if kind == "pose" else background.texts
     if vectors is None or not len(vectors):

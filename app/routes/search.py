@@ -30,6 +30,7 @@ from app.services import Services
 from app.telemetry import get_record
 from app.thresholds import choose_min_score
 from search.entries import Collection, Entry
+from search.errors import CollectionUnknownError
 from search.filters import parse_filter
 from search.interface import Hit, SearchOptions
 
@@ -92,7 +93,8 @@ def search_collections(shared: Services) -> Response:
     named = None if names is None else [shared.store.describe_collection(name) for name in dict.fromkeys(names)]
     query, warnings = _embed_query(shared, wanted, new, collection=named[0] if named else None)
     if named is None:
-        named = [found for found in shared.store.list_collections() if found.space == query.space]
+        every = [found for found in shared.store.list_collections() if found.space == query.space]
+        return _answer(shared, every, query, wanted=wanted, warnings=warnings, may_be_gone=True)
     return _answer(shared, named, query, wanted=wanted, warnings=warnings)
 
 
@@ -155,17 +157,24 @@ def _find_space(wanted: SearchParameters, collection: Collection | None) -> str:
 
 
 def _answer(
-    shared: Services, collections: list[Collection], query: Entry, *, wanted: SearchParameters, warnings: list[str]
+    shared: Services,
+    collections: list[Collection],
+    query: Entry,
+    *,
+    wanted: SearchParameters,
+    warnings: list[str],
+    may_be_gone: bool = False,
 ) -> Response:
     least = None if wanted.min_score == "auto" else wanted.min_score
     options = SearchOptions(wanted.k, parse_filter(wanted.filter), least, wanted.group_by, wanted.mode)
     found: list[tuple[Collection, Hit]] = []
     for collection in collections:
-        check_space(collection, query.space)
-        own = options
-        if wanted.min_score == "auto":
-            own = replace(options, min_score=choose_min_score(shared, collection, options, kind=query.kind))
-        [hits] = shared.store.search(collection.name, query.vector[None], own)
+        try:
+            hits = _search(shared, collection, query, options, with_least=wanted.min_score == "auto")
+        except CollectionUnknownError:
+            if not may_be_gone:  # nobody named it, and it was deleted since it was listed
+                raise
+            continue
         found += [(collection, hit) for hit in hits]
     if len(collections) > 1:
         found = _merge(found, options)
@@ -180,6 +189,16 @@ def _answer(
     hits_shown = [describe_hit(collection.name, hit) for collection, hit in found]
     answer = {"hits": hits_shown, "space": query.space, "signature": query.signature}
     return answer_json(answer | drop_empty({"warnings": warnings}))
+
+
+def _search(
+    shared: Services, collection: Collection, query: Entry, options: SearchOptions, *, with_least: bool
+) -> list[Hit]:
+    check_space(collection, query.space)
+    if with_least:
+        options = replace(options, min_score=choose_min_score(shared, collection, options, kind=query.kind))
+    [hits] = shared.store.search(collection.name, query.vector[None], options)
+    return hits
 
 
 def _merge(found: list[tuple[Collection, Hit]], options: SearchOptions) -> list[tuple[Collection, Hit]]:

@@ -133,6 +133,28 @@ def test_several_collections_are_searched_together(words):
     assert len(find(words.post("/api/search", json={"vector": [1.0] * 3, "space": "x:1"}))) == 0
 
 
+def test_a_collection_that_is_deleted_during_a_search_of_all_is_left_out(words, monkeypatch):
+    store = words.application.extensions["signclip"].store
+    words.put("/api/collections/more", json={})
+    listed = store.list_collections()
+    words.delete("/api/collections/more")
+    monkeypatch.setattr(store, "list_collections", lambda: listed)
+    query = {"text": "sun", "sign_language": "ase", "k": 1}
+    assert find(words.post("/api/search", json=query)) == ["t1"]
+    refused(words.post("/api/search", json={**query, "collections": ["more"]}), 404, "collection_unknown", "'more'")
+
+
+@pytest.mark.parametrize(
+    "vector", [[0.0] * 32, [1e39] * 32, [1e30] * 32, base64.b64encode(np.full(32, np.nan, "<f4")).decode()]
+)
+def test_a_vector_without_a_direction_is_refused(words, vector):
+    space = words.get(WORDS).json["space"]
+    for path in (SEARCH, "/api/search"):
+        answer = words.post(path, json={"vector": vector, "space": space})
+        problem = refused(answer, 422, "entry_invalid", "/vector", "is 0, or holds numbers that are not finite")
+        assert problem["errors"][0]["pointer"] == "/vector"
+
+
 def test_a_clip_without_hands_is_refused_unless_it_is_wanted(words):
     hands = {name: slice(None) for name in HOLISTIC if "HAND" in name}
     pose = base64.b64encode(write_pose(build_pose(missing=hands))).decode()

@@ -13,6 +13,7 @@ from app.intake.schemas import PromptOptions
 from app.services import Services
 from models.catalog import ModelConfig
 from models.errors import ModelsError
+from models.languages import read_languages
 from search.banks import Bank, Method, build_bank, draw_shots
 from search.classifiers import Classifier, build_bank_classifier, build_text_classifier
 from search.entries import Collection
@@ -95,13 +96,14 @@ def read_bank(shared: Services, name: str, *, sign_language: str | None = None) 
     """Read the clips of a collection that have a gloss.
 
     Args:
-        sign_language: a tag; clips of other languages are left out, those without a tag are not.
+        sign_language: tag, alias or name; clips of other languages are left out, those without a tag are not.
     Raises:
         BankError: there are none.
         SearchError: there is no such collection, or the store cannot be read.
     """
     columns = shared.store.read_columns(name)
-    rows = [row for row in range(len(columns.ids)) if _is_example(columns, row, sign_language)]
+    tag = None if sign_language is None else _find_tag(sign_language)
+    rows = [row for row in range(len(columns.ids)) if _is_example(columns, row, tag)]
     if not rows:
         raise BankError(
             f"collection {name!r} has no clip with a gloss among its {len(columns.ids)} entries; "
@@ -110,10 +112,16 @@ def read_bank(shared: Services, name: str, *, sign_language: str | None = None) 
     return build_bank(columns.vectors[rows], [columns.glosses[row] for row in rows], [columns.ids[row] for row in rows])
 
 
-def _is_example(columns: Columns, row: int, sign_language: str | None) -> bool:
+def _is_example(columns: Columns, row: int, tag: str | None) -> bool:
     language = columns.sign_languages[row]
-    fits = sign_language is None or language is None or language == sign_language
+    fits = tag is None or not language or _find_tag(language) == tag
     return fits and columns.kinds[row] == "pose" and bool(columns.glosses[row])
+
+
+def _find_tag(language: str) -> str:
+    """Find the tag of a sign language that is named in any way; what no language is called stays as it is."""
+    found = read_languages().find(language)
+    return language if found is None else found.tag
 
 
 def _number(pointer: str, count: int) -> list[str]:
@@ -157,7 +165,7 @@ def _find_probe(shared: Services, question: Question, *, is_whole: bool) -> None
         return
     kept = shared.store.read_attachment(collection.name, PROBE) if is_whole else None
     probe = None if kept is None else unpack_probe(kept)
-    if probe is not None and probe.version == collection.version:
+    if probe is not None and _learned_from(probe, bank, version=collection.version):
         question.probe = probe
         return
     again = f"POST /api/collections/{collection.name}/fit keeps one"
@@ -165,6 +173,12 @@ def _find_probe(shared: Services, question: Question, *, is_whole: bool) -> None
         raise BankError(f"a probe of {len(bank)} examples is not fitted while a request waits; {again}")
     if probe is not None:
         question.warnings.append(f"the kept probe is of an earlier version; one was fitted for this request. {again}")
+
+
+def _learned_from(probe: LinearProbe, bank: Bank, *, version: int) -> bool:
+    # Upkeep makes new versions too, in which nothing has changed.
+    same = probe.version == version or probe.examples == bank.digest
+    return same and probe.classes == tuple(bank.classes)
 
 
 def embed_question(

@@ -1,5 +1,7 @@
 """A bank of examples, and how well a query fits each of its labels."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +70,13 @@ class Bank:
         sums = np.zeros((len(self.classes), self.vectors.shape[1]))
         np.add.at(sums, self.columns, self.vectors.astype(np.float64))
         return sums
+
+    @cached_property
+    def digest(self) -> str:
+        """What differs between banks of other vectors or labels, hex."""
+        content = hashlib.blake2b(np.ascontiguousarray(self.vectors).ravel().view(np.uint8).data, digest_size=16)
+        content.update(json.dumps(list(self.labels)).encode())
+        return content.hexdigest()
 
     def select(self, rows: Ints) -> "Bank":
         """Return a bank of the examples in these rows, int64 (rows,)."""

@@ -30,12 +30,14 @@ class LinearProbe:
         offsets: float32 (classes,).
         classes: the labels, in alphabetical order.
         version: of the collection that it learned from; 0: none is known.
+        examples: digest of the bank that it learned from; "": none is known.
     """
 
     weights: Float32s
     offsets: Float32s
     classes: tuple[str, ...]
     version: int = 0
+    examples: str = ""
 
     def score(self, queries: Floats) -> Float64s:
         """Score queries (queries, dim) as logits: float64 (queries, classes)."""
@@ -53,6 +55,7 @@ class LinearProbe:
                 "offsets": np.ascontiguousarray(self.offsets),
                 "classes": np.frombuffer(names, dtype=np.uint8).copy(),
                 "version": np.array([self.version], dtype=np.int64),
+                "examples": np.frombuffer(bytes.fromhex(self.examples), dtype=np.uint8).copy(),
             }
         )
 
@@ -67,11 +70,12 @@ def unpack_probe(data: bytes) -> LinearProbe:
         arrays = load(data)
         classes = tuple(arrays["classes"].tobytes().decode().split("\n"))
         weights, offsets, version = arrays["weights"], arrays["offsets"], int(arrays["version"][0])
+        examples = arrays["examples"].tobytes().hex() if "examples" in arrays else ""
     except (SafetensorError, LookupError, UnicodeDecodeError, ValueError) as error:
         raise BankError(f"the kept probe cannot be read ({error}); fit it again") from error
     if weights.ndim != 2 or not len(weights) == len(offsets) == len(classes):
         raise BankError("the kept probe is damaged; fit it again")
-    return LinearProbe(weights, offsets, classes, version)
+    return LinearProbe(weights, offsets, classes, version, examples)
 
 
 def fit_probe(bank: Bank, *, version: int = 0) -> LinearProbe:
@@ -97,7 +101,8 @@ def fit_probe(bank: Bank, *, version: int = 0) -> LinearProbe:
     weights, offsets = learner.coef_, learner.intercept_
     if len(bank.classes) == 2:  # scikit-learn then keeps the second class's logit against 0
         weights, offsets = np.concatenate([-weights, weights]) / 2, np.concatenate([-offsets, offsets]) / 2
-    return LinearProbe(weights.astype(np.float32), offsets.astype(np.float32), tuple(bank.classes), version)
+    kept = weights.astype(np.float32), offsets.astype(np.float32)
+    return LinearProbe(*kept, tuple(bank.classes), version, bank.digest)
 
 
 def score_folds(bank: Bank) -> Float64s:

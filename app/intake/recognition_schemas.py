@@ -33,7 +33,9 @@ class BankOptions(PromptOptions):
     """Which examples of a collection are looked at, and how."""
 
     collection: CollectionName | None = Field(
-        None, description="a collection whose entries with a gloss are the examples"
+        None,
+        description="a collection whose entries with a gloss are the examples, with sign_language without those of "
+        "other languages",
     )
     shots: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         "all", description="examples of each label, drawn at random but always the same; all: every one"
@@ -77,7 +79,9 @@ class ReportRequest(Request):
     method: Literal["prototype", "neighbours", "probe"] = Field(
         "prototype", description="how each example is classified by the others"
     )
-    sign_language: str | None = Field(None, min_length=1, max_length=64, description="only entries of this tag")
+    sign_language: str | None = Field(
+        None, min_length=1, max_length=64, description="tag, alias or name; entries of other languages are left out"
+    )
 
 
 class FitRequest(Request):
@@ -92,6 +96,7 @@ class SpotOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions):
     )
     threshold: float | None = Field(
         None,
+        allow_inf_nan=False,
         description="least score of a find: a z-score against clips that fit nothing, of the model's background or "
         "else the collection's examples of other labels; a cosine where there are neither. If unset, chosen by "
         "false_accept_rate",

@@ -276,7 +276,7 @@ class ReportOptions(TypedDict, total=False):
 
     Attributes:
         method: how each example is classified by the others.
-        sign_language: only entries of this tag.
+        sign_language: tag, alias or name; entries of other languages are left out.
     """
 
     method: Literal["prototype", "neighbours", "probe"]

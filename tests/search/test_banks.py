@@ -96,7 +96,16 @@ def test_a_probe_of_many_labels_survives_being_kept():
     probe = fit_probe(bank, version=7)
     kept = unpack_probe(probe.pack())
     np.testing.assert_array_equal(kept.weights, probe.weights)
-    assert (kept.classes, kept.version) == (probe.classes, 7)
+    assert (kept.classes, kept.version, kept.examples) == (probe.classes, 7, bank.digest)
+
+
+def test_the_digest_of_a_bank_is_that_of_its_vectors_and_labels():
+    bank = _draw_bank([4, 4])
+    assert bank.digest == Bank(bank.vectors.copy(), list(bank.labels), ["x"] * 8).digest
+    assert bank.digest != Bank(bank.vectors, [*bank.labels[1:], "other"], bank.ids).digest
+    moved = bank.vectors.copy()
+    moved[3] = moved[4]
+    assert bank.digest != Bank(moved, bank.labels, bank.ids).digest
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00" * 40, fit_probe(_draw_bank([3, 3])).pack()[:-4]])

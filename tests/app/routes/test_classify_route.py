@@ -100,6 +100,18 @@ def test_shots_and_language_choose_the_examples(signs, pose_base64):
     assert {near["id"] for near in german["nearest"]} == {"HOUSE-0", "SUN-0", "TREE-0"}
 
 
+@pytest.mark.parametrize("language", ["American Sign Language", "ASL", "Ase"])
+def test_a_language_may_be_called_by_its_name(signs, pose_base64, language):
+    body = {"collection": "signs", "pose": pose_base64, "nearest": 100}
+    (tagged,) = signs.post(CLASSIFY, json={**body, "sign_language": "ase"}).json["results"]
+    (named,) = signs.post(CLASSIFY, json={**body, "sign_language": language}).json["results"]
+    assert len(tagged["nearest"]) == 21
+    assert named == tagged
+    assert signs.post(f"{SIGNS}/report", json={"sign_language": language}).json["examples"] == 21
+    signs.patch(f"{SIGNS}/entries/SUN-0", json={"sign_language": language})
+    assert signs.post(f"{SIGNS}/report", json={"sign_language": "ase"}).json["examples"] == 22
+
+
 def test_a_tag_that_the_model_does_not_know_leaves_the_examples(signs, pose_base64):
     body = {"collection": "signs", "pose": pose_base64, "sign_language": "!"}
     signs.post(
@@ -182,6 +194,27 @@ def test_a_kept_probe_is_used_until_the_collection_changes(signs, pose_base64, m
     assert any("earlier version" in warning for warning in answer["warnings"])
 
 
+def test_upkeep_leaves_a_kept_probe_in_use(signs, pose_base64, monkeypatch):
+    for number in range(3):  # each change is a fragment, which upkeep puts together
+        signs.patch(f"{SIGNS}/entries/SUN-{number}", json={"source": "signer"})
+    fitted = signs.post(f"{SIGNS}/fit").json
+    signs.application.extensions["signclip"].store.maintain("signs")
+    assert signs.get(SIGNS).json["version"] > fitted["version"]
+    body = {"collection": "signs", "method": "probe", "pose": pose_base64}
+
+    def refuse(*_, **__):
+        raise AssertionError("fitted again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("search.classifiers.fit_probe", refuse)
+        answer = signs.post(CLASSIFY, json=body).json
+    assert answer["results"][0]["label"] == "HOUSE"
+    assert not any("earlier version" in warning for warning in answer.get("warnings", ()))
+    moved = {"id": "SUN-1", "gloss": "SUN", "sign_language": "ase", "vector": [1.0] * 32}
+    signs.post(f"{SIGNS}/entries", json={"entries": [moved]})
+    assert any("earlier version" in warning for warning in signs.post(CLASSIFY, json=body).json["warnings"])
+
+
 def test_one_label_makes_no_probe(client):
     client.put(SIGNS, json={})
     client.post(f"{SIGNS}/entries", json={"entries": [{"vector": [1.0] * 32, "gloss": "A"}]})
@@ -199,3 +232,10 @@ def test_a_search_with_an_automatic_threshold_has_no_hit_where_nothing_fits(sign
     # The background of the tests has no texts.
     text = {"text": "house", "min_score": "auto"}
     refused(signs.post(f"{SIGNS}/search", json=text), 422, "calibration_too_small", "no background of texts")
+
+
+def test_an_automatic_threshold_is_none_for_vectors_of_earlier_weights(signs):
+    signs.put("/api/collections/other", json={"space": "tiny:elsewhere", "dimensions": 32})
+    query = {"vector": [1.0] * 32, "space": "tiny:elsewhere", "min_score": "auto"}
+    refused(signs.post("/api/collections/other/search", json=query), 409, "space_mismatch", "tiny:elsewhere")
+    assert signs.post("/api/collections/other/search", json={**query, "min_score": 0}).json["hits"] == []

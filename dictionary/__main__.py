@@ -4,11 +4,10 @@ import argparse
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +77,11 @@ def _open(options: argparse.Namespace) -> Iterator[Dictionary]:
         api_key = options.api_key or (find_service_key() if options.command == "demo" else None)
         yield RemoteDictionary(options.url, api_key=api_key, model_name=options.model)
         return
-    store = open_store(_read_search_settings())
+    store = open_store(SearchSettings.from_environment())
     try:
         yield LocalDictionary(store, Embedder(options.model))
     finally:
         store.close()
-
-
-def _read_search_settings() -> SearchSettings:
-    """Read where the store is, as the service does."""
-    names = {field.name: f"SIGNCLIP_SEARCH_{field.name.upper()}" for field in fields(SearchSettings)}
-    return SearchSettings.from_values({name: os.environ[key] for name, key in names.items() if os.environ.get(key)})
 
 
 def _demo(dictionary: Dictionary, options: argparse.Namespace) -> int:
@@ -108,6 +101,7 @@ def _store_new(
     dictionary: Dictionary, clips: Sequence[Example], options: argparse.Namespace, failures: dict[str, str]
 ) -> int:
     new = choose_new(clips, dictionary.open_collection(options.collection, clips))
+    failed: dict[str, str] = {}
     with tqdm(total=len(clips), initial=len(clips) - len(new), unit="clip", disable=not sys.stderr.isatty()) as bar:
 
         def show_videos(done: int, total: int) -> None:
@@ -115,12 +109,13 @@ def _store_new(
 
         for batch in split_into_batches(new):
             with estimate_clips(batch, jobs=options.jobs, on_progress=show_videos) as estimated:
-                failures |= estimated.failures
+                failed |= estimated.failures
                 if estimated.clips:
-                    failures |= dictionary.store(options.collection, estimated.clips)
+                    failed |= dictionary.store(options.collection, estimated.clips)
             bar.update(len(batch))
-    stored = len(new) - sum(clip.id in failures for clip in new)
-    print(f"{stored} clips stored in {options.collection}, {len(clips) - len(new)} were there, {len(failures)} failed")
+    failures |= failed
+    stored, present = len(new) - len(failed), len(clips) - len(new)
+    print(f"{stored} clips stored in {options.collection}, {present} were there, {len(failures)} failed")
     if not failures:
         return 0
     file = io.StringIO()

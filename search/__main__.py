@@ -3,7 +3,8 @@
     python -m search maintain [NAME …] [--dir DIR]
 
 The service does this by itself on the machine it runs on. The command is for stores that several machines share, where
-SIGNCLIP_SEARCH_MAINTAIN_S=0 leaves it to one of them, and for timers of one's own.
+SIGNCLIP_SEARCH_MAINTAIN_S=0 leaves it to one of them, and for timers of one's own. It reads the variables that the
+service reads, such as SIGNCLIP_SEARCH_KEEP_S.
 """
 
 import argparse
@@ -30,14 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     maintain = commands.add_parser("maintain", help="compact and index collections")
     maintain.add_argument("names", nargs="*", metavar="NAME", help="collections (default: all)")
-    maintain.add_argument("--dir", default=os.environ.get("SIGNCLIP_SEARCH_DIR"), help="where they are kept")
+    maintain.add_argument("--dir", help="where they are kept (default: SIGNCLIP_SEARCH_DIR)")
     maintain.add_argument("--settings-from-input", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:
         if options.settings_from_input:
             settings = SearchSettings.from_json(sys.stdin.readline())
         else:
-            settings = SearchSettings.from_values({"dir": options.dir} if options.dir else {})
+            settings = SearchSettings.from_environment(**({"dir": options.dir} if options.dir else {}))
     except SettingsError as error:
         parser.error(str(error))
     if options.settings_from_input:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
@@ -19,10 +20,15 @@ def write_sql(filter: Filter) -> str | None:
     """Write a filter as a condition of DataFusion's SQL, which LanceDB speaks; None: every entry fits."""
     parts = [_write_condition(condition) for condition in filter.conditions]
     if filter.created_from is not None:
-        parts.append(f"created >= TIMESTAMP '{filter.created_from.isoformat()}'")
+        parts.append(write_created("created", ">=", filter.created_from))
     if filter.created_to is not None:
-        parts.append(f"created < TIMESTAMP '{filter.created_to.isoformat()}'")
+        parts.append(write_created("created", "<", filter.created_to))
     return " AND ".join(parts) or None
+
+
+def write_created(column: str, sign: str, time: datetime) -> str:
+    """Write a comparison of a column of times with a time."""
+    return f"{column} {sign} TIMESTAMP '{time.isoformat()}'"
 
 
 def write_parameters(filter: Filter) -> tuple[str, list[Any]]:

@@ -115,6 +115,8 @@ class Store(Protocol):
     def change_entry(self, name: str, entry_id: str, change: Callable[[Entry], Entry]) -> Entry:
         """Replace an entry by what a function makes of it; no other change comes in between.
 
+        Where another machine changes the entry meanwhile, the function is called again, with that change.
+
         Raises:
             EntryUnknownError: there is no such entry.
             EntryInvalidError: the changed entry cannot be stored.

@@ -50,7 +50,8 @@ class LanceAttachments:
                 table.delete(f"collection = {quote(name)}")
 
     def _find_table(self) -> Any | None:
-        try:
-            return self._tables.database.open_table(TABLE)
-        except ValueError:  # nothing was ever attached
-            return None
+        with translate_errors():
+            try:
+                return self._tables.database.open_table(TABLE)
+            except ValueError:  # nothing was ever attached
+                return None

@@ -18,7 +18,7 @@ import orjson
 
 from processes.files import hold_lock
 from search.conditions import write_sql
-from search.entries import check_collection_name
+from search.entries import check_collection_name, is_collection_name
 from search.errors import CollectionUnknownError, StoreError, VersionUnknownError
 from search.filters import Filter
 from search.lance_errors import translate_errors
@@ -49,8 +49,15 @@ class About:
 
     @classmethod
     def read(cls, table: Any) -> About:
-        """Read the facts about the collection that a table holds."""
-        return cls(**orjson.loads(table.schema.metadata[_ABOUT]))
+        """Read the facts about the collection that a table holds.
+
+        Raises:
+            CollectionUnknownError: the table is somebody else's, and holds no collection.
+        """
+        facts = (table.schema.metadata or {}).get(_ABOUT)
+        if facts is None:
+            raise CollectionUnknownError(f"table {table.name!r} holds no collection")
+        return cls(**orjson.loads(facts))
 
     def write(self) -> bytes:
         """Write the facts for the metadata of a table."""
@@ -83,13 +90,13 @@ class LanceTables:
         self._open: dict[str, Any] = {}
 
     def list_names(self) -> list[str]:
-        """List the names of the tables."""
+        """List the names of the tables that may hold collections."""
         names: list[str] = []
         token = None
         with translate_errors():
             while True:
                 page = self.database.list_tables(page_token=token)
-                names += page.tables
+                names += filter(is_collection_name, page.tables)
                 token = page.page_token
                 if not token:
                     return sorted(names)
@@ -116,7 +123,7 @@ class LanceTables:
 
         Raises:
             CollectionNameError: the name is no name of a collection.
-            CollectionUnknownError: there is no such collection.
+            CollectionUnknownError: there is no such collection, or the table is somebody else's.
             StoreError: it cannot be opened.
         """
         check_collection_name(name)
@@ -124,6 +131,8 @@ class LanceTables:
             table = self._open.get(name)
         if table is None:
             table = self._open_again(name)
+            with translate_errors(name):
+                About.read(table)
             with self._guard:
                 self._open[name] = table
         return table
@@ -138,7 +147,7 @@ class LanceTables:
         table = self._open_again(name)
         try:
             table.checkout(version)
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError, OSError, TypeError) as error:
             raise VersionUnknownError(f"collection {name!r} has no version {version}, or no longer") from error
         return table
 

@@ -1,5 +1,6 @@
 """Translates psycopg's errors into ours, at the one border between the two."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,8 @@ from psycopg import errors
 
 from search.errors import CollectionUnknownError, EntryInvalidError, SearchError, StoreError, StoreFullError
 
+# What the system says when a disk, a quota or a file is full.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DETAIL_CHARS = 200
 
 
@@ -18,7 +21,7 @@ def translate_errors(name: str | None = None) -> Iterator[None]:
     Args:
         name: the collection that is used; None: none.
     Raises:
-        StoreFullError: the server has no room left.
+        StoreFullError: the server, or this machine, has no room left.
         CollectionUnknownError: another process has deleted the collection.
         EntryInvalidError: a text cannot be kept.
         StoreError: anything else went wrong.
@@ -33,6 +36,12 @@ def translate_errors(name: str | None = None) -> Iterator[None]:
         raise CollectionUnknownError(f"there is no collection {name!r}") from error
     except (psycopg.DataError, UnicodeEncodeError) as error:
         raise EntryInvalidError(f"PostgreSQL cannot keep this: {_shorten(error)}") from error
+    except OSError as error:  # of the snapshots, which lie on this machine
+        if error.errno in _FULL:
+            raise StoreFullError(
+                "there is no room left in the system's folder for temporary files, where exact searches keep a file"
+            ) from error
+        raise StoreError(f"the file for exact searches cannot be written or read: {_shorten(error)}") from error
     except psycopg.Error as error:
         where = "the database" if name is None else f"collection {name!r}"
         raise StoreError(f"{where} cannot be read or written: {_shorten(error)}") from error

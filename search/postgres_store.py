@@ -14,6 +14,7 @@ from search.filters import EVERYTHING, Filter
 from search.finding import MAPPED_FOR_FILTERS, collect_columns, find_among, find_in_snapshot
 from search.interface import DEFAULT_SEARCH, Columns, Hit, SearchOptions, Vectors
 from search.postgres_database import About, PostgresDatabase, add_version, check_version, list_versions
+from search.postgres_errors import translate_errors
 from search.postgres_rows import (
     ENTRY_COLUMNS,
     close_entries,
@@ -224,7 +225,8 @@ class PostgresStore:
             for page in self._read_pages(about, LIGHT_COLUMNS, EVERYTHING, rows=_READ_ROWS):
                 yield from page.to_batches()
 
-        return self._snapshots.find(about.key, about.version, read)
+        with translate_errors(about.name):
+            return self._snapshots.find(about.key, about.version, read)
 
     def _read_pages(self, about: About, columns: Sequence[str], filter: Filter, *, rows: int) -> Iterator[Any]:
         """Read a version of a collection page by page. Between two pages no connection is held."""

@@ -1,7 +1,9 @@
 """The settings of the store: where it lies, and when it is compacted and indexed."""
 
+import os
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
@@ -37,3 +39,15 @@ class SearchSettings(ProcessSettings):
     flat_rows: Annotated[int, Field(ge=256)] = 20_000
     maintain_s: Annotated[float, Field(ge=0)] = 60.0
     keep_s: Annotated[float, Field(ge=60)] = 86_400.0
+
+    @classmethod
+    def from_environment(cls, **values: object) -> Self:
+        """Read the variables SIGNCLIP_SEARCH_DIR, _KEEP_S and so on, as the service does.
+
+        Args:
+            values: by name of the field; they count before variables.
+        Raises:
+            SettingsError: a value is not allowed.
+        """
+        names = {field.name: f"SIGNCLIP_SEARCH_{field.name.upper()}" for field in fields(cls)}
+        return cls.from_values({name: os.environ[key] for name, key in names.items() if os.environ.get(key)} | values)

@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from search.conditions import write_ids, write_sql
+from search.conditions import write_created, write_ids, write_sql
 from search.entries import Collection, Entry, check_collection_name, check_entry
-from search.errors import CollectionExistsError, CollectionUnknownError, EntryUnknownError, SpaceMismatchError
+from search.errors import (
+    CollectionExistsError,
+    CollectionUnknownError,
+    EntryUnknownError,
+    SpaceMismatchError,
+    StoreError,
+)
 from search.filters import EVERYTHING, Filter
 from search.finding import MAPPED_FOR_FILTERS, collect_columns, find_in_snapshot, find_in_table
 from search.gathering import GatheredWrites
@@ -29,6 +35,8 @@ from search.upkeep import Upkeep
 _READ_ROWS = 8192
 _EXPORT_ROWS = 256
 _DESCRIPTION = "description"
+# Times that an entry is changed anew, because another machine has changed it meanwhile.
+_MOST_CHANGES = 20
 
 
 class LanceStore:
@@ -77,11 +85,8 @@ class LanceStore:
         """See Store.list_collections."""
         found = []
         for name in self._tables.list_names():
-            if not name.startswith("_"):
-                try:
-                    found.append(self.describe_collection(name))
-                except CollectionUnknownError:  # deleted meanwhile
-                    continue
+            with suppress(CollectionUnknownError):  # deleted meanwhile, or no collection
+                found.append(self.describe_collection(name))
         return found
 
     def describe_collection(self, name: str) -> Collection:
@@ -116,16 +121,19 @@ class LanceStore:
 
         Raises:
             EntryUnknownError: there is no such entry.
+            StoreError: other machines change it again and again.
         """
         about = self._read_about(name)
         with self._tables.lock(name):
-            known = self.find_entries(name, [entry_id]).get(entry_id)
-            if known is None:
-                raise EntryUnknownError(f"collection {name!r} has no entry {entry_id[:200]!r}")
-            changed = replace(change(known), created=datetime.now(UTC))
-            check_entry(changed, space=about.space, dimensions=about.dimensions)
-            self._commit(name, [changed])
-        return changed
+            for _ in range(_MOST_CHANGES):
+                known = self.find_entries(name, [entry_id]).get(entry_id)
+                if known is None:
+                    raise EntryUnknownError(f"collection {name!r} has no entry {entry_id[:200]!r}")
+                changed = replace(change(known), created=datetime.now(UTC))
+                check_entry(changed, space=about.space, dimensions=about.dimensions)
+                if self._replace(name, known, changed):
+                    return changed
+        raise StoreError(f"entry {entry_id[:200]!r} is changed elsewhere again and again; try once more")
 
     def delete_entries(self, name: str, ids: Sequence[str]) -> int:
         """See Store.delete_entries."""
@@ -218,10 +226,9 @@ class LanceStore:
         """List the collections that need upkeep."""
         worn = []
         for name in self._tables.list_names():
-            if not name.startswith("_"):
-                with suppress(CollectionUnknownError), translate_errors(name):  # deleted meanwhile
-                    if needs_upkeep(self._tables.open(name), self._settings):
-                        worn.append(name)
+            with suppress(CollectionUnknownError), translate_errors(name):  # deleted meanwhile, or no collection
+                if needs_upkeep(self._tables.open(name), self._settings):
+                    worn.append(name)
         return worn
 
     def close(self) -> None:
@@ -263,6 +270,15 @@ class LanceStore:
     def _write(self, name: str, entries: Sequence[Entry]) -> None:
         with self._tables.lock(name):
             self._commit(name, entries)
+
+    def _replace(self, name: str, known: Entry, changed: Entry) -> bool:
+        """Put an entry in the place of one that is known, unless another machine has changed or deleted that."""
+        table = self._tables.open(name)
+        with translate_errors(name):
+            rows = write_rows([changed], About.read(table).dimensions)
+            unchanged = write_created("target.created", "=", cast(datetime, known.created))
+            done = table.merge_insert("id").when_matched_update_all(where=unchanged).execute(rows)
+        return bool(done.num_updated_rows)
 
     def _commit(self, name: str, entries: Sequence[Entry]) -> None:
         table = self._tables.open(name)

@@ -129,6 +129,8 @@ def test_a_database_that_cannot_be_reached_is_a_typed_error():
         (psycopg.errors.UndefinedTable("relation does not exist"), CollectionUnknownError),
         (psycopg.errors.InsufficientPrivilege("permission denied"), StoreError),
         (psycopg.OperationalError(""), StoreError),
+        (OSError(28, "No space left on device"), StoreFullError),
+        (PermissionError(13, "Permission denied"), StoreError),
     ],
 )
 def test_errors_of_the_library_are_translated(error, kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,11 +16,14 @@ from search.errors import (
     EntryInvalidError,
     EntryUnknownError,
     SpaceMismatchError,
+    StoreError,
+    StoreFullError,
     VersionUnknownError,
 )
 from search.filters import parse_filter
 from search.interface import SearchOptions
 from search.opening import open_store
+from search.store import LanceStore
 from tests.search.entries import DIMENSIONS, SPACE, list_ids, make_entries, make_vectors
 
 VECTORS = make_vectors(300)
@@ -91,6 +95,21 @@ def test_equal_vectors_are_found_in_the_order_of_their_ids(store):
     assert {hit.score for hit in found} == {found[0].score}
 
 
+@pytest.mark.parametrize(("number", "kind"), [(28, StoreFullError), (13, StoreError)])
+def test_a_snapshot_that_cannot_be_written_is_a_typed_error(store, monkeypatch, number, kind):
+    def fail(*_):
+        raise OSError(number, "the system refuses")
+
+    store.upsert("words", make_entries(VECTORS[:3]))
+    monkeypatch.setattr("search.snapshots._write", fail)
+    for ask in (lambda: store.search("words", VECTORS[:1]), lambda: store.read_columns("words")):
+        with pytest.raises(StoreError) as caught:
+            ask()
+        assert type(caught.value) is kind
+    monkeypatch.undo()
+    assert len(store.search("words", VECTORS[:1])[0]) == 3
+
+
 def test_what_was_just_written_is_found_by_every_store(store, search_settings):
     """A snapshot of the former version must not answer, in this store or in that of another process."""
     other = open_store(search_settings)
@@ -111,6 +130,33 @@ def test_a_change_starts_from_the_entry_as_it_is(store):
         store.change_entry("words", "nothing", lambda entry: entry)
 
 
+def test_a_change_of_another_machine_in_between_is_not_lost(store, search_settings, monkeypatch):
+    """Machines that share an object store share no lock; nor do these two stores."""
+    monkeypatch.setattr("search.lance_tables.LanceTables.lock", lambda *_: nullcontext())
+    if not isinstance(store, LanceStore):
+        pytest.skip("writers of a database wait for each other")
+    other = LanceStore(search_settings)
+    long_ago = datetime(1600, 1, 1, tzinfo=UTC)
+    store.upsert("words", [replace(entry, created=long_ago) for entry in make_entries(VECTORS[:2])])
+    waiting = ["first", "second"]
+
+    def change(entry):
+        if waiting:
+            tag = waiting.pop()
+            other.change_entry("words", entry.id, lambda known: replace(known, tags={**known.tags, tag: True}))
+        return replace(entry, gloss="NEW")
+
+    changed = store.change_entry("words", "e000000", change)
+    [found] = store.find_entries("words", ["e000000"]).values()
+    assert (found.gloss, changed.gloss) == ("NEW", "NEW")
+    assert found.tags == changed.tags == {**make_entries(VECTORS[:1])[0].tags, "first": True, "second": True}
+    with pytest.raises(EntryUnknownError):
+        store.change_entry("words", "e000001", lambda entry: other.delete_entries("words", [entry.id]) and entry)
+    with pytest.raises(StoreError, match="again and again"):
+        store.change_entry("words", "e000000", lambda entry: other.change_entry("words", entry.id, lambda one: one))
+    assert store.count("words") == 1
+
+
 def test_deleted_entries_are_counted(store):
     store.upsert("words", make_entries(VECTORS[:3]))
     assert store.delete_entries("words", ["e000001", "e000001", "it's"]) == 1
@@ -128,7 +174,7 @@ def test_an_earlier_version_can_be_read_and_restored(store):
     store.restore("words", version)
     assert list_ids(e for batch in store.iterate("words") for e in batch) == list_ids(entries[:3])
     assert store.search("words", VECTORS[:1])[0][0].id == "e000000"
-    for missing in (10_000, 0):
+    for missing in (10_000, 0, 2**80):
         with pytest.raises(VersionUnknownError, match=f"no version {missing}"):
             store.restore("words", missing)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import lancedb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from processes.files import try_lock
 from search.__main__ import main
+from search.errors import CollectionUnknownError
 from search.interface import SearchOptions
 from search.opening import open_store
 from search.store import LanceStore
@@ -84,6 +87,46 @@ def test_the_command_compacts_what_it_is_told_to(store, search_settings, capfd, 
     monkeypatch.setattr("sys.stdin", io.StringIO('{"dirr": "x"}\n'))
     with pytest.raises(SystemExit):
         main(["maintain", "--settings-from-input"])
+
+
+def test_the_command_keeps_versions_as_long_as_the_service_does(store, search_settings, tmp_path, monkeypatch):
+    opened = []
+
+    def open_and_note(settings):
+        opened.append(settings)
+        return open_store(settings)
+
+    monkeypatch.setattr("search.__main__.open_store", open_and_note)
+    monkeypatch.setenv("SIGNCLIP_SEARCH_KEEP_S", "2592000")
+    monkeypatch.setenv("SIGNCLIP_SEARCH_DIR", search_settings.dir)
+    assert main(["maintain"]) == 0
+    assert main(["maintain", "--dir", str(tmp_path / "other")]) == 0
+    kept = replace(search_settings, keep_s=2_592_000.0)
+    assert opened == [kept, replace(kept, dir=str(tmp_path / "other"))]
+
+
+def test_tables_of_somebody_else_are_left_alone(store, search_settings):
+    """Upkeep would remove their earlier versions, and a request could delete their rows."""
+    database = lancedb.connect(search_settings.dir)
+    rows = pa.table({"id": ["a", "b"], "vector": [[1.0], [2.0]]})
+    for name in ("other", "Other.Table"):
+        table = database.create_table(name, rows)
+        for _ in range(20):
+            table.add(rows)
+    reader = LanceStore(search_settings)
+    assert [found.name for found in reader.list_collections()] == ["words"]
+    assert reader.list_worn() == []
+    for ask in (
+        lambda: reader.describe_collection("other"),
+        lambda: reader.delete_entries("other", ["a"]),
+        lambda: reader.delete_collection("other"),
+        lambda: reader.maintain("other"),
+        lambda: reader.search("other", VECTORS[:1]),
+    ):
+        with pytest.raises(CollectionUnknownError, match="'other'"):
+            ask()
+    other = database.open_table("other")
+    assert (other.count_rows(), other.version) == (42, 21)
 
 
 def test_one_process_of_a_machine_looks(tmp_path):

@@ -114,7 +114,7 @@ def _parse_times(value: Any) -> dict[str, datetime]:
     for name, text in value.items():
         try:
             time = datetime.fromisoformat(text)
-        except (ValueError, TypeError) as error:
+            times[name] = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        except (ValueError, TypeError, OverflowError) as error:  # in UTC, the first and the last day may lie outside
             raise FilterError(f"created: {name} must be a time such as 2026-11-26T12:00:00Z") from error
-        times[name] = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return times

@@ -81,7 +81,7 @@ def read_parquet(path: Path, *, space: str) -> Iterator[list[Entry]]:
                 yield read_rows(_cast(batch), space=space)
     except EntryInvalidError:
         raise
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError) as error:
         raise EntryInvalidError(f"the file cannot be read as Parquet: {str(error)[:200]}") from error
 
 

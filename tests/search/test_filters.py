@@ -31,6 +31,9 @@ CASES = [
     ({"tags.nothing": {"not": "x"}}, lambda entry: True),
     ({"created": {"from": "2020-01-01", "to": "2100-01-01T00:00:00+02:00"}}, lambda entry: True),
     ({"created": {"to": "2020-01-01T00:00:00Z"}}, lambda entry: False),
+    ({"created": {"from": "0001-01-01", "to": "9999-12-31T23:59:59Z"}}, lambda entry: True),
+    ({"created": {"from": "9999-12-31T23:59:59Z"}}, lambda entry: False),
+    ({"created": {"to": "0001-01-01T00:00:00Z"}}, lambda entry: False),
     ({"gloss": ["SIGN-1", "SIGN-2\0"], "tags.signer": {"not": ["\0", "s%s{}"]}}, lambda entry: entry.gloss == "SIGN-1"),
 ]
 
@@ -75,6 +78,7 @@ def test_a_filter_keeps_the_same_entries_everywhere(filled, document, fits):
         ({"tags.age": [None]}, "texts, numbers or booleans"),
         ({"created": "2020-01-01"}, '"from"'),
         ({"created": {"from": "yesterday"}}, "2026-11-26T12:00:00Z"),
+        ({"created": {"from": "0001-01-01T00:00:00+01:00"}}, "2026-11-26T12:00:00Z"),
         ({"created": {"since": "2020-01-01"}}, '"from"'),
         ({f"tags.{n}": 1 for n in range(17)}, "17 conditions"),
     ],

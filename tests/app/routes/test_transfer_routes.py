@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
 import json
 
@@ -9,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from tests.app.routes.test_collection_routes import ENTRIES, LINES, WORDS, make_vector, read_lines, refused
 
 PARQUET = "application/vnd.apache.parquet"
 IMPORT, EXPORT = f"{ENTRIES}:import", f"{ENTRIES}:export"
+_TIME = pa.timestamp("us", tz="UTC")
 
 
 @pytest.fixture
@@ -25,9 +29,9 @@ def words(client, pose_base64):
     return client
 
 
-def write(columns: dict[str, object]) -> bytes:
+def write(columns: dict[str, object] | pa.Table) -> bytes:
     file = io.BytesIO()
-    pq.write_table(pa.table(columns), file)
+    pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), file)
     return file.getvalue()
 
 
@@ -51,6 +55,15 @@ def test_an_export_is_imported_as_it_is(words):
     assert words.get("/api/collections/copy/entries/p").json["preview"] == "/api/collections/copy/entries/p/preview.svg"
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_poses_of_an_export_are_packed_with_zstd_however_they_came(words, pose_bytes, pack):
+    entry = {"id": "packed", "pose": base64.b64encode(pack(pose_bytes)).decode()}
+    assert words.post(ENTRIES, json={"entries": [entry]}).json["stored"] == 1
+    answer = words.get(EXPORT, query_string={"filter": json.dumps({"id": "packed"})})
+    [kept] = pq.read_table(io.BytesIO(answer.data)).column("pose").to_pylist()
+    assert zstandard.decompress(kept) == pose_bytes
+
+
 def test_an_export_may_be_a_part_and_an_earlier_version(words):
     version = words.get(WORDS).json["version"]
     words.delete(f"{ENTRIES}/v0")
@@ -59,6 +72,7 @@ def test_an_export_may_be_a_part_and_an_earlier_version(words):
     earlier = pq.read_table(io.BytesIO(words.get(EXPORT, query_string={"version": version}).data))
     assert earlier.num_rows == 6
     refused(words.get(EXPORT, query_string={"version": 999}), 404, "version_unknown", "999")
+    refused(words.get(EXPORT, query_string={"version": 10**30}), 404, "version_unknown", "1000000")
     refused(words.get(EXPORT, query_string={"filter": '{"x": 1}'}), 422, "filter_invalid")
     refused(words.get("/api/collections/none/entries:export"), 404, "collection_unknown")
 
@@ -95,6 +109,8 @@ def test_a_table_of_ids_and_vectors_is_enough(words):
         (write({"id": [None], "vector": [[1.0] * 32]}), 422, "entry_invalid"),
         (write({"id": ["a"], "vector": [[1.0] * 32], "texts": [7]}), 422, "entry_invalid"),
         (write({"id": ["a"], "vector": [[1.0] * 32], "space": ["x:1"]}), 409, "space_mismatch"),
+        (write(pa.table([["a"], ["b"], [[1.0] * 32]], names=["id", "id", "vector"])), 422, "entry_invalid"),
+        (write({"id": ["a"], "vector": [[1.0] * 32], "created": pa.array([2**62], _TIME)}), 422, "entry_invalid"),
     ],
 )
 def test_what_is_no_collection_is_refused(words, body, status, code):

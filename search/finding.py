@@ -15,6 +15,7 @@ from search.index import compute_scores, find_best_of_groups, find_top, order_by
 from search.interface import Columns, Hit, SearchOptions
 from search.rows import read_tags, read_vectors
 from search.snapshots import Snapshot
+from search.vectors import scale_to_unit
 
 _HIT_COLUMNS = ("kind", "gloss", "sign_language", "signature", "tags", "pose_bytes")
 CANDIDATE_COLUMNS = ("id", *_HIT_COLUMNS, "vector")
@@ -69,7 +70,7 @@ def find_in_table(table: Any, query: Vector, options: SearchOptions) -> list[Hit
 
     def fetch(filter: Filter, wanted: int) -> Any:
         condition = write_sql(filter)
-        search = table.search(query, vector_column_name="vector").distance_type("cosine")
+        search = table.search(scale_to_unit(query), vector_column_name="vector").distance_type("cosine")
         search = search.select([*CANDIDATE_COLUMNS, "_distance"]).limit(wanted)
         search = search.refine_factor(_REFINE_FACTOR).minimum_nprobes(_LEAST_PROBES)
         if condition is not None:

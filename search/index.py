@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from search.entries import Vector
 from search.interface import Vectors
+from search.vectors import scale_to_unit
 
 Scores = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -82,7 +83,7 @@ def find_top(blocks: Sequence[Block], query: Vector, k: int) -> Found:
     Args:
         query: float32 (dim,), of any length but 0.
     """
-    direction = (query / np.linalg.norm(query)).astype(np.float32)
+    direction = scale_to_unit(query)
     estimates = [_estimate(block, direction) for block in blocks]
     together = np.concatenate([values for _, values in estimates]) if estimates else np.zeros(0, np.float32)
     count = min(k, len(together))
@@ -123,6 +124,11 @@ class Grouped(Protocol):
         """Name of its group; "" is no group, and each such row stands for itself."""
         ...
 
+    @property
+    def score(self) -> float:
+        """Its cosine with the query."""
+        ...
+
 
 Row = TypeVar("Row", bound=Grouped)
 
@@ -141,7 +147,8 @@ def find_best_of_groups(find: Callable[[int, tuple[str, ...]], Sequence[Row]], k
         for row in rows:
             best.setdefault((row.group, "" if row.group else row.id), row)
         if len(best) >= k or len(rows) < wanted:
-            return list(best.values())[:k]
+            # An index may show in a later round what it missed in an earlier one.
+            return sorted(best.values(), key=lambda row: (-row.score, row.id))[:k]
         wanted = min(4 * wanted, _MOST_ROWS)
 
 

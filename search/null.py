@@ -18,6 +18,8 @@ from search.vectors import Float64s, Floats
 # Candidates whose scores hardly vary would turn rounding errors into large z-scores. Cosines of float32 vectors are
 # exact to about 1e-7.
 _LEAST_SPREAD = 1e-4
+# More than any background has. The reciprocal of the smallest floats would be infinite.
+_MOST_NEEDED = 2.0**53
 # The share of unknown queries that is accepted when nobody asks for another.
 DEFAULT_RATE = 0.05
 
@@ -97,7 +99,7 @@ def check_rate(rate: float, *, background: int) -> None:
 
 def count_needed(rate: float) -> int:
     """Count how large a background must be for a rate of false accepts, above 0."""
-    return math.ceil(1 / rate - 1e-9) - 1
+    return math.ceil(min(1 / rate, _MOST_NEEDED) - 1e-9) - 1
 
 
 def find_least_score(best: Floats, *, rate: float) -> float:

@@ -16,6 +16,7 @@ from search.finding import CANDIDATE_COLUMNS
 from search.interface import Vectors
 from search.postgres_database import About, Connection, add_version
 from search.rows import LIGHT_COLUMNS, make_schema, read_rows, read_vectors, write_rows
+from search.vectors import scale_to_unit
 
 ENTRY_COLUMNS = (*(name for name in LIGHT_COLUMNS if name not in ("labels", "pose_bytes")), "quality", "pose")
 # Candidates that pgvector's search keeps in view: recall@10 was 1.0 at 100,000 vectors with 100. 1000 is its most.
@@ -156,7 +157,8 @@ def fetch_nearest(connection: Connection, about: About, query: Vector, *, filter
         (str(effort),),
     )
     statement = SQL("SELECT {} FROM {} WHERE until IS NULL" + condition + " ORDER BY vector <=> %s::vector LIMIT %s")
-    return _fetch(connection, about, statement, CANDIDATE_COLUMNS, [*parameters, _write_vector(query), wanted])
+    written = _write_vector(scale_to_unit(query))
+    return _fetch(connection, about, statement, CANDIDATE_COLUMNS, [*parameters, written, wanted])
 
 
 def _fetch(

@@ -76,16 +76,39 @@ def test_nothing_is_found_where_there_is_nothing():
 
 
 class _Row:
-    def __init__(self, id, group):
-        self.id, self.group = id, group
+    def __init__(self, id, group, score):
+        self.id, self.group, self.score = id, group, score
 
 
 @pytest.mark.parametrize("k", [1, 3, 7, 60])
 def test_the_best_of_each_group_is_that_of_the_whole_ranking(k):
     """One group fills the first hundred places, and some rows have none."""
-    rows = [_Row(f"r{n:04d}", "big" if n < 100 else ("" if n % 5 == 0 else f"g{n % 40}")) for n in range(600)]
+    rows = [_Row(f"r{n:04d}", "big" if n < 100 else ("" if n % 5 == 0 else f"g{n % 40}"), -n) for n in range(600)]
     best = {}
     for row in rows:
         best.setdefault(row.group or row.id, row)
     found = find_best_of_groups(lambda wanted, without: [r for r in rows if r.group not in without][:wanted], k)
     assert [row.id for row in found] == [row.id for row in best.values()][:k]
+
+
+def test_groups_that_an_index_missed_at_first_take_their_place():
+    """In the first round the index overlooks the best row of all."""
+    rows = [_Row("best", "A", 0.9), *(_Row(f"b{n}", "B", 0.8 - n / 100) for n in range(20)), _Row("c", "C", 0.1)]
+
+    def find(wanted, without):
+        shown = [row for row in rows if row.group not in without and (without or row.id != "best")]
+        return shown[:wanted]
+
+    assert [row.id for row in find_best_of_groups(find, 2)] == ["best", "b0"]
+    assert [row.id for row in find_best_of_groups(find, 3)] == ["best", "b0", "c"]
+
+
+@pytest.mark.parametrize("scale", [1e-35, 1e-30, 1e-19, 1e19, 1e30])
+def test_the_length_of_a_query_changes_nothing(scale):
+    vectors = make_vectors(200)
+    block = Block(vectors, lambda rows: [f"e{row:03d}" for row in rows])
+    query = vectors[5] - vectors[6]
+    expected = find_top([block], query, 7)
+    found = find_top([block], (query.astype(np.float64) * scale).astype(np.float32), 7)
+    assert found.ids == expected.ids
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)

@@ -51,6 +51,8 @@ def test_a_background_too_small_for_the_rate_is_refused():
     null = Null(np.random.default_rng(0).normal(size=(18, 2)))
     with pytest.raises(CalibrationError, match="at least 19"):
         null.find_threshold(0.05)
+    with pytest.raises(CalibrationError, match="rate of 4"):
+        null.find_threshold(5e-324)
     assert null.compute_p_values(np.array([[9.0, 9.0]]))[0] == pytest.approx(1 / 19)
 
 

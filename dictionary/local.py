@@ -23,8 +23,8 @@ from search.annotations import Find
 from search.bank_report import report
 from search.banks import Bank, build_bank
 from search.classifiers import AnswerRules, Classifier, build_bank_classifier, build_text_classifier
-from search.entries import MAX_POSE_BYTES, Entry
-from search.errors import BankError, SpaceMismatchError
+from search.entries import MAX_POSE_BYTES, Entry, check_entry
+from search.errors import BankError, EntryInvalidError, SpaceMismatchError
 from search.interface import SearchOptions, Store
 from search.spotter import Spotter
 
@@ -51,13 +51,17 @@ class LocalDictionary:
     def store(self, name: str, clips: Sequence[Example]) -> dict[str, str]:
         """See Dictionary.store."""
         embedded = self._embedder.embed_clips(clips)
-        entries = [
-            _build_entry(clip, vector, self._embedder)
-            for clip, vector in zip(embedded.kept, embedded.vectors, strict=True)
-        ]
+        entries, failures = [], dict(embedded.failures)
+        for clip, vector in zip(embedded.kept, embedded.vectors, strict=True):
+            entry = _build_entry(clip, vector, self._embedder)
+            try:
+                check_entry(entry, space=entry.space, dimensions=len(vector))
+                entries.append(entry)
+            except EntryInvalidError as error:
+                failures[clip.id] = str(error)
         if entries:
             self._store.upsert(name, entries)
-        return embedded.failures
+        return failures
 
     def search(self, name: str, *, clip: Path | None, text: str | None, sign_language: str | None, k: int) -> Any:
         """See Dictionary.search."""

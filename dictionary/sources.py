@@ -1,6 +1,7 @@
 """The clips of a folder or a manifest, with what their names say about them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from corpora.clip_names import name_clip
@@ -10,13 +11,17 @@ from corpora.readers import manifest
 from corpora.readers.media import POSE_SUFFIXES, find_pose_beside, is_pose, is_video
 from dictionary.errors import SourceError
 from processes.files import PART
+from search.entries import check_entry_id
+from search.errors import EntryInvalidError
+
+_SLASHES = str.maketrans("/\\", "--")
 
 
 def list_clips(source: Path, *, sign_language: str | None = None) -> tuple[list[Example], list[Skipped]]:
     """List the clips of a manifest, a folder or a single file, in the order of their ids.
 
     A folder's clips are named by their path in it. A clip's gloss is the name of the folder that it lies in, or, right
-    below `source`, its own name without a number at its end.
+    below `source`, its own name without a number at its end. The ids of a manifest are kept, with hyphens for slashes.
 
     Args:
         source: a manifest (.csv, .jsonl, .parquet), a folder, a pose or a video. Where the pose of a video lies beside
@@ -37,7 +42,8 @@ def list_clips(source: Path, *, sign_language: str | None = None) -> tuple[list[
     clips = [path for path in files if _is_clip(path)]
     if not clips:
         raise SourceError(f"{source}: no pose ({', '.join(POSE_SUFFIXES)}) and no video in it, and no manifest")
-    return _choose_unique([_make_example(path, source, sign_language) for path in clips], source)
+    examples = [_make_example(path, source, sign_language) for path in clips]
+    return _choose_unique([(str(one.path.relative_to(source)), one) for one in examples])
 
 
 def _is_clip(path: Path) -> bool:
@@ -46,16 +52,24 @@ def _is_clip(path: Path) -> bool:
     return is_pose(path) and not path.name.endswith(PART)
 
 
-def _choose_unique(clips: Sequence[Example], source: Path) -> tuple[list[Example], list[Skipped]]:
-    """Choose the first clip of each id; the others are skipped."""
-    chosen: dict[str, Example] = {}
+def _choose_unique(named: Sequence[tuple[str, Example]]) -> tuple[list[Example], list[Skipped]]:
+    """Choose the first clip of each id that an entry may have; the others are skipped.
+
+    Args:
+        named: clips, and what they are called where they come from.
+    """
+    chosen: dict[str, tuple[str, Example]] = {}
     skipped = []
-    for clip in clips:
-        first = chosen.setdefault(clip.id, clip)
+    for name, clip in named:
+        try:
+            check_entry_id(clip.id)
+        except EntryInvalidError as error:
+            skipped.append(Skipped(name, str(error)))
+            continue
+        other, first = chosen.setdefault(clip.id, (name, clip))
         if first is not clip:
-            place, other = (one.path.relative_to(source) for one in (clip, first))
-            skipped.append(Skipped(str(place), f"its id would be {clip.id!r}, as that of {other}; rename one of them"))
-    return list(chosen.values()), skipped
+            skipped.append(Skipped(name, f"its id would be {clip.id!r}, as that of {other}; rename one of them"))
+    return [clip for _, clip in chosen.values()], skipped
 
 
 def _read_manifest(source: Path, sign_language: str | None) -> tuple[list[Example], list[Skipped]]:
@@ -69,7 +83,10 @@ def _read_manifest(source: Path, sign_language: str | None) -> tuple[list[Exampl
         example if example.sign_language or sign_language is None else _set_language(example, sign_language)
         for example in corpus.examples
     ]
-    return examples, list(corpus.skipped)
+    # Without a column of ids, they are paths; entries have no slashes in theirs.
+    named = [(one.id, replace(one, id=one.id.translate(_SLASHES))) for one in examples]
+    chosen, skipped = _choose_unique(named)
+    return chosen, [*corpus.skipped, *skipped]
 
 
 def _set_language(example: Example, sign_language: str) -> Example:

@@ -114,15 +114,39 @@ def test_of_a_video_and_its_pose_the_pose_is_the_clip_and_ids_are_unique(clips):
 
 
 def test_a_manifest_says_more_than_names(clips):
-    rows = [
-        ["path", "text", "id", "sign_language"],
-        ["HOUSE/one.pose", "house", "h", "gsg"],
-        ["moon-1.pose", "moon", "m", ""],
-    ]
-    with (clips / "manifest.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
+    rows = [("path", "text", "id", "sign_language"), ("HOUSE/one.pose", "house", "h", "gsg")]
+    _write_manifest(clips, *rows, ("moon-1.pose", "moon", "m", ""))
     found, _ = list_clips(clips, sign_language="ase")
     assert [(clip.id, clip.text, clip.sign_language) for clip in found] == [("h", "house", "gsg"), ("m", "moon", "ase")]
+
+
+def _write_manifest(folder: Path, *rows: tuple[str, ...]) -> None:
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+@pytest.mark.parametrize("way", ["local", "remote"])
+def test_a_manifest_of_paths_is_indexed(way, clips, capsys, request):
+    where = request.getfixturevalue(way)
+    _write_manifest(clips, ("path", "text"), ("HOUSE/one.pose", "house"), ("moon-1.pose", "moon"))
+    assert main(["index", str(clips), "signs", *where]) == 0
+    assert "2 clips stored in signs, 0 were there, 0 failed" in capsys.readouterr().out
+    assert main(["index", str(clips), "signs", *where]) == 0
+    assert "0 clips stored in signs, 2 were there, 0 failed" in capsys.readouterr().out
+    assert main(["query", "signs", str(POSES / "ase_A.pose"), "-k", "2", *where]) == 0
+    assert {"HOUSE-one.pose", "moon-1.pose"} <= set(capsys.readouterr().out.split())
+
+
+def test_a_row_that_can_be_no_entry_stops_no_other(clips, local, tmp_path, capsys):
+    rows = [("path", "text", "id"), ("HOUSE/one.pose", "house", "a/b"), ("HOUSE/two.pose", "house", "a-b")]
+    rows += [("SUN/one.pose", "x" * 1001, "c"), ("SUN/two.pose", "sun", "x" * 201), ("moon-1.pose", "moon", "m")]
+    _write_manifest(clips, *rows)
+    assert main(["index", str(clips), "signs", *local]) == 1
+    assert "2 clips stored in signs, 0 were there, 3 failed" in capsys.readouterr().out
+    with (tmp_path / "failures.csv").open(newline="") as file:
+        failed = {row["id"]: row["reason"] for row in csv.DictReader(file)}
+    assert (set(failed), "as that of a/b" in failed["a-b"]) == ({"a-b", "c", "x" * 201}, True)
+    assert "gloss has 1001 characters" in failed["c"]
 
 
 @pytest.mark.parametrize("way", ["local", "remote"])
@@ -247,6 +271,9 @@ def test_a_refusal_of_the_service_keeps_its_code_and_words(remote, capsys):
         (["query", "signs"], "a clip or --text"),
         (["spot", "x.pose"], "--query or --collection"),
         (["spot", "x.pose", "--query", "a", "--out", "x.txt"], "a file ending in"),
+        (["spot", "x.pose", "--query", "a", "--rate", "0"], "above 0 and below 1"),
+        (["spot", "x.pose", "--query", "a", "--rate", "1"], "above 0 and below 1"),
+        (["query", "signs", "--text", "a", "-k", "0"], "a whole number of at least 1"),
     ],
 )
 def test_usage_errors(arguments, fragment, capsys):

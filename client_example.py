@@ -188,7 +188,8 @@ def find_sign(client: SignClip, clips: Sequence[Path], query: Clip, *, collectio
 def teach(client: SignClip, lessons: dict[str, Sequence[Path]], query: Clip, *, collection: str = "taught") -> Any:
     """Teach signs by a few clips of each, and ask which of them another clip is: label, probability, rejected."""
     client.ask(f"/api/collections/{collection}", {}, method="PUT")
-    entries = [{"id": clip.name, "gloss": sign, "pose": _base64(clip)} for sign, own in lessons.items() for clip in own]
+    # Without ids, because clips of two signs may have the same name.
+    entries = [{"gloss": sign, "pose": _base64(clip)} for sign, own in lessons.items() for clip in own]
     client.ask(f"/api/collections/{collection}/entries", {"entries": entries})
     return client.ask("/api/classify", {"collection": collection, "pose": _base64(query)})["results"][0]
 

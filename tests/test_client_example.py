@@ -252,3 +252,15 @@ def test_signs_are_found_and_taught(url):
     assert [hit["id"] for hit in hits] == ["gsg_C.pose", "ase_A.pose"]
     found = teach(own, {"A": [letters["ase_A"]], "C": [letters["gsg_C"]]}, letters["ase_A"])
     assert (found["label"], found["rejected"]) == ("A", False)
+
+
+def test_clips_of_two_signs_may_have_one_name(url, tmp_path):
+    own = client(url)
+    lessons = {}
+    for sign, name in (("A", "ase_A"), ("C", "gsg_C")):
+        clip = tmp_path / sign / "1.pose"
+        clip.parent.mkdir()
+        clip.write_bytes(CLIP.with_name(f"{name}.pose").read_bytes())
+        lessons[sign] = [clip]
+    for sign, (clip,) in lessons.items():
+        assert teach(own, lessons, clip, collection="named-alike")["label"] == sign

@@ -112,5 +112,6 @@ class AsyncCollectionMethods(ABC):
         **options: Unpack[SearchOptions],
     ) -> Hits:
         """Search several collections by one pose, video, text or vector, float32 (dimensions,)."""
+        options = collection_calls.name_searched_model(self.configuration, options)
         call = collection_calls.search("/api/search", pose=pose, video=video, text=text, vector=vector, options=options)
         return await self._run(call)

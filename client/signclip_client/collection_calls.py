@@ -15,6 +15,7 @@ from signclip_client.chunks import Clip, split
 from signclip_client.configuration import Configuration
 from signclip_client.decoding import build
 from signclip_client.messages import Answer, Call, Request
+from signclip_client.options import SearchOptions
 from signclip_client.reading import join, read_number, read_one
 from signclip_client.search_results import Collection, Entry, Hits, NewEntry, Stored, encode_content
 
@@ -92,6 +93,13 @@ def search(
     """
     body = {**options, **encode_content(pose, video, vector), **({} if text is None else {"text": text})}
     return Call([Request("POST", path, body)], partial(read_one, Hits))
+
+
+def name_searched_model(configuration: Configuration, options: SearchOptions) -> SearchOptions:
+    """Name the client's model in the options of a search, unless the collections that are named have their own."""
+    if "collections" in options or configuration.model is None:
+        return options
+    return {"model_name": configuration.model, **options}
 
 
 def _read_stored(answers: Sequence[Answer]) -> Stored:

@@ -85,6 +85,16 @@ def test_collections_are_listed_and_described(client):
     assert caught.value.code == "collection_unknown"
 
 
+def test_a_search_of_all_collections_asks_the_client_s_model(url, make_client):
+    make_client(url).create_collection("searched")
+    client = make_client(url, model="nothing")
+    with pytest.raises(NotFoundError, match="nothing"):
+        client.search_collections(text="sun")
+    assert client.search_collections(text="sun", collections=["searched"]).hits == ()
+    assert client.search_collections(text="sun", model_name="tiny", filter={"id": "x"}).hits == ()
+    assert client.delete_collection("searched") == 0
+
+
 def test_a_space_of_one_s_own_belongs_to_no_model(url, make_client):
     client = make_client(url, model="tiny")
     made = client.create_collection("mine", space="own:1", dimensions=4)

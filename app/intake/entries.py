@@ -155,7 +155,8 @@ def _read_line(line: bytes, number: int) -> NewEntry:
 def _make_entry(item: EntryItem, pointer: str) -> NewEntry:
     kind = next(name for name in CONTENT if getattr(item, name) is not None)
     content = getattr(item, kind)
-    return NewEntry(item.id or _digest(content), item, f"{pointer}/{kind}", kind, content, item)
+    named = [content, item.sign_language, item.spoken_language] if kind == "text" and item.sign_language else content
+    return NewEntry(item.id or _digest(named), item, f"{pointer}/{kind}", kind, content, item)
 
 
 def _digest(content: Any) -> str:

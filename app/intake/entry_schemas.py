@@ -50,7 +50,10 @@ class EntryFacts(Request):
     """What is known about an entry beside its vector."""
 
     id: str | None = Field(
-        None, min_length=1, max_length=200, description="unique in the collection; if unset, made from the content"
+        None,
+        min_length=1,
+        max_length=200,
+        description="unique in the collection; if unset, made from the content, and of a text from its languages too",
     )
     gloss: Word = Field("", description="the label by which results are grouped and classified")
     texts: list[Word] = Field([], max_length=_MAX_TEXTS, description="words or sentences with the same meaning")

@@ -146,6 +146,12 @@ def test_an_entry_without_an_id_has_one_made_of_its_content(words):
     ids = words.post(ENTRIES, json={"entries": entries}).json["ids"]
     assert ids[0] == ids[2] != ids[1]
     assert words.get(WORDS).json["entries"] == 2
+    signed = [{"text": "sun", "sign_language": language} for language in ("ase", "gsg", "ase")]
+    signed.append({**signed[0], "spoken_language": "de"})
+    more = words.post(ENTRIES, json={"entries": signed}).json["ids"]
+    assert more[0] == more[2]
+    assert len({*ids, *more}) == 5
+    assert words.get(WORDS).json["entries"] == 5
 
 
 def test_a_pose_is_kept_unless_it_is_not_wanted(words, pose_base64):

@@ -1,5 +1,6 @@
 """Bytes that are kept beside collections, in a table of their own."""
 
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pyarrow as pa
 from search.conditions import quote
 from search.lance_errors import translate_errors
 from search.lance_tables import LanceTables
+from search.lance_upkeep import is_fragmented
 
 # No collection has this name, because names begin with a letter or a digit.
 TABLE = "_attachments"
@@ -48,6 +50,19 @@ class LanceAttachments:
         if table is not None:
             with translate_errors(), self._tables.lock(TABLE):
                 table.delete(f"collection = {quote(name)}")
+
+    def needs_upkeep(self) -> bool:
+        """Whether there are so many fragments that every description of a collection takes longer."""
+        table = self._find_table()
+        with translate_errors():
+            return table is not None and is_fragmented(table)
+
+    def maintain(self, keep_s: float) -> None:
+        """Compact the table, and remove versions that are older than so many seconds."""
+        table = self._find_table()
+        with translate_errors():
+            if table is not None:
+                table.optimize(cleanup_older_than=timedelta(seconds=keep_s))
 
     def _find_table(self) -> Any | None:
         with translate_errors():

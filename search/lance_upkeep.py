@@ -21,10 +21,15 @@ _SCALAR_INDEXES = {
 
 def needs_upkeep(table: Any, settings: SearchSettings) -> bool:
     """Whether a table has so many fragments, or so many rows outside of its index, that searches suffer."""
-    if table.stats()["fragment_stats"]["num_fragments"] > _MOST_FRAGMENTS:
+    if is_fragmented(table):
         return True
     # Rows outside of the index are compared one by one: as many as are searched without an index anyway.
     return _count_unindexed(table) > settings.flat_rows
+
+
+def is_fragmented(table: Any) -> bool:
+    """Whether a table has so many fragments that reads of it suffer."""
+    return int(table.stats()["fragment_stats"]["num_fragments"]) > _MOST_FRAGMENTS
 
 
 def maintain_table(table: Any, settings: SearchSettings) -> None:

@@ -22,6 +22,7 @@ from search.filters import EVERYTHING, Filter
 from search.finding import MAPPED_FOR_FILTERS, collect_columns, find_in_snapshot, find_in_table
 from search.gathering import GatheredWrites
 from search.interface import DEFAULT_SEARCH, Columns, Hit, SearchOptions, Vectors
+from search.lance_attachments import TABLE as ATTACHMENTS
 from search.lance_attachments import LanceAttachments
 from search.lance_errors import translate_errors
 from search.lance_tables import About, LanceTables, read_batches
@@ -217,19 +218,21 @@ class LanceStore:
         return self._attachments.read(name, key)
 
     def maintain(self, name: str) -> None:
-        """See Store.maintain."""
-        table = self._tables.open(name)
-        with translate_errors(name):
-            maintain_table(table, self._settings)
+        """See Store.maintain. Attachments are looked after with every collection, and by the name of their table."""
+        if name != ATTACHMENTS:
+            table = self._tables.open(name)
+            with translate_errors(name):
+                maintain_table(table, self._settings)
+        self._attachments.maintain(self._settings.keep_s)
 
     def list_worn(self) -> list[str]:
-        """List the collections that need upkeep."""
+        """List the collections that need upkeep, and the table of attachments if it does."""
         worn = []
         for name in self._tables.list_names():
             with suppress(CollectionUnknownError), translate_errors(name):  # deleted meanwhile, or no collection
                 if needs_upkeep(self._tables.open(name), self._settings):
                     worn.append(name)
-        return worn
+        return [*worn, ATTACHMENTS] if self._attachments.needs_upkeep() else worn
 
     def close(self) -> None:
         """See Store.close."""

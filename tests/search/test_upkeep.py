@@ -74,6 +74,21 @@ def test_filters_and_groups_go_through_the_index(store, small_settings):
         assert found == large.search("words", VECTORS[:5], replace(options, mode="approximate"))
 
 
+def test_attachments_are_looked_after_too(store, search_settings, tmp_path):
+    """Each key is a fragment at first, and every search reads its collection's description."""
+    for number in range(18):
+        store.write_attachment("words", f"key{number}", b"%d" % number)
+    reader = LanceStore(search_settings)
+    assert reader.list_worn() == ["_attachments"]
+    assert Upkeep(search_settings, tmp_path / "lock", reader.list_worn).look() == ["_attachments"]
+    assert reader.list_worn() == []
+    assert [store.read_attachment("words", f"key{number}") for number in (0, 17)] == [b"0", b"17"]
+    for number in range(18):
+        store.write_attachment("words", f"more{number}", b"")
+    store.maintain("words")
+    assert reader.list_worn() == []
+
+
 def test_the_command_compacts_what_it_is_told_to(store, search_settings, capfd, monkeypatch):
     for entry in make_entries(VECTORS[:18]):
         store.upsert("words", [entry])

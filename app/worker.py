@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -20,12 +21,12 @@ from types import FrameType
 from gunicorn.http import wsgi
 from gunicorn.http.message import Request
 from gunicorn.sock import BaseSocket
-from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from app.errors import HeadersTooLargeError, HeadSlowError, RequestError
 from app.heads import HEAD_S, PIECE_BYTES, Head, check
 from app.refusals import SERVER, render, translate
+from processes.socket_limits import limit_sending
 from processes.stop_signals import SHIELDED_SIGNALS
 
 # Gunicorn has no setting for the name in its answers.
@@ -34,6 +35,13 @@ wsgi.SERVER = SERVER
 _PAUSE_S = 0.05
 # How long a refused client may take to read a few hundred bytes.
 _ANSWER_S = 5.0
+# How long an answer may wait for a client that reads nothing; the shipped nginx gives as much (send_timeout).
+UNREAD_S = 30.0
+# How long a thread waits for a body that the application did not read: a round trip brings what is sent already.
+_REST_S = 0.25
+# How long a client may take to close a connection that ends, and what it may still send. Gunicorn gives as much.
+_LEAVE_S = 2.0
+_LEAVE_BYTES = 64 * 1024
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -67,6 +75,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Serve until stopped, then end the process."""
+        # Connections that end, until their clients have closed them, too.
+        self.leaving_conns: deque[TConn] = deque()
         super().init_process()
         self.log.info("Worker exiting (pid: %s)", self.pid)
         # Threads may still work when the graceful time is over, and an orderly exit would wait for them.
@@ -89,33 +99,40 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _accept_waiting(self, listener: BaseSocket) -> None:
         """Accept clients that connected before the stop. Closing the socket would reset those still in its queue."""
         listener.setblocking(False)
-        accepted = -1
-        while self.nr_conns != accepted:
-            accepted = self.nr_conns
-            try:
-                self.accept(listener)
-            except OSError as error:  # no descriptor is left; the connections that exist must still be answered
-                self.log.warning("not all connections could be accepted: %s", error)
+        try:
+            while self.accept(listener):
+                pass
+        except OSError as error:  # no descriptor is left; the connections that exist must still be answered
+            self.log.warning("not all connections could be accepted: %s", error)
 
-    def accept(self, listener: BaseSocket) -> None:
-        """Accept a client. It waits in the loop until the head of its request is there."""
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for events, and handle those of connections that no earlier one of them has closed."""
+        for key, _ in self.poller.select(timeout):
+            if self.poller.get_map().get(key.fd) is key:
+                key.data(key.fileobj)
+
+    def accept(self, listener: BaseSocket) -> bool:
+        """Accept a client, which waits in the loop until the head of its request is there; return whether to go on."""
         try:
             client, address = listener.accept()
         except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
-                # No descriptor or no memory is left. An exception would end this worker and all its requests.
-                self.log.warning("a connection cannot be accepted: %s", error)
-                self._close_oldest_idle()
-                time.sleep(_PAUSE_S)  # or the loop would spin
-            return
+            if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED):
+                return error.errno == errno.ECONNABORTED
+            # No descriptor or no memory is left. An exception would end this worker and all its requests.
+            self.log.warning("a connection cannot be accepted: %s", error)
+            time.sleep(_PAUSE_S)  # or the loop would spin
+            return self._close_oldest_idle()
         self.nr_conns += 1
+        limit_sending(client, UNREAD_S)
         conn = TConn(self.cfg, client, address, listener.getsockname())
         if self._is_ssl:  # what arrives is not the head, but its encryption
+            conn.head = Head()
             self.enqueue_req(conn)
         else:
             self._await_head(conn, b"")
         if self.alive and self.nr_conns >= self.worker_connections:
             self._close_oldest_idle()
+        return True
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Wait for the whole head of the next request of a connection that was kept."""
@@ -128,13 +145,42 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: TConn, fs: Future[object]) -> None:
         """Keep or close a connection after its request. What came together with that request begins the next head."""
-        kept = not fs.cancelled() and fs.exception() is None and fs.result() is True
+        result = False if fs.cancelled() or fs.exception() is not None else fs.result()
+        kept = result is True
         early = conn.parser.unreader.take_buffered() if kept and not conn.is_http2 and not self._is_ssl else b""
         if early:
             conn.sock.setblocking(False)
             self._await_head(conn, early)
-        else:
+        elif result:
             super().finish_request(conn, fs)
+        else:
+            self._leave(conn)
+
+    def _leave(self, conn: TConn) -> None:
+        """Say that no more comes, and wait in the loop, not in a thread, until the client has closed its end, too.
+
+        Closed at once, the connection would be reset by what the client still sends, and the answer might be lost.
+        """
+        conn.head, conn.unread_bytes, conn.timeout = Head(), _LEAVE_BYTES, time.monotonic() + _LEAVE_S
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_leaving_socket_readable, conn))
+        except OSError:  # the client has closed it already
+            self._drop(conn)
+        else:
+            self.leaving_conns.append(conn)
+
+    def on_leaving_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+        """Skip what a client still sends; close the connection at its end, or when it sends too much."""
+        skipped = 0
+        with suppress(OSError):  # the client has reset the connection
+            skipped = len(client.recv(PIECE_BYTES))
+        conn.unread_bytes -= skipped
+        if not skipped or conn.unread_bytes <= 0:
+            self.poller.unregister(client)
+            self.leaving_conns.remove(conn)
+            self._drop(conn)
 
     def _await_head(self, conn: TConn, received: bytes) -> None:
         conn.head, conn.timeout = Head(received), time.monotonic() + HEAD_S
@@ -145,9 +191,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             go_on()
             return
         self.pending_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_head_readable, conn))
 
-    def on_pending_socket_readable(self, conn: TConn, client: socket.socket) -> None:
+    def on_head_readable(self, conn: TConn, client: socket.socket) -> None:
         """Receive what has come of a head; hand the connection to a thread once it is whole."""
         go_on = self._receive_head(conn)
         if go_on is not None:
@@ -175,7 +221,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return partial(self.enqueue_req, conn)
 
     def _drop(self, conn: TConn, refusal: RequestError | None = None) -> None:
-        """Close a connection whose request never began, and say why if the client has sent something."""
+        """Close a connection without waiting for its client; say why if it sent what is no request."""
         self.nr_conns -= 1
         if refusal is not None:
             self.log.warning("a request was refused: %s", type(refusal).__name__)
@@ -184,22 +230,25 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 conn.sock.shutdown(socket.SHUT_WR)
         conn.close()
 
-    def _close_oldest_idle(self) -> None:
-        """Make room for a client that asks, at the cost of one that does not."""
-        idle = self.keepalived_conns or self.pending_conns
+    def _close_oldest_idle(self) -> bool:
+        """Make room for a client that asks, at the cost of one that does not; return whether there was one."""
+        idle = self.leaving_conns or self.keepalived_conns or self.pending_conns
         if idle:
             conn = idle.popleft()
             self.poller.unregister(conn.sock)
             self._drop(conn)
+            return True
+        return False
 
     def murder_pending(self) -> None:
-        """Close connections whose head has not arrived in time."""
+        """Close connections whose head has not arrived in time, and those whose clients do not close them."""
         now = time.monotonic()
-        while self.pending_conns and self.pending_conns[0].timeout <= now:
-            conn = self.pending_conns.popleft()
-            self.poller.unregister(conn.sock)
-            late = HeadSlowError(f"the head of the request has not arrived within {HEAD_S:g} s")
-            self._drop(conn, late if conn.head.received else None)
+        for conns in (self.pending_conns, self.leaving_conns):
+            while conns and conns[0].timeout <= now:
+                conn = conns.popleft()
+                self.poller.unregister(conn.sock)
+                late = HeadSlowError(f"the head of the request has not arrived within {HEAD_S:g} s")
+                self._drop(conn, late if conn.head.received else None)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """Close connections without a request as early as those that are between two requests, not 15 s later."""
@@ -208,19 +257,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.timeout = min(conn.timeout, deadline)
 
     def handle(self, conn: TConn) -> object:
-        """Answer a request. When its connection ends, wait in this thread until the client has closed it, too.
-
-        Gunicorn waits in its loop, up to 2 s for each connection. Five clients that did not close stopped it for 8 s.
-        """
+        """Answer a request, whose head the loop has received."""
         if not self._is_ssl:
             conn.init()
             conn.parser.unreader.unread(conn.head.take())
-        kept = super().handle(conn)
-        if kept is False:
-            with suppress(OSError):  # the client has closed already
-                close_graceful(socket.socket(fileno=os.dup(conn.sock.fileno())))
-                conn.sock.shutdown(socket.SHUT_RDWR)  # so that the loop finds nothing to wait for
-        return kept
+        return super().handle(conn)
 
     def handle_request(self, req: Request, conn: TConn) -> object:
         """Hand a request to the application, unless HTTP forbids it."""
@@ -230,7 +271,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             # send its body or not, so nothing that follows on this connection could be understood.
             req._expected_100_continue = False
             req.force_close()
-        return super().handle_request(req, conn)
+        try:
+            return super().handle_request(req, conn)
+        except BlockingIOError as error:  # see UNREAD_S
+            raise BrokenPipeError(errno.EPIPE, "the client reads nothing of its answer") from error
+
+    def _keepalive_after(self, conn: TConn, keepalive: object) -> bool:
+        """Keep a connection if all of its request is there. No thread waits for a body that nobody wants."""
+        return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + _REST_S))
 
     def handle_error(self, req: Request | None, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002
         """Answer what the application never saw as a problem, and log it without a word of the client's."""

@@ -6,8 +6,16 @@ import struct
 
 def limit_silence(end: socket.socket, seconds: float) -> None:
     """Let a read or a write on a socket fail as BlockingIOError when nothing moves for so long."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _pack(seconds))
+    limit_sending(end, seconds)
+
+
+def limit_sending(end: socket.socket, seconds: float) -> None:
+    """Let a write on a socket fail as BlockingIOError when the other end takes nothing for so long."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _pack(seconds))
+
+
+def _pack(seconds: float) -> bytes:
     whole = int(seconds)
     # A zero would mean no limit.
-    limit = struct.pack("ll", whole, max(1, int(1e6 * (seconds - whole))))
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    return struct.pack("ll", whole, max(1, int(1e6 * (seconds - whole))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import select
 import socket
 import time
@@ -27,6 +28,7 @@ def service(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     configuration = folder / "conf.py"
     configuration.write_text(
         "from runpy import run_path\nglobals().update(run_path('gunicorn.conf.py'))\nthreads = 2\n"
+        "import app.worker\napp.worker.UNREAD_S = 1.0\n"
     )
     options = ("-w", "1", "-c", str(configuration), "--worker-connections", "40")
     with running(folder, tiny_settings(tiny_weights), options=options) as started:
@@ -111,6 +113,30 @@ def test_slow_heads_keep_nobody_out_and_are_ended(service):
         for client in ended.values():
             answer = client.recv(65536)
             assert problem(answer)[1]["code"] == "head_too_slow"
+
+
+@pytest.mark.parametrize("field", ["Content-Length: 100", "Connection: close"])
+def test_clients_that_neither_send_their_bodies_nor_close_take_no_thread(service, field):
+    with ExitStack() as stack:
+        for _ in range(10):
+            client = stack.enter_context(connect(service))
+            client.sendall(f"GET /healthz HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n".encode())
+        assert service.ask("/healthz", timeout_s=5)[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["an answer", "a file"])
+def test_clients_that_read_nothing_give_their_threads_back(service, kind):
+    version = re.search(r"playground/\w+", service.ask("/")[2].decode())[0]
+    path = "/openapi.json" if kind == "an answer" else f"/{version}/strings.js"
+    with ExitStack() as stack:
+        for _ in range(2):  # as many as there are threads
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", service.port))
+            # Far more answers than the buffers of the two sockets hold.
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 250)
+        for _ in range(300):  # until long after both threads have filled the buffers
+            assert service.ask("/healthz", timeout_s=30)[0] == 200
 
 
 def test_idle_connections_give_way_to_those_that_ask(service):

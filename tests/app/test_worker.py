@@ -1,9 +1,66 @@
 """What the web worker changes of gunicorn's."""
 
+import logging
+import select
+import selectors
+import socket
 from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack
+from functools import partial
 from types import SimpleNamespace
 
+import pytest
+from gunicorn.workers.gthread import _DEFER, TConn
+
 from app.worker import Worker
+from tests.engine.fakes import until
+
+
+class _ListenerFirst(selectors.DefaultSelector):
+    """Gives the events of listening sockets before those of connections, as the kernel may."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return sorted(super().select(timeout), key=lambda found: isinstance(found[0].data, partial))
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """A worker without a process of its own, which handles events when it is told to."""
+    made = object.__new__(Worker)
+    made.cfg, made.log = SimpleNamespace(is_ssl=False, keepalive=15), logging.getLogger("worker")
+    made.alive, made.nr_conns, made.worker_connections = True, 0, 100
+    made.keepalived_conns, made.pending_conns, made.leaving_conns = deque(), deque(), deque()
+    made.poller = _ListenerFirst()
+    yield made
+    for conn in (*made.keepalived_conns, *made.pending_conns, *made.leaving_conns):
+        conn.close()
+    made.poller.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        made.setblocking(False)
+        yield made
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    client, server = socket.socketpair()
+    with client, server:
+        client.settimeout(30)
+        yield client, server
+
+
+def finish(worker: Worker, server: socket.socket, result: object) -> TConn:
+    """Finish a request that a thread has handled."""
+    conn, handled = TConn(worker.cfg, server, "", ""), Future[object]()
+    worker.nr_conns += 1
+    handled.set_result(result)
+    worker.finish_request(conn, handled)
+    return conn
 
 
 def test_a_stop_caps_connections_without_a_request_as_it_caps_those_between_two() -> None:
@@ -12,3 +69,76 @@ def test_a_stop_caps_connections_without_a_request_as_it_caps_those_between_two(
     worker.keepalived_conns, worker.pending_conns = deque([kept]), deque([leaving, pending])
     worker._cap_keepalive(5.0)
     assert (kept.timeout, pending.timeout, leaving.timeout) == (5.0, 5.0, 3.0)
+
+
+def test_an_event_of_a_connection_that_gave_way_is_left_alone(worker: Worker, listener: socket.socket) -> None:
+    worker.worker_connections = 2
+    worker.poller.register(listener, selectors.EVENT_READ, worker.accept)
+    with ExitStack() as clients:
+        old = clients.enter_context(socket.create_connection(listener.getsockname()))
+        worker.wait_for_and_dispatch_events(30)
+        (idle,) = worker.pending_conns
+        clients.enter_context(socket.create_connection(listener.getsockname()))
+        old.sendall(b"GET")
+        until(lambda: len(select.select([listener, idle.sock], [], [], 0)[0]) == 2)
+        worker.wait_for_and_dispatch_events(30)
+        (newer,) = worker.pending_conns
+        assert newer is not idle
+        assert worker.nr_conns == 1
+        assert idle.sock.fileno() == -1
+
+
+def test_a_stop_accepts_clients_behind_one_that_has_gone_again(worker: Worker, listener: socket.socket) -> None:
+    worker.alive = False
+    socket.create_connection(listener.getsockname()).close()
+    with socket.create_connection(listener.getsockname()) as waiting:
+        worker._accept_waiting(listener)
+        assert waiting.getsockname() in {conn.client for conn in worker.pending_conns}
+
+
+def test_a_connection_that_ends_waits_in_the_loop_until_its_client_closes_it(
+    worker: Worker, ends: tuple[socket.socket, socket.socket]
+) -> None:
+    client, server = ends
+    conn = finish(worker, server, False)
+    assert client.recv(1) == b""
+    client.sendall(b"the rest of a body")
+    worker.wait_for_and_dispatch_events(30)
+    assert list(worker.leaving_conns) == [conn]
+    client.close()
+    worker.wait_for_and_dispatch_events(30)
+    assert (list(worker.leaving_conns), worker.nr_conns, server.fileno()) == ([], 0, -1)
+
+
+def test_a_client_that_does_not_close_is_closed(worker: Worker, ends: tuple[socket.socket, socket.socket]) -> None:
+    conn = finish(worker, ends[1], False)
+    worker.murder_pending()
+    assert worker.nr_conns == 1
+    conn.timeout = 0.0
+    worker.murder_pending()
+    assert (worker.nr_conns, ends[1].fileno()) == (0, -1)
+
+
+def test_a_client_that_goes_on_sending_is_closed(worker: Worker, ends: tuple[socket.socket, socket.socket]) -> None:
+    client, server = ends
+    finish(worker, server, False)
+    for _ in range(8):
+        if worker.leaving_conns:
+            client.sendall(bytes(16 * 1024))
+            worker.wait_for_and_dispatch_events(30)
+    assert (worker.nr_conns, server.fileno()) == (0, -1)
+
+
+def test_a_client_of_tls_that_says_nothing_ends_no_worker(worker: Worker, listener: socket.socket) -> None:
+    worker.cfg.is_ssl = True
+    handed: list[TConn] = []
+    worker.enqueue_req = handed.append
+    with socket.create_connection(listener.getsockname()):
+        until(lambda: worker.accept(listener))
+        waited = Future[object]()
+        waited.set_result(_DEFER)
+        worker.finish_request(handed[0], waited)
+        assert list(worker.pending_conns) == handed
+        handed[0].timeout = 0.0
+        worker.murder_pending()
+    assert worker.nr_conns == 0

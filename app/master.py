@@ -24,6 +24,8 @@ class Master(Arbiter):  # type: ignore[misc]
     stops_asked: frozenset[int] = frozenset()
     stopped_workers = StoppedWatch()
     is_reloading = False
+    # The youngest worker that a reload replaces, as gunicorn counts them.
+    replaced_age = 0
 
     @classmethod
     def take_over(cls, arbiter: Arbiter) -> None:
@@ -64,14 +66,23 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def reload(self) -> None:
         """Start workers with the settings as they are now, and end the old ones when they have answered."""
-        self.is_reloading = True
+        self.is_reloading, self.replaced_age = True, self.worker_age
         super().reload()
         self.is_reloading = False
 
     def reap_workers(self) -> None:
-        """Also end a reload when a stop is requested: a reload waits for the old workers and reads no signals."""
+        """Also do what there is to do during a reload, which waits for the old workers as long as a request may take.
+
+        Gunicorn's reload reads no signals meanwhile, kills no worker that hangs and replaces none that is lost.
+        """
         launcher.note_exits()
         super().reap_workers()
-        if self.is_reloading and self.stops_asked:
+        if not self.is_reloading:
+            return
+        if self.stops_asked:
             self.is_reloading = False
             self.handle_term()
+        self.murder_workers()
+        young = sum(worker.age > self.replaced_age for worker in self.WORKERS.values())
+        for _ in range(self.num_workers - young):
+            self.spawn_worker()

@@ -39,7 +39,7 @@ _MIB = 1024 * 1024
 # Of a wrong value; a longer one would fill the terminal.
 _VALUE_CHARS = 100
 # Settings whose values are never shown.
-_SECRET = ("api_keys", "rate_store")
+_SECRET = ("api_keys", "rate_store", "search_dir")
 
 
 def _split_at_commas(value: object) -> object:

@@ -4,9 +4,10 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from flask import Response, g, request
+from flask import Response, g
 
 from app.access.places import HeldBody
+from app.access.quotas import get_address
 from app.services import Services, get_services
 
 AdmittedView = Callable[..., Response]
@@ -28,7 +29,7 @@ def admit(view: AdmittedView) -> Callable[..., Response]:
     def guarded(**path: str) -> Response:
         shared = get_services()
         with ExitStack() as taken:
-            taken.enter_context(shared.places.take(_get_address()))
+            taken.enter_context(shared.places.take(get_address()))
             taken.enter_context(shared.metrics.track())
             g.body = taken.enter_context(shared.held_bytes.open())
             return _keep_places(taken, view(shared, **path))
@@ -43,8 +44,8 @@ def admit_with_videos(view: AdmittedView) -> Callable[..., Response]:
     def guarded(**path: str) -> Response:
         shared = get_services()
         with ExitStack() as taken:
-            taken.enter_context(shared.places.take(_get_address()))
-            taken.enter_context(shared.video_places.take(_get_address()))
+            taken.enter_context(shared.places.take(get_address()))
+            taken.enter_context(shared.video_places.take(get_address()))
             taken.enter_context(shared.metrics.track())
             g.body = taken.enter_context(shared.held_bytes.open())
             return _keep_places(taken, view(shared, **path))
@@ -59,7 +60,7 @@ def hold_video_place(shared: Services) -> Iterator[None]:
     Raises:
         TooManyRequestsError: every place is taken.
     """
-    with shared.video_places.take(_get_address()):
+    with shared.video_places.take(get_address()):
         yield
 
 
@@ -67,10 +68,6 @@ def get_body() -> HeldBody:
     """Return the account of the body of the request that is being handled."""
     found: HeldBody = g.body
     return found
-
-
-def _get_address() -> str:
-    return request.remote_addr or ""
 
 
 def _keep_places(taken: ExitStack, response: Response) -> Response:

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 FILE_VARIABLE = "LIMIT_COUNTS_FILE"
 # How often the log says that the counts cannot be reached, in seconds.
 _SAY_EVERY_S = 10.0
+# How long a request waits for a server of counts. One in the same network answers within milliseconds.
+_ANSWER_S = 0.5
+# How long a server that did not answer is left alone: every request would wait for it, with a thread.
+_ALONE_S = 5.0
 _Answer = TypeVar("_Answer")
 
 
@@ -25,7 +29,7 @@ class Counts:
     """Counts by caller.
 
     While the shared counts cannot be reached, each worker counts for itself. A limit then lets more pass, and the
-    service still answers.
+    service still answers, without waiting for them each time.
 
     Args:
         uri: `redis://…` of a server for several machines; None: a file in shared memory.
@@ -35,13 +39,17 @@ class Counts:
         shared = os.environ.get(FILE_VARIABLE)
         # A server that shares no file has one process.
         own = f"shared-memory://{shared}" if shared else "memory://"
-        storage = storage_from_string(uri or own, wrap_exceptions=True)
+        limits = {} if uri is None else {"socket_timeout": _ANSWER_S, "socket_connect_timeout": _ANSWER_S}
+        storage = storage_from_string(uri or own, wrap_exceptions=True, **limits)
         # Redis would keep an entry for each item of a moving window.
         self._shared: RateLimiter = (
             MovingWindowRateLimiter(storage) if uri is None else SlidingWindowCounterRateLimiter(storage)
         )
         self._own: RateLimiter = MovingWindowRateLimiter(MemoryStorage())
         self._said = -_SAY_EVERY_S
+        # A file answers or fails at once.
+        self._alone_s = 0.0 if uri is None else _ALONE_S
+        self._alone_until = 0.0
 
     def take(self, limit: RateLimitItem, caller: str, *, cost: int = 1) -> bool:
         """Add to a count, unless it would pass its limit; returns whether it was added."""
@@ -57,11 +65,19 @@ class Counts:
         return max(0.0, stats.reset_time - time.time()), stats.remaining
 
     def _ask(self, question: Callable[[RateLimiter], _Answer]) -> _Answer:
+        now = time.monotonic()
+        if now < self._alone_until:
+            return question(self._own)
+        if self._alone_until:  # one request finds out whether the server is back, and no other waits for it
+            self._alone_until = now + self._alone_s
         try:
-            return question(self._shared)
+            answer = question(self._shared)
         except StorageError as error:
+            self._alone_until = time.monotonic() + self._alone_s
             if time.monotonic() - self._said > _SAY_EVERY_S:
                 self._said = time.monotonic()
                 cause = type(error.storage_error).__name__
                 log.error("the counts of limits cannot be reached; this worker counts alone", extra={"cause": cause})
             return question(self._own)
+        self._alone_until = 0.0
+        return answer

@@ -1,5 +1,7 @@
 """Which port answers what: counters may have an address of their own, which strangers cannot reach."""
 
+import socket
+
 from flask import Flask, request
 
 from app.errors import RouteUnknownError
@@ -7,8 +9,12 @@ from app.errors import RouteUnknownError
 
 def is_metrics_port(metrics_address: str | None) -> bool:
     """Check whether the request came to the address of the counters."""
-    port = metrics_address.rpartition(":")[2] if metrics_address else None
-    return port is not None and request.environ.get("SERVER_PORT") == port
+    if metrics_address is None:
+        return False
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None and connection.family == socket.AF_UNIX:  # its port is what the client says as Host
+        return False
+    return request.environ.get("SERVER_PORT") == metrics_address.rpartition(":")[2]
 
 
 def install(app: Flask, metrics_address: str | None) -> None:

@@ -26,7 +26,11 @@ def get_address() -> str:
         address = ipaddress.ip_address(given)
     except ValueError:
         return given
-    return given if address.version == 4 else str(ipaddress.ip_network((given, 64), strict=False).network_address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return given
+    if address.ipv4_mapped is not None:  # a socket of IPv6 shows clients of IPv4 so, all of them in one network
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((given, 64), strict=False).network_address)
 
 
 class Quotas:

@@ -8,11 +8,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from limits import parse
+from limits.errors import StorageError
 from pydantic import SecretStr
 
+from app.access import counts as counts_module
 from app.access import limit_storage
 from app.access.counts import FILE_VARIABLE, Counts
 from app.access.keyring import digest_key
@@ -51,6 +54,15 @@ def test_one_customer_of_ipv6_is_one_caller(make_client):
         for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
     ]
     assert statuses == [200, 429, 200]
+
+
+def test_clients_of_ipv4_on_a_socket_of_ipv6_are_callers_of_their_own(make_client):
+    client = make_client(rate_limit="1/minute")
+    statuses = [
+        client.get("/api/models", environ_base={"REMOTE_ADDR": address}).status_code
+        for address in ("::ffff:10.0.0.1", "::ffff:10.0.0.2", "10.0.0.1")
+    ]
+    assert statuses == [200, 200, 429]
 
 
 def test_items_are_charged_after_the_answer_and_refused_once_they_are_used_up(make_client):
@@ -136,6 +148,30 @@ def test_old_counts_are_swept(tmp_path, monkeypatch):
     connection.close()
 
 
+def test_a_server_of_counts_that_says_nothing_is_left_alone(monkeypatch):
+    monkeypatch.setattr(counts_module, "_ANSWER_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        counts = Counts(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        assert [counts.take(parse("2/minute"), "x") for _ in range(3)] == [True, True, False]
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # nobody else has connected
+            silent.accept()
+
+
+def test_a_server_of_counts_that_is_back_counts_again(monkeypatch):
+    monkeypatch.setattr(counts_module, "_ALONE_S", 0.0)
+    counts, answers = Counts("redis://127.0.0.1:1/0"), [False, True, True]
+
+    def hit(*_, cost):
+        if not answers.pop(0):
+            raise StorageError(ConnectionError())
+        return False
+
+    counts._shared = SimpleNamespace(hit=hit)
+    assert [counts.take(parse("2/minute"), "x") for _ in range(3)] == [True, False, False]
+
+
 @pytest.fixture
 def redis() -> Iterator[str]:
     program = shutil.which("redis-server")
@@ -164,6 +200,7 @@ def test_redis_counts_for_several_machines_and_its_end_ends_no_request(redis, ma
         ("SIGNCLIP_RATE_LIMIT", "many", "no limit"),
         ("SIGNCLIP_ITEM_LIMIT", "0/hour", "no limit"),
         ("SIGNCLIP_RATE_STORE", "http://secret", "redis://"),
+        ("SIGNCLIP_SEARCH_DIR", "postgres://me:secret@host/x", "postgres:// is no place"),
         ("SIGNCLIP_TRUSTED_PROXIES", "proxy.example", "does not appear to be"),
         ("SIGNCLIP_METRICS_ADDRESS", "9090", "pattern"),
     ],
@@ -237,3 +274,13 @@ def test_counters_may_have_an_address_of_their_own(make_client):
     assert client.get("/api/models", environ_overrides=public, headers=headers).status_code == 200
     for port in (own, public):
         assert client.get("/healthz", environ_overrides=port).status_code == 200
+
+
+def test_a_client_of_a_unix_socket_does_not_choose_the_port_it_came_to(make_client):
+    # Of a Unix socket, gunicorn takes the port from the field Host.
+    client = make_client(metrics_address="127.0.0.1:9199", api_keys=(SecretStr("right-key"),))
+    here, there = socket.socketpair()
+    with here, there:
+        environ = {"SERVER_PORT": "9199", "gunicorn.socket": here}
+        assert client.get("/metrics", environ_overrides=environ).status_code == 404
+        assert client.get("/api/models", environ_overrides=environ).status_code == 401

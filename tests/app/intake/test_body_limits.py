@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -140,6 +141,26 @@ def test_one_address_leaves_places_for_others():
             stack.enter_context(places.take("c"))
     with places.take("a"):
         pass
+
+
+def test_one_customer_of_ipv6_leaves_places_for_others(make_client, engine):
+    engine.hold = threading.Event()
+    client = make_client(max_requests=2, share_of_one_address=0.5)
+
+    def ask(address):
+        other = client.application.test_client()
+        return other.post(TEXT, json={"text": "sun"}, environ_base={"REMOTE_ADDR": address})
+
+    with ThreadPoolExecutor() as pool:
+        try:
+            first = pool.submit(ask, "2001:db8::1")
+            assert engine.entered.wait(10)
+            answer = pool.submit(ask, "2001:db8::2").result(timeout=10)
+        finally:
+            engine.hold.set()
+        assert first.result().status_code == 200
+    assert answer.status_code == 429
+    assert "from this address" in answer.json["detail"]
 
 
 def test_a_body_that_trickles_is_ended_before_its_deadline(client, monkeypatch):

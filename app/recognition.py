@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.access.keys import require_scope
 from app.comparison import embed_alike
 from app.errors import InputError, Problem, RequestError
 from app.indexing import check_space, find_collection_model
@@ -77,6 +78,7 @@ def read_question(
         question = Question(config, "text")
         _prepare_labels(shared, question, labels or (), prompts=wanted, pointers=_number(pointer, len(labels or ())))
         return question
+    require_scope("search_read")  # the answer shows what the collection holds, whatever the route
     collection = shared.store.describe_collection(wanted.collection)
     config = find_collection_model(shared, collection, model_name)
     bank = read_bank(shared, collection.name, sign_language=wanted.sign_language)

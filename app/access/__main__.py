@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from app.access.keyring import SCOPES, Key, KeysError, check_limit, digest_key, make_key, read_keys, read_line
 from processes.commands import name_command
-from processes.files import hold_lock, write_file
+from processes.files import hold_lock, replace_file
 
 _VARIABLE = "SIGNCLIP_API_KEYS_FILE"
 
@@ -58,10 +59,13 @@ def _read(file: Path) -> dict[str, Key]:
 
 
 def _write(file: Path, keys: dict[str, Key]) -> None:
-    mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
+    found = file.stat() if file.exists() else None
     lines = ["# name, SHA-256 of the key, what it opens and its limits", *(key.write_line() for key in keys.values())]
-    write_file(file, "\n".join(lines) + "\n")
-    file.chmod(mode)
+    with replace_file(file) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if found is not None:  # the service may be another user than the one who changes the keys
+            os.chown(part, found.st_uid, found.st_gid)
+    file.chmod(0o600 if found is None else stat.S_IMODE(found.st_mode))
 
 
 def _add(options: argparse.Namespace) -> None:

@@ -183,9 +183,12 @@ class Keyring:
             else:
                 log.info("read the keys again", extra={"keys": len(self._keys)})
 
-    def _identify(self) -> tuple[int, int, int] | None:
+    def _identify(self) -> tuple[int, int, int, int] | None:
         try:
             found = self._file.stat() if self._file is not None else None
         except OSError:
             return None
-        return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
+        if found is None:
+            return None
+        # The time of change is another also when only the owner or the rights were set right.
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

@@ -193,3 +193,12 @@ def test_compose_names_files_and_settings_that_exist():
     operations = (ROOT / "docs" / "operations.md").read_text()
     for text in (unit, manifests, operations, (ROOT / "Dockerfile").read_text()):
         assert set(re.findall(r"SIGNCLIP_[A-Z_]+", text)) <= known
+
+
+def test_compose_shows_the_service_a_keys_file_that_is_replaced():
+    # A file that is mounted by itself stays the one that it was: a revoked key would go on opening the service.
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["signclip"]
+    keys = Path(service["environment"]["SIGNCLIP_API_KEYS_FILE"])
+    mounted = {Path(volume.split(":")[1]) for volume in service["volumes"]}
+    assert keys.parent in mounted
+    assert keys not in mounted

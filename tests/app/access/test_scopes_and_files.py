@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from app.access.keys import find_scope
 from app.settings import load_settings
 from processes.environment import build_environment
 from processes.settings import SettingsError
+from tests.engine.fakes import until
 
 DIGEST = digest_key("right-key").hex()
 
@@ -164,10 +166,13 @@ def test_keys_that_no_header_carries_are_refused_and_not_shown(monkeypatch, valu
 def test_child_processes_do_not_get_the_keys(monkeypatch):
     monkeypatch.setenv("SIGNCLIP_API_KEYS", "right-key")
     monkeypatch.setenv("SIGNCLIP_RATE_STORE", "redis://:password@host")
+    monkeypatch.setenv("SIGNCLIP_SEARCH_DIR", "postgresql://me:password@host/x")
+    monkeypatch.setenv("PGPASSWORD", "password")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "password")
     monkeypatch.setenv("SIGNCLIP_THREADS", "3")
     found = build_environment(TMPDIR="/x")
     assert (found["TMPDIR"], found["SIGNCLIP_THREADS"]) == ("/x", "3")
-    assert not {"SIGNCLIP_API_KEYS", "SIGNCLIP_RATE_STORE"} & set(found)
+    assert not [name for name, value in found.items() if "right-key" in value or "password" in value]
 
 
 def test_the_command_adds_lists_and_revokes(tmp_path, capsys):
@@ -200,3 +205,55 @@ def test_no_route_of_collections_opens_by_the_scope_of_vectors(client):
         for method in (rule.methods or set()) - {"OPTIONS"}:
             reads = method in ("GET", "HEAD") or any(rule.rule.endswith(end) for end in reading)
             assert find_scope(rule.rule, method) == ("search_read" if reads else "search_write"), (rule.rule, method)
+
+
+def test_the_command_keeps_the_owner_of_the_file_and_its_rights(tmp_path, capsys):
+    # The service is another user than the one who changes the keys. It must still be able to read them.
+    file = tmp_path / "keys"
+    assert main(["--file", str(file), "add", "alice"]) == 0
+    groups = [*os.getgroups(), *([10001] if os.geteuid() == 0 else [])]
+    other = next((group for group in groups if group != file.stat().st_gid), None)
+    if other is None:
+        pytest.skip("this user is in one group alone")
+    os.chown(file, -1, other)
+    file.chmod(0o640)
+    assert main(["--file", str(file), "add", "bob"]) == 0
+    assert main(["--file", str(file), "revoke", "alice"]) == 0
+    assert (file.stat().st_gid, file.stat().st_mode & 0o777) == (other, 0o640)
+    assert list(read_keys(file)) == ["bob"]
+
+
+def test_a_file_whose_rights_are_set_right_is_read(tmp_path, monkeypatch, now):
+    file = write(tmp_path / "keys", f"alice {DIGEST}")
+    keyring = Keyring([], file)
+
+    def refuse(path: Path) -> None:
+        raise KeysError(f"{path} cannot be read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keyring_module, "read_keys", refuse)
+        write(file, f"bob {digest_key('next-key').hex()}")
+        assert keyring.find("next-key") is None
+
+    def is_found_after_a_change_of_rights() -> bool:
+        file.chmod(0o640)
+        return keyring.find("next-key") is not None
+
+    until(is_found_after_a_change_of_rights, patience_s=10)
+    assert keyring.find("right-key") is None
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [("embed", (403, "scope_missing")), ("embed,search_read", (404, "collection_unknown"))],
+)
+@pytest.mark.parametrize("path", ["/api/classify", "/api/spot"])
+def test_what_a_collection_holds_is_shown_to_keys_that_may_read_it(
+    tmp_path, make_client, pose_base64, path, scopes, expected
+):
+    client = make_client(api_keys_file=write(tmp_path / "keys", f"alice {DIGEST} scopes={scopes}"))
+    headers = {"X-API-Key": "right-key"}
+    answer = client.post(path, json={"pose": pose_base64, "collection": "signs"}, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == expected
+    labels = {"pose": pose_base64, "labels": ["house", "sun"]}
+    assert client.post("/api/classify", json=labels, headers=headers).status_code == 200

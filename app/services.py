@@ -56,9 +56,10 @@ class _PerProcess(Generic[Part]):
         self._lock = threading.Lock()
 
     def get(self) -> Part:
-        part = self._part
-        if part is not None and self._owner_pid == os.getpid():
-            return part
+        if self._owner_pid == os.getpid():  # written after the part, so read before it
+            part = self._part
+            if part is not None:
+                return part
         with self._lock:
             if self._part is None or self._owner_pid != os.getpid():
                 self._part = self._build()

@@ -114,6 +114,24 @@ def test_the_engine_is_built_once_and_after_a_fork_again(app_settings, monkeypat
     assert len(built) == 2
 
 
+def test_a_part_of_another_process_is_not_given_to_a_thread_that_looks_while_it_is_replaced():
+    from app.services import _PerProcess
+
+    class Overtaken(_PerProcess):
+        """Another thread has built the part between the two looks of this one."""
+
+        @property
+        def _owner_pid(self):
+            self._part = "built here"
+            return os.getpid()
+
+        @_owner_pid.setter
+        def _owner_pid(self, pid):
+            pass
+
+    assert Overtaken(lambda: "built again", "built before the fork").get() == "built here"
+
+
 def test_services_are_found_in_routes_alone_and_handed_down():
     """What stands below the routes names what it needs, so that it can be tested and moved without an application."""
     users = {

@@ -36,11 +36,17 @@ class PrivateFolder:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX + name, dir=parent))
         self._alive = (self.path / _ALIVE).open("w")
         fcntl.flock(self._alive, fcntl.LOCK_EX)
+        # systemd removes what lies for weeks among temporary files, unless such a lock is held (tmpfiles.d(5), Age).
+        self._kept: int | None = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._kept, fcntl.LOCK_SH)
 
     def remove(self) -> None:
         """Remove the folder and what is in it. May be called twice."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._alive.close()
+        if self._kept is not None:
+            os.close(self._kept)
+            self._kept = None
 
 
 def _remove_abandoned(parent: Path) -> None:

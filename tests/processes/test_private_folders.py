@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -60,3 +61,16 @@ def test_a_folder_whose_owner_has_not_locked_it_yet_stays(tmp_path: Path) -> Non
     os.utime(young / ".alive", (1, 1))
     PrivateFolder(parent=str(tmp_path)).remove()
     assert not young.exists()
+
+
+def test_a_folder_is_not_cleaned_away_while_it_is_used(tmp_path: Path) -> None:
+    # What systemd-tmpfiles tries before it removes what is old.
+    folder = PrivateFolder(parent=str(tmp_path))
+    cleaner = os.open(folder.path, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(cleaner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.remove()
+        fcntl.flock(cleaner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(cleaner)

@@ -109,7 +109,8 @@ def install(app: Flask, metrics: RequestMetrics, *, timeout_s: float) -> None:
         report = partial(
             _report, record, response, metrics=metrics, method=method, route=route, bytes_in=request.content_length
         )
-        if response.is_streamed:
+        # A file is handed to the server, which tells nobody when it is sent.
+        if response.is_streamed and not response.direct_passthrough:
             # The result of a stream, and the time it takes, are known only at its end.
             response.call_on_close(report)
         else:

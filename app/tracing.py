@@ -56,7 +56,7 @@ def install(app: Flask, endpoint: str | None) -> Traces | None:
                 _add_stages(traces.get_tracer(), span, record, started_ns=started_ns)
                 span.end()
 
-            if response.is_streamed:
+            if response.is_streamed and not response.direct_passthrough:
                 response.call_on_close(finish)
             else:
                 finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 
 import pytest
 
@@ -114,3 +115,10 @@ def test_lines_go_out_as_json():
         root.handlers[:], root.level = handlers, level
     line = json.loads(stream.getvalue())
     assert (line["message"], line["status"], line["model"], line["level"]) == ("request", 200, "ü", "INFO")
+
+
+def test_a_file_of_the_page_is_a_line_too(client, lines):
+    version = re.search(r"playground/\w+", client.get("/").text)[0]
+    with client.get(f"/{version}/strings.js") as answer:
+        assert answer.status_code == 200
+    assert [line["route"] for line in lines()] == ["/", "/playground/<version>/<path:name>"]

@@ -14,6 +14,7 @@ from app.error_table import list_error_lines
 from app.routes import playground
 from engine.interface import Engine, Readiness
 from tests.app.estimators import FakeEstimators
+from tests.engine.fakes import until
 from tests.playground.conftest import Complaints, Serve
 from tests.running import ROOT
 
@@ -163,3 +164,30 @@ def test_texts_of_errors_have_codes_that_there_are():
     codes = {code for line in list_error_lines() for code in line.codes}
     for code in set(re.findall(r'"error\.(\w+)"', texts)):
         assert code in codes or f'"{code}"' in sources or f"error.{code}" in sources, code
+
+
+# The browser asks the person, who takes a while.
+_SLOW_CAMERA = """
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+window.streams = [];
+window.allow = [];
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  await new Promise((resolve) => window.allow.push(resolve));
+  window.streams.push(await open(wanted));
+  return window.streams.at(-1);
+};
+"""
+_STATES = "() => window.streams.flatMap((stream) => stream.getTracks().map((track) => track.readyState))"
+
+
+def test_no_camera_runs_that_nobody_can_stop(page: Page, service: str) -> None:
+    page.add_init_script(_SLOW_CAMERA)
+    page.goto(service)
+    start = page.get_by_role("button", name="Start the camera")
+    start.click()
+    start.click()
+    assert page.evaluate("window.allow.length") == 1
+    page.get_by_role("button", name="Auf Deutsch").click()
+    page.get_by_role("button", name="Kamera starten").wait_for()
+    page.evaluate("window.allow[0]()")
+    until(lambda: page.evaluate(_STATES) == ["ended"])

@@ -38,6 +38,7 @@ class Webcam {
     /** @type {AbortController | null} finishes the recording that runs. */
     this._finish = null;
     this._recordings = 0;
+    this._isOpening = false;
     this._video = element("video", { muted: true, playsinline: true, "aria-label": t("webcam.preview") });
     this._video.muted = true;
     this._count = element("output", { "aria-hidden": "true" });
@@ -63,13 +64,27 @@ class Webcam {
       this._stop();
       return;
     }
+    // Pressed again while the browser asks the person, it would open a second stream, which nothing stops.
+    if (this._isOpening) return;
+    this._isOpening = true;
     try {
-      this._stream = await openCamera();
+      await this._start(await openCamera());
     } catch (error) {
       this._context.showError(error, this._place);
+    } finally {
+      this._isOpening = false;
+    }
+  }
+
+  /** @param {MediaStream} stream */
+  async _start(stream) {
+    this._stream = stream;
+    // The page was built anew while the browser asked: nothing shows this camera any more.
+    if (this._context.signal.aborted) {
+      this._stop();
       return;
     }
-    this._video.srcObject = this._stream;
+    this._video.srcObject = stream;
     await this._video.play();
     this._show(true);
     this._record.focus();

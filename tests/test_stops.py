@@ -77,12 +77,12 @@ def busy() -> Iterator[None]:
 @contextmanager
 def unfinished_request(service: Service) -> Iterator[socket.socket]:
     """A request that a worker has taken and waits for the body of: it keeps a thread of its pool at work."""
-    before = sum(len(worker.net_connections("tcp")) for worker in service.children())
     with socket.create_connection(("127.0.0.1", service.port)) as client:
         client.sendall(
             b"POST /api/embed/text HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
-        until(lambda: sum(len(worker.net_connections("tcp")) for worker in service.children()) > before)
+        own = client.getsockname()
+        until(lambda: own in [taken.raddr for worker in service.children() for taken in worker.net_connections("tcp")])
         yield client
 
 

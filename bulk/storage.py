@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from bulk.errors import StorageError
 
@@ -79,7 +80,7 @@ def open_local(source: str, on_piece: Callable[[], None] | None = None) -> Itera
     if not is_address(source):
         yield Path(source)
         return
-    name = PurePosixPath(source.partition("://")[2]).name or "file"
+    name = _find_name(source) or "file"
     with tempfile.TemporaryDirectory(prefix="signclip-bulk-") as folder:
         copy = Path(folder, name)
         _copy(source, copy, on_piece)
@@ -138,6 +139,13 @@ def _find_store(source: str, path: str) -> str:
     if end and whole.endswith(end):
         return whole.removesuffix(end)
     return f"{source.partition('://')[0]}://"
+
+
+def _find_name(source: str) -> str:
+    scheme, _, rest = source.partition("://")
+    if scheme in ("http", "https"):  # a signed address has its signature after the name
+        rest = unquote(urlsplit(source).path)
+    return PurePosixPath(rest).name
 
 
 def _is_hidden(name: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import _registry
 
 from bulk.errors import SourceError, StorageError
 from bulk.items import Item
@@ -111,6 +112,24 @@ def test_files_of_another_host_are_listed_with_it(pattern, tmp_path):
     assert found == [f"other://store{tmp_path}/a.pose"]
     with open_local(found[0]) as copy:
         assert copy.read_bytes() == (GOLDEN / "ase_A.pose").read_bytes()
+
+
+class SignedHost(OtherHost):
+    """A host that wants a signature after the name of a file."""
+
+    protocol = "https"
+
+    @classmethod
+    def _strip_protocol(cls, path: str | os.PathLike[str]) -> str:
+        return super()._strip_protocol(os.fspath(path).partition("?")[0])
+
+
+def test_the_copy_of_a_signed_address_has_the_name_of_its_file(tmp_path, monkeypatch):
+    monkeypatch.setitem(_registry, "https", SignedHost)
+    _fill(tmp_path, "a.pose")
+    with open_local(f"https://store{tmp_path}/a.pose?expires=3600&signature=x/y.z") as copy:
+        assert copy.name == "a.pose"
+        assert copy.read_bytes() == b"a clip"
 
 
 def test_a_store_that_cannot_be_opened_is_named(tmp_path):

@@ -199,7 +199,8 @@ class Clips(Sequence[LoadedClip]):
                 batch, reasons, gathered = [], [], 0
             if on_clip is not None:
                 on_clip(done, len(unknown))
-        cache.add(batch, reasons)
+        if batch or reasons:  # a cache that can only be read serves a data set of which nothing is new
+            cache.add(batch, reasons)
         return transient
 
 

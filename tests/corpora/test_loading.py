@@ -8,8 +8,9 @@ import tempfile
 
 import pytest
 
-from corpora import Clips, FeatureCache, WorkerLostError, read_corpus
+from corpora import CacheError, Clips, FeatureCache, WorkerLostError, loading, read_corpus
 from corpora.clip_files import read_features
+from corpora.errors import ClipOutOfReachError
 from corpora.loading import map_clips
 from poses import FeatureOptions
 from tests.running import ROOT, watch_processes
@@ -85,6 +86,20 @@ def test_processes_end_when_the_one_that_they_read_for_is_killed():
         with watch_processes(workers) as have_ended:
             reader.kill()
             assert have_ended()
+
+
+def test_clips_out_of_reach_write_nothing_into_a_cache(clips, tmp_path, monkeypatch):
+    def refuse(example, kind, options):
+        raise ClipOutOfReachError(f"{example.path}: permission denied")
+
+    def fail(*_):
+        raise CacheError("attempt to write a readonly database")
+
+    monkeypatch.setattr(loading, "read_features", refuse)
+    monkeypatch.setattr(FeatureCache, "add", fail)
+    found = clips.fill_cache(FeatureCache(tmp_path / "cache"))
+    assert len(found) == 0
+    assert {note.reason.rpartition(": ")[2] for note in found.unreadable} == {"permission denied"}
 
 
 def test_parallel_cache_equals_serial(asl_signs, tmp_path):

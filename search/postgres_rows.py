@@ -142,7 +142,7 @@ def fetch_nearest(connection: Connection, about: About, query: Vector, *, filter
     Args:
         connection: in a transaction.
         query: float32 (dim,).
-        wanted: rows; with the index and a filter there may be fewer.
+        wanted: rows; there are fewer only where the filter keeps no more.
     Returns:
         An Arrow table with CANDIDATE_COLUMNS.
     Raises:
@@ -157,8 +157,13 @@ def fetch_nearest(connection: Connection, about: About, query: Vector, *, filter
         (str(effort),),
     )
     statement = SQL("SELECT {} FROM {} WHERE until IS NULL" + condition + " ORDER BY vector <=> %s::vector LIMIT %s")
-    written = _write_vector(scale_to_unit(query))
-    return _fetch(connection, about, statement, CANDIDATE_COLUMNS, [*parameters, written, wanted])
+    complete = [*parameters, _write_vector(scale_to_unit(query)), wanted]
+    rows = _fetch(connection, about, statement, CANDIDATE_COLUMNS, complete)
+    if rows.num_rows < wanted and not filter.is_empty:
+        # pgvector gives up after 20,000 entries (hnsw.max_scan_tuples), whether or not the filter kept any of them.
+        connection.execute("SELECT set_config('enable_indexscan', 'off', true)")
+        rows = _fetch(connection, about, statement, CANDIDATE_COLUMNS, complete)
+    return rows
 
 
 def _fetch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -64,6 +65,29 @@ def test_filters_and_groups_go_through_the_index(store):
     ):
         found = store.search("words", VECTORS[:5], replace(options, mode="approximate"))
         assert found == store.search("words", VECTORS[:5], replace(options, mode="exact"))
+
+
+@pytest.fixture
+def tired_index(database):
+    """The database uses its index wherever it can, and that gives up after 50 entries in place of 20,000."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ALTER ROLE ALL SET hnsw.max_scan_tuples = 50")
+        connection.execute("ALTER ROLE ALL SET enable_seqscan = off")
+        yield
+        connection.execute("ALTER ROLE ALL RESET ALL")
+
+
+def test_entries_that_are_far_from_the_query_are_found_where_a_filter_keeps_no_others(tired_index, store):
+    far = set(np.argsort(VECTORS @ VECTORS[0])[:60].tolist())
+    entries = [replace(entry, gloss="FAR" if row in far else "NEAR") for row, entry in enumerate(make_entries(VECTORS))]
+    store.upsert("words", entries)
+    store.maintain("words")
+    filters = [{"gloss": "FAR"}, {"gloss": "FAR", "sign_language": "gsg"}]
+    ways = [SearchOptions(filter=parse_filter(kept)) for kept in filters]
+    for options in (*ways, SearchOptions(group_by="gloss", k=2)):
+        [found] = store.search("words", VECTORS[:1], replace(options, mode="approximate"))
+        assert [found] == store.search("words", VECTORS[:1], replace(options, mode="exact"))
+        assert len(found) == options.k
 
 
 def test_versions_that_are_too_old_are_forgotten(store, database):

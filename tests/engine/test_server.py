@@ -231,18 +231,13 @@ def test_without_an_engine_everything_is_refused_at_once(address: str, monkeypat
     client.close()
 
 
-def test_counters_are_given_out_when_they_come(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_are_told_when_they_change_and_counters_when_they_come(
+    client: EngineClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(client_module, "METRICS_S", threading.TIMEOUT_MAX)
-    asking = threading.Thread(target=client.export_metrics, daemon=True)
-    asking.start()
-    asking.join(TIMEOUT_S)
-    assert not asking.is_alive()
-
-
-def test_states_are_told_when_they_change(client: EngineClient, engine: FakeEngine) -> None:
     assert client.get_default_model() == "m"
     assert client.list_statuses()["m"].state == "loaded"
-    assert "signclip_engine_ready 1" in client.export_metrics()
+    assert "signclip_engine_ready 1" in in_thread(client.export_metrics)()
     engine.state = Readiness(False, "it fell ill")
     until(lambda: client.get_readiness().reason == "it fell ill")
 

@@ -235,8 +235,7 @@ def test_states_are_told_when_they_change_and_counters_when_they_come(
     client: EngineClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "METRICS_S", threading.TIMEOUT_MAX)
-    assert client.get_default_model() == "m"
-    assert client.list_statuses()["m"].state == "loaded"
+    assert client.list_statuses()[client.get_default_model()].state == "loaded"
     assert "signclip_engine_ready 1" in in_thread(client.export_metrics)()
     engine.state = Readiness(False, "it fell ill")
     until(lambda: client.get_readiness().reason == "it fell ill")

@@ -37,25 +37,27 @@ class RequestVectors:
     dtype: str | None = None
 
 
-def set_deadline(timeout_s: float) -> float:
+def set_deadline(timeout_s: float, *, since: float | None = None) -> float:
     """Set the deadline of the request that is being handled. A client may shorten it with X-Timeout-Ms.
 
     Args:
-        timeout_s: seconds that the request may take from its arrival.
+        timeout_s: seconds that the request may take.
+        since: when these begin, in seconds of time.monotonic(); None: with the request's arrival, as the client's do.
     Returns:
         The deadline, in seconds of time.monotonic().
     Raises:
         InputError: X-Timeout-Ms is no positive whole number.
     """
+    record = get_record()
+    deadline = (record.started if since is None else since) + timeout_s
     given = request.headers.get(TIMEOUT_HEADER)
     if given is not None:
         if not (given.isascii() and given.isdigit() and len(given) < 12 and int(given) > 0):
             message = f"{TIMEOUT_HEADER} must be a positive whole number of milliseconds"
             raise InputError(message, problems=(Problem("", message),))
-        timeout_s = min(timeout_s, int(given) / 1000)
-    record = get_record()
-    record.deadline = record.started + timeout_s
-    return record.deadline
+        deadline = min(deadline, record.started + int(given) / 1000)
+    record.deadline = deadline
+    return deadline
 
 
 def embed(

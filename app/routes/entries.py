@@ -241,10 +241,10 @@ class _Storing:
         if any(entry.kind != "vector" for entry in part):
             config = find_collection_model(shared, self.collection, self.wanted.options.model_name)
         has_videos = any(entry.kind == "video" for entry in part)
-        # Every part has the time of a request: lines may arrive for as long as the client sends them.
+        # Every part has the time of a request, because lines may arrive for as long as the client sends them.
         record.model = None if config is None else config.name
         allowed_s = shared.settings.video_timeout_s if has_videos else shared.settings.timeout_s
-        record.deadline = deadline = time.monotonic() + allowed_s
+        deadline = set_deadline(allowed_s, since=time.monotonic())
         indexing = Indexing(
             shared, config, part, space=self.collection.space, options=self.wanted.options, deadline=deadline
         )

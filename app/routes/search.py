@@ -1,6 +1,5 @@
 """Searches of one collection, or of all collections whose vectors may be compared with the query."""
 
-import time
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -133,11 +132,11 @@ def _embed_query(
         config = shared.find_model(wanted.model_name)
     record.model = None if config is None else config.name
     settings = shared.settings
-    record.deadline = time.monotonic() + (settings.video_timeout_s if new.kind == "video" else settings.timeout_s)
+    deadline = set_deadline(settings.video_timeout_s if new.kind == "video" else settings.timeout_s)
     options = EntryOptions(
         keep_pose=False, **{key: getattr(wanted, key) for key in EntryOptions.model_fields if hasattr(wanted, key)}
     )
-    indexing = Indexing(shared, config, [new], space=space, options=options, deadline=record.deadline)
+    indexing = Indexing(shared, config, [new], space=space, options=options, deadline=deadline)
     indexing.needs_hands = not wanted.allow_no_hands
     with hold_video_place(shared) if new.kind == "video" else nullcontext():
         found = indexing.run()

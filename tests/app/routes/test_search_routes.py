@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import numpy as np
 import pytest
@@ -215,3 +216,12 @@ def test_what_has_no_preview_is_answered_404(words):
     refused(words.get(f"{ENTRIES}/p/preview.png"), 404, "preview_missing", "preview.png", "webp")
     refused(words.get(f"{ENTRIES}/none/preview.svg"), 404, "entry_unknown", "'none'")
     assert words.get(f"{ENTRIES}/..%2Fp/preview.svg").status_code == 404
+
+
+def test_a_client_may_shorten_the_time_of_searches_and_entries(words, engine):
+    entry, query = {"entries": [{"text": "sun"}]}, {"text": "sun"}
+    for path, body in ((ENTRIES, entry), (SEARCH, query), ("/api/search", query)):
+        for headers, seconds in (({}, 120), ({"X-Timeout-Ms": "5000"}, 5), ({"X-Timeout-Ms": "500000"}, 120)):
+            before = time.monotonic()
+            assert words.post(path, json=body, headers=headers).status_code == 200
+            assert before + seconds <= engine.requests[-1].deadline <= time.monotonic() + seconds

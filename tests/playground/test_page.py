@@ -191,3 +191,14 @@ def test_no_camera_runs_that_nobody_can_stop(page: Page, service: str) -> None:
     page.get_by_role("button", name="Kamera starten").wait_for()
     page.evaluate("window.allow[0]()")
     until(lambda: page.evaluate(_STATES) == ["ended"])
+
+
+def test_a_picture_that_the_camera_does_not_give_ends_the_recording(page: Page, service: str) -> None:
+    gone = "() => Promise.reject(new DOMException('the camera is gone', 'InvalidStateError'))"
+    page.add_init_script(f"window.createImageBitmap = {gone};")
+    page.goto(service)
+    page.get_by_role("button", name="Start the camera").click()
+    page.locator("#seconds").fill("1")
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.locator("#webcam .problem")).to_contain_text("the camera is gone")
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_enabled()

@@ -19,7 +19,10 @@ const SILENCE_MS = 3000;
  */
 export async function record(video, stream, { seconds, signal, onSecond }) {
   const recorder = startRecorder(stream);
-  const { pictures, times } = await takePictures(video, { seconds, signal, onSecond });
+  const { pictures, times } = await takePictures(video, { seconds, signal, onSecond }).catch(async (error) => {
+    await recorder.stop();
+    throw error;
+  });
   const blob = await recorder.stop();
   const span = times.length > 1 ? times[times.length - 1] - times[0] : 0;
   const fps = span > 0 ? ((times.length - 1) * 1000) / span : 25;
@@ -33,19 +36,22 @@ export async function record(video, stream, { seconds, signal, onSecond }) {
  * @returns {Promise<{pictures: ImageBitmap[], times: number[]}>} times in milliseconds
  */
 function takePictures(video, { seconds, signal, onSecond }) {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     /** @type {Promise<ImageBitmap>[]} */
     const taken = [];
     /** @type {number[]} */
     const times = [];
     let shown = Infinity;
     let watch = 0;
+    let isOver = false;
     const finish = () => {
+      isOver = true;
       clearTimeout(watch);
-      Promise.all(taken).then((pictures) => resolve({ pictures, times }));
+      Promise.all(taken).then((pictures) => resolve({ pictures, times }), reject);
     };
     /** @param {number} now */
     const step = (now) => {
+      if (isOver) return;
       clearTimeout(watch);
       const start = times[0] ?? now;
       if (signal.aborted || now - start >= seconds * 1000) {
@@ -54,7 +60,9 @@ function takePictures(video, { seconds, signal, onSecond }) {
       }
       if (!times.length || now - times[times.length - 1] >= 1000 / MOST_PER_SECOND) {
         times.push(now);
-        taken.push(createImageBitmap(video));
+        const picture = createImageBitmap(video);
+        picture.catch(finish); // a camera that gives no picture ends the recording
+        taken.push(picture);
       }
       const left = Math.ceil(seconds - (now - start) / 1000);
       if (left < shown) onSecond((shown = left));

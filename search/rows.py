@@ -111,10 +111,12 @@ def read_vectors(table: Any) -> Vectors:
         rows = column.to_pylist()
         if len({len(row or ()) for row in rows}) > 1 or not all(rows):
             raise EntryInvalidError("the vectors have different lengths")
-        found = np.array(rows, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            found = np.array(rows, dtype=np.float32)
     if len(found) != table.num_rows:
         raise EntryInvalidError("a row has no vector")
-    return cast(Vectors, found.astype(np.float32, copy=False))
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which no entry may be
+        return cast(Vectors, found.astype(np.float32, copy=False))
 
 
 def _list_columns(entries: Sequence[Entry], now: datetime) -> dict[str, list[Any]]:
@@ -147,7 +149,7 @@ def _read_row(row: Mapping[str, Any], vector: Vector, space: str) -> Entry:
         row.get("space") or space,
         signature=row.get("signature"),
         gloss=row.get("gloss") or "",
-        texts=tuple(row.get("texts") or ()),
+        texts=tuple(text for text in row.get("texts") or () if text is not None),
         sign_language=row.get("sign_language"),
         spoken_language=row.get("spoken_language"),
         source=row.get("source"),

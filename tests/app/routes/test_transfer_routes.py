@@ -97,6 +97,8 @@ def test_a_table_of_ids_and_vectors_is_enough(words):
         (write({"id": ["a"]}), 422, "entry_invalid"),
         (write({"vector": [[1.0] * 32]}), 422, "entry_invalid"),
         (write({"id": ["a"], "vector": [[1.0] * 31]}), 422, "entry_invalid"),
+        (write({"id": ["a"], "vector": [[1e300] * 32]}), 422, "entry_invalid"),
+        (write({"id": ["a"], "vector": pa.array([[1e300] * 32], pa.list_(pa.float64(), 32))}), 422, "entry_invalid"),
         (write({"id": ["a", "b"], "vector": [[1.0] * 32, None]}), 422, "entry_invalid"),
         (write({"id": ["a", "b"], "vector": [[1.0] * 32, [1.0] * 3]}), 422, "entry_invalid"),
         (write({"id": ["a"], "vector": ["x"]}), 422, "entry_invalid"),
@@ -116,6 +118,12 @@ def test_a_table_of_ids_and_vectors_is_enough(words):
 def test_what_is_no_collection_is_refused(words, body, status, code):
     refused(words.post(IMPORT, data=body, content_type=PARQUET), status, code)
     assert words.get(WORDS).json["entries"] == 6
+
+
+def test_texts_that_are_null_are_left_out(words):
+    body = write({"id": ["n"], "vector": [[1.0] * 32], "texts": [["a", None]]})
+    assert words.post(IMPORT, data=body, content_type=PARQUET).json["stored"] == 1
+    assert words.get(f"{ENTRIES}/n").json["texts"] == ["a"]
 
 
 def test_every_cut_of_a_file_is_refused(words):

@@ -74,12 +74,12 @@ class LanceStore:
         with self._tables.lock(name):
             self._tables.create(name, About.make(space, dimensions))
             known = self._read_about(name)
-        if (known.space, known.dimensions) != (space, dimensions):
-            raise CollectionExistsError(
-                f"collection {name!r} exists with space {known.space!r} and {known.dimensions} dimensions, not "
-                f"{space!r} and {dimensions}; choose another name, or delete it first"
-            )
-        self._attachments.write(name, _DESCRIPTION, description.encode())
+            if (known.space, known.dimensions) != (space, dimensions):
+                raise CollectionExistsError(
+                    f"collection {name!r} exists with space {known.space!r} and {known.dimensions} dimensions, not "
+                    f"{space!r} and {dimensions}; choose another name, or delete it first"
+                )
+            self._attachments.write(name, _DESCRIPTION, description.encode())
         return self.describe_collection(name)
 
     def list_collections(self) -> list[Collection]:
@@ -106,7 +106,8 @@ class LanceStore:
         with translate_errors(name), self._tables.lock(name):
             key = About.read(table).key
             self._tables.drop(name)
-        self._attachments.delete_all(name)
+            # Before the lock is given up: a new collection of the name may have attachments of its own.
+            self._attachments.delete_all(name)
         self._snapshots.forget(key)
 
     def upsert(self, name: str, entries: Sequence[Entry]) -> None:

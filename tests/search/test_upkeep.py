@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import lancedb
 import numpy as np
@@ -14,6 +15,7 @@ from processes.files import try_lock
 from search.__main__ import main
 from search.errors import CollectionUnknownError
 from search.interface import SearchOptions
+from search.lance_attachments import LanceAttachments
 from search.opening import open_store
 from search.store import LanceStore
 from search.upkeep import Upkeep
@@ -72,6 +74,20 @@ def test_filters_and_groups_go_through_the_index(store, small_settings):
         found = large.search("words", VECTORS[:5], options)
         assert found == large.search("words", VECTORS[:5], replace(options, mode="exact"))
         assert found == large.search("words", VECTORS[:5], replace(options, mode="approximate"))
+
+
+def test_what_is_attached_goes_before_a_new_collection_of_the_name_may_come(store, search_settings, monkeypatch):
+    held = []
+    delete_all = LanceAttachments.delete_all
+
+    def delete_and_look(attachments, name):
+        with try_lock(Path(search_settings.dir) / ".signclip" / "locks" / name) as is_free:
+            held.append(not is_free)
+        delete_all(attachments, name)
+
+    monkeypatch.setattr(LanceAttachments, "delete_all", delete_and_look)
+    store.delete_collection("words")
+    assert held == [True]
 
 
 def test_attachments_are_looked_after_too(store, search_settings, tmp_path):

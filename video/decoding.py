@@ -7,6 +7,7 @@ name and may open no protocol.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import av
@@ -48,6 +49,8 @@ _FAR_OFF = 1.25
 # Streams for broadcast declare nothing: what the library calls their length is what it finds at their end.
 _WITHOUT_LENGTH = ("mpeg", "mpegts")
 _USUAL_RATE = 25.0  # of a single frame, which has none
+# Digits alone, and few: Python would also read "nan", "inf" and numbers past what a float holds.
+_NOTED_TIME = re.compile(r"([0-9]{1,6}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{0,12})?)")
 _DEFAULT_LIMITS = VideoLimits()
 
 
@@ -237,11 +240,11 @@ def _find_rate(declared: float, measured: float | None) -> float:
 
 def _seconds(noted: str) -> float | None:
     """Seconds of "00:01:02.400000000"; None of anything else."""
-    try:
-        hours, minutes, seconds = noted.split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-    except ValueError:
+    found = _NOTED_TIME.fullmatch(noted)
+    if found is None:
         return None
+    hours, minutes, seconds = found.groups()
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
 def _check_gif(data: bytes, limits: VideoLimits) -> None:

@@ -217,3 +217,12 @@ def _with_cover(*, film: bool) -> bytes:
             output.mux(stream.encode(silence))
         output.mux(stream.encode(None))
     return file.getvalue()
+
+
+@pytest.mark.parametrize("noted", ["00:00:nan", "00:00:inf", "00:00:1e400", "00:00:-5", f"{'9' * 12}:00:00"])
+def test_a_length_that_is_no_number_of_seconds_counts_as_none(noted: str) -> None:
+    data = encode(moving(20), container="matroska")
+    at = data.index(b"00:00:00.8")
+    length = data[at : data.index(b"\0", at)]
+    spoilt = data.replace(length, noted.encode().ljust(len(length), b"\0"))
+    assert read(spoilt)[1] == read(data)[1]

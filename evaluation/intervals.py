@@ -75,19 +75,30 @@ def estimate_intervals(
     return intervals
 
 
-def estimate_mean_over_draws(hits: Sequence[BoolArray]) -> Interval:
+def estimate_mean_over_draws(hits: Sequence[BoolArray], searches: Sequence[Int64Array]) -> Interval:
     """Estimate the interval of a mean over draws and searches, as of a few-shot probe over several seeds.
 
-    Each resample draws draws with replacement, and then searches of each of them.
+    Each resample draws draws with replacement, and searches with replacement. Most searches are in all draws, so a
+    search is drawn for all of them at once: more draws say nothing of other searches.
 
     Args:
         hits: bool (searches,) for each draw.
+        searches: int64 (searches,) for each draw, a number for each search that is the same in all draws.
     """
-    rng = np.random.default_rng(0)
-    shares, counts = np.array([found.mean() for found in hits]), np.array([len(found) for found in hits])
-    chosen = rng.integers(len(hits), size=(RESAMPLES, len(hits)))
-    # How many of n searches drawn with replacement are hits is a binomial number.
-    means = (rng.binomial(counts[chosen], shares[chosen]) / counts[chosen]).mean(axis=1)
+    # Another seed than that of the resampled searches, whose random numbers it would repeat.
+    rng = np.random.default_rng(1)
+    shares = np.array([found.mean() for found in hits])
+    numbers, columns = np.unique(np.concatenate(searches), return_inverse=True)
+    places = np.split(columns, np.cumsum([len(found) for found in hits])[:-1])
+    means = []
+    for counts in _draw_counts(len(numbers)):
+        drawn = [counts[place] for place in places]
+        # A draw of which no search was drawn keeps its share.
+        values = [
+            float(weights @ found / weights.sum()) if weights.any() else share
+            for weights, found, share in zip(drawn, hits, shares, strict=True)
+        ]
+        means.append(np.mean(np.array(values)[rng.integers(len(hits), size=len(hits))]))
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 

@@ -88,26 +88,27 @@ def probe(
     if shots == "all" and query is not None:
         seeds = seeds[:1]
     learn = _choose(name, options)
-    metrics, notes, ranks, clips, classes = [], [], [], 0, 0
+    asked = support if query is None else query
+    metrics, notes, ranks, searches = [], [], [], []
     for seed in seeds:
         drawn, others = draw_shots(support.classes, shots, seed=seed, keep_one=query is None)
-        learned, classified = support[drawn], support[others] if query is None else query
-        classified = classified[np.flatnonzero(np.isin(classified.classes, learned.classes))]
-        if not len(classified):
+        learned, rows = support[drawn], others if query is None else np.arange(len(query))
+        rows = rows[np.isin(asked.classes[rows], learned.classes)]
+        if not len(rows):
             return None
-        result = learn(learned, classified)
+        result = learn(learned, asked[rows])
         metrics.append(summarize_clips(result.ranks))
         notes.append(result.notes)
         ranks.append(result.ranks)
-        clips, classes = len(classified), len(np.unique(learned.classes))
+        searches.append(rows)
     return {
         "probe": name,
         "shots": shots,
         "neighbours": options.neighbours if name == "nearest_clips" else None,
-        "clips": clips,
-        "classes": classes,
+        "clips": len(searches[-1]),
+        "classes": len(np.unique(learned.classes)),
         **_average(metrics),
-        "interval": {f"R@{k}": estimate_mean_over_draws([found <= k for found in ranks]) for k in CUTOFFS},
+        "interval": {f"R@{k}": estimate_mean_over_draws([found <= k for found in ranks], searches) for k in CUTOFFS},
         "by_seed": {str(seed): row | note for seed, row, note in zip(seeds, metrics, notes, strict=True)},
     }
 

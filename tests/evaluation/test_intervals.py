@@ -59,16 +59,33 @@ def test_further_scores_have_intervals_too(ranks):
     assert estimate_intervals(ranks, more={"P@5": found})["P@5"] == pytest.approx((0.25, 0.25))
 
 
-def test_a_mean_over_draws_varies_with_draws_and_searches():
-    same = [np.array([False, True] * 50)] * 5
-    narrow = estimate_mean_over_draws(same)
-    wide = estimate_mean_over_draws([np.arange(1000) < 100, np.arange(1000) < 900])
-    assert narrow[0] < 0.5 < narrow[1]
-    # The standard deviation of a mean of 500 such searches is 0.022.
-    assert narrow[1] - narrow[0] == pytest.approx(4 * 0.0224, abs=0.015)
+def test_a_mean_over_draws_varies_with_draws():
+    every = [np.arange(1000)] * 2
+    low, high = estimate_mean_over_draws([np.arange(1000) < 100, np.arange(1000) < 900], every)
     # Both draws may be the same one.
-    assert wide[0] < 0.12
-    assert wide[1] > 0.88
+    assert low < 0.12
+    assert high > 0.88
+
+
+def test_equal_draws_are_as_sure_as_one():
+    found = np.random.default_rng(0).random(100) < 0.5
+    one = estimate_mean_over_draws([found], [np.arange(100)])
+    # The standard deviation of a mean of 100 such searches is 0.05.
+    assert one[1] - one[0] == pytest.approx(4 * 0.05, abs=0.03)
+    assert estimate_mean_over_draws([found] * 5, [np.arange(100)] * 5) == pytest.approx(one)
+
+
+def test_draws_of_other_searches_are_surer_than_one():
+    found = np.array([False, True] * 50)
+    low, high = estimate_mean_over_draws([found] * 5, np.split(np.arange(500), 5))
+    assert low < 0.5 < high
+    # The standard deviation of a mean of 500 such searches is 0.022, and that of 100 is 0.05.
+    assert 4 * 0.0224 - 0.015 < high - low < 0.15
+
+
+def test_a_draw_may_miss_all_drawn_searches():
+    low, high = estimate_mean_over_draws([np.array([True]), np.array([False])], [np.array([3]), np.array([7])])
+    assert (low, high) == (0, 1)
 
 
 def test_p_of_right_and_wrong_is_mcnemars(ranks):

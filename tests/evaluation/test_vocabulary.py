@@ -40,6 +40,23 @@ def test_vocabulary_of_a_list(tmp_path):
     assert read_vocabulary(path) == {"house", "sun"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("words.csv", "text,count\nhouse,21\nsun,30\n"), ("words.txt", "house\nsun\n")]
+)
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8-sig")
+    assert read_vocabulary(path) == {"house", "sun"}
+
+
+@pytest.mark.parametrize(("name", "text"), [("words.csv", "text,count\nMüll,21\n"), ("words.txt", "Haus\nMüll\n")])
+def test_a_vocabulary_in_another_encoding_says_where_and_what_to_do(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, encoding="cp1252")
+    with pytest.raises(VocabularyError, match=rf"{name}, line 2: byte 2 .* is not UTF-8; .*iconv"):
+        read_vocabulary(path)
+
+
 def test_vocabulary_of_examples():
     assert find_common_texts(EXAMPLES, over=1) == {"house"}
     assert [example.text for example in keep_vocabulary(EXAMPLES, frozenset({"sun"}))] == ["sun"]

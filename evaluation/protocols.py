@@ -12,7 +12,7 @@ from corpora.examples import Corpus, Split
 from corpora.prompts import Task, write_prompts
 from evaluation.errors import ProtocolError
 from evaluation.intervals import average_classes, estimate_intervals, score_searches
-from evaluation.results import search_prompts
+from evaluation.results import ScoreKind, search_prompts
 from evaluation.token_rows import embed_each_row
 from evaluation.vectors import EmbeddedCorpus
 from models.catalog import CONFIGS
@@ -37,22 +37,25 @@ class Protocol(BaseModel):
     clips: int | None = Field(None, ge=1, description="of the split; None: not published")
     metrics: tuple[str, ...] = Field(min_length=1, description="R@k is top-k accuracy, class_R@k its mean over classes")
 
-    def measure(self, model: EmbeddingModel, corpus: Corpus, vectors: EmbeddedCorpus) -> dict[str, Any]:
+    def measure(
+        self, model: EmbeddingModel, corpus: Corpus, vectors: EmbeddedCorpus, *, score: ScoreKind = "dot"
+    ) -> dict[str, Any]:
         """Measure a model by this protocol.
 
         Args:
             model: whose prompts are embedded.
             corpus: all parts of the data set, for the candidates that no clip of the split has.
             vectors: of the clips of the split, with their prompts.
+            score: how vectors are compared, see results.search_corpus.
         Returns:
             The protocol, the numbers of classes and clips with the expected ones, "metrics" and "intervals" (95 %), and
             "warnings" where the numbers differ.
         """
         known = [str(prompt) for prompt in vectors.prompts]
         every = write_prompts(model.config.prompt, corpus.examples, task=self.task, tagged=self.tagged)
-        further = list(dict.fromkeys(prompt for prompt in every if prompt not in set(known)))
+        further = list(dict.fromkeys([*known, *every]))[len(known) :]
         text = vectors.text if not further else np.concatenate((vectors.text, embed_each_row(model, further)))
-        ranks = search_prompts(vectors.pose, text, vectors.prompt_of).ranks
+        ranks = search_prompts(vectors.pose, text, vectors.prompt_of, score=score).ranks
         scores = score_searches(ranks)
         values = {name: float(column.mean()) for name, column in scores.items()}
         values |= {f"class_R@{k}": average_classes(scores[f"R@{k}"], vectors.prompt_of) for k in (1, 5, 10)}

@@ -122,9 +122,7 @@ def search_corpus(vectors: EmbeddedCorpus, *, score: ScoreKind = "dot", is_text_
     Raises:
         EvaluationError: a vector holds NaN or infinity.
     """
-    pose, text = (
-        (vectors.pose, vectors.text) if score == "dot" else map(normalize_vectors, (vectors.pose, vectors.text))
-    )
+    pose, text = _scale(vectors.pose, score), _scale(vectors.text, score)
     prompts = np.arange(len(text))
     try:
         clip_scores: Scores = DotProducts(pose, text)
@@ -146,18 +144,25 @@ def _group_prompts(vectors: EmbeddedCorpus) -> Int64Array:
     return numbers
 
 
-def search_prompts(pose: Float32Array, text: Float32Array, prompt_of: Int64Array) -> Ranking:
+def _scale(vectors: Float32Array, score: ScoreKind) -> Float32Array:
+    return vectors if score == "dot" else normalize_vectors(vectors)
+
+
+def search_prompts(
+    pose: Float32Array, text: Float32Array, prompt_of: Int64Array, *, score: ScoreKind = "dot"
+) -> Ranking:
     """Search prompts by clips, among more prompts than the clips have.
 
     Args:
         pose: float32 (clips, embed_dim), raw.
         text: float32 (prompts, embed_dim), raw.
         prompt_of: int64 (clips,), the row of each clip's prompt.
+        score: see search_corpus.
     Raises:
         EvaluationError: a vector holds NaN or infinity.
     """
     try:
-        return rank(DotProducts(pose, text), prompt_of, np.arange(len(text)))
+        return rank(DotProducts(_scale(pose, score), _scale(text, score)), prompt_of, np.arange(len(text)))
     except ValueError as error:
         raise EvaluationError(f"the model's vectors cannot be searched: {error}") from error
 

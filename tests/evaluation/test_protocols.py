@@ -1,6 +1,7 @@
 """Protocols of leaderboards: their files, the candidates of all parts, and the command that runs one by name."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,11 +45,12 @@ def measured(tiny_model, tmp_path):
     test = whole.select([example for example in examples if example.split == "test"])
     _, vectors, _ = evaluate(tiny_model, test, settings=EvaluationSettings())
 
-    def measure(**fields):
+    def measure(*, score="dot", stretch=1, **fields):
+        stretched = replace(vectors, text=vectors.text * np.array([[stretch], [1]], np.float32))
         about = {"name": "p", "title": "P", "source": "nobody, 2020", "dataset": "c", "classes": 4}
         return Protocol(**{**about, "metrics": ("R@1", "MRR", "class_R@1"), **fields}).measure(
-            tiny_model, whole, vectors
-        ), vectors
+            tiny_model, whole, stretched, score=score
+        ), stretched
 
     return measure
 
@@ -62,6 +64,19 @@ def test_candidates_are_the_classes_of_all_parts(measured, tiny_model):
     assert result["metrics"]["R@1"] == pytest.approx((ranks == 1).mean())
     assert (result["classes"], result["clips"], result["warnings"]) == (4, 2, [])
     assert set(result["intervals"]) == {"R@1", "MRR", "class_R@1"}
+
+
+def test_candidates_are_scored_as_the_run_is(measured, tiny_model):
+    result, vectors = measured(score="cosine", stretch=1000)
+    further = tiny_model.embed_text(["<en> <ase> sun", "<en> <ase> moon"], normalize=False)
+    text = np.concatenate((vectors.text, further)).astype(np.float64)
+    pose = vectors.pose.astype(np.float64)
+    scores = pose @ (text / np.linalg.norm(text, axis=1, keepdims=True)).T
+    ranks = 1 + (scores > scores[[0, 1], [0, 1]][:, None]).sum(axis=1)
+    assert result["metrics"]["MRR"] == pytest.approx((1 / ranks).mean())
+    assert result["metrics"] == measured(score="cosine")[0]["metrics"]
+    # To dot products the length of a prompt's vector matters.
+    assert measured(score="dot", stretch=1000)[0]["metrics"] != measured(score="dot", stretch=0.001)[0]["metrics"]
 
 
 def test_other_numbers_than_the_published_ones_are_said(measured):

@@ -70,6 +70,7 @@ def _run(options: argparse.Namespace) -> None:
     protocol = None if options.protocol is None else read_protocol(options.protocol)
     if protocol is not None:
         _follow(protocol, options)
+    _check_parts(options)
     published = read_published()
     _warn_if_unpublished(options.experiment, options.dataset, published)
     vocabulary = None
@@ -103,7 +104,8 @@ def _run(options: argparse.Namespace) -> None:
         probes = ProbeSettings(options.probes, options.shots, range(options.seeds), options.neighbours, device)
         metrics["probes"] = run_probes(vectors, support, settings=probes)
     if protocol is not None:
-        metrics["protocol"] = protocol.measure(model, read_corpus(options.dataset, root, "all"), vectors)
+        whole = read_corpus(options.dataset, root, "all")
+        metrics["protocol"] = protocol.measure(model, whole, vectors, score=options.score)
     probed = bool(options.probes)
     out = options.out or name_folder(options.model, corpus.name, split=options.split, settings=settings, probed=probed)
     write_run(out, metrics, vectors=vectors, results=results)
@@ -116,6 +118,16 @@ def _follow(protocol: Protocol, options: argparse.Namespace) -> None:
     options.root = None if options.dataset is None else Path(options.dataset)
     options.dataset, options.split = protocol.dataset, protocol.split
     options.task, options.no_tags = protocol.task, not protocol.tagged
+
+
+def _check_parts(options: argparse.Namespace) -> None:
+    parts = {options.split, options.learn_from}
+    if options.probes and len(parts) > 1 and "all" in parts:
+        raise EvaluationError(
+            f"probes would classify clips that they learned from: --split {options.split} and --learn-from "
+            f"{options.learn_from} have clips in common. Name two of train, val and test; or the same part twice, of "
+            "which the drawn clips are not classified"
+        )
 
 
 def _show(metrics: dict[str, Any], published: Published) -> None:

@@ -120,7 +120,8 @@ def _add_probe_arguments(parser: argparse.ArgumentParser) -> None:
         "--learn-from",
         choices=SPLITS,
         default="train",
-        help="part to draw shots from; if it is SPLIT itself, the drawn clips are not classified",
+        help="part to draw shots from, without a clip of SPLIT; if it is SPLIT itself, the drawn clips are not "
+        "classified (default: %(default)s)",
     )
 
 

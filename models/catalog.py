@@ -1,6 +1,7 @@
 """The models that this service knows: a YAML file for each in configs/models, and users' own folders in weights/."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -225,6 +226,10 @@ def load_catalog(configs: Path = CONFIGS, weights: Path | None = None) -> Catalo
     own = [] if weights is None or not weights.is_dir() else sorted(weights.glob(f"*/{CONFIG}"))
     for path in own:
         name = path.parent.name
+        written = os.fsencode(name).decode("utf-8", "backslashreplace")
+        if written != name:  # JSON could not hold it, and one folder would keep all models out of an answer
+            broken[written] = CatalogError(f"the name of the folder {written} is not UTF-8; rename it")
+            continue
         if name in models:
             broken[name] = CatalogError(
                 f"{path} would replace the model {name!r} of {origins[name]}; rename its folder"

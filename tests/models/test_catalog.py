@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -212,6 +213,19 @@ def test_a_broken_folder_is_left_out_and_harms_no_other_model(own, content):
     assert load_catalog()["fingerspelling"] == catalog["fingerspelling"]
     with pytest.raises(CatalogError):
         catalog.resolve("broken")
+
+
+def test_a_folder_whose_name_is_no_text_is_named_all_the_same(own):
+    folder = os.fsencode(own) + b"/caf\xe9"
+    os.mkdir(folder)
+    shutil.copyfile(own / "mine" / "config.yaml", folder + b"/config.yaml")
+    catalog = load_catalog(weights=own)
+    assert set(catalog) == {*load_catalog(), "mine"}
+    (name,) = catalog.broken
+    assert name == "caf\\xe9"
+    for text in (name, str(catalog.broken[name])):
+        assert text.encode("utf-8").decode("utf-8") == text
+    assert "rename it" in str(catalog.broken[name])
 
 
 def test_a_pipe_for_a_configuration_stops_nobody(own):

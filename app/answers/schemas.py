@@ -53,9 +53,9 @@ class Inspection(Quality):
 
     layout: str = Field(description="the tool that the layout of points seems to come from")
     models: dict[str, str | None] = Field(
-        description="by name of a model of /api/models: null where it takes the layout, else what is missing"
+        description="by name of a model of /api/models: null where it takes the layout, else why it does not"
     )
-    advice: str | None = Field(None, description="what to do; left out where every model takes the layout")
+    advice: str | None = Field(None, description="what to do; left out where no model lacks a point")
 
 
 class VideoAnswer(Answer):

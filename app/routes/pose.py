@@ -34,6 +34,7 @@ from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
 from poses.errors import PoseError
+from poses.feature_kinds import FEATURE_KINDS
 from poses.features import find_layout_lacks
 from poses.layouts import recognize_layout
 from poses.points import make_layout_key
@@ -138,9 +139,15 @@ def inspect_pose(shared: Services) -> Response:
 def _find_models(shared: Services, pose: Pose) -> dict[str, Any]:
     """Find the models that take a pose's layout, what the others lack, and what to do about it."""
     layout = recognize_layout(make_layout_key(pose.header))
-    models = {name: find_layout_lacks(pose.header, config.features) for name, config in shared.catalog.items()}
+    kinds = {name: config.features for name, config in shared.catalog.items()}
+    # Another kind is that of a video network: such a model embeds texts here, and no pose of any layout.
+    lacks = {kind: find_layout_lacks(pose.header, kind) for kind in kinds.values() if kind in FEATURE_KINDS}
+    models = {
+        name: lacks.get(kind, f"its features, {kind!r}, are not computed from poses here")
+        for name, kind in kinds.items()
+    }
     found: dict[str, Any] = {"layout": layout.name, "models": models}
-    return found | {"advice": layout.advice} if any(models.values()) else found
+    return found | {"advice": layout.advice} if any(lacks.values()) else found
 
 
 def _choose_kind(videos: int) -> str:

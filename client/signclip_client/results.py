@@ -62,8 +62,8 @@ class Inspection(Quality):
 
     Attributes:
         layout: the tool that the layout of points seems to come from.
-        models: by name of a model: None where it takes the layout, else what is missing.
-        advice: what to do; None where every model takes the layout.
+        models: by name of a model: None where it takes the layout, else why it does not.
+        advice: what to do; None where no model lacks a point.
     """
 
     layout: str

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from app import create_app
+
 RAW = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture
+def own_weights(tiny_weights, tmp_path):
+    """A copy of the weights folder, for a test's own models."""
+    return shutil.copytree(tiny_weights, tmp_path / "weights")
 
 
 def test_inspect_reports_in_every_form(client, pose_bytes, pose_base64):
@@ -32,6 +43,30 @@ def test_inspect_needs_no_model(client, engine, pose_bytes):
     engine.error = RuntimeError("must not be asked")
     assert client.post("/api/pose/inspect", data=pose_bytes, headers=RAW).status_code == 200
     assert not engine.requests
+
+
+def test_inspect_tells_a_model_without_poses_from_one_that_lacks_points(app_settings, engine, own_weights, pose_base64):
+    (own_weights / "of_videos").mkdir()
+    (own_weights / "of_videos" / "config.yaml").write_text("base: tiny\nfeatures: s3d\nfeature_dim: 512\n")
+    own = replace(app_settings.engine, weights_dir=own_weights)
+    client = create_app(app_settings.model_copy(update={"engine": own}), engine).test_client()
+    answer = client.post("/api/pose/inspect", json={"pose": pose_base64})
+    assert answer.status_code == 200, answer.json
+    assert answer.json["models"]["of_videos"] == "its features, 's3d', are not computed from poses here"
+    assert answer.json["models"]["tiny"] is None
+    assert "advice" not in answer.json
+
+
+def test_a_folder_of_any_name_keeps_no_model_out_of_the_list(app_settings, engine, own_weights):
+    folder = os.fsencode(own_weights) + b"/caf\xe9"
+    os.mkdir(folder)
+    shutil.copyfile(own_weights / "tiny" / "config.yaml", folder + b"/config.yaml")
+    own = replace(app_settings.engine, weights_dir=own_weights)
+    client = create_app(app_settings.model_copy(update={"engine": own}), engine).test_client()
+    answer = client.get("/api/models")
+    assert answer.status_code == 200, answer.json
+    assert [entry["name"] for entry in answer.json["broken"]] == ["caf\\xe9"]
+    assert "tiny" in {model["name"] for model in answer.json["models"]}
 
 
 def test_models_say_what_they_are_and_how_to_get_them(client):

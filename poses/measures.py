@@ -51,7 +51,7 @@ class Measures:
 
     def _measure_shoulders(self, together: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
         """Measure x and y of the point between the shoulders, and their distance; None if there is no distance."""
-        if not self.shoulders:
+        if not self.shoulders or self.values.shape[-1] < 2:
             return None
         shoulders = self.values[:, self.parts.shoulders, :2][together].astype(np.float64)  # frames, 2, 2
         width = float(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1).mean())

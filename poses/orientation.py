@@ -62,7 +62,7 @@ def find_orientation_warning(values: Floats, seen: Seen, parts: Parts) -> str | 
 
 def _find_places(values: Floats, seen: Seen, parts: Parts) -> tuple[Place, Place, Place, Place | None] | None:
     """Mean places (x, y) of head, right shoulder, left shoulder and hips, over the frames in which they are seen."""
-    if not len(parts.shoulders) or not len(parts.head):
+    if not len(parts.shoulders) or not len(parts.head) or values.shape[-1] < 2:
         return None
     head_seen = seen[:, parts.head]  # frames, head points
     frames = seen[:, parts.shoulders].all(axis=1) & head_seen.any(axis=1)

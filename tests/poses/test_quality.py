@@ -5,10 +5,14 @@ import json
 
 import numpy as np
 import pytest
+from pose_format import Pose
+from pose_format.numpy import NumPyPoseBody
+from pose_format.pose_header import PoseHeader, PoseHeaderComponent
 from pose_format.utils.openpose import OpenPose_Components
 
 import poses
 from poses import PersonError, find_warnings, report
+from tests.poses.make_poses import write_pose
 
 ALL = slice(None)
 
@@ -155,6 +159,17 @@ def test_unknown_layouts_are_described_as_far_as_they_go(make_pose):
     assert (found.left_hand, found.right_hand, found.face, found.shoulders) == (None, None, None, None)
     assert found.warnings == ("no hands in the layout", "no shoulders in the layout")
     assert json.loads(json.dumps(dataclasses.asdict(found)))["frames"] == 6
+
+
+@pytest.mark.parametrize("point_format", ["XC", "XYC", "XYZWC"])
+def test_points_of_any_number_of_coordinates_are_described(point_format, make_pose):
+    dims = len(point_format) - 1
+    pose = make_pose()
+    layout = [PoseHeaderComponent(part.name, part.points, [], [], point_format) for part in pose.header.components]
+    values = np.resize(np.asarray(pose.body.data), (*pose.body.data.shape[:3], dims))
+    pose = Pose(PoseHeader(0.2, pose.header.dimensions, layout), NumPyPoseBody(25.0, values, pose.body.confidence))
+    found = report(poses.read(write_pose(pose)))
+    assert (found.frames, found.left_hand, found.right_hand, found.shoulders) == (6, 1, 1, 1)
 
 
 def test_the_pose_is_left_as_it_was(make_pose):

@@ -32,6 +32,7 @@ RequestError
 └── NotReadyError           the default model has not passed its probe yet
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -45,6 +46,11 @@ class Problem:
 
     pointer: str
     message: str
+
+
+def write_pointer(steps: Iterable[str]) -> str:
+    """Write a JSON pointer (RFC 6901) from the keys that lead to a place in the document."""
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 class RequestError(Exception):

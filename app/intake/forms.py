@@ -7,7 +7,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData, Preamble
 
-from app.errors import BodyError, InputError, Problem, TooLargeError
+from app.errors import BodyError, InputError, Problem, TooLargeError, write_pointer
 
 FIELDS_BYTES = 256 * 1024
 # Parts of a form beside its files. No route has so many options.
@@ -121,7 +121,7 @@ def split_plain_form(data: bytes, boundary: bytes) -> SplitForm | None:
 def refuse_key(key: str, message: str) -> InputError:
     """Make the error for a key, a part or a parameter that is wrong."""
     shown = key[:_NAME_CHARS]
-    return InputError(f"{shown} {message}", problems=(Problem(f"/{shown}", message),))
+    return InputError(f"{shown} {message}", problems=(Problem(write_pointer([shown]), message),))
 
 
 def _limit_fields(

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from app.errors import InputError, Problem, TooManyItemsError
+from app.errors import InputError, Problem, TooManyItemsError, write_pointer
 from app.intake.schemas import MANY, ONE
 
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -71,7 +71,7 @@ def _find_inner(schema: type[BaseModel], location: tuple[int | str, ...]) -> typ
 
 def _describe(location: tuple[int | str, ...], kind: str, *, message: str, schema: type[BaseModel]) -> Problem:
     steps = [str(step)[:_MAX_KEY_CHARS] for step in location if step not in (ONE, MANY)]
-    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    pointer = write_pointer(steps)
     if kind == "extra_forbidden":
         known = list(_find_inner(schema, location).model_fields)
         near = get_close_matches(steps[-1], known, n=1)

@@ -98,6 +98,11 @@ def test_options_of_a_raw_body_are_checked(client, pose_bytes, query, fragment):
     assert fragment in answer.text
 
 
+def test_a_pointer_to_a_key_with_a_slash_is_one_step(client, pose_bytes):
+    answer = client.post(f"{POSE}?a/b~=1&a/b~=2", data=pose_bytes, headers=RAW)
+    assert [problem["pointer"] for problem in answer.json["errors"]] == ["/a~1b~0"]
+
+
 def test_options_of_a_json_body_do_not_belong_in_the_query(client):
     answer = client.post(f"{TEXT}?normalize=false", json={"text": "house"})
     assert answer.status_code == 422

@@ -161,9 +161,9 @@ def prepare_clips(
 
     def prepare(index: int) -> ItemArray:
         pose, signing = read_item(index), None
-        check_hands(pose, clips, needed=rules.needs_hands)
         if trims:
             pose, signing = cut_to_signing(pose, clips.person)
+        check_hands(pose, clips, needed=rules.needs_hands)
         found = check_length(pose, config, truncate=rules.truncate)
         features = extract(pose, config.features, wanted)[: config.max_frames]
         reports[index] = report_quality(pose, clips.person) if with_quality else None

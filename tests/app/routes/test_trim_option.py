@@ -109,6 +109,19 @@ def test_similarity_trims_as_embed_does(client):
     assert "trimmed" not in client.post("/api/similarity", json={"text": "sun", "trim": "auto"}).json
 
 
+def test_a_hand_that_trimming_cuts_off_does_not_make_up_for_none(client):
+    lost = slice(18, 33)
+    missing = {"LEFT_HAND_LANDMARKS": lost, "RIGHT_HAND_LANDMARKS": lost}
+    pose = hold(build_pose(60, face_points=128, missing=missing), right=raise_in(60, *range(20, 31)))
+    body = {"text": "sun", "pose": encode(pose)}
+    answer = client.post("/api/similarity", json={**body, "trim": "auto"})
+    assert (answer.status_code, answer.json["code"]) == (422, "pose_no_hands")
+    assert "no hand in any of 15 frames" in answer.json["detail"]
+    assert client.post("/api/similarity", json={**body, "trim": "none"}).status_code == 200
+    allowed = client.post("/api/similarity", json={**body, "trim": "auto", "allow_no_hands": True})
+    assert allowed.json["trimmed"] == [[18, 33]]
+
+
 def test_videos_are_trimmed_by_their_poses(make_video_client):
     client = make_video_client()
     video = {"data": form(b"ase_A", trim="auto"), "content_type": "multipart/form-data"}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from models.catalog import ModelConfig
 from models.checkpoints.folders import WeightsFolder, read_safetensors_header
@@ -20,6 +20,7 @@ from processes.files import write_file
 
 FILE = "null.safetensors"
 FORMAT = "signclip-null-1"
+_TENSORS = ("clips", "texts")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ def write_background(path: Path, background: Background) -> None:
     """
     tensors = {
         name: np.ascontiguousarray(rows, dtype=np.float32)
-        for name, rows in (("clips", background.clips), ("texts", background.texts))
+        for name, rows in zip(_TENSORS, (background.clips, background.texts), strict=True)
     }
     write_file(path, save(tensors, {"format": FORMAT, "digest": background.digest, "about": background.about}))
 
@@ -68,15 +69,18 @@ def read_background(path: Path, *, embed_dim: int) -> Background:
     """
     again = "make it anew with `python -m dictionary calibrate`"
     try:
-        facts = read_safetensors_header(path).get("__metadata__") or {}
-        tensors = load_file(path)
+        header = read_safetensors_header(path)
+        with safe_open(path, framework="numpy") as file:
+            # Of other number formats NumPy lacks some, and fails on them with errors of many kinds.
+            tensors = {name: file.get_tensor(name) for name in _TENSORS if header.get(name, {}).get("dtype") == "F32"}
     except (CheckpointFormatError, SafetensorError) as error:
         raise BackgroundError(f"{path.name} cannot be read ({error}); {again}") from error
+    facts = header.get("__metadata__") or {}
     if facts.get("format") != FORMAT:
         raise BackgroundError(f"{path.name} has format {facts.get('format')!r}; {FORMAT!r} is read; {again}")
-    for name in ("clips", "texts"):
+    for name in _TENSORS:
         rows = tensors.get(name)
-        if rows is None or rows.dtype != np.float32 or rows.ndim != 2 or rows.shape[1] != embed_dim:
+        if rows is None or rows.ndim != 2 or rows.shape[1] != embed_dim:
             raise BackgroundError(f"{path.name} has no {name} of {embed_dim} float32 numbers each; {again}")
         if not np.isfinite(rows).all():
             raise BackgroundError(f"{path.name} has {name} that are not finite; {again}")

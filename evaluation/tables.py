@@ -14,6 +14,8 @@ SHOWN_METRICS = tuple(
 )
 # What leaderboards of isolated signs ask for beside these: averages over classes, and two averages over ranks.
 LEADERBOARD_METRICS = ("class_R@1", "class_R@5", "class_R@10", "MRR", "DCG")
+# p below this is written as such, because permutation tests give no smaller one.
+_SMALLEST_P = 0.0001
 # Beside published metrics that were measured on other candidates than ours.
 OTHER_CANDIDATES = "†"
 _NOTE = (
@@ -115,8 +117,13 @@ def format_differences(rows: Sequence[dict[str, Any]]) -> str:
         ends = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
         metric = f"{DIRECTIONS[row['direction']]} {row['metric']}"
         cells = [row["run"], row["compared with"], metric, f"{row['first']:.3f}", f"{row['second']:.3f}", ends]
-        lines.append("| " + " | ".join(map(_escape, [*cells, f"{row['p']:.4f}"])) + " |")
+        lines.append("| " + " | ".join(map(_escape, [*cells, format_p(row["p"])])) + " |")
     return "\n".join(lines) + "\n"
+
+
+def format_p(value: float) -> str:
+    """Format a p-value."""
+    return f"{value:.4f}" if value > _SMALLEST_P else f"≤ {_SMALLEST_P}"
 
 
 def compares_alike(row: dict[str, Any]) -> bool:

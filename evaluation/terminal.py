@@ -5,14 +5,12 @@ from typing import Any
 from unicodedata import combining, east_asian_width
 
 from evaluation.published import DIRECTIONS
-from evaluation.tables import format_count, format_metric, format_number, get_mark, name_data
+from evaluation.tables import format_count, format_metric, format_number, format_p, get_mark, name_data
 
 _COLUMNS = {
     "pose_to_text": ("R@1", "R@5", "R@10", "median_rank", "MRR", "class_R@1"),
     "text_to_pose": ("P@1", "P@5", "P@10", "R@1", "R@5", "R@10", "median_rank"),
 }
-# p below this is written as such, because permutation tests give no smaller one.
-_SMALLEST_P = 0.0001
 
 
 def show_results(rows: Sequence[dict[str, Any]], intervals: Sequence[dict[str, Any]] = ()) -> str:
@@ -73,14 +71,9 @@ def show_differences(rows: Sequence[dict[str, Any]]) -> str:
             if (row["run"], row["compared with"]) == pair:
                 values = [f"{row['first']:.3f}", f"{row['second']:.3f}", f"{row['difference']:+.3f}"]
                 ends = f"{row['low']:+.3f} to {row['high']:+.3f}"
-                table.append([DIRECTIONS[row["direction"]], row["metric"], *values, ends, show_p(row["p"])])
+                table.append([DIRECTIONS[row["direction"]], row["metric"], *values, ends, format_p(row["p"])])
         parts.append(f"{pair[0]}\ncompared with {pair[1]}, on the same clips:\n{align(table)}")
     return "\n\n".join(parts) + "\n"
-
-
-def show_p(value: float) -> str:
-    """Write a p-value."""
-    return f"{value:.4f}" if value > _SMALLEST_P else f"≤ {_SMALLEST_P}"
 
 
 def align(table: Sequence[Sequence[str]]) -> str:
@@ -105,8 +98,12 @@ def _any_mark(rows: Sequence[dict[str, Any]]) -> bool:
 def _show_interval(name: str, ends: Sequence[float | None] | None) -> str:
     if ends is None or ends[0] is None or ends[1] is None:
         return ""
+    return "–".join(_drop_zero(format_number(name, end)) for end in ends if end is not None)
+
+
+def _drop_zero(number: str) -> str:
     # Without the zero before the point, because these columns are the widest.
-    return "–".join(format_number(name, end).replace("0.", ".", 1) for end in ends if end is not None)
+    return number[1:] if number.startswith("0.") else number
 
 
 def _name_data_and_task(row: dict[str, Any]) -> str:

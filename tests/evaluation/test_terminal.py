@@ -1,6 +1,9 @@
 """Tables on a terminal: columns stand below each other, whatever letters they hold."""
 
-from evaluation.terminal import align, show_differences, show_p, show_results
+import pytest
+
+from evaluation.tables import format_differences, format_p
+from evaluation.terminal import align, show_differences, show_results
 
 ROW = {
     **{"model": "m", "dataset": "d", "split": "test", "task": "retrieval, anonymized", "clips": 27, "prompts": 9},
@@ -26,6 +29,15 @@ def test_results_have_a_line_a_direction_and_intervals_below():
     assert max(map(len, text.splitlines())) <= 120
 
 
+@pytest.mark.parametrize(
+    ("ends", "shown"), [([10.5, 120.5], "10.5–120.5"), ([2, 20.5], "2–20.5"), ([1.5, 10], "1.5–10")]
+)
+def test_ends_of_median_ranks_keep_their_zeros(ends, shown):
+    row = {**ROW, "pose_to_text median_rank": 12.0}
+    text = show_results([row], [{"pose_to_text": {"R@1": [0.4, 1.0], "median_rank": ends}}])
+    assert text.splitlines()[2].split() == ["95", "%", ".400–1.000", shown]
+
+
 def test_a_row_that_is_only_published_has_brackets():
     text = show_results([{"experiment": "e", "published dataset": "d", "published pose_to_text R@1": 0.1}])
     assert "(0.100)" in text
@@ -46,4 +58,7 @@ def test_differences_of_each_pair():
         "≤",
         "0.0001",
     ]
-    assert show_p(0.0312) == "0.0312"
+    assert format_p(0.0312) == "0.0312"
+    # The report says it as the terminal does: no p is 0.
+    row = {**row, "difference": -0.25, "low": -0.3, "high": -0.2, "p": 1e-9}
+    assert format_differences([row]).splitlines()[-1].endswith("| ≤ 0.0001 |")

@@ -138,8 +138,14 @@ def _show(metrics: dict[str, Any], published: Published) -> None:
         print(show_protocol(metrics["protocol"]))
     for warning in [*metrics["warnings"], *metrics.get("protocol", {}).get("warnings", ())]:
         print(f"warning: {warning}", file=sys.stderr)
-    if "probes" in metrics:
-        print(show_probes(list_probes(metrics)))
+    if probes := list_probes(metrics):
+        print(show_probes(probes))
+    elif "probes" in metrics:
+        print(
+            "warning: no probe ran, because no clip is left to classify: --learn-from has no class of the clips or, "
+            "if it is the same part, no class has two clips",
+            file=sys.stderr,
+        )
     if metrics["skipped"]:
         (reason, count), *others = Counter(metrics["skipped"].values()).most_common()
         print(f"{len(metrics['skipped'])} clips were left out; metrics.json lists the reasons", file=sys.stderr)

@@ -229,6 +229,14 @@ def test_probes_do_not_classify_what_they_learned(split, learn_from, evaluate, c
     assert not folder.exists()
 
 
+def test_probes_without_a_clip_to_classify_say_so(evaluate, capsys):
+    # Each clip of the test has a prompt of its own.
+    assert evaluate("--probes", "nearest_clips", "--shots", "1", "--learn-from", "test")[0] == 0
+    printed = capsys.readouterr()
+    assert "warning: no probe ran, because no clip is left to classify" in printed.err
+    assert "shots" not in printed.out
+
+
 def test_parts_in_common_matter_to_probes_alone(evaluate):
     assert evaluate("--split", "all")[0] == 0
 

@@ -8,7 +8,7 @@ import numpy as np
 from pose_format import Pose
 
 from app.inference import RequestVectors, embed
-from app.intake.clip_options import find_extractor_warnings
+from app.intake.clip_options import check_features, find_extractor_warnings
 from app.intake.items import ItemArray, PreparedItems
 from app.intake.recognition_schemas import SpotOptions
 from app.recognition import Question, build_classifier, embed_question
@@ -34,6 +34,7 @@ class RecordingSearch:
         deadline: in seconds of time.monotonic().
     Raises:
         PoseError: the recording has no frame rate, or lacks what the model needs.
+        CatalogError: the configuration of the model contradicts itself.
 
     Attributes:
         warnings: sentences for the answer.
@@ -45,6 +46,7 @@ class RecordingSearch:
         self._shared, self._question, self._wanted, self._deadline = shared, question, wanted, deadline
         self._recording = HeldRecording(pose)
         config = question.config
+        check_features(config)
         self._plan = plan_windows(self._recording.frames, self._recording.fps, max_frames=config.max_frames)
         self._spotter: Spotter | None = None
         self._digest: str | None = None

@@ -5,7 +5,9 @@ from pose_format import Pose
 from app.errors import FramesOverLimitError
 from app.intake.schemas import ClipOptions
 from models.catalog import ModelConfig
+from models.errors import CatalogError
 from poses.errors import NoHandsError
+from poses.feature_kinds import FEATURE_KINDS
 from poses.quality import shows_hands
 from poses.trim import Signing
 
@@ -13,6 +15,20 @@ from poses.trim import Signing
 def is_trimmed(clips: ClipOptions, config: ModelConfig) -> bool:
     """Return whether clips are cut to the signing: as the request asks, or else as the model does."""
     return (clips.trim or config.trim) == "auto"
+
+
+def check_features(config: ModelConfig) -> None:
+    """Refuse clips for a model that its configuration gives another number of features than its kind has.
+
+    Raises:
+        CatalogError: the two differ. Nothing is wrong with the clips.
+    """
+    kind = FEATURE_KINDS.get(config.features)
+    if kind is not None and kind.dim != config.feature_dim:
+        raise CatalogError(
+            f"model {config.name!r} has feature_dim {config.feature_dim}, and its features, {kind.name!r}, are "
+            f"{kind.dim} numbers a frame; correct feature_dim or features in its config.yaml"
+        )
 
 
 def find_extractor_warnings(clips: ClipOptions) -> list[str]:

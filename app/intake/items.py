@@ -17,6 +17,7 @@ from app.errors import (
 )
 from app.intake.base64_text import decode_base64
 from app.intake.clip_options import (
+    check_features,
     check_hands,
     check_length,
     describe_trimming,
@@ -150,9 +151,11 @@ def prepare_clips(
         read_item: returns the pose of the item with this index, or raises what is wrong with it.
         with_quality: also report the quality of each clip.
     Raises:
+        CatalogError: the configuration of the model contradicts itself.
         ItemError: an item is no usable pose or is too long, and rules do not skip it.
         EstimatorError: the estimation of a video failed, and rules do not skip it.
     """
+    check_features(config)
     warnings = find_extractor_warnings(clips)
     reports: list[dict[str, Any] | None] = [None] * len(rules.pointers)
     trimmed: list[list[int] | None] = [None] * len(rules.pointers)

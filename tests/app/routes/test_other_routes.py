@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from app import create_app
+from app.intake.clip_options import check_features
+from models.catalog import load_catalog
 
 RAW = {"Content-Type": "application/octet-stream"}
 
@@ -55,6 +57,29 @@ def test_inspect_tells_a_model_without_poses_from_one_that_lacks_points(app_sett
     assert answer.json["models"]["of_videos"] == "its features, 's3d', are not computed from poses here"
     assert answer.json["models"]["tiny"] is None
     assert "advice" not in answer.json
+
+
+def test_a_model_of_another_number_of_features_is_named_and_not_the_clip(
+    app_settings, engine, own_weights, pose_base64
+):
+    path = own_weights / "tiny" / "config.yaml"
+    path.write_text(path.read_text().replace("feature_dim: 609", "feature_dim: 63"))
+    own = replace(app_settings.engine, weights_dir=own_weights)
+    client = create_app(app_settings.model_copy(update={"engine": own}), engine).test_client()
+    for route, body in (
+        ("/api/embed/pose", {"pose": pose_base64, "on_error": "skip"}),
+        ("/api/similarity", {"pose": pose_base64, "text": "sun"}),
+        ("/api/spot", {"pose": pose_base64, "query": "sun"}),
+    ):
+        answer = client.post(route, json=body)
+        assert (answer.status_code, answer.json["code"]) == (503, "catalog_invalid"), route
+        assert "feature_dim 63, and its features, 'signclip', are 609 numbers a frame" in answer.json["detail"]
+    assert client.post("/api/embed/text", json={"text": "sun"}).status_code == 200
+
+
+def test_the_catalog_gives_each_model_the_features_of_its_kind():
+    for config in load_catalog().values():
+        check_features(config)
 
 
 def test_a_folder_of_any_name_keeps_no_model_out_of_the_list(app_settings, engine, own_weights):

@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
@@ -97,9 +97,11 @@ def _run(options: argparse.Namespace) -> None:
         if options.learn_from != options.split:
             learned = read_corpus(options.dataset, root, options.learn_from)
             watch = partial(_show_progress, total=len(learned), what=f"{corpus.name} {options.learn_from}")
-            support, _ = embed_corpus(
+            support, left_out = embed_corpus(
                 model, learned, settings=settings, vocabulary=vocabulary, reading=reading, watch=watch
             )
+            skipped = {note.id: note.reason for note in learned.skipped} | left_out
+            metrics["learned_from"] = {"split": options.learn_from, "clips": len(support.ids), "skipped": skipped}
         device = choose_device(options.device)
         probes = ProbeSettings(options.probes, options.shots, range(options.seeds), options.neighbours, device)
         metrics["probes"] = run_probes(vectors, support, settings=probes)
@@ -146,9 +148,15 @@ def _show(metrics: dict[str, Any], published: Published) -> None:
             "if it is the same part, no class has two clips",
             file=sys.stderr,
         )
-    if metrics["skipped"]:
-        (reason, count), *others = Counter(metrics["skipped"].values()).most_common()
-        print(f"{len(metrics['skipped'])} clips were left out; metrics.json lists the reasons", file=sys.stderr)
+    _show_skipped(metrics["skipped"])
+    if "learned_from" in metrics:
+        _show_skipped(metrics["learned_from"]["skipped"], of=f" of {metrics['learned_from']['split']}")
+
+
+def _show_skipped(skipped: Mapping[str, str], *, of: str = "") -> None:
+    if skipped:
+        (reason, count), *others = Counter(skipped.values()).most_common()
+        print(f"{len(skipped)} clips{of} were left out; metrics.json lists the reasons", file=sys.stderr)
         print(f"{count} of them: {reason}{f'; and {len(others)} other reasons' * bool(others)}", file=sys.stderr)
 
 

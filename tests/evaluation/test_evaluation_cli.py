@@ -221,32 +221,6 @@ def test_refusals_are_one_line(arguments, message, manifest, tiny_weights, capsy
     assert message in error
 
 
-@pytest.mark.parametrize(("split", "learn_from"), [("all", "train"), ("test", "all")])
-def test_probes_do_not_classify_what_they_learned(split, learn_from, evaluate, capsys):
-    status, folder = evaluate("--probes", "nearest_clips", "--split", split, "--learn-from", learn_from)
-    assert status == 1
-    assert f"--split {split} and --learn-from {learn_from} have clips in common" in capsys.readouterr().err
-    assert not folder.exists()
-
-
-def test_probes_without_a_clip_to_classify_say_so(evaluate, capsys):
-    # Each clip of the test has a prompt of its own.
-    assert evaluate("--probes", "nearest_clips", "--shots", "1", "--learn-from", "test")[0] == 0
-    printed = capsys.readouterr()
-    assert "warning: no probe ran, because no clip is left to classify" in printed.err
-    assert "shots" not in printed.out
-
-
-def test_parts_in_common_matter_to_probes_alone(evaluate):
-    assert evaluate("--split", "all")[0] == 0
-
-
-@pytest.mark.parametrize("shots", ["0", "-1", "some"])
-def test_shots_are_counts(shots, evaluate):
-    with pytest.raises(SystemExit):
-        evaluate("--probes", "nearest_clips", f"--shots={shots}")
-
-
 def test_nothing_to_embed(tiny_model, tmp_path):
     example = Example(id="a", path=tmp_path / "none.pose", text="a", label="a", split="test")
     corpus = Corpus("c", tmp_path, (example,), "{text}", "signclip", "MIT", "here")

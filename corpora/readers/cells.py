@@ -11,6 +11,9 @@ from corpora.errors import ColumnMissingError, FileMissingError
 from corpora.readers.faults import describe_no_table, find_encoding_fault
 from corpora.readers.folders import describe_folder
 
+# What programs write in place of commas: Excel a semicolon, where the comma is the decimal mark.
+_OTHER_DELIMITERS = ";\t|"
+
 
 def split_cells(file: TextIO, delimiter: str, *, row_a_line: bool) -> Iterator[tuple[int, list[str]]]:
     """Split the rows that are not empty into cells, each with the number of its last line."""
@@ -43,13 +46,22 @@ def find_delimiter(path: Path, columns: Sequence[str], delimiters: str) -> str:
         raise find_encoding_fault(path) if other is None else ColumnMissingError(other) from None
     missing: list[str] = []
     for delimiter in delimiters:
-        names = next(csv.reader([header], delimiter=delimiter), [])
-        missing = [column for column in columns if column not in names]
+        missing = _find_missing(header, columns, delimiter)
         if not missing:
             return delimiter
-    raise ColumnMissingError(
-        describe_no_table(path) or f"{path} has no column {', '.join(missing)}; its header is {header.strip()[:200]!r}"
-    )
+    problem = f"{path} has no column {', '.join(missing)}; its header is {header.strip()[:200]!r}"
+    other = next((mark for mark in _OTHER_DELIMITERS if not _find_missing(header, columns, mark)), None)
+    if other is not None:
+        problem += f", divided by {other!r}; divide the columns by {' or '.join(map(repr, delimiters))}"
+    raise ColumnMissingError(describe_no_table(path) or problem)
+
+
+def _find_missing(header: str, columns: Sequence[str], delimiter: str) -> list[str]:
+    try:
+        names = next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:  # a cell of more than 128 KiB, as where a whole JSON file is one line
+        names = []
+    return [column for column in columns if column not in names]
 
 
 def describe_missing(path: Path) -> FileMissingError:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,24 @@ def test_csv_and_jsonl_give_back_what_was_written(rows):
         expected = [{"path": a, "text": b} for a, b in rows]
         assert [row.values for row in read_csv(table, ("path", "text"))] == expected
         assert [row.values for row in read_jsonl(lines, ("path", "text"))] == expected
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_a_header_with_another_delimiter_says_which_is_needed(tmp_path, delimiter):
+    path = tmp_path / "table.csv"
+    path.write_text(f"a{delimiter}b\n1{delimiter}2\n")
+    with pytest.raises(ColumnMissingError, match=re.escape(f"divided by {delimiter!r}; divide the columns by ','")):
+        list(read_csv(path, ("a", "b")))
+    # Columns that no delimiter finds are missing indeed.
+    with pytest.raises(ColumnMissingError, match=r"has no column a, c; its header is '[^']*'$"):
+        list(read_csv(path, ("a", "c")))
+
+
+def test_a_first_line_that_is_too_long_for_a_header_is_refused(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("x" * 200_000)
+    with pytest.raises(ColumnMissingError, match="has no column a, b"):
+        list(read_csv(path, ("a", "b")))
 
 
 def test_byte_order_mark_and_other_delimiters(tmp_path):

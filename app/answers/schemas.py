@@ -82,7 +82,7 @@ class EmbedAnswer(Answer):
     space: str | None = Field(description=_SPACE)
     prompts: list[str] | None = Field(None, description=_PROMPTS)
     quality: list[Quality | None] | None = Field(
-        None, description="a report on each clip, when the request asks for it"
+        None, description="a report on each clip; of poses, only when the request asks for it"
     )
     trimmed: list[Span | None] | None = Field(None, description=_TRIMMED)
     warnings: list[str] | None = Field(None, description=_WARNINGS)

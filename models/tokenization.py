@@ -124,6 +124,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last for lists nested thousands deep
         raise TokenizerError(f"{path} cannot be read: {error}") from error
     return content if isinstance(content, dict) else {}

@@ -166,6 +166,7 @@ def test_threads_may_share_a_tokenizer():
         ({"vocab.txt": "[UNK]\n[PAD]\na\n"}, "sep_token not found"),
         ({"vocab.txt": "[PAD]\n[CLS]\n[SEP]\nhouse\n"}, r"has no \[UNK\]"),
         ({"vocab.txt": "[UNK]\n[CLS]\n[SEP]\n", "tokenizer_config.json": "{"}, "tokenizer_config.json cannot be read"),
+        ({"vocab.txt": "x", "tokenizer_config.json": "[" * 200_000}, "tokenizer_config.json cannot be read"),
     ],
 )
 def test_a_folder_without_a_bert_tokenizer_is_refused(tmp_path, files, message):

@@ -1,5 +1,6 @@
 """From a safetensors file to a module, strictly: every tensor gets its place, or an error names it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from models.checkpoints.folders import TEXT_WORDS, read_safetensors_header
 from models.errors import CheckpointFormatError, TensorMismatchError
 from processes.files import replace_file
 
+# Of the names that safetensors has for number formats: F64, F32, F16, BF16, F8_E4M3, …
+_FLOATING = re.compile(r"B?F\d")
 POSE_WORDS = "pose_tower.bert.embeddings.word_embeddings.weight"
 POSE_POSITIONS = "pose_tower.bert.embeddings.position_embeddings.weight"
 
@@ -75,13 +78,16 @@ def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.fl
         The module in evaluation mode, without gradients.
     Raises:
         CheckpointFormatError: the file cannot be read, or it is no safetensors file.
-        TensorMismatchError: a tensor is missing, unexpected or of another shape; all are named.
+        TensorMismatchError: a tensor is missing, unexpected, of another shape or of whole numbers; all are named.
     """
     header = read_safetensors_header(path)
     shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     vocab_size = next(iter(shapes.get(TEXT_WORDS, ())), None)
     expected = list_shapes(config, vocab_size=vocab_size)
-    if problems := compare_shapes(shapes, expected):
+    # Whole numbers, as of a quantized file, are no weights without the scales that belong to them.
+    kinds = {name: str(header[name].get("dtype")) for name in shapes}
+    whole = [f"{name} is {kind}, not floating-point" for name, kind in kinds.items() if not _FLOATING.match(kind)]
+    if problems := compare_shapes(shapes, expected) + whole:
         raise TensorMismatchError(str(path), problems)
     try:
         with safe_open(path, framework="pt") as file:

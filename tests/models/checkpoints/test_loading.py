@@ -113,6 +113,20 @@ def test_a_damaged_safetensors_file_is_refused(make_config, converted, damage, e
         load_model(converted, make_config())
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.bool, torch.int64])
+def test_whole_numbers_are_no_weights(make_config, converted, kind):
+    tensors = load_file(converted)
+    write_safetensors(converted, tensors | {TEXT_WORDS: tensors[TEXT_WORDS].to(kind)}, {})
+    with pytest.raises(TensorMismatchError, match=r"word_embeddings\.weight is [BIU]\w+, not floating-point"):
+        load_model(converted, make_config())
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_numbers_of_any_floating_format_are_weights(make_config, converted, kind):
+    write_safetensors(converted, {name: tensor.to(kind) for name, tensor in load_file(converted).items()}, {})
+    assert {tensor.dtype for tensor in load_model(converted, make_config()).state_dict().values()} == {torch.float32}
+
+
 def test_a_header_whose_entries_are_no_tensors_is_refused(make_config, converted):
     for entry in ("text", {"shape": None}, {}, {"shape": [1, "x"]}):
         header = json.dumps({"w": entry}).encode()

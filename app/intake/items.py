@@ -166,9 +166,7 @@ def prepare_clips(
     wanted = FeatureOptions(flip=clips.flip, anonymize=clips.anonymize, person=clips.person)
 
     def prepare(index: int) -> ItemArray:
-        pose, signing = read_item(index), None
-        if trims:
-            pose, signing = cut_to_signing(pose, clips.person)
+        pose, signing = cut_to_signing(read_item(index), clips.person) if trims else (read_item(index), None)
         check_hands(pose, clips, needed=rules.needs_hands)
         found = check_length(pose, config, truncate=rules.truncate)
         features = extract(pose, config.features, wanted)[: config.max_frames]

@@ -47,22 +47,19 @@ def test_requests_of_one_address_are_limited_and_say_how_much_is_left(make_clien
     assert client.post(TEXT, json={"text": "sun"}, environ_base={"REMOTE_ADDR": "10.0.0.9"}).status_code == 200
 
 
-def test_one_customer_of_ipv6_is_one_caller(make_client):
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        # One customer of IPv6 is one caller.
+        (("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"), [200, 429, 200]),
+        # Clients of IPv4 on a socket of IPv6 are callers of their own.
+        (("::ffff:10.0.0.1", "::ffff:10.0.0.2", "10.0.0.1"), [200, 200, 429]),
+    ],
+)
+def test_a_caller_is_who_has_the_address(make_client, addresses, expected):
     client = make_client(rate_limit="1/minute")
-    statuses = [
-        client.get("/api/models", environ_base={"REMOTE_ADDR": address}).status_code
-        for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
-    ]
-    assert statuses == [200, 429, 200]
-
-
-def test_clients_of_ipv4_on_a_socket_of_ipv6_are_callers_of_their_own(make_client):
-    client = make_client(rate_limit="1/minute")
-    statuses = [
-        client.get("/api/models", environ_base={"REMOTE_ADDR": address}).status_code
-        for address in ("::ffff:10.0.0.1", "::ffff:10.0.0.2", "10.0.0.1")
-    ]
-    assert statuses == [200, 200, 429]
+    statuses = [client.get("/api/models", environ_base={"REMOTE_ADDR": address}).status_code for address in addresses]
+    assert statuses == expected
 
 
 def test_items_are_charged_after_the_answer_and_refused_once_they_are_used_up(make_client):

@@ -51,12 +51,13 @@ class Validator:
         everything = sorted(gather_object(found), key=lambda part: part[0])
         if not learner.accelerator.is_main_process:
             return None
-        _, losses, poses, texts, labels = zip(*everything, strict=True)
-        _check_finite(np.concatenate(poses), np.concatenate(texts), learner)
+        _, losses, *vectors, labels = zip(*everything, strict=True)
+        poses, texts = map(np.concatenate, vectors)
+        _check_finite(poses, texts, learner)
         counts = [len(part) for part in labels]
         all_labels = [label for part in labels for label in part]
         loss = float(np.average(losses, weights=counts))
-        return {"loss": loss} | _measure_retrieval(np.concatenate(poses), np.concatenate(texts), all_labels)
+        return {"loss": loss} | _measure_retrieval(poses, texts, all_labels)
 
 
 def _embed(learner: Learner, batch: PairBatch) -> tuple[float, Float32Array, Float32Array, list[str]]:

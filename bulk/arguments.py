@@ -12,7 +12,7 @@ from corpora.examples import SPLITS
 from models.backends.choice import DTYPES
 from poses.features import Flip
 from poses.trim import Trim
-from processes.commands import name_command
+from processes.commands import name_command, parse_positive, parse_share
 from processes.cores import count_cores
 from processes.version import PRODUCT
 
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     machine = parser.add_argument_group("machines")
     machine.add_argument(
         "--jobs",
-        type=_parse_count,
+        type=parse_positive,
         default=count_cores(),
         metavar="N",
         help="processes that prepare clips (default: the cores)",
@@ -85,24 +85,8 @@ def _add_clip_options(clips: argparse._ArgumentGroup) -> None:
     clips.add_argument("--allow-no-hands", action="store_true", help="embed clips without a hand in any frame, too")
     clips.add_argument(
         "--min-seen",
-        type=_parse_share,
+        type=parse_share,
         default=_DEFAULTS.min_seen,
         metavar="SHARE",
         help="least share of a video's frames in which somebody is seen (default: %(default)s)",
     )
-
-
-def _parse_count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _parse_share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; 0 to 1 is needed")
-    return share

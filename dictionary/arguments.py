@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dictionary.calibration import NOISE_CLIPS
 from dictionary.demo import COLLECTION
-from processes.commands import name_command
+from processes.commands import name_command, parse_positive
 from processes.cores import count_cores
 from processes.version import PRODUCT
 from search.spotter import DEFAULT_RATE
@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     index.add_argument("--sign-language", help="tag of clips that have none")
     index.add_argument("--failures", type=Path, default=FAILURES, help=f"list of failed clips (default: {FAILURES})")
     cores = count_cores()
-    index.add_argument("--jobs", type=_parse_count, default=cores, help="videos at a time (default: the cores)")
+    index.add_argument("--jobs", type=parse_positive, default=cores, help="videos at a time (default: the cores)")
     demo = commands.add_parser("demo", parents=[where], help=f"store the letters of 19 alphabets in {COLLECTION}")
     demo.add_argument("--failures", type=Path, default=FAILURES, help=f"list of failed clips (default: {FAILURES})")
     demo.set_defaults(jobs=1)
@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     query.add_argument("clip", type=Path, nargs="?", metavar="CLIP", help="a pose, which may be packed, or a video")
     query.add_argument("--text", help="search by a text instead")
     query.add_argument("--sign-language", help="of the text's prompt")
-    query.add_argument("-k", type=_parse_count, default=10, help="most hits (default: 10)")
+    query.add_argument("-k", type=parse_positive, default=10, help="most hits (default: 10)")
     report = commands.add_parser("report", parents=[where], help="how well a collection tells its glosses apart")
     report.add_argument("collection", metavar="COLLECTION")
     report.add_argument("--method", choices=("prototype", "neighbours", "probe"), default="prototype")
@@ -75,12 +75,6 @@ def _build_where() -> argparse.ArgumentParser:
     where.add_argument("--api-key", help="when the service asks for one")
     where.add_argument("--model", help="a name of the catalog (default: the one that ships; of a service, its own)")
     return where
-
-
-def _parse_count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
 
 
 def _parse_rate(text: str) -> float:

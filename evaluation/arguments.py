@@ -8,7 +8,6 @@ from corpora.examples import SPLITS
 from corpora.prompts import TASKS
 from corpora.published_files import VOCABULARY_FILE
 from corpora.registry import CORPORA, DATA
-from evaluation.command_line import parse_positive
 from evaluation.evaluation import Labels
 from evaluation.probing import Neighbours
 from evaluation.protocols import list_protocols
@@ -18,7 +17,7 @@ from evaluation.vocabulary import RARE_COUNT
 from models.backends.choice import DTYPES
 from poses.features import Flip
 from poses.trim import Trim
-from processes.commands import name_command
+from processes.commands import name_command, parse_positive
 from processes.version import PRODUCT
 
 DESCRIPTION = "Evaluate a model on a data set: `python -m evaluation MODEL DATASET ROOT`."

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.command_line import parse_positive
 from evaluation.errors import EvaluationError
 from evaluation.results import read_run
 from evaluation.vectors import EmbeddedCorpus
+from processes.commands import parse_positive
 from processes.version import PRODUCT
 
 FILE = "iconicity.csv"

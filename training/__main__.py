@@ -16,10 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from corpora.errors import CorpusError
-from evaluation.command_line import parse_positive
 from models.architecture import SignClip
 from models.errors import ModelsError
-from processes.commands import name_command
+from processes.commands import name_command, parse_positive
 from processes.version import PRODUCT
 from training.distribution import open_accelerator
 from training.errors import TrainingError

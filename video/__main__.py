@@ -7,7 +7,6 @@ view FILE.pose --out clip.mp4 | serve --address SOCKET`
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from models.video_networks.catalog import VIDEO_NETWORKS
 from poses.errors import PoseError
-from processes.commands import name_command
+from processes.commands import name_command, parse_positive, parse_share
 from processes.logs import LOG_LEVELS, configure_logging
 from processes.settings import SettingsError
 from processes.stop_signals import call_at_stop
@@ -63,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     estimating.add_argument(
         "--min-seen",
-        type=_share,
+        type=parse_share,
         default=LEAST_SEEN,
         metavar="SHARE",
         help="least share of frames in which somebody is seen; a video with less fails (default: %(default)s)",
@@ -99,31 +98,13 @@ def _add_features(extracting: argparse.ArgumentParser) -> None:
     extracting.add_argument("--weights", type=Path, required=True, metavar="FILE", help=f"as published: {known}")
     extracting.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: %(default)s)")
     extracting.add_argument(
-        "--batch", type=_count, default=8, metavar="N", help="windows at a time (default: %(default)s)"
+        "--batch", type=parse_positive, default=8, metavar="N", help="windows at a time (default: %(default)s)"
     )
     extracting.add_argument(
         "--keep-suffixes", action="store_true", help="name the features of clip.mp4 clip.mp4.npy, not clip.npy"
     )
     extracting.add_argument("--force", action="store_true", help="compute again what is there")
     extracting.set_defaults(run=extract_features)
-
-
-def _count(text: str) -> int:
-    """A whole number of at least 1, from the command line."""
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    """A share of frames, from the command line."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = math.nan
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; 0 to 1 is needed")
-    return share
 
 
 def serve(options: argparse.Namespace) -> int:

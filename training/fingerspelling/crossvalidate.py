@@ -19,10 +19,10 @@ from tqdm import tqdm
 from corpora.arrays import BoolArray, Float32Array, Int64Array, StringArray
 from corpora.errors import CorpusError
 from corpora.prompts import tag_text
-from evaluation.command_line import parse_positive
 from models.architecture import SignClip
 from models.errors import ModelsError
 from poses import FeatureOptions
+from processes.commands import parse_positive
 from processes.version import PRODUCT
 from training.distribution import open_accelerator
 from training.errors import TrainingError

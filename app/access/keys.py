@@ -12,7 +12,7 @@ from app.telemetry import get_record
 # Health checks, the pages that describe and show the service, and clips that anybody may have need no key.
 OPEN_BLUEPRINTS = ("health", "documentation", "playground", "samples")
 # Routes of collections that change nothing, although they take a body.
-_READING = ("/search", "/report", "/fit")
+_READING = ("/search", "/report")
 
 
 def make_keyring(settings: ServiceSettings) -> Keyring | None:

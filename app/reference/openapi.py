@@ -7,6 +7,7 @@ from flask import Flask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.access.keys import find_scope
 from app.answers.schemas import ProblemAnswer
 from app.answers.vectors import NPY
 from app.error_table import list_error_lines
@@ -43,10 +44,7 @@ def build(app: Flask, *, keys_needed: bool) -> dict[str, Any]:
     limits = {"pose": settings.max_items, "video": settings.max_videos}
     for path, methods, about in routes:
         for method in methods:
-            operation = _describe_route(
-                about, path, limits=limits, name=f"{method}{_WORD_BREAK.sub('_', path).rstrip('_')}"
-            )
-            paths.setdefault(path, {})[method] = operation
+            paths.setdefault(path, {})[method] = _describe_route(about, path, method=method, limits=limits)
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "SignCLIP", "version": VERSION, "description": _ABOUT},
@@ -75,8 +73,12 @@ def _list_routes(app: Flask) -> list[tuple[str, list[str], Operation]]:
     return found
 
 
-def _describe_route(about: Operation, path: str, *, limits: dict[str, int], name: str) -> dict[str, Any]:
-    described: dict[str, Any] = {"operationId": name, "summary": about.summary, "responses": _describe_responses(about)}
+def _describe_route(about: Operation, path: str, *, method: str, limits: dict[str, int]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": f"{method}{_WORD_BREAK.sub('_', path).rstrip('_')}",
+        "summary": about.summary,
+        "responses": _describe_responses(about, find_scope(path, method.upper())),
+    }
     if about.description:
         described["description"] = about.description
     parameters: list[dict[str, Any]] = [
@@ -140,7 +142,7 @@ def _describe_bodies(about: Operation, limits: dict[str, int]) -> dict[str, Any]
     return bodies
 
 
-def _describe_responses(about: Operation) -> dict[str, Any]:
+def _describe_responses(about: Operation, scope: str) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if about.answer is not None:
         content["application/json"] = {"schema": {"$ref": _SCHEMAS + about.answer.__name__}}
@@ -158,8 +160,12 @@ def _describe_responses(about: Operation) -> dict[str, Any]:
         content[NPY] = {"schema": {"type": "string", "format": "binary"}}
     responses: dict[str, Any] = {"200": {"description": "the answer", "content": content}}
     lines = list_error_lines()
-    for status in sorted({*about.statuses, 500}):
+    # Where a key is needed, it may be one that does not open the route.
+    refusals = {403} if 401 in about.statuses else set()
+    for status in sorted({*about.statuses, *refusals, 500}):
         titles = [line.title for line in lines if line.status == status]
+        if status == 403:
+            titles.append(f"this route needs the scope {scope}")
         problem = {"application/problem+json": {"schema": {"$ref": _SCHEMAS + ProblemAnswer.__name__}}}
         responses[str(status)] = {"description": "; ".join(titles), "content": problem}
         if status in (429, 503):

@@ -105,6 +105,8 @@ def test_keys_come_and_go_without_a_restart_and_a_broken_file_changes_nothing(tm
         ("/api/collections/<name>/entries", "POST", "search_write"),
         ("/api/collections/<name>/entries:import", "POST", "search_write"),
         ("/api/collections/<name>/search", "POST", "search_read"),
+        ("/api/collections/<name>/report", "POST", "search_read"),
+        ("/api/collections/<name>/fit", "POST", "search_write"),
         ("/api/search", "POST", "search_read"),
         ("/metrics", "GET", "admin"),
     ],
@@ -198,7 +200,7 @@ def test_the_command_adds_lists_and_revokes(tmp_path, capsys):
 
 
 def test_no_route_of_collections_opens_by_the_scope_of_vectors(client):
-    reading = {"/search", "/report", "/fit"}
+    reading = {"/search", "/report"}
     rules = [rule for rule in client.application.url_map.iter_rules() if rule.rule.startswith("/api/collections")]
     assert len(rules) > 8
     for rule in rules:
@@ -257,3 +259,13 @@ def test_what_a_collection_holds_is_shown_to_keys_that_may_read_it(
     assert (answer.status_code, answer.json["code"]) == expected
     labels = {"pose": pose_base64, "labels": ["house", "sun"]}
     assert client.post("/api/classify", json=labels, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [("embed,search_read", (403, "scope_missing")), ("search_write", (404, "collection_unknown"))],
+)
+def test_a_probe_is_kept_beside_a_collection_by_keys_that_may_change_it(tmp_path, make_client, scopes, expected):
+    client = make_client(api_keys_file=write(tmp_path / "keys", f"alice {DIGEST} scopes={scopes}"))
+    answer = client.post("/api/collections/signs/fit", headers={"X-API-Key": "right-key"})
+    assert (answer.status_code, answer.json["code"]) == expected

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from markupsafe import escape
 from pydantic import SecretStr
 
+from app.access.keys import find_scope
 from app.error_table import ANSWERS, UNFORESEEN_CODE, list_error_lines
 from app.reference.readme import render_errors_table
 
@@ -110,6 +111,19 @@ def test_keys_are_described_when_they_are_needed(make_client, document):
     assert guarded["security"] == [{"bearer": []}, {"header": []}]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("post", "/api/embed/text", "embed"),
+        ("get", "/api/collections/{name}", "search_read"),
+        ("post", "/api/collections/{name}/report", "search_read"),
+        ("post", "/api/collections/{name}/fit", "search_write"),
+    ],
+)
+def test_the_document_says_what_a_key_must_open(document, method, path, scope):
+    assert document["paths"][path][method]["responses"]["403"]["description"].endswith(f"needs the scope {scope}")
+
+
 def test_the_page_shows_every_route_and_loads_nothing(client, document):
     answer = client.get("/docs")
     page = answer.text
@@ -158,11 +172,13 @@ def test_every_status_that_a_route_can_answer_has_its_meaning(document):
     titles = {line.status: [] for line in list_error_lines()}
     for line in list_error_lines():
         titles[line.status].append(line.title)
-    for methods in document["paths"].values():
-        for operation in methods.values():
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert ("401" in operation["responses"]) == ("403" in operation["responses"])
             for status, response in operation["responses"].items():
                 if status not in ("200", "default"):
-                    assert response["description"] == "; ".join(titles[int(status)])
+                    scope = f"this route needs the scope {find_scope(path, method.upper())}"
+                    assert response["description"] == "; ".join(titles[int(status)] + [scope] * (status == "403"))
 
 
 def test_limits_and_needs_of_a_request_stand_in_the_document(make_client):

@@ -60,6 +60,18 @@ def set_deadline(timeout_s: float, *, since: float | None = None) -> float:
     return deadline
 
 
+def check_deadline(place: str) -> None:
+    """Check that the deadline of the request that is being handled has not passed.
+
+    Args:
+        place: what was reached by then, to end "the deadline passed …".
+    Raises:
+        DeadlineExceededError: it has.
+    """
+    if time.monotonic() >= get_record().deadline:
+        raise DeadlineExceededError(f"the deadline passed {place}")
+
+
 def embed(
     engine: Engine, prepared: PreparedItems, *, settings: EngineSettings, deadline: float, skip: bool = False
 ) -> RequestVectors:

@@ -14,7 +14,7 @@ from app.answers.search_schemas import StoredAnswer
 from app.answers.vectors import answer_json
 from app.errors import MediaTypeError, RequestError
 from app.indexing import check_space
-from app.inference import set_deadline
+from app.inference import check_deadline, set_deadline
 from app.intake.body import read_pieces
 from app.intake.entries import LINES, MAX_IMPORT_BYTES
 from app.intake.entry_schemas import ExportOptions
@@ -41,8 +41,9 @@ PARQUET = "application/vnd.apache.parquet"
         lines=True,
         takes=PARQUET,
         description="The body is a Parquet file with the columns id and vector, and any of those of an export. Entries "
-        "are stored in batches of 1,024, each whole or not at all. With Accept: application/x-ndjson, lines that count "
-        "what is stored come first. The last line is the answer, or the problem.",
+        "are stored in batches of 1,024, each whole or not at all; what is stored when the deadline passes stays. With "
+        "Accept: application/x-ndjson, lines that count what is stored come first. The last line is the answer, or the "
+        "problem.",
     )
 )
 @admit
@@ -52,6 +53,7 @@ def import_entries(shared: Services, name: str) -> Response:
     Raises:
         SearchError: there is no such collection, the file or an entry cannot be stored, or the store fails.
         RequestError: the request is refused.
+        DeadlineExceededError: the deadline passed before every entry was stored.
     """
     set_deadline(shared.settings.video_timeout_s)
     collection = shared.store.describe_collection(name)
@@ -122,6 +124,7 @@ def _import(shared: Services, collection: Collection, path: Path) -> Iterator[in
     for entries in read_parquet(path, space=collection.space):
         for entry in entries:
             check_space(collection, entry.space)
+        check_deadline(f"when {stored} entries were stored; import the rest, or all again: equal ids are replaced")
         shared.store.upsert(collection.name, entries)
         stored += len(entries)
         get_record().items = stored

@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from app.services import EXTENSION
+from app.telemetry import get_record
 from tests.app.routes.test_collection_routes import ENTRIES, LINES, WORDS, make_vector, read_lines, refused
 
 PARQUET = "application/vnd.apache.parquet"
@@ -87,6 +90,32 @@ def test_a_table_of_ids_and_vectors_is_enough(words):
     shown = words.get(f"{ENTRIES}/x7").json
     np.testing.assert_allclose(shown["vector"], vectors[7] / np.linalg.norm(vectors[7]), atol=1e-6)
     assert (shown["kind"], shown["gloss"], shown["signature"]) == ("pose", "", None)
+
+
+@pytest.fixture
+def late_after_two_batches(words, monkeypatch):
+    """The words, of a service whose deadline for a request passes while its second batch is stored."""
+    store, stored = words.application.extensions[EXTENSION].store, []
+    upsert = store.upsert
+
+    def store_slowly(name, entries):
+        upsert(name, entries)
+        stored.append(len(entries))
+        if len(stored) == 2:
+            get_record().deadline = time.monotonic()
+
+    monkeypatch.setattr(store, "upsert", store_slowly)
+    return words
+
+
+@pytest.mark.parametrize("accept", ["application/json", LINES])
+def test_504_an_import_that_takes_too_long_ends_between_two_batches(late_after_two_batches, accept):
+    body = write({"id": [f"x{n}" for n in range(3000)], "vector": [make_vector(n) for n in range(3000)]})
+    answer = late_after_two_batches.post(IMPORT, data=body, headers={"Content-Type": PARQUET, "Accept": accept})
+    problem = refused(answer, 504, "deadline_exceeded") if accept != LINES else read_lines(answer)[-1]
+    assert (problem["status"], problem["code"]) == (504, "deadline_exceeded")
+    assert "2048 entries were stored" in problem["detail"]
+    assert late_after_two_batches.get(WORDS).json["entries"] == 6 + 2048
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,17 @@ def fetch(path: str) -> Call[bytes]:
 
 
 def name_path(template: str, *names: str) -> str:
-    """Fill names into a path, whatever characters they have."""
+    """Fill names into a path, whatever characters they have.
+
+    Raises:
+        ValueError: a name is empty or made of dots: the path would be that of something else.
+    """
+    for name in names:
+        # Every HTTP client resolves /entries/.. to the path of the collection itself (RFC 3986, section 5.2.4).
+        if name in ("", ".", ".."):
+            raise ValueError(
+                f"{name!r} names nothing in the service; give the name of a collection, an entry or a sample"
+            )
     return template.format(*(quote(name, safe="") for name in names))
 
 

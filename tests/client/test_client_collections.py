@@ -62,6 +62,22 @@ def test_an_entry_is_shown_changed_and_deleted(client):
         client.show_entry("signs", "mine")
 
 
+@pytest.mark.parametrize("name", ["..", ".", ""])
+def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_lost(client, name):
+    client.store_entries("signs", [NewEntry(text="house", id="mine")], truncate=True)
+    for call, given in [
+        ("delete_entry", ("signs", name)),
+        ("show_entry", ("signs", name)),
+        ("change_entry", ("signs", name)),
+        ("fetch_preview", ("signs", name)),
+        ("delete_collection", (name,)),
+        ("fetch_sample", (name,)),
+    ]:
+        with pytest.raises(ValueError, match="names nothing"):
+            getattr(client, call)(*given)
+    assert client.describe_collection("signs").entries == 1
+
+
 def test_a_collection_goes_to_a_file_and_back(client, tmp_path):
     client.store_entries(
         "signs", [NewEntry(pose=CLIP, id="a", gloss="A"), NewEntry(text="house", id="b", gloss="HOUSE")]

@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-from app.access.keyring import check_limit
+from app.access.keyring import normalize_limit
 from app.access.origins import normalize_origin
 from app.access.proxies import read_networks
 from app.variables import PREFIX, SETTINGS, Setting
@@ -38,6 +38,12 @@ CLIENT_PREFIX = "SIGNCLIP_CLIENT_"
 _MIB = 1024 * 1024
 # Of a wrong value; a longer one would fill the terminal.
 _VALUE_CHARS = 100
+# What is wrong with a setting of keys that is empty: perhaps a secret that was not filled in. Taken as unset, it would
+# open the API to everybody.
+_EMPTY_KEYS = {
+    "SIGNCLIP_API_KEYS": "holds no key; name one",
+    "SIGNCLIP_API_KEYS_FILE": "names no file; name one",
+}
 # Settings whose values are never shown.
 _SECRET = ("api_keys", "rate_store", "search_dir")
 
@@ -147,7 +153,7 @@ class ServiceSettings(BaseModel):
     @field_validator("rate_limit", "item_limit")
     @classmethod
     def _check_limit(cls, value: str | None) -> str | None:
-        return None if value is None else check_limit(value)
+        return None if value is None else normalize_limit(value)
 
     @field_validator("rate_store")
     @classmethod
@@ -183,9 +189,11 @@ def load_settings() -> ServiceSettings:
     if "preload" in parts["engine"]:
         parts["engine"]["preload"] = _split_at_commas(parts["engine"]["preload"])
     values = parts.pop("") | parts
-    if "SIGNCLIP_API_KEYS" in given and not _split_at_commas(given["SIGNCLIP_API_KEYS"]):
-        # Perhaps a secret that was not filled in. Without keys, the API would be open to everybody.
-        problems.append("SIGNCLIP_API_KEYS is set and holds no key; name one, or unset it to open the API to everybody")
+    problems += [
+        f"{variable} is set and {fault}, or unset it to open the API to everybody"
+        for variable, fault in _EMPTY_KEYS.items()
+        if variable in given and not _split_at_commas(given[variable])
+    ]
     settings = None
     try:
         settings = ServiceSettings.model_validate(values)

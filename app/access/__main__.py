@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from app.access.keyring import SCOPES, Key, KeysError, check_limit, digest_key, make_key, read_keys, read_line
+from app.access.keyring import SCOPES, Key, KeysError, digest_key, make_key, normalize_limit, read_keys, read_line
 from processes.commands import name_command
 from processes.files import hold_lock, replace_file
 
@@ -42,9 +42,9 @@ def _build_parser() -> argparse.ArgumentParser:
         "--scopes", default=",".join(SCOPES), help=f"what it opens, separated by commas: {', '.join(SCOPES)}"
     )
     add.add_argument(
-        "--requests", metavar="LIMIT", type=check_limit, help="as 600/minute; default: as the settings say"
+        "--requests", metavar="LIMIT", type=_read_limit, help="as 600/minute; default: as the settings say"
     )
-    add.add_argument("--items", metavar="LIMIT", type=check_limit, help="texts and clips, as 100000/hour")
+    add.add_argument("--items", metavar="LIMIT", type=_read_limit, help="texts and clips, as 100000/hour")
     add.set_defaults(run=_add)
     listing = commands.add_parser("list", help="print the names, what they open and their limits")
     listing.set_defaults(run=_list)
@@ -52,6 +52,13 @@ def _build_parser() -> argparse.ArgumentParser:
     revoke.add_argument("name", metavar="NAME")
     revoke.set_defaults(run=_revoke)
     return parser
+
+
+def _read_limit(text: str) -> str:
+    try:
+        return normalize_limit(text)
+    except KeysError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _read(file: Path) -> dict[str, Key]:

@@ -68,17 +68,20 @@ def digest_key(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def check_limit(text: str) -> str:
-    """Check how a limit is written.
+def normalize_limit(text: str) -> str:
+    """Write a limit without blanks, because these part the words of a keys file: 10 per 5 minutes is 10/5minute.
 
     Raises:
         KeysError: it is not as 600/minute, or several of these with ; between them.
     """
     try:
-        if all(limit.amount > 0 for limit in parse_many(text)):
-            return text
+        limits = parse_many(text)
     except ValueError:
-        pass
+        limits = []
+    if limits and all(limit.amount > 0 for limit in limits):
+        return ";".join(
+            f"{one.amount}/{one.multiples if one.multiples > 1 else ''}{one.GRANULARITY.name}" for one in limits
+        )
     raise KeysError(f"{text!r} is no limit; write one as 600/minute, several as 10/second;600/minute")
 
 
@@ -102,7 +105,7 @@ def read_line(line: str) -> Key:
     scopes = frozenset(given.get("scopes", ",".join(SCOPES)).split(","))
     if not scopes <= set(SCOPES):
         raise KeysError(f"{name}: {', '.join(sorted(scopes - set(SCOPES)))} is no scope; there are {', '.join(SCOPES)}")
-    limits = {word: check_limit(given[word]) for word in ("requests", "items") if word in given}
+    limits = {word: normalize_limit(given[word]) for word in ("requests", "items") if word in given}
     return Key(name, bytes.fromhex(digest), scopes, limits.get("requests"), limits.get("items"))
 
 

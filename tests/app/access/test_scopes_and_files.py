@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from app.access import keyring as keyring_module
 from app.access.__main__ import main
-from app.access.keyring import SCOPES, Key, Keyring, KeysError, digest_key, read_keys, read_line
+from app.access.keyring import SCOPES, Key, Keyring, KeysError, digest_key, normalize_limit, read_keys, read_line
 from app.access.keys import find_scope
 from app.settings import load_settings
 from processes.environment import build_environment
@@ -151,9 +151,10 @@ def test_many_wrong_keys_close_the_door_for_a_while(make_client):
 
 
 @pytest.mark.parametrize("value", ["", " ", ",", " , "])
-def test_keys_that_are_set_and_empty_are_no_open_door(monkeypatch, value):
-    monkeypatch.setenv("SIGNCLIP_API_KEYS", value)
-    with pytest.raises(SettingsError, match="holds no key"):
+@pytest.mark.parametrize(("name", "fault"), [("API_KEYS", "holds no key"), ("API_KEYS_FILE", "names no file")])
+def test_keys_that_are_set_and_empty_are_no_open_door(monkeypatch, name, fault, value):
+    monkeypatch.setenv(f"SIGNCLIP_{name}", value)
+    with pytest.raises(SettingsError, match=f"SIGNCLIP_{name} is set and {fault}"):
         load_settings()
 
 
@@ -197,6 +198,23 @@ def test_the_command_adds_lists_and_revokes(tmp_path, capsys):
     assert run("revoke", "alice")[0] == 1
     assert run("list")[1] == ""
     assert main(["list"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [("10 per 5 minutes", "10/5minute"), ("600 / minute", "600/minute"), ("10/second; 600/hour", "10/second;600/hour")],
+)
+def test_a_limit_is_written_without_blanks_which_part_the_words_of_the_file(tmp_path, given, written):
+    file = tmp_path / "keys"
+    assert main(["--file", str(file), "add", "alice", "--requests", given, "--items", given]) == 0
+    assert read_keys(file)["alice"].rate_limit == read_keys(file)["alice"].item_limit == written
+    assert normalize_limit(written) == written
+
+
+def test_a_wrong_limit_is_explained(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--file", str(tmp_path / "keys"), "add", "alice", "--requests", "many"])
+    assert "'many' is no limit; write one as 600/minute" in capsys.readouterr().err
 
 
 def test_no_route_of_collections_opens_by_the_scope_of_vectors(client):

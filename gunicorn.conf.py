@@ -50,7 +50,7 @@ timeout = 60
 # Longer than a request may take, so that a stopping worker answers what it admitted.
 graceful_timeout = int(max(settings.timeout_s, settings.video_timeout_s)) + 10
 keepalive = 15
-# The kernel's way to send a file waits for a client that reads nothing without a limit (app/worker.py, UNREAD_S).
+# The kernel's way to send a file waits for a client that reads nothing without a limit (app/sending.py).
 sendfile = False
 # Heartbeats through a file on a disk can stall a worker for seconds.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None

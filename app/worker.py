@@ -26,17 +26,17 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 from app.errors import HeadersTooLargeError, HeadSlowError, RequestError
 from app.heads import HEAD_S, PIECE_BYTES, Head, check
 from app.refusals import SERVER, render, translate
-from processes.socket_limits import limit_sending
+from app.sending import PacedResponse, limit_unread
 from processes.stop_signals import SHIELDED_SIGNALS
 
 # Gunicorn has no setting for the name in its answers.
 wsgi.SERVER = SERVER
+# Nor for how long an answer may wait for its client.
+wsgi.Response = PacedResponse
 # How long a worker without descriptors waits for one of its requests to end.
 _PAUSE_S = 0.05
 # How long a refused client may take to read a few hundred bytes.
 _ANSWER_S = 5.0
-# How long an answer may wait for a client that reads nothing; the shipped nginx gives as much (send_timeout).
-UNREAD_S = 30.0
 # How long a thread waits for a body that the application did not read: a round trip brings what is sent already.
 _REST_S = 0.25
 # How long a client may take to close a connection that ends, and what it may still send. Gunicorn gives as much.
@@ -123,7 +123,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             time.sleep(_PAUSE_S)  # or the loop would spin
             return self._close_oldest_idle()
         self.nr_conns += 1
-        limit_sending(client, UNREAD_S)
+        limit_unread(client)
         conn = TConn(self.cfg, client, address, listener.getsockname())
         if self._is_ssl:  # what arrives is not the head, but its encryption
             conn.head = Head()
@@ -271,10 +271,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             # send its body or not, so nothing that follows on this connection could be understood.
             req._expected_100_continue = False
             req.force_close()
-        try:
-            return super().handle_request(req, conn)
-        except BlockingIOError as error:  # see UNREAD_S
-            raise BrokenPipeError(errno.EPIPE, "the client reads nothing of its answer") from error
+        return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: object) -> bool:
         """Keep a connection if all of its request is there. No thread waits for a body that nobody wants."""

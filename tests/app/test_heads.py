@@ -28,7 +28,7 @@ def service(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     configuration = folder / "conf.py"
     configuration.write_text(
         "from runpy import run_path\nglobals().update(run_path('gunicorn.conf.py'))\nthreads = 2\n"
-        "import app.worker\napp.worker.UNREAD_S = 1.0\n"
+        "import app.sending\napp.sending.UNREAD_S = 1.0\n"
     )
     options = ("-w", "1", "-c", str(configuration), "--worker-connections", "40")
     with running(folder, tiny_settings(tiny_weights), options=options) as started:

@@ -24,6 +24,7 @@ from signclip_client.exchange import (
     count_items,
     judge_answer,
     judge_failure,
+    limit_question,
     make_http_headers,
 )
 from signclip_client.messages import Answer, Call, Request
@@ -79,7 +80,6 @@ class AsyncClient(AsyncCollectionMethods, AsyncRecognitionMethods):
         self._http = httpx2.AsyncClient(
             base_url=self.configuration.base_url,
             headers=self.configuration.headers,
-            timeout=self.configuration.limits.timeout_s,
             transport=transport,
         )
 
@@ -182,12 +182,15 @@ class AsyncClient(AsyncCollectionMethods, AsyncRecognitionMethods):
         Raises:
             UnavailableError, NoAnswerError: it could not in this time.
         """
+        call = calls.get("/readyz", Readiness)
         give_up = time.monotonic() + timeout_s
         while True:
             try:
-                return await self.check_readiness()
+                return call.read_answers(
+                    await self._send(call.requests[0], limit_question(self.configuration, give_up))
+                )
             except (UnavailableError, NoAnswerError):
-                if time.monotonic() > give_up:
+                if time.monotonic() + _POLL_S > give_up:
                     raise
             await self._wait(_POLL_S)
 
@@ -211,19 +214,23 @@ class AsyncClient(AsyncCollectionMethods, AsyncRecognitionMethods):
         except BaseExceptionGroup as failures:
             # The first failure has cancelled the others; callers look for its class.
             raise failures.exceptions[0] from failures.exceptions[0].__cause__
-        return call.read([answer for task in tasks for answer in task.result()])
+        return call.read_answers([answer for task in tasks for answer in task.result()])
 
-    async def _send(self, request: Request) -> list[Answer]:
+    async def _send(self, request: Request, limits: Limits | None = None) -> list[Answer]:
         """Send a request as often as it takes; more than one answer where it had to be split."""
         # Reading files would hold up everything else that runs here.
-        body, limits = await asyncio.to_thread(request.encode_body), self.configuration.limits
+        body, limits = await asyncio.to_thread(request.encode_body), limits or self.configuration.limits
         for attempt in count(1):
             try:
                 response = await self._http.request(
-                    request.method, request.path, content=body, headers=make_http_headers(request)
+                    request.method,
+                    request.path,
+                    content=body,
+                    headers=make_http_headers(request),
+                    timeout=limits.timeout_s,
                 )
                 outcome = judge_answer(request, response, limits, attempt=attempt)
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 outcome = judge_failure(request, error, limits, attempt=attempt, url=self.configuration.base_url)
             if isinstance(outcome, Halves):
                 return [*await self._send(outcome.first), *await self._send(outcome.second)]

@@ -30,6 +30,7 @@ def embed(
 
     Raises:
         FileError: the size of a clip's file cannot be found.
+        TypeError: an item is no text, or no clip.
         ValueError: there are no items.
     """
     body = {**name_model(configuration), **options, "encoding_format": "base64"}
@@ -49,17 +50,18 @@ def compare(
 
     Raises:
         FileError: the size of a clip's file cannot be found.
+        TypeError: an item is no text, or no clip.
         ValueError: there are no items.
     """
     body = {**name_model(configuration), **options}
-    columns = list_items(texts)
+    columns = list_items(TEXT, texts)
     if columns:
-        body[TEXT] = [str(text) for text in columns]
+        body[TEXT] = columns
         clips = {"pose": poses, "video": videos}
         chunks: list[Chunk | None] = list(split_lists(configuration, clips, may_be_empty=True)) or [None]
     else:
         # Clips against each other: every row meets every column, so that nothing can be split.
-        named = {"pose": list_items(poses), "video": list_items(videos)}
+        named = {"pose": list_items("pose", poses), "video": list_items("video", videos)}
         if not any(named.values()):
             raise ValueError("there is nothing to compare: give texts, poses or videos")
         body |= {key: Chunk(key, items).encode() for key, items in named.items() if items}
@@ -74,6 +76,7 @@ def estimate(
 
     Raises:
         FileError: the size of a video's file cannot be found.
+        TypeError: a video is no path and no bytes.
         ValueError: there are no videos.
     """
     chunks = split_lists(configuration, {"video": videos})
@@ -137,9 +140,12 @@ def split_lists(
 
     Raises:
         FileError: the size of a clip's file cannot be found.
+        TypeError: an item is no text, or no clip.
         ValueError: there are no items, and may_be_empty is not set.
     """
-    chunks = [chunk for key, found in items.items() for chunk in split(key, list_items(found), configuration.limits)]
+    chunks = [
+        chunk for key, found in items.items() for chunk in split(key, list_items(key, found), configuration.limits)
+    ]
     if not chunks and not may_be_empty:
         raise ValueError(f"there is no {' and no '.join(items)} to send")
     return chunks

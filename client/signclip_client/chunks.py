@@ -52,7 +52,7 @@ class Chunk:
             FileError: a clip's file cannot be read.
         """
         if self.key == TEXT:
-            return [str(item) for item in self.items]
+            return list(self.items)
         return [encode_item(item) for item in self.items]
 
     def halve(self) -> tuple[Chunk, Chunk] | None:
@@ -72,9 +72,23 @@ class Chunk:
         )
 
 
-def list_items(items: Clip | Sequence[Clip]) -> list[Clip]:
-    """Take one item or several as several: a text is no list of its letters, and bytes are no list of numbers."""
-    return [items] if isinstance(items, str | bytes | os.PathLike) else list(items)
+def list_items(key: str, items: Clip | Sequence[Clip]) -> list[Clip]:
+    """Take one item or several as several: a text is no list of its letters, and bytes are no list of numbers.
+
+    Raises:
+        TypeError: an item is no text, or no clip, as the key wants it.
+    """
+    if hasattr(items, "read"):
+        raise TypeError(f"{key} is an open file; give its path, or what it reads")
+    if isinstance(items, bytearray | memoryview):
+        raise TypeError(f"{key} is a {type(items).__name__}; give bytes")
+    listed: list[Clip] = [items] if isinstance(items, str | bytes | os.PathLike) else list(items)
+    # A missing value of a table would be embedded as the word "nan".
+    kinds, wanted = (str, "a str") if key == TEXT else (str | bytes | os.PathLike, "a path or bytes")
+    for index, item in enumerate(listed):
+        if not isinstance(item, kinds):
+            raise TypeError(f"/{key}/{index} is of type {type(item).__name__}, but must be {wanted}")
+    return listed
 
 
 def split(key: str, items: Sequence[Item], limits: Limits, *, first: int = 0) -> Iterator[Chunk]:
@@ -82,6 +96,7 @@ def split(key: str, items: Sequence[Item], limits: Limits, *, first: int = 0) ->
 
     Raises:
         FileError: the size of a clip's file cannot be found.
+        TypeError: an item cannot be written as JSON.
     """
     most = limits.max_items or MAX_ITEMS.get(key, 1)
     start = size = 0
@@ -129,6 +144,8 @@ def read_file(file: Clip) -> bytes:
 
 def _measure(key: str, item: Item) -> int:
     if not isinstance(item, str | bytes | os.PathLike):
+        if not hasattr(item, "measure"):
+            raise TypeError(f"one of {key} is of type {type(item).__name__}, which is nothing to send; see its class")
         return item.measure()
     return len(str(item).encode("utf-8", "surrogatepass")) if key == TEXT else measure_clip(item)
 

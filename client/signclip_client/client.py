@@ -24,6 +24,7 @@ from signclip_client.exchange import (
     count_items,
     judge_answer,
     judge_failure,
+    limit_question,
     make_http_headers,
 )
 from signclip_client.messages import Answer, Call, Request
@@ -85,7 +86,6 @@ class Client(CollectionMethods, RecognitionMethods):
         self._http = httpx2.Client(
             base_url=self.configuration.base_url,
             headers=self.configuration.headers,
-            timeout=self.configuration.limits.timeout_s,
             transport=transport,
         )
 
@@ -188,12 +188,15 @@ class Client(CollectionMethods, RecognitionMethods):
         Raises:
             UnavailableError, NoAnswerError: it could not in this time.
         """
+        call = calls.get("/readyz", Readiness)
         give_up = time.monotonic() + timeout_s
         while True:
             try:
-                return self.check_readiness()
+                return call.read_answers(
+                    self._send(call.requests[0], threading.Event(), limit_question(self.configuration, give_up))
+                )
             except (UnavailableError, NoAnswerError):
-                if time.monotonic() > give_up:
+                if time.monotonic() + _POLL_S > give_up:
                     raise
             self._wait(_POLL_S, threading.Event())
 
@@ -204,7 +207,7 @@ class Client(CollectionMethods, RecognitionMethods):
             answers = self._send(call.requests[0], stopped)
             if progress is not None:
                 progress(Progress(total, total))
-            return call.read(answers)
+            return call.read_answers(answers)
         threads = ThreadPoolExecutor(self.configuration.limits.concurrency, thread_name_prefix="signclip-client")
         try:
             futures = {threads.submit(self._send_part, request, stopped): request for request in call.requests}
@@ -218,7 +221,7 @@ class Client(CollectionMethods, RecognitionMethods):
             # After a failure nothing more is sent; what is on its way is waited for, because it holds connections.
             stopped.set()
             threads.shutdown(cancel_futures=True)
-        return call.read([answer for future in futures for answer in future.result()])
+        return call.read_answers([answer for future in futures for answer in future.result()])
 
     def _send_part(self, request: Request, stopped: threading.Event) -> list[Answer]:
         """Send a part of a list, unless another part has failed."""
@@ -230,16 +233,20 @@ class Client(CollectionMethods, RecognitionMethods):
             stopped.set()
             raise
 
-    def _send(self, request: Request, stopped: threading.Event) -> list[Answer]:
+    def _send(self, request: Request, stopped: threading.Event, limits: Limits | None = None) -> list[Answer]:
         """Send a request as often as it takes; more than one answer where it had to be split."""
-        body, limits = request.encode_body(), self.configuration.limits
+        body, limits = request.encode_body(), limits or self.configuration.limits
         for attempt in count(1):
             try:
                 response = self._http.request(
-                    request.method, request.path, content=body, headers=make_http_headers(request)
+                    request.method,
+                    request.path,
+                    content=body,
+                    headers=make_http_headers(request),
+                    timeout=limits.timeout_s,
                 )
                 outcome = judge_answer(request, response, limits, attempt=attempt)
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 outcome = judge_failure(request, error, limits, attempt=attempt, url=self.configuration.base_url)
             if isinstance(outcome, Pause):
                 if self._wait(outcome.seconds, stopped):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from signclip_client.calls import fetch, name_model, name_path
 from signclip_client.chunks import Clip, split
 from signclip_client.configuration import Configuration
 from signclip_client.decoding import build
-from signclip_client.messages import Answer, Call, Request
+from signclip_client.messages import Answer, Call, Request, write_json
 from signclip_client.options import SearchOptions
 from signclip_client.reading import join, read_number, read_one
 from signclip_client.search_results import Collection, Entry, Hits, NewEntry, Stored, encode_content
@@ -43,13 +42,15 @@ def store_entries(
 
     Raises:
         FileError: the size of a clip's file cannot be found.
+        TypeError: one of them is no NewEntry.
         ValueError: there are no entries.
     """
-    if not entries:
+    listed = list(entries)
+    if not listed:
         raise ValueError("there is no entry to store")
     path = name_path(COLLECTION + "/entries", name)
     # Entries without an id get one from their content, so that storing them twice does no harm.
-    parts = split("entries", list(entries), configuration.limits)
+    parts = split("entries", listed, configuration.limits)
     return Call([Request("POST", path, dict(options), part) for part in parts], _read_stored)
 
 
@@ -71,7 +72,7 @@ def import_entries(name: str, parquet: Clip) -> Call[Stored]:
 
 def export_entries(name: str, options: Mapping[str, Any]) -> Call[bytes]:
     """Export entries as Parquet: GET /api/collections/{name}/entries:export."""
-    query = urlencode({key: value if isinstance(value, str) else json.dumps(value) for key, value in options.items()})
+    query = urlencode({key: value if isinstance(value, str) else write_json(value) for key, value in options.items()})
     return fetch(name_path(COLLECTION + "/entries:export", name) + (f"?{query}" if query else ""))
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import httpx2
 
 from signclip_client.version import VERSION
 
@@ -26,7 +30,7 @@ class Limits:
         max_bytes: of one request's items, before base64. The service's own limit is 64 MiB with base64, if it has not
             been changed. An item that is larger goes alone.
     Raises:
-        ValueError: a limit is not above 0.
+        ValueError: a limit is not above 0, or is no number.
     """
 
     timeout_s: float = 300.0
@@ -38,8 +42,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("tries", "concurrency", "max_bytes", "timeout_s"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be more than 0")
+            if not (0 < getattr(self, name) < math.inf):
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be a number above 0")
+        if not self.longest_wait_s >= 0:
+            raise ValueError(f"longest_wait_s is {self.longest_wait_s}, but must be at least 0")
         if self.max_items is not None and self.max_items < 1:
             raise ValueError(f"max_items is {self.max_items}, but must be at least 1")
 
@@ -55,14 +61,29 @@ class Configuration:
 
     Attributes:
         url: where the service is; http:// if it does not say. It may end in a path, where a proxy adds one.
-        api_key: when the service asks for one.
+        api_key: when the service asks for one. White space around it, as a file of it ends in, is left out.
         model: a name of the service's models; None: the service's default.
+    Raises:
+        ValueError: the url is no address of HTTP, or the key has characters that no header carries.
     """
 
     url: str = DEFAULT_URL
     api_key: str | None = field(default=None, repr=False)
     model: str | None = None
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        # Sent as it is, such a key would break each request, and the error of the HTTP library would show it.
+        if re.fullmatch(r"[!-~]*", self._bare_key) is None:
+            raise ValueError(
+                "the API key has a space or a character outside ASCII, which no key of a service has; copy it again"
+            )
+        try:
+            url = httpx2.URL(self.base_url)
+        except httpx2.InvalidURL as error:
+            raise ValueError(f"{self.url!r} is no address: {error}") from error
+        if url.scheme not in ("http", "https") or not url.host:
+            raise ValueError(f"{self.url!r} is no address of a service; give one such as {DEFAULT_URL}")
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Configuration:
@@ -89,10 +110,15 @@ class Configuration:
     @property
     def base_url(self) -> str:
         """The URL with its scheme, without a slash at the end."""
-        return (self.url if "://" in self.url else f"http://{self.url}").rstrip("/")
+        url = self.url.strip()
+        return (url if "://" in url else f"http://{url}").rstrip("/")
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers of every request."""
-        key = {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
+        key = {"Authorization": f"Bearer {self._bare_key}"} if self._bare_key else {}
         return {"User-Agent": USER_AGENT, **key}
+
+    @property
+    def _bare_key(self) -> str:
+        return (self.api_key or "").strip()

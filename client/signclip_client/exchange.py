@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
 
-from signclip_client.configuration import Limits
+from signclip_client.configuration import Configuration, Limits
 from signclip_client.errors import NoAnswerError, NoAnswerInTimeError, find_error_class
 from signclip_client.messages import Answer, Request
 from signclip_client.retries import compute_pause_s, is_worth_repeating, read_retry_after
 
 # Failures before the service can have begun the work.
 _NOT_BEGUN = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+# A service that is ready answers in milliseconds; the last question has as long as this at least.
+_SHORTEST_QUESTION_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,16 @@ class Halves:
 
     first: Request
     second: Request
+
+
+def limit_question(configuration: Configuration, give_up: float) -> Limits:
+    """Limit one question whether the service is ready: it is asked once, and no longer than until then.
+
+    Args:
+        give_up: seconds of time.monotonic.
+    """
+    left_s = max(give_up - time.monotonic(), _SHORTEST_QUESTION_S)
+    return replace(configuration.limits, tries=1, timeout_s=min(configuration.limits.timeout_s, left_s))
 
 
 def make_http_headers(request: Request) -> dict[str, str]:
@@ -88,7 +101,7 @@ def judge_answer(
     raise kind(_locate(problem, request), status=response.status_code, retry_after_s=retry_after_s)
 
 
-def judge_failure(request: Request, error: httpx2.TransportError, limits: Limits, *, attempt: int, url: str) -> Pause:
+def judge_failure(request: Request, error: httpx2.RequestError, limits: Limits, *, attempt: int, url: str) -> Pause:
     """Decide what follows when no answer came.
 
     Raises:
@@ -103,8 +116,9 @@ def judge_failure(request: Request, error: httpx2.TransportError, limits: Limits
         raise NoAnswerInTimeError(
             f"no answer from {url} in {limits.timeout_s:g} s; give Limits(timeout_s=…) more, or send less at once"
         ) from error
+    tries = "1 try" if attempt == 1 else f"{attempt} tries"
     raise NoAnswerError(
-        f"no answer from {url} in {attempt} tries: {error or type(error).__name__}; is the service running there?"
+        f"no answer from {url} in {tries}: {error or type(error).__name__}; is the service running there?"
     ) from error
 
 
@@ -114,10 +128,17 @@ def _read_problem(response: httpx2.Response) -> Mapping[str, Any]:
     except ValueError:
         problem = None
     if isinstance(problem, dict) and "detail" in problem:
-        return problem
+        places = problem.get("errors")
+        # Other servers have errors of other forms.
+        named = [place for place in places if _is_place(place)] if isinstance(places, list) else []
+        return {**problem, "errors": named}
     target = response.headers.get("location")
     detail = f"the answer leads to {target}; give this address as the client's url" if target else "no problem document"
     return {"title": response.reason_phrase, "detail": detail}
+
+
+def _is_place(place: object) -> bool:
+    return isinstance(place, dict) and all(isinstance(place.get(key), str) for key in ("pointer", "message"))
 
 
 def _locate(problem: Mapping[str, Any], request: Request) -> Mapping[str, Any]:

@@ -7,9 +7,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
+import numpy as np
+
 from signclip_client.chunks import Chunk, Clip, read_file
 from signclip_client.errors import ServiceFaultError
 from signclip_client.results import Result
+
+
+def write_json(value: Any) -> str:
+    """Write a value as JSON; numbers and arrays of NumPy as those of Python.
+
+    Raises:
+        TypeError: a value has no form in JSON.
+        ValueError: a number is not finite.
+    """
+    try:
+        return json.dumps(value, default=_plain, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(
+            "an option or a fact is NaN or infinite, which JSON cannot hold; leave out what is missing"
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a value of type {type(value).__name__} has no form in JSON; give lists, texts, numbers or None")
 
 
 @dataclass(frozen=True)
@@ -40,13 +63,14 @@ class Request:
 
         Raises:
             FileError: a file cannot be read.
+            TypeError, ValueError: an option is nothing that JSON has.
         """
         if self.file is not None:
             return read_file(self.file)
         if self.body is None:
             return None
         items = {} if self.chunk is None else {self.chunk.key: self.chunk.encode()}
-        return json.dumps({**self.body, **items}).encode()
+        return write_json({**self.body, **items}).encode()
 
     def halve(self) -> tuple[Request, Request] | None:
         """Split the request in two; None when it has fewer than two items."""
@@ -67,11 +91,14 @@ class Answer:
         Raises:
             ServiceFaultError: the answer is no JSON object.
         """
+        content: dict[str, Any]
         try:
-            content: dict[str, Any] = json.loads(self.body)
-        except ValueError as error:
+            content = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
             detail = f"the answer is no JSON, but begins with {self.body[:60]!r}; is this the address of the service?"
-            raise ServiceFaultError({"title": "answer unreadable", "detail": detail}, status=200) from error
+            raise _make_unreadable(detail) from error
+        if not isinstance(content, dict):
+            raise _make_unreadable(f"the answer is no JSON object, but begins with {self.body[:60]!r}")
         if self.chunk is not None:
             for key in ("warnings", "rows"):
                 if key in content:
@@ -90,3 +117,23 @@ class Call(Generic[Result]):
 
     requests: Sequence[Request]
     read: Callable[[Sequence[Answer]], Result]
+
+    def read_answers(self, answers: Sequence[Answer]) -> Result:
+        """Read the answers to all requests.
+
+        Raises:
+            ServiceFaultError: an answer has another form than the service's.
+            MixedModelsError: the model was replaced between the parts.
+        """
+        try:
+            return self.read(answers)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            detail = (
+                f"the answer lacks what this client reads ({type(error).__name__}: {error}); "
+                "is this the address of the service, and do client and service have one version?"
+            )
+            raise _make_unreadable(detail) from error
+
+
+def _make_unreadable(detail: str) -> ServiceFaultError:
+    return ServiceFaultError({"title": "answer unreadable", "detail": detail}, status=200)

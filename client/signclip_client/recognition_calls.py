@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from signclip_client.calls import name_model, name_path, split_lists
-from signclip_client.chunks import Chunk, Clip, list_items
+from signclip_client.chunks import TEXT, Chunk, Clip, list_items
 from signclip_client.collection_calls import COLLECTION
 from signclip_client.configuration import Configuration
 from signclip_client.decoding import build
@@ -78,12 +78,13 @@ def score(
 
     Raises:
         FileError: a clip's file cannot be read.
+        TypeError: a clip is no path and no bytes, or a text no text.
     """
-    body: dict[str, Any] = {**name_model(configuration), **options, "pose": Chunk("pose", list_items(poses)).encode()}
-    if references:
-        body["reference_pose"] = Chunk("pose", list_items(references)).encode()
-    if texts:
-        body["reference_text"] = [str(text) for text in list_items(texts)]
+    body: dict[str, Any] = {**name_model(configuration), **options, "pose": _encode_clips(poses)}
+    if clips := _encode_clips(references):
+        body["reference_pose"] = clips
+    if words := list_items(TEXT, texts):
+        body["reference_text"] = words
     return Call([Request("POST", "/api/score", body)], partial(read_one, Score))
 
 
@@ -96,6 +97,10 @@ def report_on_collection(name: str, options: Mapping[str, Any]) -> Call[BankRepo
 def fit_collection(name: str) -> Call[FittedProbe]:
     """Fit a probe to a collection: POST /api/collections/{name}/fit."""
     return Call([Request("POST", name_path(COLLECTION + "/fit", name), {})], partial(read_one, FittedProbe))
+
+
+def _encode_clips(clips: Clip | Sequence[Clip]) -> list[Any]:
+    return Chunk("pose", list_items("pose", clips)).encode()
 
 
 def _choose_model(configuration: Configuration, options: Mapping[str, Any]) -> dict[str, str]:

@@ -142,11 +142,34 @@ def test_chunks_keep_to_the_bytes(make_client):
         (httpx2.Response(200, text="<html>welcome"), "welcome"),
         (httpx2.Response(301, headers={"Location": "https://other.example/"}), "https://other.example/"),
         (httpx2.Response(404, text="not here"), "404"),
+        (httpx2.Response(200, json=["welcome"]), "no JSON object.*welcome"),
+        (httpx2.Response(200, text="[" * 100_000), "no JSON"),
+        (httpx2.Response(200, json={"welcome": "here"}), "lacks what this client reads.*dimensions"),
+        (httpx2.Response(200, json={"embeddings": ["AA=="], "dimensions": 1}), "lacks what this client reads"),
+        (httpx2.Response(422, json={"detail": "elsewhere", "errors": ["text", {"loc": 1}]}), "elsewhere"),
+        (httpx2.Response(422, json={"detail": "elsewhere", "errors": {"text": "wrong"}}), "elsewhere"),
     ],
 )
 def test_another_server_is_recognized(make_client, answer, fragment):
     with pytest.raises(AnswerError, match=fragment):
         make_client(transport=Faulty(answer).transport).embed_text("house")
+
+
+def test_an_answer_that_cannot_be_unpacked_is_no_answer(make_client, waits):
+    broken = httpx2.DecodingError("Error -3 while decompressing data")
+    with pytest.raises(NoAnswerError, match="decompressing"):
+        make_client(transport=Faulty(broken, broken).transport, limits=Limits(tries=2)).embed_text("house")
+    assert make_client(transport=Faulty(broken, embedded()).transport).embed_text("house").vectors.shape == (1, 1)
+
+
+def test_whoever_waits_for_the_service_waits_as_long_as_was_said(make_client, waits):
+    away = refused(503, "not_ready", retry_after="30")
+    service = Faulty(away)
+    with pytest.raises(UnavailableError):
+        make_client(transport=service.transport).wait_until_ready(timeout_s=0.0)
+    assert (len(service.requests), waits) == (1, [])
+    timeout = service.requests[0].extensions["timeout"]
+    assert max(timeout.values()) <= 1.0
 
 
 def test_who_calls_and_where_stand_in_the_request(make_client):

@@ -242,6 +242,7 @@ const en = {
   "pose.packing_unknown": "It is packed with {packing}, which this browser cannot unpack: unpack it first.",
   "pose.packing_damaged": "It is packed with {packing}, and damaged: copy or download it again.",
   "pose.layouts_differ": "The clips have different layouts of points, or several people. Only clips that one estimator made can be joined.",
+  "pose.rates_differ": "A clip says no frame rate, or none that suits the others. Only clips that know how fast they are can be joined with others.",
 };
 
 /** @type {Record<keyof typeof en, string>} */
@@ -486,6 +487,7 @@ const de = {
   "pose.packing_unknown": "Die Datei ist mit {packing} gepackt, das dieser Browser nicht entpackt: bitte zuerst entpacken.",
   "pose.packing_damaged": "Die Datei ist mit {packing} gepackt und beschädigt: bitte neu kopieren oder laden.",
   "pose.layouts_differ": "Die Clips haben verschiedene Anordnungen von Punkten oder mehrere Personen. Verbinden lassen sich nur Clips aus demselben Schätzer.",
+  "pose.rates_differ": "Ein Clip nennt keine Bildrate oder keine, die zu den anderen passt. Nur Clips, die ihre Bildrate nennen, lassen sich mit anderen verbinden.",
 };
 
 /** @type {Record<string, Record<string, string>>} */

@@ -119,6 +119,47 @@ def test_joined_clips_are_one_recording(tmp_path):
     assert len(read(joined.read_bytes()).body.data) == 9
 
 
+def write_clips(folder: Path, *rates: float, frames: int) -> tuple[list[Path], list[Pose]]:
+    poses = [build_pose(frames, seed=seed) for seed in range(len(rates))]
+    paths = [folder / f"{seed}.pose" for seed in range(len(rates))]
+    for path, pose, rate in zip(paths, poses, rates, strict=True):
+        pose.body.fps = rate
+        path.write_bytes(write_pose(pose))
+    return paths, poses
+
+
+def test_clips_of_other_rates_take_as_long_in_a_recording_as_they_took(tmp_path):
+    paths, poses = write_clips(tmp_path, 25.0, 50.0, 12.5, 30.0, frames=10)
+    joined = tmp_path / "joined.pose"
+    assert run_javascript(tmp_path, JOIN, joined, *paths) is None
+    whole = Pose.read(joined.read_bytes())
+    chosen = [
+        [*range(10)],
+        [1, 3, 5, 7, 9],
+        [frame for frame in range(10) for _ in range(2)],
+        [0, 1, 3, 4, 5, 6, 7, 9],
+    ]
+    assert whole.body.fps == 25
+    assert len(whole.body.data) / 25 == pytest.approx(10 / 25 + 10 / 50 + 10 / 12.5 + 10 / 30, abs=0.02)
+    values = [np.asarray(pose.body.data.data)[frames] for pose, frames in zip(poses, chosen, strict=True)]
+    assert np.array_equal(np.asarray(whole.body.data.data), np.concatenate(values))
+    confidence = [pose.body.confidence[frames] for pose, frames in zip(poses, chosen, strict=True)]
+    assert np.array_equal(whole.body.confidence, np.concatenate(confidence))
+
+
+def test_clips_that_all_say_no_rate_are_joined_frame_by_frame(tmp_path):
+    paths, _ = write_clips(tmp_path, 0.0, 0.0, frames=3)
+    joined = tmp_path / "joined.pose"
+    assert run_javascript(tmp_path, JOIN, joined, *paths) is None
+    assert len(Pose.read(joined.read_bytes()).body.data) == 6
+
+
+@pytest.mark.parametrize("rates", [(25.0, 0.0), (0.0, 25.0), (25.0, float("nan")), (25.0, -1.0), (25.0, 1e-9)])
+def test_a_clip_whose_rate_is_none_is_not_joined_with_others(tmp_path, rates):
+    paths, _ = write_clips(tmp_path, *rates, frames=3)
+    assert run_javascript(tmp_path, JOIN, tmp_path / "joined.pose", *paths) == "rates_differ"
+
+
 @pytest.mark.parametrize("other", [{"people": 2}, {"components": ("POSE_LANDMARKS",)}, {"face_points": 478}])
 def test_clips_that_differ_are_not_joined(tmp_path, other):
     paths = [tmp_path / "one.pose", tmp_path / "other.pose"]

@@ -9,9 +9,12 @@ import { readPose } from "./reader.js";
 const FLOAT_BYTES = 4;
 /** Frames per second, frames and people of version 0.2. */
 const SIZES_BYTES = 10;
+/** Of one clip at the rate of another: an hour of video. A rate of nearly 0 would make one clip of any length. */
+const MAX_FRAMES = 108000;
 
 /**
- * Join clips of one layout. The recording has the header and the rate of the first one.
+ * Join clips of one layout. The recording has the header and the rate of the first one. Clips of other rates take as long in
+ * it as they took, because frames of theirs are repeated or left out.
  *
  * @param {Uint8Array[]} clips  .pose files of version 0.2 with one person
  * @returns {Uint8Array}
@@ -22,9 +25,10 @@ export function joinPoses(clips) {
   if (!poses.length) throw new PoseError("empty");
   const [first] = poses;
   if (!poses.every((pose) => pose.version === 0.2 && pose.people === 1 && isAlike(pose, first))) throw new PoseError("layouts_differ");
-  const frames = poses.reduce((sum, pose) => sum + pose.frames, 0);
+  const chosen = poses.map((pose) => chooseFrames(pose, first.fps));
+  const frames = chosen.reduce((sum, places) => sum + places.length, 0);
   const header = clips[0].slice(0, clips[0].length - countBody(first) - SIZES_BYTES);
-  const joined = new Uint8Array(header.length + SIZES_BYTES + poses.reduce((sum, pose) => sum + countBody(pose), 0));
+  const joined = new Uint8Array(header.length + SIZES_BYTES + (frames * countBody(first)) / first.frames);
   const view = new DataView(joined.buffer);
   joined.set(header);
   view.setFloat32(header.length, first.fps, true);
@@ -35,11 +39,31 @@ export function joinPoses(clips) {
   for (const isConfidence of [false, true]) {
     clips.forEach((clip, place) => {
       const part = cutBody(clip, poses[place], isConfidence);
-      joined.set(part, offset);
-      offset += part.length;
+      const size = part.length / poses[place].frames;
+      for (const frame of chosen[place]) {
+        joined.set(part.subarray(frame * size, (frame + 1) * size), offset);
+        offset += size;
+      }
     });
   }
   return joined;
+}
+
+/**
+ * Choose the frames that show a clip at another rate: of each new frame, the one that was seen in its middle.
+ *
+ * @param {Pose} pose
+ * @param {number} fps
+ * @returns {number[]}
+ */
+function chooseFrames(pose, fps) {
+  const { frames } = pose;
+  // Also clips that say no rate, all of them.
+  if (Object.is(pose.fps, fps)) return Array.from({ length: frames }, (_, frame) => frame);
+  const ratio = pose.fps / fps;
+  if (!(ratio > 0) || !Number.isFinite(ratio) || frames / ratio > MAX_FRAMES) throw new PoseError("rates_differ");
+  const length = Math.max(1, Math.round(frames / ratio));
+  return Array.from({ length }, (_, place) => Math.min(frames - 1, Math.floor((place + 0.5) * ratio)));
 }
 
 /** @param {Pose} pose @param {Pose} first */

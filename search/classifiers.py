@@ -1,7 +1,9 @@
 """Everything that classifying a request's clips needs, from texts or from a bank."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -157,31 +159,33 @@ def build_bank_classifier(
     known = bank if len(bank) <= _MOST_EXAMPLES else bank.select(_spread(len(bank), _MOST_EXAMPLES))
     if method == "text":
         raise BankError("method text compares with texts, not with examples")
-
-    def fit(vectors: Floats) -> Float64s:
-        return score_neighbours(vectors, bank) if method == "neighbours" else score_prototypes(vectors, bank)
-
-    nulls: list[tuple[str, Null]] = []
-    if background is not None and len(background):
-        nulls.append((OF_MODEL, Null(fit(background))))
-    try:
-        others = fit(known.vectors)
-        others[np.arange(len(known)), np.searchsorted(bank.classes, known.labels)] = np.nan
-        nulls.append((OF_BANK, Null(others)))
-    except CalibrationError:  # of a single label there are no examples of others
-        pass
-    if method == "probe":
-        fitted = fit_probe(bank) if probe is None else probe
-        return Classifier(fitted.classes, fitted.score, 1.0, fit, nulls, bank)
+    build_nulls = partial(_build_nulls, bank, known, background=background)
     if method == "blend":
         if texts is None:
             raise BankError("method blend needs the texts of the labels")
         blend = build_blend(bank, texts, known=known)
         scale = choose_scale(blend.leave_out(known), np.searchsorted(bank.classes, known.labels).tolist())
-        # What fits nothing is told by the examples alone; by texts, 16 % of unknown letters passed where 5 % may.
-        return Classifier(bank.classes, blend.score, scale, fit, nulls, bank)
+        return Classifier(bank.classes, blend.score, scale, blend.score, build_nulls(blend.score), bank)
+    fit = partial(score_neighbours if method == "neighbours" else score_prototypes, bank=bank)
+    if method == "probe":
+        fitted = fit_probe(bank) if probe is None else probe
+        return Classifier(fitted.classes, fitted.score, 1.0, fit, build_nulls(fit), bank)
     scale = choose_scale(leave_out(known, method), known.columns.tolist())
-    return Classifier(bank.classes, fit, scale, fit, nulls, bank)
+    return Classifier(bank.classes, fit, scale, fit, build_nulls(fit), bank)
+
+
+def _build_nulls(
+    bank: Bank, known: Bank, fit: Callable[[Floats], Float64s], *, background: Floats | None
+) -> list[tuple[str, Null]]:
+    """Score both kinds of unknown clips: the background, and examples of the bank for all labels but their own."""
+    nulls: list[tuple[str, Null]] = []
+    if background is not None and len(background):
+        nulls.append((OF_MODEL, Null(fit(background))))
+    others = fit(known.vectors)
+    others[np.arange(len(known)), np.searchsorted(bank.classes, known.labels)] = np.nan
+    with suppress(CalibrationError):  # of a single label there are no examples of others
+        nulls.append((OF_BANK, Null(others)))
+    return nulls
 
 
 def _spread(count: int, wanted: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

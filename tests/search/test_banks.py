@@ -7,7 +7,7 @@ from search.bank_report import report
 from search.banks import Bank, build_bank, draw_shots, find_nearest, leave_out, score_neighbours, score_prototypes
 from search.blending import Blend, build_blend
 from search.classification import DEFAULT_SCALE, NullEvidence, choose_scale, decide
-from search.classifiers import build_bank_classifier
+from search.classifiers import AnswerRules, build_bank_classifier
 from search.errors import BankError
 from search.probes import fit_probe, score_folds, unpack_probe
 
@@ -247,3 +247,21 @@ def test_a_blend_needs_a_text_of_each_label():
         build_blend(bank, texts[1:], known=bank)
     with pytest.raises(BankError, match="needs the texts"):
         build_bank_classifier(bank, "blend", background=None)
+
+
+def test_a_blend_tells_unknown_clips_by_what_it_knows_of_texts_and_keeps_the_rate():
+    def accept(classifier, vectors) -> float:
+        rules = AnswerRules(rate=0.1, nearest=0, candidates=1)
+        return float(np.mean([not one.decision.rejected for one in classifier.classify(vectors, rules)]))
+
+    found = {"blend": [], "prototype": []}
+    for seed in range(12):
+        bank, texts, queries = _draw_blend(shots=3, good=True, seed=seed)
+        unknown = np.array([label in ("l00", "l01", "l02") for label in bank.labels])
+        known_bank = bank.select(np.flatnonzero(~unknown))
+        for method, rows in found.items():
+            classifier = build_bank_classifier(known_bank, method, background=None, texts=texts[3:])
+            rows.append((accept(classifier, queries[:90]), accept(classifier, queries[90:])))
+    blend, prototype = (np.mean(found[method], axis=0) for method in ("blend", "prototype"))
+    assert abs(blend[0] - 0.1) < 0.03
+    assert blend[1] > prototype[1] + 0.1

@@ -83,3 +83,23 @@ def test_the_least_score_is_reached_by_no_more_than_the_stated_share():
     assert (1 + (best >= least).sum()) / 101 <= 0.05 < (1 + (best >= np.nextafter(least, 0)).sum()) / 101
     with pytest.raises(CalibrationError, match="at least 19"):
         find_least_score(best[:18], rate=0.05)
+
+
+@pytest.mark.parametrize("size", [30, 60])
+def test_a_small_background_keeps_the_stated_rate(size):
+    # Measured by a mean and a spread that it is part of, an outlier of the background would fit worse than it does:
+    # more than twice the stated share would be accepted.
+    rng = np.random.default_rng(1)
+    accepted = [
+        (Null(rng.normal(size=(size, 20))).compute_p_values(rng.normal(size=(200, 20))) <= 0.1).mean()
+        for _ in range(200)
+    ]
+    assert abs(np.mean(accepted) - 0.1) < 0.02
+
+
+def test_few_scores_of_a_candidate_are_measured_by_the_spread_of_all():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(60, 5))
+    scores[2:, 0] = np.nan
+    scores[:2, 0] = 0.5, 0.5001  # two that happen to be alike
+    assert Null(scores).spreads[0] == pytest.approx(Null(scores).spreads[1:].mean(), rel=0.1)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import orjson
 from flask import Request
-from werkzeug.datastructures import MultiDict
 
 from app.access.admission import get_body
 from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonError, TooLargeError
 from app.intake.connection import limit_reading, read_into, take_arrived
-from app.intake.forms import Form, parse_form, refuse_key
+from app.intake.forms import Form, parse_form
+from app.intake.options import read_options, read_query
 from app.intake.structure import MOST_VALUES, VALUE_BYTES, count_values
 from processes.compression import PackedTooLargeError, Packing, PackingError, unpack
 from processes.file_kinds import recognize
@@ -78,7 +78,7 @@ def read_body(request: Request, key: str, *, max_bytes: int, max_items: int) -> 
     if not request.mimetype or request.is_json:
         return Body(_parse(request, _read(request, max_bytes=max_bytes)))
     if request.mimetype == "application/octet-stream" or request.mimetype.startswith(_FILE_TYPES[key]):
-        return Body(read_options(request.args), files=[_read(request, max_bytes=max_bytes)])
+        return Body(read_query(request), files=[_read(request, max_bytes=max_bytes)])
     if request.mimetype == "multipart/form-data":
         _refuse_query(request)
         return _parse_form(request, key, _read(request, max_bytes=max_bytes), max_items=max_items)
@@ -265,18 +265,6 @@ def _refuse_query(request: Request) -> None:
 def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> Body:
     form = parse_form(data, request.mimetype_params.get("boundary", ""), (key,), max_items=max_items)
     return Body(read_options(form.fields), files=form.files)
-
-
-def read_options(values: MultiDict[str, str]) -> dict[str, str]:
-    """Read options of a form or a query, each of which is given once.
-
-    Raises:
-        InputError: an option is given twice.
-    """
-    for name, given in values.lists():
-        if len(given) > 1:
-            raise refuse_key(name, f"is given {len(given)} times")
-    return values.to_dict()
 
 
 def _quote(value: str) -> str:

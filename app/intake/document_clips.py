@@ -12,9 +12,10 @@ from pose_format import Pose
 from app.access.admission import hold_video_place
 from app.errors import TooLargeError
 from app.inference import set_deadline
-from app.intake.body import read_form, read_json, read_options
+from app.intake.body import read_form, read_json
 from app.intake.clip_options import is_trimmed
 from app.intake.items import ItemRules, PoseFiles, PreparedItems, prepare_clips
+from app.intake.options import read_options
 from app.intake.schemas import DocumentClips, locate_items
 from app.intake.validation import check_count, validate
 from app.intake.videos import (

@@ -12,6 +12,7 @@ from flask import Request
 from app.errors import InputError, MediaTypeError, NotJsonError, Problem, TooLargeError
 from app.intake.body import read_form, read_json, read_pieces
 from app.intake.entry_schemas import CONTENT, EntriesRequest, EntryFacts, EntryItem, EntryOptions, FormRequest
+from app.intake.options import read_options, read_query
 from app.intake.validation import check_count, validate
 from app.intake.videos import limit_body
 from app.settings import ServiceSettings
@@ -70,7 +71,7 @@ def read_entries(request: Request, settings: ServiceSettings) -> NewEntries:
     """
     if request.mimetype in (LINES, "application/jsonl"):
         request.max_content_length = MAX_IMPORT_BYTES
-        options = validate(EntryOptions, request.args.to_dict(), max_items=0, strict=False)
+        options = validate(EntryOptions, read_query(request), max_items=0, strict=False)
         return NewEntries(options, _batch_lines(request, settings), None)
     request.max_content_length = max_bytes = max(settings.max_body_bytes, limit_body(settings, in_json=request.is_json))
     if request.mimetype == "multipart/form-data":
@@ -88,7 +89,7 @@ def read_entries(request: Request, settings: ServiceSettings) -> NewEntries:
 def _read_files(request: Request, *, max_bytes: int) -> NewEntries:
     form = read_form(request, ("pose", "video"), max_bytes=max_bytes, max_items=MAX_ENTRIES)
     check_count(len(form.files), max_items=MAX_ENTRIES)
-    wanted = validate(FormRequest, form.fields.to_dict(), max_items=MAX_ENTRIES, strict=False)
+    wanted = validate(FormRequest, read_options(form.fields), max_items=MAX_ENTRIES, strict=False)
     if wanted.entries and len(wanted.entries) != len(form.files):
         message = f"entries has {len(wanted.entries)} objects for {len(form.files)} files"
         raise InputError(message, problems=(Problem("/entries", message),))

@@ -48,7 +48,7 @@ def parse_form(data: bytes, boundary: str, keys: tuple[str, ...], *, max_items: 
     Raises:
         BodyError: the bytes are no form with this boundary.
         TooLargeError: there are too many parts, or too many bytes in fields.
-        InputError: a file part has another name, or there is none.
+        InputError: a file part has another name, there is none, or a field is not UTF-8.
     """
     if not boundary:
         raise BodyError("Content-Type names no boundary; let the client's library write this header")
@@ -176,4 +176,12 @@ def _add_part(form: Form, part: Field | File, content: bytes, keys: tuple[str, .
         known = " or ".join(map(repr, keys))
         raise refuse_key(name or "a part", f"is not the name of a file part here; name the file parts {known}")
     else:
-        form.fields.add(name, content.decode("utf-8", "replace"))
+        form.fields.add(name, _decode_field(name, content))
+
+
+def _decode_field(name: str, content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        byte = f"byte {fault.start} of its value (0x{content[fault.start]:02X}) is not UTF-8"
+        raise refuse_key(name, f"cannot be read: {byte}; fields of a form are sent as UTF-8") from fault

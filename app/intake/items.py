@@ -45,6 +45,8 @@ from video.errors import EstimatorError, VideoError
 ItemArray = npt.NDArray[Any]
 # Blanks, line breaks, control characters and marks without a width: BERT's tokenizers drop all but 13 of 247.
 _UNREAD = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
+# What decoders put in the place of bytes that they cannot read. BERT's tokenizers drop it.
+_REPLACEMENT = "\ufffd"
 
 
 @dataclass
@@ -265,7 +267,11 @@ def _write_prompt(config: ModelConfig, text: str, options: PromptOptions, *, war
 
 def _find_text_faults(config: ModelConfig, text: str, pieces: Sequence[int], *, unk_id: int) -> list[str]:
     """Find what a model cannot read in a text. Texts that differ only in unknown words get the same vector."""
-    faults = ["the text is blank"] if all(unicodedata.category(mark) in _UNREAD for mark in text) else []
+    is_blank = all(mark == _REPLACEMENT or unicodedata.category(mark) in _UNREAD for mark in text)
+    faults = ["the text is blank"] if is_blank else []
+    lost = text.count(_REPLACEMENT)
+    if lost:
+        faults.append(f"{lost} of {len(text)} characters are U+FFFD, so they were lost when the text was decoded")
     unknown = sum(piece == unk_id for piece in pieces)
     if unknown:
         few = (

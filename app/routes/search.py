@@ -22,6 +22,7 @@ from app.intake.entry_schemas import (
     SearchParameters,
     SearchRequest,
 )
+from app.intake.options import read_query
 from app.intake.validation import validate
 from app.intake.videos import limit_body
 from app.reference.operations import Operation, describe
@@ -106,7 +107,7 @@ def _read_query(shared: Services, whole: type[CollectionSearchRequest]) -> tuple
     kind = "video" if request.mimetype.startswith(("video/", "image/gif")) else "pose"
     if kind == "video" or request.mimetype == "application/octet-stream":
         data = read_file(request, max_bytes=max_bytes)
-        parameters = validate(SearchParameters, request.args.to_dict(), max_items=0, strict=False)
+        parameters = validate(SearchParameters, read_query(request), max_items=0, strict=False)
         return parameters, NewEntry("query", _collect_facts(parameters), f"/{kind}", kind, data)
     wanted = validate(whole, read_json(request, max_bytes=max_bytes), max_items=0)
     kind = next(name for name in CONTENT if getattr(wanted, name) is not None)

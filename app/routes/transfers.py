@@ -18,6 +18,7 @@ from app.inference import check_deadline, set_deadline
 from app.intake.body import read_pieces
 from app.intake.entries import LINES, MAX_IMPORT_BYTES
 from app.intake.entry_schemas import ExportOptions
+from app.intake.options import read_query
 from app.intake.validation import validate
 from app.reference.operations import Operation, describe
 from app.services import Services
@@ -96,7 +97,7 @@ def export_entries(shared: Services, name: str) -> Response:
         SearchError: there is no such collection or version, a filter is refused, or the store cannot be read.
         RequestError: the request is refused.
     """
-    wanted = validate(ExportOptions, request.args.to_dict(), max_items=0, strict=False)
+    wanted = validate(ExportOptions, read_query(request), max_items=0, strict=False)
     collection = shared.store.describe_collection(name)
     version = collection.version if wanted.version is None else wanted.version
     batches = shared.store.iterate(

@@ -72,6 +72,17 @@ def test_what_is_wrong_with_a_form_is_named(client, form, status, fragment):
     assert fragment in answer.json["detail"]
 
 
+def test_a_field_that_is_not_utf_8_is_refused_and_not_guessed(client):
+    body = (
+        b'--edge\r\nContent-Disposition: form-data; name="pose"\r\n\r\nx\r\n'
+        b'--edge\r\nContent-Disposition: form-data; name="text"\r\n\r\ngr\xfcn\r\n--edge--\r\n'
+    )
+    answer = client.post(ROUTE, data=body, content_type="multipart/form-data; boundary=edge")
+    assert (answer.status_code, answer.json["code"]) == (422, "input_invalid")
+    assert "text cannot be read: byte 2 of its value (0xFC) is not UTF-8" in answer.json["detail"]
+    assert answer.json["errors"][0]["pointer"] == "/text"
+
+
 def test_texts_and_poses_keep_to_the_limit_of_a_body_without_videos(make_client):
     client = make_client(max_body_bytes=2000, max_video_bytes=1_000_000)
     answer = client.post(ROUTE, data={"text": "house", "pose": [part(b"x" * 3000)]})

@@ -201,6 +201,8 @@ def test_texts_alone_have_a_limit_of_their_own(make_client, path, key):
         ({"text": ["sun", " \n"]}, "/text/1: the text is blank"),
         ({"text": "\u200b\u202e"}, "/text: the text is blank"),
         ({"text": "\0", "sign_language": "ase"}, "/text: the text is blank"),
+        ({"text": "\ufffd"}, "/text: the text is blank"),
+        ({"text": "gr\ufffdn"}, "/text: 1 of 4 characters are U+FFFD, so they were lost when the text was decoded"),
         ({"text": "<en> <asl> house"}, "/text: <asl> is not a tag of model 'tiny'; American Sign Language is <ase>"),
         ({"text": "<en> <lis> sun"}, "/text: <lis> is not a tag of model 'tiny'; Italian Sign Language is <ise>"),
         ({"text": "<xx> <ase> sun"}, "/text: <xx> is not a tag of model 'tiny'"),
@@ -220,7 +222,7 @@ def test_texts_that_a_model_reads_badly_are_a_warning(client, document, warning)
         assert any(sentence.startswith(warning.replace("/text", "/input")) for sentence in openai)
 
 
-@pytest.mark.parametrize("text", ["", " \u3000", "\u200b\u202e", "\0\x1b"])
+@pytest.mark.parametrize("text", ["", " \u3000", "\u200b\u202e", "\0\x1b", "\ufffd"])
 def test_every_text_that_is_called_blank_has_the_tokens_of_no_text(client, engine, text):
     assert "/text/0: the text is blank" in client.post(TEXT, json={"text": [text, ""]}).json["warnings"]
     blank, empty = engine.requests[-1].items

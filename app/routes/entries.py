@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, request, stream_with_context
+from flask import Blueprint, Response, request
 
 from app.access.admission import admit, hold_video_place
 from app.answers import problems
 from app.answers.entries import describe_entry, drop_empty
 from app.answers.failures import list_failures
+from app.answers.lines import answer_lines
 from app.answers.search_schemas import DeletedAnswer, EntryAnswer, StoredAnswer
 from app.answers.vectors import answer_json
 from app.errors import RequestError
@@ -80,7 +81,7 @@ def store_entries(shared: Services, name: str) -> Response:
     collection = shared.store.describe_collection(name)
     storing = _Storing(shared, collection, read_entries(request, shared.settings))
     if request.accept_mimetypes.best_match(["application/json", LINES]) == LINES:
-        return Response(stream_with_context(storing.write_lines()), mimetype=LINES)
+        return answer_lines(storing.write_lines())
     for _ in storing.follow():
         pass
     return answer_json(storing.build_answer())

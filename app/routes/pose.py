@@ -6,18 +6,18 @@ from typing import Any
 
 import orjson
 import pybase64
-from flask import Blueprint, Response, request, stream_with_context
+from flask import Blueprint, Response, request
 from pose_format import Pose
 
 from app.access.admission import admit, admit_with_videos
 from app.answers import problems
 from app.answers.failures import list_failures
+from app.answers.lines import answer_lines
 from app.answers.schemas import EstimationAnswer, Inspection
 from app.answers.vectors import answer_json
 from app.errors import Base64Error, InputError, ItemError, Problem, RequestError
 from app.inference import set_deadline
 from app.intake.clips import read_clips
-from app.intake.connection import get_client
 from app.intake.items import ItemRules, PoseFiles, locate_error, report_quality
 from app.intake.schemas import EstimationOptions, EstimationRequest, InspectOptions, InspectRequest
 from app.intake.videos import (
@@ -83,14 +83,10 @@ def estimate_pose(shared: Services) -> Response:
     rules = ItemRules(videos.pointers, skip=wanted.on_error == "skip" and kind != POSE)
     estimation = Estimation(shared.estimators, videos, rules=rules, deadline=deadline)
     if kind == LINES:
-        get_client().begin_answer()
         lines = _write_lines(
             estimation, lambda: _build_answer(estimation.outcomes, rules=rules, min_seen=wanted.min_seen)
         )
-        response = Response(stream_with_context(lines), mimetype=LINES)
-        # A stream that the client never begins to read does not reach its own end.
-        response.call_on_close(estimation.close)
-        return response
+        return answer_lines(lines, on_close=estimation.close)
     answer = _build_answer(finish_estimation(estimation), rules=rules, min_seen=wanted.min_seen)
     return _answer_file(answer["poses"][0]) if kind == POSE else answer_json(answer)
 

@@ -6,11 +6,12 @@ from contextlib import nullcontext
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, request, stream_with_context
+from flask import Blueprint, Response, request
 from pose_format import Pose
 
 from app.access.admission import admit, hold_video_place
 from app.answers import problems
+from app.answers.lines import answer_lines
 from app.answers.recognition_schemas import SpotAnswer
 from app.answers.vectors import answer_json
 from app.errors import RequestError
@@ -92,7 +93,7 @@ def spot_signs(shared: Services) -> Response:
     kinds = [JSON, *WRITERS, LINES]
     accepted = request.accept_mimetypes.best_match(kinds, JSON)
     if accepted == LINES:
-        return Response(stream_with_context(_write_lines(search, warnings)), mimetype=LINES)
+        return answer_lines(_write_lines(search, warnings))
     for _ in search.follow():
         pass
     if accepted in WRITERS:

@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
-from flask import Blueprint, Response, request, stream_with_context
+from flask import Blueprint, Response, request
 
 from app.access.admission import admit
 from app.answers import problems
+from app.answers.lines import answer_lines
 from app.answers.search_schemas import StoredAnswer
 from app.answers.vectors import answer_json
 from app.errors import MediaTypeError, RequestError
@@ -69,10 +70,7 @@ def import_entries(shared: Services, name: str) -> Response:
         counts = _import(shared, collection, path)
         if request.accept_mimetypes.best_match(["application/json", LINES]) == LINES:
             kept = stack.pop_all()
-            response = Response(stream_with_context(_write_lines(counts, collection, kept)), mimetype=LINES)
-            # A stream that the client never begins to read does not reach its own end.
-            response.call_on_close(kept.close)
-            return response
+            return answer_lines(_write_lines(counts, collection, kept), on_close=kept.close)
         stored = max(counts, default=0)
     return answer_json({"stored": stored, "space": collection.space})
 

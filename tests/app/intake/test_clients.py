@@ -10,6 +10,8 @@ import pytest
 from app.intake.connection import Client
 from tests.engine.fakes import until
 
+LINES, RAW = "application/x-ndjson", "application/octet-stream"
+
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
@@ -56,3 +58,29 @@ def test_a_client_that_sent_its_next_request_is_there(pair):
     theirs.sendall(b"GET / HTTP/1.1\r\n")
     assert not Client(ours, takes_interim_answers=True).is_disconnected()
     assert not Client(None, takes_interim_answers=True).is_disconnected()
+
+
+@pytest.mark.parametrize(
+    ("path", "media", "accept", "interim"),
+    [
+        ("/api/embed/text", "application/json", "application/json", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        ("/api/collections/words/entries", LINES, "application/json", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        ("/api/collections/words/entries", LINES, LINES, b""),
+        ("/api/spot", RAW, LINES, b""),
+    ],
+)
+def test_nothing_comes_between_the_lines_of_an_answer(client, pair, pose_bytes, path, media, accept, interim):
+    ours, theirs = pair
+    client.put("/api/collections/words", json={})
+    theirs.shutdown(socket.SHUT_WR)
+    answer = client.post(
+        path,
+        data=pose_bytes if media == RAW else b'{"text": "sun"}',
+        query_string={"query": "sun", "threshold": "1"} if media == RAW else {},
+        headers={"Content-Type": media, "Accept": accept},
+        environ_overrides={"gunicorn.socket": ours, "SERVER_PROTOCOL": "HTTP/1.1"},
+    )
+    assert answer.status_code == 200, answer.text
+    assert "urn:" not in answer.text.splitlines()[-1]
+    ours.close()
+    assert b"".join(iter(lambda: theirs.recv(4096), b"")) == interim

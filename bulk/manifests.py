@@ -16,7 +16,7 @@ from bulk.storage import is_address
 from corpora.errors import CorpusError, RowError
 from corpora.examples import Skipped
 from corpora.readers.folders import resolve_path
-from corpora.readers.manifest import parse_span
+from corpora.readers.manifest import name_span, parse_span
 from corpora.readers.tables import Row, read_csv, read_jsonl, read_parquet
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -67,9 +67,8 @@ class Manifest:
             fault = error.problem
         if not written and not text:
             fault = "the row has neither a path nor a text"
-        span = "" if start_s is None and end_s is None else f"@{start_s or 0:g}-{'' if end_s is None else f'{end_s:g}'}"
         return Item(
-            id=make_id(row.get("id") or (f"{written}{span}" if written else _name_text(row))),
+            id=make_id(row.get("id") or (f"{written}{name_span(start_s, end_s)}" if written else _name_text(row))),
             kind="pose" if written else "text",
             source=self._locate(written) if written else "",
             text=text,

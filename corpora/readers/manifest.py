@@ -92,9 +92,8 @@ def _make_example(row: Row, folder: Path) -> Example:
     if part not in SPLITS:
         raise RowError(row.path, row.line, f"split is {part!r}, not one of {', '.join(SPLITS)}")
     path, text = row.require("path"), row.require("text")
-    span = "" if start_s is None and end_s is None else f"@{start_s or 0:g}-{'' if end_s is None else f'{end_s:g}'}"
     return Example(
-        id=row.get("id") or f"{path}{span}",
+        id=row.get("id") or f"{path}{name_span(start_s, end_s)}",
         path=_find_pose(resolve_path(folder, path)),
         text=text,
         label=row.get("label") or text,
@@ -117,6 +116,23 @@ def parse_span(row: Row) -> tuple[float | None, float | None]:
     if (start_s is not None and start_s < 0) or (end_s is not None and end_s <= (start_s or 0)):
         raise RowError(row.path, row.line, f"the span from {start_s} to {end_s} seconds is empty")
     return start_s, end_s
+
+
+def name_span(start_s: float | None, end_s: float | None) -> str:
+    """Name a span within its file, so that items of one file have different ids; "" where the item is all of it.
+
+    Args:
+        start_s, end_s: in seconds; None: at the file's start, at its end.
+    """
+    if start_s is None and end_s is None:
+        return ""
+    return f"@{_write_seconds(start_s or 0.0)}-{'' if end_s is None else _write_seconds(end_s)}"
+
+
+def _write_seconds(seconds: float) -> str:
+    """Write a number with as many digits as it takes to read the same number again."""
+    short = f"{seconds:g}"
+    return short if float(short) == seconds else repr(seconds)
 
 
 def _describe_place(path: Path) -> str:

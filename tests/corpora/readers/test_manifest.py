@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from bulk.items import make_id
+from bulk.manifests import open_manifest
 from corpora import read_corpus, write_prompts
 
 
@@ -63,6 +65,24 @@ def test_a_row_of_a_manifest_that_makes_no_sense_is_left_out(tmp_path, text_file
     (note,) = corpus.skipped
     assert note.id == "manifest.csv, line 3"
     assert problem in note.reason
+
+
+SPANS = (("12345.67", "12350"), ("12345.71", "12350"), ("0.1234567", "0.2"), ("0.1234568", "0.2"), ("7", ""), ("", "7"))
+
+
+def test_spans_of_a_long_file_have_different_ids(tmp_path, text_file, pose_file):
+    rows = [f"a.pose,A,{start},{end}" for start, end in SPANS]
+    table = text_file(tmp_path / "manifest.csv", "path,text,start_s,end_s", *rows)
+    pose_file(tmp_path / "a.pose")
+    expected = [
+        *("a.pose@12345.67-12350", "a.pose@12345.71-12350", "a.pose@0.1234567-0.2", "a.pose@0.1234568-0.2"),
+        *("a.pose@7-", "a.pose@0-7"),
+    ]
+    corpus = read_corpus("manifest", tmp_path)
+    assert (ids(corpus), corpus.skipped) == (expected, ())
+    listed = [item.id for item in open_manifest(table).read_items()]
+    assert listed == [make_id(name) for name in expected]
+    assert len(set(listed)) == len(SPANS)
 
 
 def test_a_pose_beside_a_video_is_taken_for_it(tmp_path, text_file, pose_file):

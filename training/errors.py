@@ -5,7 +5,7 @@ TrainingError
 ├── DataError            batches cannot be made of the data that there is
 ├── InitializationError  the weights that a run starts from are missing, or do not fit its model
 ├── DivergedError        the model in training gives vectors that are no numbers
-└── StateError           a run's folder holds the state of another run, or a damaged one
+└── StateError           a run's folder holds the state of another run or of other data, or a damaged one
 
 Every message says what is wrong, the value and what to change. They are ValueErrors, because pydantic reports a
 ValueError of a validator with the place of the setting.
@@ -33,4 +33,4 @@ class DivergedError(TrainingError):
 
 
 class StateError(TrainingError):
-    """A run's folder holds the state of another run, or a damaged one."""
+    """A run's folder holds the state of another run or of other data, or a damaged one."""

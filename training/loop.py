@@ -88,7 +88,7 @@ def train(
     Returns:
         The model after the last step, on the CPU, in evaluation mode, with its final configuration.
     Raises:
-        StateError, DivergedError: the run's folder holds the state of another run; the model gives no numbers any more.
+        StateError, DivergedError: the run's folder holds another state; the model gives no numbers any more.
         CorpusError: a clip, or the cache, cannot be read, or a process that makes batches died.
         OSError: the run's files cannot be written.
     """

@@ -48,6 +48,7 @@ class RunFiles:
     ) -> None:
         self._run = run
         self._record = record
+        self._data = {} if record is None else record.data
         self._announce = announce if announce is not None and writes else lambda _: None
         self._write_tokenizer = write_tokenizer
         self._writes = writes
@@ -59,10 +60,10 @@ class RunFiles:
         Returns:
             How far the run is.
         Raises:
-            StateError: the folder holds the state of another run, or a damaged one.
+            StateError: the folder holds the state of another run or of other data, or a damaged one.
         """
         progress = RunProgress()
-        if (found := load_state(self._run.logs_folder, self._run)) is not None:
+        if (found := load_state(self._run.logs_folder, self._run, data=self._data)) is not None:
             progress, learned = found
             learner.load_state_dict(learned)
             if progress.step < learner.steps:
@@ -104,7 +105,8 @@ class RunFiles:
         """
         if self._logs is not None:
             self._logs.flush()
-            save_state(self._run.logs_folder, self._run, progress=progress, learned=learner.state_dict())
+            learned = learner.state_dict()
+            save_state(self._run.logs_folder, self._run, progress=progress, learned=learned, data=self._data)
 
     def finish(self, progress: RunProgress, learner: Learner) -> None:
         """Write the remaining logs, and the last weights if they are the ones to keep."""

@@ -24,6 +24,8 @@ _NEUTRAL = frozenset(
 _ADDED = {"model.frame_dropout": 0.0}
 # Settings that may grow when a run is resumed, if neither its learning rate nor its batches depend on them.
 _LENGTH = frozenset({"steps", "epochs"})
+DataFacts = Mapping[str, Mapping[str, Any]]
+"""Of PreparedRun: by part of the run, what describe_examples says of its examples."""
 # What torch.load raises for files that are damaged or hold something else, and what a missing part raises.
 _DAMAGE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError)
 
@@ -45,7 +47,9 @@ class RunProgress:
     starts: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_state(folder: Path, run: Experiment, *, progress: RunProgress, learned: dict[str, Any]) -> None:
+def save_state(
+    folder: Path, run: Experiment, *, progress: RunProgress, learned: dict[str, Any], data: DataFacts | None = None
+) -> None:
     """Write the state. If the process is killed meanwhile, either the old state or the new one is there.
 
     Args:
@@ -53,20 +57,32 @@ def save_state(folder: Path, run: Experiment, *, progress: RunProgress, learned:
         run: the recipe, which is recorded in the state.
         progress: how far the run is.
         learned: of Learner.state_dict.
+        data: of PreparedRun, which is recorded too.
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or the disk is full.
     """
-    with replace_file(folder / STATE) as part:
-        torch.save({"run": run.describe(), "progress": asdict(progress), "learned": learned}, part)
+    facts = {part: dict(described) for part, described in (data or {}).items()}
+    state = {"run": run.describe(), "data": facts, "progress": asdict(progress), "learned": learned}
+    try:
+        with replace_file(folder / STATE) as part:
+            torch.save(state, part)
+    except RuntimeError as error:  # PyTorch reports a full disk as an error of its own archive
+        raise OSError(f"{folder / STATE} cannot be written, most often because the disk is full: {error}") from error
 
 
-def load_state(folder: Path, run: Experiment) -> tuple[RunProgress, dict[str, Any]] | None:
+def load_state(
+    folder: Path, run: Experiment, *, data: DataFacts | None = None
+) -> tuple[RunProgress, dict[str, Any]] | None:
     """Read the state of an interrupted run.
 
+    Args:
+        folder: of the run's logs.
+        run: the recipe.
+        data: of PreparedRun; what is known of it must be what the state was made with.
     Returns:
         How far the run is, and what Learner.load_state_dict takes; None: there is no state.
     Raises:
-        StateError: the state is that of another run, or it is damaged.
+        StateError: the state is that of another run or of other data, or it is damaged.
     """
     path = folder / STATE
     if not path.is_file():
@@ -87,7 +103,23 @@ def load_state(folder: Path, run: Experiment) -> tuple[RunProgress, dict[str, An
         raise StateError(
             f"{path} belongs to another run: {shown}{more}; use --restart to replace that run, or another output"
         )
+    _check_data(path, state.get("data", {}), data or {})
     return progress, learned
+
+
+def _check_data(path: Path, before: DataFacts, now: DataFacts) -> None:
+    # Other data give other batches and, where the tokenizer is made of their texts, other words under the same numbers.
+    for part in [part for part in before if part in now]:
+        digests = before[part].get("sha256"), now[part].get("sha256")
+        if digests[0] != digests[1]:
+            clips, others = before[part].get("clips"), now[part].get("clips")
+            found = f"{clips} clips for {part} then, {others} now"
+            found += ", of which some have changed" if clips == others else ""
+            raise StateError(
+                f"{path} was made with other data: {found}. Bring the former data back; or use --restart to train on "
+                "the present ones from the start; or start.model with the folder of the model and another output to go "
+                "on from its weights"
+            )
 
 
 def remove_state(folder: Path) -> None:

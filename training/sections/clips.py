@@ -41,6 +41,9 @@ class ClipAugmentation(Section):
 # cache some 0.3 ms. Two workers for training and two for validation are worth their start from here on.
 FEW_CLIPS = 50_000
 WORKERS = 2
+# Where a run's own tokenizer lies, below its logs. It reaches the model's folder together with weights that know its
+# words. There it would at once replace the words of a model that an earlier start of the run wrote.
+OWN_TOKENIZER = "own_tokenizer"
 
 
 class CorpusPart(Section):
@@ -119,14 +122,13 @@ class ClipData(DataSection):
         )
 
     def _find_tokenizer(self, run: Experiment, accelerator: Accelerator) -> tuple[Tokenizer, Path]:
-        from models.checkpoints.folders import TOKENIZER
         from models.tokenization import load_tokenizer
         from training.initialization import find_tokenizer
         from training.vocabulary import make_tokenizer
 
         if run.start.vocabulary is None:
             return find_tokenizer(run)
-        folder = run.logs_folder / TOKENIZER
+        folder = run.logs_folder / OWN_TOKENIZER
         if not accelerator.is_main_process:  # The main process went first, and wrote it.
             return load_tokenizer(folder), folder
         corpora = [read_corpus(part.dataset, self.folder / part.root, part.split) for part in self.train]

@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
@@ -35,6 +36,8 @@ from video.settings import EstimatorSettings
 
 # Of the client package's variables, which may be set on the same machine.
 CLIENT_PREFIX = "SIGNCLIP_CLIENT_"
+# Linux holds a path and the byte that ends it in 108 bytes (unix(7)).
+_SOCKET_PATH_BYTES = 107
 _MIB = 1024 * 1024
 # Of a wrong value; a longer one would fill the terminal.
 _VALUE_CHARS = 100
@@ -126,6 +129,8 @@ class ServiceSettings(BaseModel):
     @field_validator("devices")
     @classmethod
     def _check_devices(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("it must name a device, as auto, cpu or cuda:0")
         for device in value:
             try:
                 EngineSettings.from_values({"device": device})
@@ -133,6 +138,26 @@ class ServiceSettings(BaseModel):
                 raise ValueError(str(error)) from error
             if len(value) > 1 and not device.startswith("cuda"):
                 raise ValueError("only GPUs can be named together, as in cuda:0,cuda:1")
+        return value
+
+    @field_validator("engine_address")
+    @classmethod
+    def _check_engine_address(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"ipc://{_read_socket_path(address)}" for address in value)
+
+    @field_validator("estimator_address")
+    @classmethod
+    def _check_estimator_address(cls, value: str | None) -> str | None:
+        return None if value is None else _read_socket_path(value)
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _check_metrics_address(cls, value: str | None, found: ValidationInfo) -> str | None:
+        port = None if value is None else int(value.rpartition(":")[2])
+        if port is not None and not 1 <= port <= 65535:
+            raise ValueError("its port must be between 1 and 65535")
+        if port is not None and port == found.data.get("port"):  # requests are told apart by it
+            raise ValueError("its port must be another one than SIGNCLIP_PORT")
         return value
 
     @field_validator("cors_origins")
@@ -169,6 +194,20 @@ class ServiceSettings(BaseModel):
         return value
 
 
+def _read_socket_path(address: str) -> str:
+    """Read the path of a Unix socket, which an address names with ipc:// or without.
+
+    Raises:
+        ValueError: a Unix socket cannot have this address; clients would try to connect for ever.
+    """
+    path = address.removeprefix("ipc://")
+    if not path.strip() or "://" in path:
+        raise ValueError("it must be the path of a Unix socket, as ipc:///run/signclip/engine.sock")
+    if len(path.encode()) > _SOCKET_PATH_BYTES:
+        raise ValueError(f"the path of a Unix socket has at most {_SOCKET_PATH_BYTES} bytes")
+    return path
+
+
 def load_settings() -> ServiceSettings:
     """Read the settings from the environment of the process.
 
@@ -182,9 +221,12 @@ def load_settings() -> ServiceSettings:
     }
     known = {setting.variable: setting for setting in SETTINGS}
     problems = [_describe_unknown(variable, known) for variable in sorted(given) if variable not in known]
+    # Paths may hold any bytes, but go to other processes, and into answers, as JSON.
+    unreadable = [variable for variable, value in given.items() if not _is_utf_8(value)]
+    problems += [f"{variable} is {given[variable][:_VALUE_CHARS]!r}, but it must be UTF-8" for variable in unreadable]
     parts: dict[str, dict[str, object]] = {"engine": {}, "estimators": {}, "search": {}, "": {}}
     for variable, setting in known.items():
-        if given.get(variable):
+        if given.get(variable) and variable not in unreadable:
             parts[setting.part][setting.path[-1]] = given[variable]
     if "preload" in parts["engine"]:
         parts["engine"]["preload"] = _split_at_commas(parts["engine"]["preload"])
@@ -207,6 +249,14 @@ def load_settings() -> ServiceSettings:
     if settings is None or problems:
         raise SettingsError("The settings in the environment are wrong:\n" + "\n".join(f"  - {p}" for p in problems))
     return settings
+
+
+def _is_utf_8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _describe_unknown(variable: str, known: Mapping[str, Setting]) -> str:

@@ -13,6 +13,8 @@ from processes.settings import CONFIG, ProcessSettings
 _ROOT = Path(__file__).resolve().parent.parent
 # Object stores that LanceDB knows by the name alone, and a database of one's own.
 SCHEMES = ("s3", "gs", "az", "postgresql")
+# A hundred years. Threads and dates of Python take no infinite time.
+_LONGEST_S = 3.2e9
 
 
 def _check_scheme(place: str) -> str:
@@ -37,8 +39,8 @@ class SearchSettings(ProcessSettings):
 
     dir: Annotated[str, Field(min_length=1), AfterValidator(_check_scheme)] = str(_ROOT / "data" / "search")
     flat_rows: Annotated[int, Field(ge=256)] = 20_000
-    maintain_s: Annotated[float, Field(ge=0)] = 60.0
-    keep_s: Annotated[float, Field(ge=60)] = 86_400.0
+    maintain_s: Annotated[float, Field(ge=0, le=_LONGEST_S)] = 60.0
+    keep_s: Annotated[float, Field(ge=60, le=_LONGEST_S)] = 86_400.0
 
     @classmethod
     def from_environment(cls, **values: object) -> Self:

@@ -47,6 +47,10 @@ def test_without_an_environment_the_defaults_hold():
         ("DEVICE", "cuda:0,cuda:1", "devices", ("cuda:0", "cuda:1")),
         ("VIDEO_WORKERS", "3", "estimators.workers", 3),
         ("MAX_QUEUE_VIDEOS", "0", "estimators.max_waiting", 0),
+        ("ENGINE_ADDRESS", "ipc:///a,/b c", "engine_address", ("ipc:///a", "ipc:///b c")),
+        ("ESTIMATOR_ADDRESS", "ipc:///run/videos.sock", "estimator_address", "/run/videos.sock"),
+        ("METRICS_ADDRESS", "127.0.0.1:9101", "metrics_address", "127.0.0.1:9101"),
+        ("SEARCH_MAINTAIN_S", "0", "search.maintain_s", 0.0),
     ],
 )
 def test_values_are_read_from_strings(monkeypatch, name, value, path, expected):
@@ -73,6 +77,30 @@ def test_every_problem_is_in_one_message_with_its_value_but_no_key(monkeypatch):
     assert "  - SIGNCLIP_API_KEYS is wrong: a key has fewer than 8 characters" in lines
     assert "hunter2" not in str(caught.value)
     assert len(lines) == 1 + len(wrong) + 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("DEVICE", " , ", "it must name a device"),
+        ("ENGINE_ADDRESS", "tcp://127.0.0.1:9", "it must be the path of a Unix socket"),
+        ("ENGINE_ADDRESS", "ipc:///a,ipc://", "it must be the path of a Unix socket"),
+        ("ESTIMATOR_ADDRESS", "http://host/x", "it must be the path of a Unix socket"),
+        ("ESTIMATOR_ADDRESS", "/" + "x" * 107, "at most 107 bytes"),
+        ("METRICS_ADDRESS", "0.0.0.0:3030", "another one than SIGNCLIP_PORT"),
+        ("METRICS_ADDRESS", "0.0.0.0:65536", "between 1 and 65535"),
+        ("SEARCH_MAINTAIN_S", "inf", "less than or equal to"),
+        ("SEARCH_KEEP_S", "1e20", "less than or equal to"),
+        ("WEIGHTS_DIR", "/w\udcff", "it must be UTF-8"),
+        ("HOST", "\udcff", "it must be UTF-8"),
+    ],
+)
+def test_what_would_fail_or_hang_later_is_refused_at_the_start(monkeypatch, name, value, fault):
+    monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(SettingsError, match=re.escape(fault)) as caught:
+        load_settings()
+    assert f"SIGNCLIP_{name} is " in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 2
 
 
 @pytest.mark.parametrize("devices", ["cpu,cuda:0", "cuda:0,auto", "cuda:0,cuda:x"])

@@ -53,7 +53,10 @@ def write_csv(finds: Sequence[Find]) -> str:
 
 
 def write_eaf(finds: Sequence[Find], *, media: str | None = None, written: datetime | None = None) -> str:
-    """Write finds as ELAN's EAF 3.0, with one tier.
+    """Write finds as ELAN's EAF 3.0.
+
+    Annotations of one tier may not overlap, so a find goes to the first tier that is free where it begins. All are on
+    the tier `signs` unless finds overlap; the others are `signs-2`, `signs-3`, ….
 
     Args:
         media: name of the video beside the file, which ELAN then opens; None: there is none.
@@ -75,19 +78,18 @@ def write_eaf(finds: Sequence[Find], *, media: str | None = None, written: datet
         kind = {"MEDIA_URL": media, "MIME_TYPE": "video/*"}
         ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", kind)
     order = ElementTree.SubElement(root, "TIME_ORDER")
-    tier = ElementTree.Element("TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": _TIER})
-    for number, find in enumerate(finds):
-        slots = [f"ts{2 * number + 1}", f"ts{2 * number + 2}"]
-        for slot, seconds in zip(slots, (find.start_s, find.end_s), strict=True):
-            value = {"TIME_SLOT_ID": slot, "TIME_VALUE": str(round(1000 * seconds))}
-            ElementTree.SubElement(order, "TIME_SLOT", value)
-        annotation = ElementTree.SubElement(
-            ElementTree.SubElement(tier, "ANNOTATION"),
-            "ALIGNABLE_ANNOTATION",
-            {"ANNOTATION_ID": f"a{number + 1}", "TIME_SLOT_REF1": slots[0], "TIME_SLOT_REF2": slots[1]},
-        )
-        ElementTree.SubElement(annotation, "ANNOTATION_VALUE").text = _remove_controls(find.label)
-    root.append(tier)
+    spans = [(round(1000 * find.start_s), round(1000 * find.end_s)) for find in finds]
+    slots = _add_slots(order, spans)
+    for tier_number, rows in enumerate(_arrange_in_tiers(spans), start=1):
+        name = _TIER if tier_number == 1 else f"{_TIER}-{tier_number}"
+        tier = ElementTree.SubElement(root, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": name})
+        for row in rows:
+            annotation = ElementTree.SubElement(
+                ElementTree.SubElement(tier, "ANNOTATION"),
+                "ALIGNABLE_ANNOTATION",
+                {"ANNOTATION_ID": f"a{row + 1}", "TIME_SLOT_REF1": slots[row][0], "TIME_SLOT_REF2": slots[row][1]},
+            )
+            ElementTree.SubElement(annotation, "ANNOTATION_VALUE").text = _remove_controls(finds[row].label)
     ElementTree.SubElement(
         root,
         "LINGUISTIC_TYPE",
@@ -95,6 +97,34 @@ def write_eaf(finds: Sequence[Find], *, media: str | None = None, written: datet
     )
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _add_slots(order: ElementTree.Element, spans: Sequence[tuple[int, int]]) -> list[list[str]]:
+    """Add a slot for each end of each span, in the order of time; return the ids of the two of each span."""
+    ends = sorted((time_ms, row, end) for row, span in enumerate(spans) for end, time_ms in enumerate(span))
+    slots = [["", ""] for _ in spans]
+    for number, (time_ms, row, end) in enumerate(ends, start=1):
+        slots[row][end] = f"ts{number}"
+        ElementTree.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": f"ts{number}", "TIME_VALUE": str(time_ms)})
+    return slots
+
+
+def _arrange_in_tiers(spans: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Divide spans among as few tiers as they need, so that those of one tier do not overlap; one tier at least.
+
+    Args:
+        spans: start and end, in milliseconds.
+    Returns:
+        The rows of each tier, in the order of their starts.
+    """
+    tiers: list[list[int]] = [[]]
+    for row in sorted(range(len(spans)), key=spans.__getitem__):
+        free = next((tier for tier in tiers if not tier or spans[tier[-1]][1] <= spans[row][0]), None)
+        if free is None:
+            tiers.append([row])
+        else:
+            free.append(row)
+    return tiers
 
 
 def _format_time(seconds: float) -> str:

@@ -16,16 +16,51 @@ _OTHER_DELIMITERS = ";\t|"
 
 
 def split_cells(file: TextIO, delimiter: str, *, row_a_line: bool) -> Iterator[tuple[int, list[str]]]:
-    """Split the rows that are not empty into cells, each with the number of its last line."""
+    """Split the rows that are not empty into cells, each with the number of its last line.
+
+    Raises:
+        csv.Error: a cell is too long, or a quotation mark begins one that does not end.
+    """
     if row_a_line:
         for number, text in enumerate(file, start=1):
             if text.strip():
-                yield number, next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter))
+                yield number, _split_line(text.rstrip("\r\n"), delimiter)
         return
-    reader = csv.reader(file, delimiter=delimiter)
+    lines = _Lines(file)
+    reader = csv.reader(lines, delimiter=delimiter)
     for cells in reader:
+        if lines.are_over:  # a row ends before the reader asks for another line
+            raise csv.Error(
+                "a quotation mark begins a cell that does not end, so all rows after it would be part of the cell; "
+                "remove the mark, or double each mark within a cell and put the cell between two more"
+            )
         if cells:
             yield reader.line_num, cells
+
+
+def _split_line(line: str, delimiter: str) -> list[str]:
+    """Split a row that is one line; quotation marks that quote no whole cell are part of its text."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True))
+    except csv.Error:
+        return next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE))
+
+
+class _Lines:
+    """The lines of a file, and whether a reader has asked for one after the last."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self.are_over = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        for line in self._file:
+            return line
+        self.are_over = True
+        raise StopIteration
 
 
 def find_delimiter(path: Path, columns: Sequence[str], delimiters: str) -> str:

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from bulk.errors import SourceError
 from bulk.items import make_id
 from bulk.manifests import open_manifest
 from corpora import read_corpus, write_prompts
+from corpora.errors import RowError
 
 
 def prompts(corpus):
@@ -65,6 +67,20 @@ def test_a_row_of_a_manifest_that_makes_no_sense_is_left_out(tmp_path, text_file
     (note,) = corpus.skipped
     assert note.id == "manifest.csv, line 3"
     assert problem in note.reason
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_quotation_mark_without_a_counterpart_swallows_no_rows(tmp_path, pose_file, end):
+    for name in ("a", "b", "c"):
+        pose_file(tmp_path / f"{name}.pose")
+    table = tmp_path / "manifest.csv"
+    table.write_text(f'path,text\na.pose,A\nb.pose,"B\nc.pose,C{end}', encoding="utf-8")
+    with pytest.raises(RowError, match=r"line 3: a quotation mark begins a cell that does not end"):
+        read_corpus("manifest", tmp_path)
+    with pytest.raises(SourceError, match=r"line 3: a quotation mark"):
+        list(open_manifest(table).read_items())
+    table.write_text(f'path,text\na.pose,"A\nB"\nb.pose,"B"{end}', encoding="utf-8")
+    assert [example.text for example in read_corpus("manifest", tmp_path).examples] == ["A\nB", "B"]
 
 
 SPANS = (("12345.67", "12350"), ("12345.71", "12350"), ("0.1234567", "0.2"), ("0.1234568", "0.2"), ("7", ""), ("", "7"))

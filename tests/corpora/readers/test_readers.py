@@ -222,7 +222,7 @@ def test_how2sign_sentences_quote_people(how2sign):
     with table.open("a") as file:
         file.writelines(row.format(name, sentence) for name, sentence in sentences.items())
     texts = [example.text for example in read_corpus("how2sign", how2sign, "train").examples[2:]]
-    assert texts == ['"Go," he said.', "Go, he said.", "Go, he said.", 'He said "go"']
+    assert texts == ['"Go," he said.', '"Go, he said.', '"Go," he said.', 'He said "go"']
 
 
 def test_chicago_fs_wild(chicago):

@@ -155,8 +155,10 @@ class OutputFolder:
             if self._list_shards():
                 raise FolderError(f"{self.path} has shards, but no {RUN}; choose another --out") from None
             return
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FolderError(f"{self.path / RUN} is damaged ({error}); choose another --out") from error
+        if not isinstance(written, dict):
+            raise FolderError(f"{self.path / RUN} is damaged (it is no JSON object); choose another --out")
         facts = json.loads(json.dumps(self._facts))
         differing = [name for name in _GUARDED if written.get(name) != facts[name]]
         if differing:

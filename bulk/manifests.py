@@ -147,7 +147,7 @@ def _survey(path: Path) -> tuple[list[str], int | None]:
 def _find_keys(line: bytes) -> list[str]:
     try:
         cells: Any = json.loads(line)  # as the rows are read, halves of characters included
-    except ValueError:  # the row is reported when its turn comes
+    except (ValueError, RecursionError):  # the row is reported when its turn comes
         return []
     return list(cells) if isinstance(cells, dict) else []
 
@@ -167,8 +167,8 @@ def _read_rows(path: Path, skipped: list[Skipped]) -> Iterator[Row]:
     if path.suffix.lower() == ".csv":
         return read_csv(path, (), skipped=skipped)
     if path.suffix.lower() == ".parquet":
-        return read_parquet(path, ())
-    return read_jsonl(path, (), skipped=skipped)
+        return read_parquet(path, (), plain=_KNOWN)
+    return read_jsonl(path, (), plain=_KNOWN, skipped=skipped)
 
 
 def _drain(skipped: list[Skipped]) -> Iterator[Item]:

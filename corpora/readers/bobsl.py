@@ -141,7 +141,7 @@ def _read_parts(root: Path) -> dict[str, str]:
         return {
             str(episode).removesuffix(".mp4"): part for part in ("train", "val", "test") for episode in subsets[part]
         }
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RowError(path, 1, f"the file does not say which episodes train, val and test have: {error!r}") from None
 
 

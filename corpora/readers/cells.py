@@ -1,13 +1,14 @@
-"""The cells of a table in CSV: which character divides them, and where rows end."""
+"""The cells of a table: which character divides them, where rows end, and how values are written as text."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from corpora.errors import ColumnMissingError, FileMissingError
+from corpora.errors import ColumnMissingError, FileMissingError, RowError
 from corpora.readers.faults import describe_no_table, find_encoding_fault
 from corpora.readers.folders import describe_folder
 
@@ -61,6 +62,32 @@ class _Lines:
             return line
         self.are_over = True
         raise StopIteration
+
+
+def write_cells(path: Path, line: int, values: Mapping[str, Any], *, plain: Sequence[str]) -> dict[str, str]:
+    """Write the values of a row as text: null as "", lists and objects as JSON.
+
+    Args:
+        path, line: of the row, for errors.
+        plain: columns that hold a text or a number.
+    Raises:
+        RowError: a plain column holds a list or an object.
+    """
+    cells = {}
+    for name, value in values.items():
+        is_nested = isinstance(value, (list, dict))
+        if is_nested and name in plain:
+            kind = "a list" if isinstance(value, list) else "an object"
+            raise RowError(path, line, f"{name} is {kind}; write a text or a number, or null where there is none")
+        try:
+            cells[name] = json.dumps(value, ensure_ascii=False, default=str) if is_nested else _write_value(value)
+        except RecursionError:
+            raise RowError(path, line, f"{name} is nested too deeply to be kept; leave it out") from None
+    return cells
+
+
+def _write_value(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def find_delimiter(path: Path, columns: Sequence[str], delimiters: str) -> str:

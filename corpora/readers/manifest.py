@@ -8,6 +8,7 @@ statistics count as one sign; by default the text), split (train, val or test) a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from corpora.errors import FileMissingError, RowError, SplitMissingError
@@ -34,6 +35,7 @@ from models.languages import read_languages
 
 NAMES = ("manifest.csv", "manifest.jsonl", "manifest.parquet")
 COLUMNS = ("path", "text")
+_KNOWN = (*COLUMNS, "id", "start_s", "end_s", "spoken_language", "sign_language", "label", "split", "signer")
 
 
 def read(root: Path, split: Split) -> Corpus:
@@ -51,7 +53,7 @@ def read(root: Path, split: Split) -> Corpus:
     skipped: list[Skipped] = []
     seen: dict[str, int] = {}
     for row in _read_rows(path, skipped):
-        with skip_faults(skipped):
+        with skip_faults(skipped), _translate_faults(row):
             example = _make_example(row, folder)
             if example.id in seen:
                 raise RowError(path, row.line, f"line {seen[example.id]} has the same id, {example.id!r}")
@@ -76,13 +78,22 @@ def read(root: Path, split: Split) -> Corpus:
     )
 
 
+@contextmanager
+def _translate_faults(row: Row) -> Iterator[None]:
+    """Report a path that cannot even be looked up, such as one that is too long, as a fault of its row."""
+    try:
+        yield
+    except OSError as error:
+        raise RowError(row.path, row.line, f"the file cannot be looked up: {error.strerror}") from None
+
+
 def _read_rows(path: Path, skipped: list[Skipped]) -> Iterator[Row]:
     if path.suffix == ".csv":
         return read_csv(path, COLUMNS, skipped=skipped)
     if path.suffix in (".jsonl", ".ndjson"):
-        return read_jsonl(path, COLUMNS, skipped=skipped)
+        return read_jsonl(path, COLUMNS, plain=_KNOWN, skipped=skipped)
     if path.suffix == ".parquet":
-        return read_parquet(path, COLUMNS)
+        return read_parquet(path, COLUMNS, plain=_KNOWN)
     raise FileMissingError(f"{path} is not a manifest: its name must end in .csv, .jsonl or .parquet")
 
 

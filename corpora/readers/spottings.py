@@ -66,7 +66,7 @@ def _read_json(path: Path) -> Iterator[tuple[str, Any, Any, Any, Any]]:
                 probabilities = found.get("probs") or [1.0] * len(times)
                 for row in zip(found["names"], times, probabilities, strict=True):
                     yield part, word, *row
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         problem = describe_no_table(path) or f"the file is no JSON of spottings: {error}"
         raise RowError(path, getattr(error, "lineno", 1), problem) from None
 

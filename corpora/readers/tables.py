@@ -19,7 +19,7 @@ from corpora.errors import (
     SplitMissingError,
 )
 from corpora.examples import SPLITS, Skipped, Split
-from corpora.readers.cells import describe_missing, find_delimiter, split_cells
+from corpora.readers.cells import describe_missing, find_delimiter, split_cells, write_cells
 from corpora.readers.faults import describe_no_table, find_encoding_fault, note_fault
 from corpora.readers.folders import describe_folder
 
@@ -137,12 +137,15 @@ def read_csv(
             raise RowError(path, line + 1, str(error)) from None
 
 
-def read_jsonl(path: Path, columns: Sequence[str], *, skipped: list[Skipped] | None = None) -> Iterator[Row]:
+def read_jsonl(
+    path: Path, columns: Sequence[str], *, plain: Sequence[str] = (), skipped: list[Skipped] | None = None
+) -> Iterator[Row]:
     """Read a file with one JSON object a line. Numbers become text, and null becomes "".
 
     Args:
         path: of a file in UTF-8.
         columns: that the first object must have; where a later one lacks them, its row makes no sense.
+        plain: columns whose cells are texts or numbers. Lists and objects in other columns become JSON again.
         skipped: rows that make no sense are noted here and left out; None: they are refused.
     Raises:
         FileMissingError, ColumnMissingError, RowError: as read_csv.
@@ -157,15 +160,16 @@ def read_jsonl(path: Path, columns: Sequence[str], *, skipped: list[Skipped] | N
                 continue
             number += 1
             try:
-                cells = _parse_object(path, line, text)
-                _check_columns(path, line, cells, columns, is_strict=is_first or skipped is None)
+                values = _parse_object(path, line, text)
+                _check_columns(path, line, values, columns, is_strict=is_first or skipped is None)
+                cells = write_cells(path, line, values, plain=plain)
             except RowError as fault:
                 if skipped is None or isinstance(fault, EncodingError):
                     raise
                 skipped.append(note_fault(fault))
                 continue
             is_first = False
-            yield Row(path, line, {name: "" if value is None else str(value) for name, value in cells.items()}, number)
+            yield Row(path, line, cells, number)
 
 
 def _parse_object(path: Path, line: int, text: bytes) -> dict[str, Any]:
@@ -173,7 +177,7 @@ def _parse_object(path: Path, line: int, text: bytes) -> dict[str, Any]:
         cells = json.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise find_encoding_fault(path) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the last for lists nested thousands deep
         raise RowError(path, line, f"the line is not JSON: {error}") from None
     if not isinstance(cells, dict):
         raise RowError(path, line, "the line is not a JSON object")
@@ -188,12 +192,15 @@ def _check_columns(path: Path, line: int, cells: dict[str, Any], columns: Sequen
         raise RowError(path, line, f"the object has no {', '.join(missing)}")
 
 
-def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_parquet(path: Path, columns: Sequence[str], *, plain: Sequence[str] = ()) -> Iterator[Row]:
     """Read a parquet table, a batch of rows at a time.
 
+    Args:
+        columns: that the table must have.
+        plain: as for read_jsonl.
     Raises:
         FileMissingError, ColumnMissingError: as read_csv.
-        RowError: the file is not parquet, or it is truncated.
+        RowError: the file is not parquet, or it is truncated; or a plain column holds lists or objects.
     """
     import pyarrow as pa  # It costs 100 ms and 60 MB, which data sets without parquet need not pay.
     import pyarrow.parquet as pq
@@ -207,10 +214,9 @@ def read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                 raise ColumnMissingError(f"{path} has no column {', '.join(missing)}; it has {file.schema_arrow.names}")
             line = 0
             for batch in file.iter_batches():
-                for cells in batch.to_pylist():
+                for values in batch.to_pylist():
                     line += 1
-                    values = {name: "" if value is None else str(value) for name, value in cells.items()}
-                    yield Row(path, line, values, line - 1)
+                    yield Row(path, line, write_cells(path, line, values, plain=plain), line - 1)
     except (pa.ArrowException, OSError) as error:
         raise RowError(path, 1, describe_no_table(path) or f"the file is not parquet: {error}") from None
 

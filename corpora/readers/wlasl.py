@@ -80,7 +80,7 @@ def _read_entries(table: Path) -> list[Any]:
         entries = json.loads(table.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise find_encoding_fault(table) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problem = describe_no_table(table) or f"the file is not JSON: {error}"
         raise RowError(table, getattr(error, "lineno", 1), problem) from None
     if not isinstance(entries, list):

@@ -69,6 +69,49 @@ def test_a_row_of_a_manifest_that_makes_no_sense_is_left_out(tmp_path, text_file
     assert problem in note.reason
 
 
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ('{"path": {"file": "b.pose"}, "text": "B"}', "path is an object; write a text or a number"),
+        ('{"path": "b.pose", "text": ["B"]}', "text is a list; write a text or a number"),
+        ('{"path": "b.pose", "text": "B", "start_s": {"s": 1}}', "start_s is an object"),
+        ('{"path": "b.pose", "text": ' + "[" * 100_000 + "]" * 100_000 + "}", "the line is not JSON"),
+    ],
+)
+def test_a_value_that_is_no_text_makes_its_row_no_sense(tmp_path, pose_file, row, problem):
+    for name in ("a", "b", "c"):
+        pose_file(tmp_path / f"{name}.pose")
+    table = tmp_path / "manifest.jsonl"
+    lines = ['{"path": "a.pose", "text": "A"}', row, '{"path": "c.pose", "text": "C", "made": {"by": ["me", 1]}}']
+    table.write_text("\n".join(lines), encoding="utf-8")
+    corpus = read_corpus("manifest", tmp_path)
+    assert ids(corpus) == ["a.pose", "c.pose"]
+    (note,) = corpus.skipped
+    assert note.id == "manifest.jsonl, line 2"
+    assert problem in note.reason
+    first, faulty, last = open_manifest(table).read_items()
+    assert problem in faulty.fault
+    assert (first.fault, last.fault, last.facts["made"]) == ("", "", '{"by": ["me", 1]}')
+
+
+def test_a_parquet_table_of_paths_that_are_lists_is_refused(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"path": [["a.pose"]], "text": ["A"]}), tmp_path / "manifest.parquet")
+    with pytest.raises(RowError, match="path is a list"):
+        read_corpus("manifest", tmp_path)
+
+
+def test_a_path_that_no_file_can_have_is_left_out(tmp_path, text_file, pose_file):
+    pose_file(tmp_path / "a.pose")
+    text_file(tmp_path / "manifest.csv", "path,text", "a.pose,A", f"{'b' * 5000}.pose,B", f"{'c' * 5000}.mp4,C")
+    corpus = read_corpus("manifest", tmp_path)
+    assert ids(corpus) == ["a.pose"]
+    assert [note.id for note in corpus.skipped] == ["manifest.csv, line 3", "manifest.csv, line 4"]
+    assert all("cannot be looked up: File name too long" in note.reason for note in corpus.skipped)
+
+
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_a_quotation_mark_without_a_counterpart_swallows_no_rows(tmp_path, pose_file, end):
     for name in ("a", "b", "c"):

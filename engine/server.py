@@ -167,6 +167,7 @@ class EngineServer:
             except MessageError as error:
                 log.warning("a malformed message", extra={"error": str(error)})
         if not is_there:
+            requests[:] = [request for request in requests if request[0] is not client]
             self._forget(client)
 
     def _handle(self, client: Connection, frames: Frames, requests: list[_Request]) -> None:

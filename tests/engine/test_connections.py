@@ -17,7 +17,7 @@ from engine.statuses import StatusReader
 from processes import streams
 from processes.streams import MessageStream
 from tests.engine.fake_engine import FakeEngine
-from tests.engine.fakes import TIMEOUT_S, FakeModels, in_thread, text, texts, until, vector_of
+from tests.engine.fakes import TIMEOUT_S, FakeModels, clip, in_thread, text, texts, until, vector_of
 
 
 @pytest.fixture
@@ -79,6 +79,26 @@ def test_what_a_client_that_vanished_still_waited_for_costs_no_forward(
     models.here["m"].gate.set()
     until(lambda: not engine.batcher._open)
     assert [item.tolist() for item in models.here["m"].ran] == [[7, 7]]
+
+
+def test_a_client_that_sends_and_vanishes_at_once_costs_no_forward(
+    engine: FakeEngine, models: FakeModels, tmp_path: Path
+) -> None:
+    server = EngineServer(engine, f"ipc://{tmp_path}/e.sock")  # type: ignore[arg-type]
+    for number in (1, 2):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(f"{tmp_path}/e.sock")
+        stream = MessageStream(connection)
+        # Larger than one read, so that the server sees the end of the connection when it reads the request.
+        post(stream, number, EmbedRequest("m", "pose", [clip(8000, number)]))
+        if number == 1:
+            stream.close()
+    finish = in_thread(server.serve)
+    until(lambda: bool(models.here["m"].ran))
+    stream.close()
+    server.stop()
+    finish()
+    assert [item[0, 0] for item in models.here["m"].ran] == [2]
 
 
 def test_a_request_that_is_cancelled_in_the_same_message_is_cancelled(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from engine.budget import BatchBudget
 from engine.cache import make_text_keys
+from engine.errors import EngineError, ItemFailedError
 from engine.forward import Arrays, LoadedModel, Outcome, check, isolate
 from engine.tickets import Group, Integers, Part, Ticket
 from models.backends import Pending
@@ -73,7 +74,7 @@ class RunningBatch:
         return check(self.pending.wait(), len(self.lengths))
 
     def isolate(self, error: Exception, budget: BatchBudget) -> Outcome:
-        """Find the items that made this batch fail.
+        """Find the items that made this batch fail; all of them, where a broken device lets nobody look for them.
 
         Args:
             error: what the model raised.
@@ -81,7 +82,13 @@ class RunningBatch:
         """
         if is_exhausted(error):
             budget.shrink(self.group, tokens=int(self.positions.sum()))
-        return isolate(self.model, self.group[1], self.arrays, self.lengths, error=error)
+        try:
+            return isolate(self.model, self.group[1], self.arrays, self.lengths, error=error)
+        except Exception as again:  # it would go on as a batch that runs, and the engine would wait for it
+            log.exception("the items at fault cannot be found")
+            failure = ItemFailedError(f"the device failed ({type(again).__name__})")
+            failures: dict[int, EngineError] = dict.fromkeys(range(len(self.lengths)), failure)
+            return Outcome(np.zeros((len(self.lengths), 0), dtype=np.float32), failures)
 
     def list_vectors(self, outcome: Outcome) -> list[tuple[Part, Vectors]]:
         """List the vectors of each part.

@@ -70,6 +70,19 @@ def test_an_item_that_fits_the_second_time_gets_its_vector(batcher, models, give
     assert given_back == [True]
 
 
+def test_a_device_that_breaks_meanwhile_fails_the_items_and_does_not_hold_up_the_engine(batcher, models, monkeypatch):
+    def give_back() -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr("engine.forward.give_back", give_back)
+    models.here["m"] = SmallDevice("m", most=1)
+    assert_right(send(batcher, texts(3)), failed=(0, 1, 2))
+    assert batcher.failed_batches == 1
+    assert batcher.running_s == 0
+    models.here["m"] = SmallDevice("m", most=100)
+    assert_right(send(batcher, texts(3)))
+
+
 def test_later_batches_are_smaller_and_grow_again():
     budget = BatchBudget(target_s=0.25, first=512)
     group = ("m", "pose")

@@ -27,7 +27,9 @@ class ErrorCodec(Generic[Error]):
     def pack(self, error: Exception) -> dict[str, Any]:
         """Pack the class, the message and the plain attributes of an error for orjson."""
         attributes = {name: value for name, value in vars(error).items() if isinstance(value, _JSON_TYPES)}
-        return {"class": type(error).__name__, "message": str(error), "attributes": attributes}
+        # A message may name a file by bytes that are not UTF-8, which JSON cannot hold.
+        message = str(error).encode("utf-8", "backslashreplace").decode()
+        return {"class": type(error).__name__, "message": message, "attributes": attributes}
 
     def unpack(self, packed: object) -> Error:
         """Rebuild an error without calling its constructor, whose parameters differ from class to class.

@@ -32,6 +32,11 @@ def test_an_error_keeps_class_message_and_attributes(error: Exception) -> None:
     assert vars(back) == vars(error)
 
 
+def test_a_message_that_names_a_file_by_any_bytes_can_be_sent() -> None:
+    packed = orjson.dumps(CODEC.pack(ProcessError("no such file: \udcff.pt")))
+    assert str(CODEC.unpack(orjson.loads(packed))) == r"no such file: \udcff.pt"
+
+
 def test_attributes_that_json_does_not_hold_stay_behind() -> None:
     error = ProcessError("lost")
     vars(error).update(process=object(), exit_code=-9)

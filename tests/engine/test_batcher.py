@@ -38,7 +38,7 @@ def test_results_come_in_the_order_of_the_request_whatever_the_batches(batcher: 
     result = assert_right(send(batcher, [make(i, n) for i, n in enumerate(lengths)], tower=tower))
     assert result.embeddings.dtype == np.float32
     assert result.forward_s >= 0
-    assert result.queue_s >= 0
+    assert 0 <= result.queue_s < 60
 
 
 def test_an_idle_owner_runs_a_request_at_once_and_a_busy_one_takes_all_that_gathered(

@@ -89,6 +89,17 @@ def test_it_answers_and_records_what_it_loaded(run: Run, tmp_path: Path, stops: 
     assert (tmp_path / "record").read_text() == "tiny"
 
 
+@pytest.mark.parametrize("place", ["e.sock", "new/deep/e.sock"])
+def test_the_folder_of_its_socket_may_be_there_or_not(
+    settings: EngineSettings, levels: list[str], stops: list[Callable[[], None]], tmp_path: Path, place: str
+) -> None:
+    end = in_thread(lambda: main(["--address", f"ipc://{tmp_path / place}", "--settings", settings.to_json()]))
+    until((tmp_path / place).is_socket)
+    until(lambda: bool(stops))
+    stops[0]()
+    assert end() == 0
+
+
 def test_an_engine_that_finds_no_device_reports_it(
     run: Run, settings: EngineSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

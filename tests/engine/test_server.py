@@ -226,8 +226,9 @@ def test_without_an_engine_everything_is_refused_at_once(address: str, monkeypat
     assert client.export_metrics() == ""
     with pytest.raises(EngineStoppedError):
         client.embed(request(text(5)))
-    with pytest.raises(EngineStoppedError):
+    with pytest.raises(EngineStoppedError) as refusal:
         client.get_default_model()
+    assert refusal.value.retry_after_s == client_module.RETRY_AFTER_S > 0
     client.close()
 
 

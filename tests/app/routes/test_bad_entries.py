@@ -68,3 +68,9 @@ def test_a_language_without_letters_is_none(words):
     without, plain, signed, by_default = (words.get(f"{ENTRIES}/{name}").json["vector"] for name in "abcd")
     assert (without, signed) == (plain, by_default)
     assert plain != signed
+
+
+def test_a_name_of_a_space_that_nothing_has_is_refused_at_its_place(words):
+    entry = {"id": "long", "vector": make_vector(1), "space": "x" * 129}
+    problem = refused(words.post(ENTRIES, json={"entries": [entry]}), 422, "input_invalid", "/entries/0/space")
+    assert problem["errors"][0]["pointer"] == "/entries/0/space"

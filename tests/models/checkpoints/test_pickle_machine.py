@@ -90,6 +90,18 @@ def test_calls_and_persistent_identifiers_are_asked_for():
     assert got[2] == "kept k"
 
 
+@pytest.mark.parametrize(
+    ("program", "value"),
+    [
+        (b"K\x01(0.", 1),  # POP of a mark
+        (b"(K\x01K\x020l.", [1]),  # POP of a value above a mark
+        (b"K\x01K\x020.", 1),
+    ],
+)
+def test_pop_takes_a_mark_or_a_value_whichever_is_on_top(program, value):
+    assert read(program) == value == pickle.loads(program)
+
+
 class Stateful:
     """Pickled, it would be given its state back."""
 

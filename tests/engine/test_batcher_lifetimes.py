@@ -11,6 +11,7 @@ from engine.batcher import Batcher
 from engine.delivery import wait_for
 from engine.errors import ModelFailedError
 from engine.interface import EmbedRequest, EmbedResult
+from engine.metrics import EngineMetrics
 from engine.queue import Ticket
 from models.catalog import Tower
 from processes.errors import DeadlineExceededError
@@ -90,6 +91,21 @@ class TestDeadlines:
             receiver = Receiver(request)
             receiver(wait_for(lambda deliver, request=request: batcher.submit(request, deliver), batcher.cancel, None))
             assert_right(receiver)
+
+
+def test_a_request_tells_and_the_counters_count_how_long_it_waited_for_its_batch(
+    make_batcher: Callable[..., Batcher], models: FakeModels, clock: Clock
+):
+    metrics = EngineMetrics()
+    batcher = make_batcher(metrics=metrics)
+    clock.advance(100.0)
+    first = block(batcher, models)
+    second = send(batcher, [text(8, 8)])
+    clock.advance(2.0)
+    models.here["m"].gate.set()
+    assert assert_right(first).queue_s == 0.0
+    assert assert_right(second).queue_s == 2.0
+    assert "signclip_engine_queue_wait_seconds_sum 2.0" in metrics.export()
 
 
 class TestCancelling:

@@ -1,7 +1,7 @@
 """Reads the body of a request: content types, compression, JSON, forms."""
 
 import codecs
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,13 +62,14 @@ def read_json(request: Request, *, max_bytes: int) -> Mapping[str, Any]:
     return _parse(request, _read(request, max_bytes=max_bytes))
 
 
-def read_body(request: Request, key: str, *, max_bytes: int, max_items: int) -> Body:
+def read_body(request: Request, key: str, *, max_bytes: int, max_items: int, lists: Collection[str] = ()) -> Body:
     """Read a body that may be JSON, a form with files, or one raw file.
 
     Args:
         key: name of the form's file parts.
         max_bytes: of the body, before and after decompression.
         max_items: files of a form.
+        lists: options of the query beside a raw file that may be given several times.
     Raises:
         MediaTypeError: Content-Type or Content-Encoding is not accepted.
         BodyError: the body is not in the form that its headers declare.
@@ -78,7 +79,7 @@ def read_body(request: Request, key: str, *, max_bytes: int, max_items: int) -> 
     if not request.mimetype or request.is_json:
         return Body(_parse(request, _read(request, max_bytes=max_bytes)))
     if request.mimetype == "application/octet-stream" or request.mimetype.startswith(_FILE_TYPES[key]):
-        return Body(read_query(request), files=[_read(request, max_bytes=max_bytes)])
+        return Body(read_query(request, lists=lists), files=[_read(request, max_bytes=max_bytes)])
     if request.mimetype == "multipart/form-data":
         _refuse_query(request)
         return _parse_form(request, key, _read(request, max_bytes=max_bytes), max_items=max_items)

@@ -91,6 +91,8 @@ class FitRequest(Request):
 class SpotOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions):
     """Options for a recording that is sent as a file."""
 
+    counted = ("query",)
+
     query: Annotated[list[Label] | None, BeforeValidator(_list_queries)] = Field(
         None, min_length=1, description="texts to look for"
     )
@@ -120,8 +122,6 @@ class SpotRequest(SpotOptions):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"pose": "<base64 .pose>", "query": ["A", "B"], "sign_language": "ase"}]}
     )
-    counted = ("query",)
-
     pose: str | None = Field(None, description="a .pose file, base64")
     video: str | None = Field(None, description="a video file, base64")
 

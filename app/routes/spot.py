@@ -1,7 +1,7 @@
 """Signs found in a recording: as JSON, as lines of progress, or as the files that annotation tools read."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -17,10 +17,12 @@ from app.answers.vectors import answer_json
 from app.errors import RequestError
 from app.inference import set_deadline
 from app.intake.base64_text import decode_base64
-from app.intake.body import read_body, read_json
+from app.intake.body import read_body, read_form, read_json
+from app.intake.document_clips import CLIP_KEYS
 from app.intake.items import ItemRules, locate_error
+from app.intake.options import read_options
 from app.intake.recognition_schemas import SpotOptions, SpotRequest
-from app.intake.validation import validate
+from app.intake.validation import check_count, validate
 from app.intake.videos import (
     Estimation,
     collect_warnings,
@@ -68,9 +70,10 @@ _LINE_S = 0.25
         others=(*WRITERS, LINES),
         description="Looks at windows of 0.5 to 2 seconds, compares each with texts or with the examples of a "
         "collection, and answers the best that do not overlap. A sign that is held is found once. The recording is a "
-        "pose or a video: base64 in JSON, or one raw body with the options in the query, where query is a text or a "
-        "JSON list. Accept text/vtt, text/csv or text/x-eaf+xml (ELAN) for a file. With application/x-ndjson, lines "
-        "with windows_done and windows_total come first; the last line is the JSON answer, or the problem.",
+        "pose or a video: base64 in JSON, a file of a form, or one raw body with the options in the query. There, "
+        "query is a text, a JSON list, or given several times. Accept text/vtt, text/csv or text/x-eaf+xml (ELAN) for "
+        "a file. With application/x-ndjson, lines with windows_done and windows_total come first; the last line is "
+        "the JSON answer, or the problem.",
     )
 )
 @admit
@@ -110,10 +113,18 @@ def _read_recording(shared: Services) -> tuple[SpotOptions, str, str | bytes]:
     if is_json:
         wanted = validate(SpotRequest, read_json(request, max_bytes=max_bytes), max_items=settings.max_items)
         return wanted, "pose" if wanted.video is None else "video", wanted.pose or wanted.video or ""
-    kind = "video" if request.mimetype.startswith(("video/", "image/gif")) else "pose"
-    body = read_body(request, kind, max_bytes=max_bytes, max_items=1)
-    options = validate(SpotOptions, body.document, max_items=settings.max_items, strict=False)
-    return options, kind, (body.files or [b""])[0]
+    if request.mimetype == "multipart/form-data":
+        form = read_form(request, CLIP_KEYS, max_bytes=max_bytes, max_items=1)
+        kind, file = form.kinds[0], form.files[0]
+        given: Mapping[str, Any] = read_options(form.fields, lists=SpotOptions.counted)
+    else:
+        kind = "video" if request.mimetype.startswith(("video/", "image/gif")) else "pose"
+        body = read_body(request, kind, max_bytes=max_bytes, max_items=1, lists=SpotOptions.counted)
+        file, given = (body.files or [b""])[0], body.document
+    options = validate(SpotOptions, given, max_items=settings.max_items, strict=False)
+    # A JSON list in the query was one text until now.
+    check_count(len(options.query or ()), max_items=settings.max_items)
+    return options, kind, file
 
 
 def _read_pose(

@@ -217,6 +217,9 @@ def test_names_that_are_paths_reach_no_file(words, path, status):
 
 def test_a_space_of_elsewhere_takes_vectors_alone(client):
     refused(client.put(WORDS, json={"space": "x:1"}), 422, "input_invalid", "together")
+    refused(client.put(WORDS, json={"space": "", "dimensions": 3}), 422, "input_invalid", "/space")
+    refused(client.put(WORDS, json={"space": "x:1", "dimensions": 0}), 422, "input_invalid", "/dimensions")
+    assert client.put("/api/collections/small", json={"space": "x", "dimensions": 1}).json["space"] == "x"
     assert client.put(WORDS, json={"space": "x:1", "dimensions": 3}).json["space"] == "x:1"
     refused(client.put(WORDS, json={}), 409, "collection_exists", "'x:1'", "'tiny:")
     refused(client.post(ENTRIES, json={"entries": [{"text": "a"}]}), 409, "space_mismatch", "'x:1'", "send vectors")

@@ -138,6 +138,8 @@ def test_a_recording_may_be_a_raw_body_with_options_in_the_query(spotting, recor
     assert spotting.post(SPOT, data=recording, headers=RAW, query_string=query).json == whole
     one = spotting.post(SPOT, data=recording, headers=RAW, query_string={"query": "house", "threshold": "4"}).json
     assert {found["label"] for found in one["found"]} == {"house"}
+    form = {"pose": (io.BytesIO(recording), "a.pose"), "query": ["sun", "house"], "threshold": "4"}
+    assert spotting.post(SPOT, data=form, content_type="multipart/form-data").json == whole
 
 
 def test_answers_in_the_forms_of_annotation_tools(spotting, recording):

@@ -127,7 +127,7 @@ def _describe_bodies(about: Operation, limits: dict[str, int]) -> dict[str, Any]
     if about.request is not None:
         bodies["application/json"] = {"schema": {"$ref": _SCHEMAS + about.request.__name__}}
     files: dict[str, Any]
-    if about.request is not None and about.form:
+    if about.request is not None and about.form and about.options is None:
         fields = about.request.model_json_schema()["properties"]
         files = {key: {"type": "array", "items": {"type": "string", "format": "binary"}} for key in ("pose", "video")}
         bodies["multipart/form-data"] = {"schema": {"type": "object", "properties": {**fields, **files}}}
@@ -135,10 +135,13 @@ def _describe_bodies(about: Operation, limits: dict[str, int]) -> dict[str, Any]
         file = {"type": "string", "format": "binary"}
         files = {about.files: {"type": "array", "items": file, "minItems": 1, "maxItems": limits[about.files]}}
         fields = about.options.model_json_schema()["properties"]
-        form = {"type": "object", "required": [about.files], "properties": {**files, **fields}}
+        form: dict[str, Any] = {"type": "object", "required": [about.files], "properties": {**files, **fields}}
+        if about.form:  # one file, of either kind
+            form = {"type": "object", "properties": {"pose": file, "video": file, **fields}}
         bodies["multipart/form-data"] = {"schema": form}
         raw = {"schema": {"type": "string", "format": "binary"}}
-        bodies |= {"application/octet-stream": raw} | ({"video/*": raw} if about.files == "video" else {})
+        takes_videos = about.form or about.files == "video"
+        bodies |= {"application/octet-stream": raw} | ({"video/*": raw} if takes_videos else {})
     return bodies
 
 

@@ -22,7 +22,7 @@ class Operation:
         npy: whether the route can answer a raw array.
         pose: whether the route can answer a .pose file, and lines of progress.
         lines: whether the route can answer lines of progress.
-        form: whether the request may be a form, whose file parts are named pose and video.
+        form: whether the request may be a form, whose file parts are named pose and video; with options, one file.
         files: name of the form's file parts.
         text: whether the route answers plain text.
         file: whether the route answers the bytes of a file.

@@ -66,6 +66,7 @@ _LINE_S = 0.25
         request=SpotRequest,
         options=SpotOptions,
         answer=SpotAnswer,
+        form=True,
         statuses=(400, 401, 404, 409, 413, 415, 422, 429, 499, 503, 504),
         others=(*WRITERS, LINES),
         description="Looks at windows of 0.5 to 2 seconds, compares each with texts or with the examples of a "

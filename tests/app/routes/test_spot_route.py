@@ -138,8 +138,25 @@ def test_a_recording_may_be_a_raw_body_with_options_in_the_query(spotting, recor
     assert spotting.post(SPOT, data=recording, headers=RAW, query_string=query).json == whole
     one = spotting.post(SPOT, data=recording, headers=RAW, query_string={"query": "house", "threshold": "4"}).json
     assert {found["label"] for found in one["found"]} == {"house"}
-    form = {"pose": (io.BytesIO(recording), "a.pose"), "query": ["sun", "house"], "threshold": "4"}
+    several = {"query": ["sun", "house"], "threshold": "4"}
+    assert spotting.post(SPOT, data=recording, headers=RAW, query_string=several).json == whole
+    form = {"pose": (io.BytesIO(recording), "a.pose"), **several}
     assert spotting.post(SPOT, data=form, content_type="multipart/form-data").json == whole
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ({"query": json.dumps(["a"] * 500)}, 413, "too_many_items"),
+        ({"query": ["a"] * 500}, 413, "too_many_items"),
+        ({"query": "a", "threshold": ["1", "2"]}, 422, "input_invalid"),
+    ],
+)
+def test_more_texts_than_a_request_may_hold_and_options_given_twice_are_refused(
+    spotting, recording, query, status, code
+):
+    answer = spotting.post(SPOT, data=recording, headers=RAW, query_string=query)
+    assert (answer.status_code, answer.json["code"]) == (status, code)
 
 
 def test_answers_in_the_forms_of_annotation_tools(spotting, recording):

@@ -1,5 +1,6 @@
 """What gunicorn offers beside WSGI: the socket of the client, and errors that report a malformed body."""
 
+import math
 import os
 import select
 import socket
@@ -176,9 +177,9 @@ class _BodyDeadlines:
                 threading.Thread(target=self._check, name="body-deadlines", daemon=True).start()
 
     def release(self, connection: socket.socket) -> bool:
-        """Stop watching a connection; return whether its deadline has passed."""
+        """Stop watching a connection; return whether its deadline has passed. One that is not watched has none."""
         with self._lock:
-            return self._deadlines.pop(connection, 0.0) <= time.monotonic()
+            return self._deadlines.pop(connection, math.inf) <= time.monotonic()
 
     def _check(self) -> None:
         never = threading.Event()

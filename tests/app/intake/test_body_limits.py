@@ -189,3 +189,14 @@ def test_a_client_that_waits_for_continue_is_told_so_only_when_its_body_is_wante
             assert answer.status_code == status
             ours.shutdown(socket.SHUT_WR)
             assert theirs.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n\r\n") is told
+
+
+def test_a_body_of_no_bytes_that_comes_as_a_stream_is_not_called_slow(client):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:  # as over TLS, where nothing is read from the socket itself
+        answer = client.post(
+            "/api/embed/text",
+            headers={"Content-Type": "application/json", "Content-Length": "0"},
+            environ_overrides={"gunicorn.socket": ours},
+        )
+    assert (answer.status_code, answer.json["detail"]) == (400, "there is no body; send a JSON object")

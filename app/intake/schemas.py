@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema
 
 from video.estimates import LEAST_SEEN
 
-# Steps of an error's location that are not in the document: they name the branch of a union.
+# Names of the branches of a union.
 ONE, MANY = "(one)", "(many)"
 _TAG = r"^[A-Za-z0-9]{2,8}(-[A-Za-z0-9]{1,8})*$"
 

@@ -7,7 +7,6 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from app.errors import InputError, Problem, TooManyItemsError, write_pointer
-from app.intake.schemas import MANY, ONE
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -37,7 +36,8 @@ def validate(schema: type[Schema], document: Mapping[str, Any], *, max_items: in
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
     problems = tuple(
-        _describe(details["loc"], details["type"], message=details["msg"], schema=schema) for details in found
+        _describe(details["loc"], details["type"], message=details["msg"], schema=schema, document=document)
+        for details in found
     )
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     first = problems[0]
@@ -69,8 +69,27 @@ def _find_inner(schema: type[BaseModel], location: tuple[int | str, ...]) -> typ
     return schema
 
 
-def _describe(location: tuple[int | str, ...], kind: str, *, message: str, schema: type[BaseModel]) -> Problem:
-    steps = [str(step)[:_MAX_KEY_CHARS] for step in location if step not in (ONE, MANY)]
+def _locate(location: tuple[int | str, ...], kind: str, document: Mapping[str, Any]) -> list[str]:
+    """List the steps of a location that are in the document; others name the branch of a union."""
+    steps: list[int | str] = []
+    place: Any = document
+    for number, step in enumerate(location):
+        if isinstance(place, Mapping) and (step in place or kind == "missing"):
+            place = place.get(step)
+        elif isinstance(place, list) and isinstance(step, int):
+            place = place[step]
+        elif isinstance(place, str) and isinstance(step, int):  # JSON in a field of a form, which was read since
+            return [str(one)[:_MAX_KEY_CHARS] for one in (*steps, *location[number:])]
+        else:
+            continue
+        steps.append(step)
+    return [str(step)[:_MAX_KEY_CHARS] for step in steps]
+
+
+def _describe(
+    location: tuple[int | str, ...], kind: str, *, message: str, schema: type[BaseModel], document: Mapping[str, Any]
+) -> Problem:
+    steps = _locate(location, kind, document)
     pointer = write_pointer(steps)
     if kind == "extra_forbidden":
         known = list(_find_inner(schema, location).model_fields)

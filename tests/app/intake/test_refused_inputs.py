@@ -7,6 +7,11 @@ import io
 
 import pytest
 
+from app.errors import InputError
+from app.intake.entry_schemas import CollectionSearchRequest, EntriesRequest, FormRequest
+from app.intake.recognition_schemas import SpotRequest
+from app.intake.validation import validate
+
 RAW = {"Content-Type": "application/octet-stream"}
 TEXT, POSE, SIMILARITY, OPENAI, INSPECT = (
     "/api/embed/text",
@@ -175,3 +180,21 @@ def test_problems_are_few_and_repeat_no_input(client):
     assert len(answer.data) < 8192
     many = client.post(TEXT, json={str(number): 1 for number in range(100_000)})
     assert (many.status_code, len(many.data) < 1024) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("schema", "document", "pointers"),
+    [
+        (EntriesRequest, {"entries": [{"vector": [True, 1]}]}, ["/entries/0/vector/0", "/entries/0/vector"]),
+        (EntriesRequest, {"entries": [{"vector": [1], "tags": {"x": [1]}}]}, ["/entries/0/tags/x"]),
+        (EntriesRequest, {"entries": [{"vector": [1], "tags": {"x": {"y": 1}}}]}, ["/entries/0/tags/x"]),
+        (EntriesRequest, {"entries": [{"vectors": [1]}]}, ["/entries/0/vectors"]),
+        (FormRequest, {"entries": '[{"gloss": 1}]'}, ["/entries/0/gloss"]),
+        (CollectionSearchRequest, {"text": "A", "min_score": "most"}, ["/min_score"]),
+        (SpotRequest, {"pose": "", "query": ["A", 1], "shots": "few"}, ["/shots", "/query/1"]),
+    ],
+)
+def test_every_pointer_leads_to_a_value_that_was_sent(schema, document, pointers):
+    with pytest.raises(InputError) as refusal:
+        validate(schema, document, max_items=9, strict=schema is not FormRequest)
+    assert list(dict.fromkeys(problem.pointer for problem in refusal.value.problems)) == pointers

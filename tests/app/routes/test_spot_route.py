@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
 
 from poses import extract, read
 from poses.features import FeatureOptions
@@ -140,8 +142,8 @@ def test_a_recording_may_be_a_raw_body_with_options_in_the_query(spotting, recor
     assert {found["label"] for found in one["found"]} == {"house"}
     several = {"query": ["sun", "house"], "threshold": "4"}
     assert spotting.post(SPOT, data=recording, headers=RAW, query_string=several).json == whole
-    form = {"pose": (io.BytesIO(recording), "a.pose"), **several}
-    assert spotting.post(SPOT, data=form, content_type="multipart/form-data").json == whole
+    boundary, form = encode_multipart({"pose": FileStorage(io.BytesIO(recording), "a.pose"), **several})
+    assert spotting.post(SPOT, data=form, content_type=f"multipart/form-data; boundary={boundary}").json == whole
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from corpora.arrays import Float32Array, Int64Array
 from evaluation.errors import EvaluationError, RunFolderError
 from evaluation.intervals import Interval, average_classes, estimate_intervals, score_searches
 from evaluation.retrieval import CUTOFFS, summarize_clips, summarize_texts
+from evaluation.run_checks import check_arrays, check_metrics
 from evaluation.vectors import EmbeddedCorpus
 from models.vectors import normalize_vectors
 from search.ranking import Ranking, rank
@@ -22,6 +23,18 @@ ScoreKind = Literal["dot", "cosine"]
 ABOUT = ("experiment", "model", "dataset", "split", "task", "clips", "prompts")
 METRICS_FILE, ROW_FILE, ERRORS_FILE, CLASSES_FILE = "metrics.json", "row.csv", "errors.csv", "classes.csv"
 EMBEDDINGS_FILE, RANKINGS_FILE = "embeddings.npz", "rankings.npz"
+
+# What reading of JSON and of arrays raises where bytes are wrong; the last for lists nested thousands deep.
+_DAMAGES = (
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)
@@ -240,20 +253,14 @@ def read_run(folder: Path) -> Run:
         RunFolderError: the folder holds no evaluation, or its files are damaged.
     """
     try:
-        metrics = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
-        missing = [key for key in (*ABOUT, "pose_to_text", "text_to_pose") if key not in metrics]
-        if missing:
-            raise RunFolderError(f"{folder / METRICS_FILE} lacks {', '.join(missing)}; evaluate the model again")
+        text = (folder / METRICS_FILE).read_text(encoding="utf-8")
+        metrics = check_metrics(folder / METRICS_FILE, json.loads(text))
+        vectors = EmbeddedCorpus.load(folder / EMBEDDINGS_FILE)
         with np.load(folder / RANKINGS_FILE, allow_pickle=False) as ranks:
-            return Run(
-                folder,
-                metrics,
-                EmbeddedCorpus.load(folder / EMBEDDINGS_FILE),
-                clip_ranks=ranks["clip_ranks"],
-                named=ranks["named"],
-                text_ranks=ranks["text_ranks"],
-            )
+            found = {name: ranks[name] for name in ("clip_ranks", "named", "text_ranks")}
+        check_arrays(folder, vectors, **found)
+        return Run(folder, metrics, vectors, **found)
     except OSError as error:
         raise RunFolderError(f"{folder} holds no evaluation: {error}") from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGES as error:
         raise RunFolderError(f"{folder} holds a damaged evaluation: {error}; evaluate the model again") from error

@@ -1,11 +1,15 @@
 // @ts-check
 /** Asks the service that served this page. No other address is ever asked. */
 
+import { Keep } from "./storage.js";
+
 /** @typedef {import("./strings.js").Translate} Translate */
 
 /** Where the service answers; the page may lie below a prefix of a proxy. */
 export const ROOT = new URL("../../", import.meta.url);
 const KEY_NAME = "signclip-key";
+/** What a key is made of (app/settings.py); no header carries anything else, and `fetch` throws. */
+const KEY = /^[!-~]+$/;
 
 /** A refusal of the service, or no answer at all (status 0, code "unreachable"). */
 export class ApiError extends Error {
@@ -38,21 +42,20 @@ export class ApiError extends Error {
 }
 
 export class Api extends EventTarget {
-  /** @param {Storage} [storage] keeps the key as long as the tab lives. */
-  constructor(storage = sessionStorage) {
+  constructor() {
     super();
-    this._storage = storage;
+    /** Keeps the key as long as the tab lives. */
+    this._keep = new Keep("sessionStorage");
   }
 
   /** The API key; "" for none. */
   get key() {
-    return this._storage.getItem(KEY_NAME) || "";
+    return this._keep.get(KEY_NAME) || "";
   }
 
   /** @param {string} key */
   set key(key) {
-    if (key) this._storage.setItem(KEY_NAME, key);
-    else this._storage.removeItem(KEY_NAME);
+    this._keep.set(KEY_NAME, key);
     this.dispatchEvent(new Event("key"));
   }
 
@@ -80,7 +83,8 @@ export class Api extends EventTarget {
   async fetch(path, { method, json, form, body, headers = {}, signal } = {}) {
     const sent = json === undefined ? (form ?? body) : JSON.stringify(json);
     const fields = new Headers(headers);
-    if (this.key) fields.set("Authorization", `Bearer ${this.key}`);
+    // Without a key that can be one, the service answers what is wrong.
+    if (KEY.test(this.key)) fields.set("Authorization", `Bearer ${this.key}`);
     if (json !== undefined) fields.set("Content-Type", "application/json");
     else if (form === undefined && body !== undefined && !fields.has("Content-Type")) fields.set("Content-Type", "application/octet-stream");
     let answer;

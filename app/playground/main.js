@@ -13,6 +13,7 @@ import { createSessionFile } from "./session_file.js";
 import * as files from "./sources/files.js";
 import * as samples from "./sources/samples.js";
 import * as webcam from "./sources/webcam.js";
+import { Keep } from "./storage.js";
 import { chooseLanguage, STRINGS, translator } from "./strings.js";
 import { Tabs } from "./tabs.js";
 import { chooseDefaults, createPlayer } from "./views/index.js";
@@ -22,6 +23,7 @@ import { chooseDefaults, createPlayer } from "./views/index.js";
 const LANGUAGE_NAME = "signclip-language";
 
 const api = new Api();
+const keep = new Keep("localStorage");
 const session = new Session(readPose);
 let building = new AbortController();
 /** Whether the session has its first languages and texts; a person may have changed them since. */
@@ -34,7 +36,7 @@ async function build() {
   building.abort();
   building = new AbortController();
   const { signal } = building;
-  const t = translator(chooseLanguage(localStorage.getItem(LANGUAGE_NAME), navigator.languages));
+  const t = translator(chooseLanguage(keep.get(LANGUAGE_NAME), navigator.languages));
   document.documentElement.lang = t.language;
   document.title = t("page.title");
   const page = find("#page");
@@ -97,7 +99,7 @@ function showNewClips({ session, signal }, results) {
 function switchLanguage() {
   const tags = Object.keys(STRINGS);
   const next = tags[(tags.indexOf(document.documentElement.lang) + 1) % tags.length];
-  localStorage.setItem(LANGUAGE_NAME, next);
+  keep.set(LANGUAGE_NAME, next);
   build();
 }
 

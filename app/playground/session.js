@@ -192,8 +192,20 @@ function readContent(text) {
   }
   if (content?.format !== FORMAT) throw new SessionFileError("session_unknown");
   if (content.version !== VERSION) throw new SessionFileError("session_newer");
-  if (!Array.isArray(content.clips) || !Array.isArray(content.texts)) throw new SessionFileError("session_damaged");
+  if (!isWhole(content)) throw new SessionFileError("session_damaged");
   return content;
+}
+
+/**
+ * Whether the parts of a session are what this page writes. Anybody may have made the file, or the link that holds it.
+ *
+ * @param {any} content
+ */
+function isWhole({ clips, texts, current, signLanguage, spokenLanguage }) {
+  const isText = (/** @type {unknown} */ value) => typeof value === "string";
+  if (!Array.isArray(clips) || !Array.isArray(texts)) return false;
+  if (![...texts, signLanguage, spokenLanguage].every(isText) || !(current === null || Number.isInteger(current))) return false;
+  return new Set(clips.map((clip) => clip?.id)).size === clips.length;
 }
 
 /**

@@ -5,6 +5,7 @@ import { describeError, PageError } from "../context.js";
 import { element } from "../dom.js";
 import { readPose, unpackPose } from "../pose/reader.js";
 import { makeClipOfVideo } from "./estimated.js";
+import { runInPlace } from "./runs.js";
 
 /** @typedef {import("../context.js").Context} Context */
 
@@ -24,7 +25,7 @@ export function create(context) {
   input.setAttribute("aria-hidden", "true");
   const zone = element("div", { class: "drop" }, element("span", {}, t("source.drop")), choose, input, element("p", { class: "hint" }, t("source.fileHint")));
   /** @param {FileList | null | undefined} files */
-  const open = (files) => openFiles(context, [...(files ?? [])], place);
+  const open = (files) => runInPlace(context, place, (run) => openFiles(context, [...(files ?? [])], run));
   input.addEventListener("change", () => {
     open(input.files);
     input.value = "";
@@ -44,7 +45,7 @@ export function create(context) {
 }
 
 /**
- * Open files one after the other; the last one becomes the current clip.
+ * Open files one after the other; the last one becomes the current clip. One that cannot be opened holds up no other.
  *
  * @param {Context} context
  * @param {File[]} files
@@ -52,12 +53,12 @@ export function create(context) {
  */
 async function openFiles(context, files, place) {
   for (const file of files) {
-    place.replaceChildren();
+    const own = element("div", { class: "stack" });
+    place.append(own);
     try {
-      await openFile(context, file, place);
+      await openFile(context, file, own);
     } catch (error) {
-      context.showError(error, place);
-      return;
+      context.showError(error, own);
     }
   }
 }
@@ -69,8 +70,9 @@ async function openFiles(context, files, place) {
  * @throws {PageError} it is neither a video nor a pose.
  */
 async function openFile(context, file, place) {
-  const name = file.name.replace(/\.[^.]+$/, "") || file.name;
-  if (POSE_NAMES.test(file.name)) {
+  const isPose = POSE_NAMES.test(file.name);
+  const name = file.name.replace(isPose ? POSE_NAMES : /\.[^.]+$/, "") || file.name;
+  if (isPose) {
     const clip = context.session.add({ name, origin: "pose", pose: await readPoseFile(context, file), video: null, extractor: "file" });
     context.announce(context.t("estimation.done", { name, frames: clip.decoded.frames }));
   } else if (file.type.startsWith("video/") || file.type === "image/gif" || VIDEO_NAMES.test(file.name)) {

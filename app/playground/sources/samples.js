@@ -4,6 +4,7 @@
 import { element } from "../dom.js";
 import { unpackPose } from "../pose/reader.js";
 import { makeClipOfVideo } from "./estimated.js";
+import { runInPlace } from "./runs.js";
 
 /** @typedef {import("../context.js").Context} Context */
 /** @typedef {{name: string, kind: "pose" | "video", text: string, sign_language: string, shows: string, licence: string}} Sample */
@@ -52,7 +53,7 @@ function groupByLanguage(samples) {
  */
 function makeButton(context, sample, place) {
   const label = sample.kind === "video" ? `${sample.text} (${context.t("samples.video")})` : sample.text;
-  const open = () => openSample(context, sample, place).catch((error) => context.showError(error, place));
+  const open = () => runInPlace(context, place, (run) => openSample(context, sample, run));
   return element("button", { type: "button", class: "chip letter", title: `${sample.shows}; ${sample.licence}`, "aria-label": sample.shows, onclick: open }, label);
 }
 
@@ -62,7 +63,6 @@ function makeButton(context, sample, place) {
  * @param {HTMLElement} place
  */
 async function openSample(context, sample, place) {
-  place.replaceChildren();
   // Browsers unpack no zstd; the service answers the unpacked clip by its plain name.
   const file = sample.name.replace(/\.zst$/, "");
   const blob = await context.api.file(`/samples/${file}`);

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.examples import Corpus, Split
@@ -17,6 +16,7 @@ from evaluation.token_rows import embed_each_row
 from evaluation.vectors import EmbeddedCorpus
 from models.catalog import CONFIGS
 from models.embedding import EmbeddingModel
+from processes.yaml_text import YamlError, parse_yaml
 
 PROTOCOLS = CONFIGS.parent / "protocols"
 
@@ -92,9 +92,9 @@ def read_protocol(name: str, folder: Path = PROTOCOLS) -> Protocol:
     if not path.is_file():
         raise ProtocolError(f"there is no protocol {name!r}; use one of {', '.join(list_protocols(folder))}")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
         protocol = Protocol.model_validate({**values, "name": name} if isinstance(values, Mapping) else values)
-    except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+    except (UnicodeDecodeError, YamlError, ValidationError) as error:
         raise ProtocolError(f"{path} is no protocol: {error}") from error
     _check_metrics(path, protocol.metrics)
     return protocol

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from corpora.examples import Example
 from processes.version import VERSION, find_commit, find_package_versions
+from processes.yaml_text import YamlError, parse_yaml
 
 # The file of a model's folder that says how the model was trained.
 TRAINING_RECORD = "training.yaml"
@@ -51,8 +50,8 @@ def describe_examples(examples: Iterable[Example]) -> dict[str, Any]:
 def read_training_record(folder: Path) -> dict[str, Any] | None:
     """Read how the model of a folder was trained; None if the folder does not say, as those of the authors' models."""
     try:
-        record = yaml.safe_load((folder / TRAINING_RECORD).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        record = parse_yaml((folder / TRAINING_RECORD).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YamlError):
         return None
     return record if isinstance(record, dict) else None
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evaluation.errors import PublishedError
+from processes.yaml_text import YamlError, parse_yaml
 
 PUBLISHED = Path(__file__).with_name("published.yaml")
 DIRECTIONS = {"pose_to_text": "pose→text", "text_to_pose": "text→pose"}
@@ -51,8 +50,8 @@ def read_published(path: Path = PUBLISHED) -> Published:
         OSError: the file cannot be read.
     """
     try:
-        experiments = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        experiments = parse_yaml(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, YamlError) as error:
         raise PublishedError(f"{path} is not YAML: {error}") from error
     if not isinstance(experiments, dict) or not all(isinstance(entry, dict) for entry in experiments.values()):
         raise PublishedError(f"{path} is not a mapping from experiments to metrics")

@@ -33,7 +33,7 @@ def export(config: ModelConfig, weights: Path, target: Path) -> None:
     Raises:
         ExportError: the model reads hand geometry, or normalizes vectors without projecting them.
         CheckpointError: the weights do not fit the configuration.
-        OSError, RuntimeError: the file cannot be written.
+        OSError: the file cannot be written, or the disk is full.
     """
     if config.pose_frontend != "mlp":
         raise ExportError(f"model {config.name!r} reads {config.pose_frontend}, which the authors' code does not have")
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config, weights = find_model(options.model)
         export(config, ensure_converted(config, weights), options.target)
-    except (ModelsError, OSError, RuntimeError) as error:  # torch raises RuntimeError when a disk is full
+    except (ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{options.target} ({options.target.stat().st_size / 1e6:,.0f} MB)")

@@ -33,6 +33,8 @@ class ContrastiveModel(nn.Module):
     def __init__(self, model: SignClip, settings: Loss, *, frozen: Collection[Tower] = ()) -> None:
         super().__init__()
         scale = model.config.logit_scale if settings.temperature is None else 1 / settings.temperature
+        if settings.learn_scale:
+            scale = min(scale, settings.largest_scale)
         self._config = model.config
         model.config = model.config.model_copy(update={"logit_scale": 1.0})
         self.model = model
@@ -72,7 +74,17 @@ class ContrastiveModel(nn.Module):
     @property
     def scale(self) -> Tensor:
         """The factor of the scores; float32 scalar."""
-        return self.log_scale.exp().clamp(max=self.settings.largest_scale)
+        return self.log_scale.exp()
+
+    def limit_scale(self) -> None:
+        """Keep a learned scale within its bound, after an update.
+
+        The parameter itself is limited. If its value were limited in the loss, a parameter above the bound would get no
+        gradient, and the scale could never fall again.
+        """
+        if self.settings.learn_scale:
+            with torch.no_grad():
+                self.log_scale.clamp_(max=math.log(self.settings.largest_scale))
 
     def pool(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """Run both towers.

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from models.catalog import CONFIGS, ModelConfig
+from processes.yaml_text import YamlError, parse_yaml
 from training.errors import ExperimentError
 from training.sections.clips import ClipData
 from training.sections.hands import HandData
@@ -214,8 +214,8 @@ def _read_file(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return parse_yaml(text)
+    except YamlError as error:
         raise ExperimentError(f"{where} is not YAML: {error}") from error
 
 

@@ -14,11 +14,26 @@ from models.architecture import SignClip
 from training.batches import PairBatch, ProcessShare
 from training.contrastive_model import ContrastiveModel
 from training.distribution import Traffic, gather_rows, sum_gradients
+from training.errors import DivergedError
 from training.experiment import Experiment
 from training.optimization import build_optimizer, compute_learning_rate, set_learning_rate
+from training.sections.run import Optimizer
 from training.seeds import DROPOUT, derive_seed
 
 MakeTargets = Callable[[Tensor], Tensor | None]
+
+
+def describe_divergence(broken: str, settings: Optimizer) -> DivergedError:
+    """Make the error for a model that has diverged, which says what to train with instead.
+
+    Args:
+        broken: what are no finite numbers.
+        settings: that it was trained with.
+    """
+    return DivergedError(
+        f"the model has diverged: {broken} are no finite numbers. Train again with a smaller optimizer.learning_rate "
+        f"({settings.learning_rate:g} now) or more optimizer.warmup ({settings.warmup} steps now), and --restart"
+    )
 
 
 class Learner:
@@ -63,6 +78,7 @@ class Learner:
         if self.run.optimizer.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self._towers, self.run.optimizer.clip_norm)
         self.optimizer.step()
+        self.contrastive.limit_scale()
         return loss
 
     @property
@@ -146,6 +162,17 @@ class Learner:
             # Every process has the whole gradient of the scale, so the sum counts it once a process.
             sum_gradients([self.contrastive.log_scale], self.accelerator, traffic=self.traffic)
             self.contrastive.log_scale.grad /= self.accelerator.num_processes
+
+    def check_weights(self) -> None:
+        """Refuse weights that are no finite numbers. Reading them waits for the device.
+
+        Raises:
+            DivergedError: a weight is no finite number.
+        """
+        largest = torch.stack([parameter.detach().abs().amax() for parameter in self.contrastive.parameters()])
+        broken = int((~largest.isfinite()).sum())
+        if broken:
+            raise describe_divergence(f"{broken} of its {len(largest)} tensors of weights", self.run.optimizer)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, as plain values and tensors."""

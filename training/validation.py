@@ -11,8 +11,7 @@ from evaluation.retrieval import number_labels, summarize_clips, summarize_texts
 from search.ranking import rank
 from search.scoring import DotProducts
 from training.batches import PairBatch, ValidationBatches
-from training.errors import DivergedError
-from training.learning import Learner
+from training.learning import Learner, describe_divergence
 from training.loader import open_loader
 
 Metrics = dict[str, float]
@@ -79,12 +78,7 @@ def _check_finite(poses: Float32Array, texts: Float32Array, learner: Learner) ->
     counts = {name: int((~np.isfinite(vectors).all(axis=1)).sum()) for name, vectors in broken.items()}
     if any(counts.values()):
         found = " and ".join(f"{count} of {len(broken[name])} {name}" for name, count in counts.items() if count)
-        settings = learner.run.optimizer
-        raise DivergedError(
-            f"the model has diverged: its vectors of {found} in validation are no finite numbers. Train again with a "
-            f"smaller optimizer.learning_rate ({settings.learning_rate:g} now) or more optimizer.warmup "
-            f"({settings.warmup} steps now), and --restart"
-        )
+        raise describe_divergence(f"its vectors of {found} in validation", learner.run.optimizer)
 
 
 def _measure_retrieval(poses: Float32Array, texts: Float32Array, labels: list[str]) -> Metrics:

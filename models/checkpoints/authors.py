@@ -21,11 +21,11 @@ from models.checkpoints.loading import (
     POSE_WORDS,
     compare_shapes,
     list_shapes,
+    replace_tensor_file,
     write_safetensors,
 )
 from models.checkpoints.pickled import StoredTensor, open_checkpoint
 from models.errors import CheckpointFormatError, TensorMismatchError
-from processes.files import replace_file
 
 # The authors' names, and ours. {layer} is a number and {rest} is the end of the name; both are equal on either side.
 _NAMES = (
@@ -164,7 +164,7 @@ def write_checkpoint(target: Path, tensors: Mapping[str, Tensor]) -> None:
         tensors: by our names; shapes as list_shapes gives them.
     Raises:
         TensorMismatchError: the authors' model has no place for a tensor; all such tensors are named.
-        OSError, RuntimeError: the file cannot be written.
+        OSError: the file cannot be written, or the disk is full.
     """
     renamed: OrderedDict[str, Tensor] = OrderedDict()
     problems = []
@@ -175,7 +175,7 @@ def write_checkpoint(target: Path, tensors: Mapping[str, Tensor]) -> None:
             renamed[theirs] = tensor
     if problems:
         raise TensorMismatchError(str(target), problems)
-    with replace_file(target) as part:
+    with replace_tensor_file(target) as part:
         torch.save(_lay_out(renamed), part)
 
 

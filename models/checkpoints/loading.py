@@ -1,7 +1,8 @@
 """From a safetensors file to a module, strictly: every tensor gets its place, or an error names it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -61,10 +62,28 @@ def write_safetensors(target: Path, tensors: Mapping[str, Tensor], metadata: Map
         tensors: by name, of any shapes.
         metadata: kept in the file's header, beside the format.
     Raises:
-        OSError, SafetensorError: the file cannot be written.
+        OSError: the file cannot be written, or the disk is full.
     """
-    with replace_file(target) as part:
+    with replace_tensor_file(target) as part:
         save_file(dict(tensors), part, metadata={"format": "pt", **metadata})
+
+
+@contextmanager
+def replace_tensor_file(target: Path) -> Iterator[Path]:
+    """Write a file of tensors aside, as processes.files.replace_file does, with one error for a full disk.
+
+    Args:
+        target: the file.
+    Yields:
+        Path of an empty file in the same folder, for safetensors or torch.save.
+    Raises:
+        OSError: the file cannot be written, or the disk is full, which both libraries report as errors of their own.
+    """
+    try:
+        with replace_file(target) as part:
+            yield part
+    except (SafetensorError, RuntimeError) as error:
+        raise OSError(f"{target} cannot be written, most often because the disk is full: {error}") from error
 
 
 def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.float32) -> SignClip:

@@ -120,6 +120,12 @@ def test_changes_from_the_command_line():
         ("seed=[", "seed=.* is not YAML"),
         ("output=runs/{seed}/x", "output: only {name} may be in braces"),
         ("logs=runs/{", "logs: only {name} may be in braces"),
+        ("name=2024-13-45", "name=2024-13-45 is not YAML: month must be in 1..12"),
+        ("model.size=[tiny]", r"model.size is \['tiny'\]; use one of tiny"),
+        ("optimizer.learning_rate=.inf", "optimizer.learning_rate: .*finite number.*it is inf"),
+        ("data.augmentation.noise=.inf", "data.augmentation.noise: .*finite number.*it is inf"),
+        ("model.logit_scale=.inf", "model.logit_scale: .*finite number.*it is inf"),
+        ("loss.temperature=0.001", "temperature 0.001 is a scale of 1000, .*largest_scale, 100: set a larger one"),
     ],
 )
 def test_wrong_changes_are_named(change, message):

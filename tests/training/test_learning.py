@@ -94,6 +94,24 @@ def test_unit_vectors_learn_their_scale_from_soft_targets(tmp_path):
     _assert_close(gradients, plain | {"log_scale": log_scale.grad})
 
 
+def test_a_learned_scale_stays_within_its_bound_and_can_leave_it(tmp_path):
+    changes = {"learn_scale": True, "temperature": 0.5, "largest_scale": 2.0}
+    run = tiny_run(tmp_path, model={**NO_DROPOUT, "projection": "l2"}, loss=changes, optimizer={"warmup": 0})
+    learner, batches = _learner(run), PairBatches()
+    learner.contrastive.limit_scale()
+    assert learner.contrastive.scale.item() == pytest.approx(2)
+    with torch.no_grad():
+        learner.contrastive.log_scale.fill_(3.0)  # as a step that overshoots
+    learner.contrastive.limit_scale()
+    assert learner.contrastive.scale.item() == pytest.approx(2)
+    # Clips and texts are noise, so that a smaller scale always helps.
+    learner.learn(0, batches[0], make_targets=batches.make_targets)
+    assert learner.contrastive.scale.item() < 2
+    kept = _learner(tiny_run(tmp_path, loss={"temperature": 0.001}))
+    assert kept.contrastive.scale.item() == pytest.approx(1000)
+    assert kept.contrastive.make_final_config().logit_scale == 1000
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 4])
 def test_chunks_give_the_gradients_of_the_whole_batch(tmp_path, chunk):
     whole = _gradients(tiny_run(tmp_path, model=NO_DROPOUT))

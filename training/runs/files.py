@@ -101,17 +101,25 @@ class RunFiles:
         """Write the state to resume from.
 
         Raises:
+            DivergedError: a weight is no finite number; the state before stays.
             OSError: the folder cannot be written.
         """
         if self._logs is not None:
             self._logs.flush()
+            learner.check_weights()
             learned = learner.state_dict()
             save_state(self._run.logs_folder, self._run, progress=progress, learned=learned, data=self._data)
 
     def finish(self, progress: RunProgress, learner: Learner) -> None:
-        """Write the remaining logs, and the last weights if they are the ones to keep."""
+        """Write the remaining logs, and the last weights if they are the ones to keep.
+
+        Raises:
+            DivergedError: a weight is no finite number; no model is written.
+            OSError: the folder cannot be written.
+        """
         if self._logs is None:
             return
+        learner.check_weights()
         if learner.traffic.gathered_bytes:
             gathered, reduced = learner.traffic.gathered_bytes / 1e6, learner.traffic.reduced_bytes / 1e6
             self._announce(f"each process sent {gathered:.1f} MB of embeddings and {reduced:.1f} MB of gradients")

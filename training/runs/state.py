@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from processes.files import replace_file
+from models.checkpoints.loading import replace_tensor_file
 from training.errors import StateError
 from training.experiment import Experiment, rename_setting
 
@@ -63,11 +63,8 @@ def save_state(
     """
     facts = {part: dict(described) for part, described in (data or {}).items()}
     state = {"run": run.describe(), "data": facts, "progress": asdict(progress), "learned": learned}
-    try:
-        with replace_file(folder / STATE) as part:
-            torch.save(state, part)
-    except RuntimeError as error:  # PyTorch reports a full disk as an error of its own archive
-        raise OSError(f"{folder / STATE} cannot be written, most often because the disk is full: {error}") from error
+    with replace_tensor_file(folder / STATE) as part:
+        torch.save(state, part)
 
 
 def load_state(

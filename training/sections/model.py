@@ -47,7 +47,7 @@ def complete_model(section: Mapping[str, Any], *, start: str | None, name: str, 
 def _expand_size(size: Any, *, start: str | None) -> dict[str, Any]:
     if size is None:
         return {}
-    if size not in SIZES:
+    if not isinstance(size, str) or size not in SIZES:
         raise ExperimentError(f"model.size is {size!r}; use one of {', '.join(SIZES)}, or set the towers one by one")
     if start is not None:
         raise ExperimentError(

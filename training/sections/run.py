@@ -84,6 +84,15 @@ class Loss(Section):
     learn_scale: bool = False
     largest_scale: float = Field(100.0, gt=0, description="upper bound of a learned scale (Radford et al., 2021, 2.5)")
 
+    @model_validator(mode="after")
+    def _learned_scale_starts_below_its_bound(self) -> Self:
+        if self.learn_scale and self.temperature is not None and 1 / self.temperature > self.largest_scale:
+            raise ValueError(
+                f"temperature {self.temperature:g} is a scale of {1 / self.temperature:g}, above loss.largest_scale, "
+                f"{self.largest_scale:g}: set a larger one of the two, or loss.learn_scale=false"
+            )
+        return self
+
 
 class Validation(Section):
     """When the model is validated, and which weights count as the best."""

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 class Section(BaseModel):
-    """A section of an experiment file. An unknown setting is refused, and a read section does not change."""
+    """A section of an experiment file. An unknown setting is refused, and a read section does not change.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    No number is infinite: a run of infinite length, rate or strength would learn nothing, and null stands for no limit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSection(Section, ABC):

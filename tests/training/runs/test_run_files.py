@@ -2,6 +2,7 @@
 
 import csv
 import re
+import resource
 from importlib.metadata import version
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from evaluation.provenance import read_training_record
 from models.backends.pytorch import TorchBackend
 from models.catalog import load_catalog
-from models.checkpoints.folders import WeightsFolder
+from models.checkpoints.folders import CONVERTED, WeightsFolder
 from models.checkpoints.loading import load_model
 from models.registry import Registry
 from tests.training.synthetic_pairs import HeldPairs, PairBatches, tiny_model, tiny_run
@@ -22,8 +23,9 @@ from training.fingerspelling.batches import SampledBatch, ServedBatch, ServedCli
 from training.learning import Learner
 from training.loop import Sources, train
 from training.runs.files import RunFiles
-from training.runs.model_folder import copy_tokenizer
+from training.runs.model_folder import copy_tokenizer, write_weights
 from training.runs.record import RunRecord, describe_machine
+from training.runs.state import STATE, RunProgress, load_state, save_state
 from training.validation import Validator
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz<>"]
@@ -168,6 +170,35 @@ def test_a_model_that_diverged_is_named(tmp_path):
         model.pose_tower.mlp.linear1.weight.fill_(torch.nan)
     with pytest.raises(DivergedError, match=r"19 of 19 clips in validation .*learning_rate \(0\.01 now\)"):
         Validator(learner, HeldPairs()).validate()
+
+
+def test_weights_that_are_no_numbers_replace_neither_state_nor_model(tmp_path):
+    bold = {"optimizer": {"learning_rate": 1e38, "warmup": 5}, "save_every": 1}
+    with pytest.raises(
+        DivergedError, match=r"of its \d+ tensors of weights are no finite .*learning_rate \(1e\+38 now"
+    ):
+        _train(tmp_path, **bold)
+    run = tiny_run(tmp_path, **bold)
+    progress, learned = load_state(run.logs_folder, run)
+    assert progress.step >= 1  # the rate of the first step is 0
+    assert all(tensor.isfinite().all() for tensor in learned["contrast"].values())
+    assert not (run.output_folder / "model.safetensors").exists()
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path):
+    run, _ = _train(tmp_path)
+    learner = Learner(run, tiny_model(run.model), accelerator=open_accelerator(run, cpu=True), steps=12)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    whole = {path: path.read_bytes() for path in (run.logs_folder / STATE, run.output_folder / CONVERTED)}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # as a disk that is full
+    try:
+        with pytest.raises(OSError, match=r"state\.pt cannot be written, most often because the disk is full"):
+            save_state(run.logs_folder, run, progress=RunProgress(), learned=learner.state_dict())
+        with pytest.raises(OSError, match=r"model\.safetensors cannot be written, most often because the disk is"):
+            write_weights(run.output_folder, learner.contrastive.model, experiment="tiny-run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert all(path.read_bytes() == content for path, content in whole.items())
 
 
 def _build_served_batch(*tensors):

@@ -1,5 +1,6 @@
 """Requests to the engine in this process: the right vectors whatever the company, and typed refusals."""
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -93,6 +94,8 @@ class TestRequests:
         again = engine.embed(EmbedRequest("tiny", "text", [WORD]))
         assert (first.cached, again.cached) == (0, 1)
         np.testing.assert_array_equal(first.embeddings, again.embeddings)
+        [kept] = re.findall(r"^signclip_engine_text_cache_items (\S+)$", engine.export_metrics(), re.MULTILINE)
+        assert 1 <= float(kept) <= 10
 
     def test_the_least_recently_used_model_is_let_go_and_comes_back(
         self, make_engine: Callable[..., LocalEngine], weights: Path

@@ -3,8 +3,9 @@
 import numpy as np
 
 from engine.interface import EmbedRequest
-from engine.tickets import Ticket
-from tests.engine.fakes import texts
+from engine.running import InFlight, gather
+from engine.tickets import Ticket, make_part
+from tests.engine.fakes import FakeModel, texts
 from tests.engine.test_queue import admit, always, lengths_of, owners, ticket, upto, waiting
 
 
@@ -40,3 +41,19 @@ def test_items_that_wait_again_go_first_whether_or_not_there_is_a_place():
     assert queue.items == 6
     assert older in owners(queue.take_batch(upto(6), always))
     assert older.waiting == 2
+
+
+def test_a_padded_batch_takes_the_lengths_that_are_nearest_to_its_first():
+    queue = waiting()
+    admit(queue, [20, 80, 21, 78, 19])
+    assert lengths_of(queue.take_batch(upto(3 * 21), always)) == [19, 20, 21]
+    assert lengths_of(queue.take_batch(upto(2 * 80), always)) == [78, 80]
+
+
+def test_the_first_batch_is_timed_from_its_beginning():
+    running = InFlight()
+    batch = gather(FakeModel("m"), [make_part(ticket([3]), np.arange(1))], 0.25)
+    running.add(batch)
+    assert running.measure_s(0.75) == 0.5
+    assert running.end(batch, 0.75) == 0.5
+    assert running.measure_s(0.75) == 0.0

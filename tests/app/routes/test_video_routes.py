@@ -101,6 +101,7 @@ def test_the_threshold_of_who_is_seen_can_be_moved(client):
     assert client.post("/api/embed/video", json=body).status_code == 422
     assert client.post("/api/embed/video", json={**body, "min_seen": 0.3}).status_code == 200
     assert client.post("/api/embed/video", json={**body, "min_seen": 1.1}).json["errors"][0]["pointer"] == "/min_seen"
+    assert client.post("/api/embed/video", json={**body, "min_seen": -0.1}).json["errors"][0]["pointer"] == "/min_seen"
 
 
 def test_long_videos_are_cut_when_asked_for(client, estimators):

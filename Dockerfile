@@ -44,7 +44,7 @@ RUN node app/playground/copy_vendor.mjs
 
 FROM base AS service
 ENV PATH=/opt/signclip/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    SIGNCLIP_WEIGHTS_DIR=/var/lib/signclip/weights WEB_CONCURRENCY=4
+    SIGNCLIP_WEIGHTS_DIR=/var/lib/signclip/weights SIGNCLIP_SEARCH_DIR=/var/lib/signclip/search WEB_CONCURRENCY=4
 # By number, because Kubernetes' runAsNonRoot knows no names, and volumes keep their owner from image to image.
 RUN mkdir -p /var/lib/signclip/weights && chown 10001:10001 /var/lib/signclip /var/lib/signclip/weights
 WORKDIR /srv/signclip

@@ -52,6 +52,18 @@ def test_the_image_runs_as_a_number_and_stops_in_order():
     assert re.search(r"^FROM service AS cuda$", text, re.MULTILINE)
 
 
+def test_what_a_service_writes_lies_where_it_may_write():
+    """Its own folder belongs to root in the image, and is read-only under systemd."""
+    image = (ROOT / "Dockerfile").read_text()
+    (volume,) = re.findall(r"^VOLUME (\S+)$", image, re.MULTILINE)
+    unit = (DEPLOY / "systemd" / "signclip.service").read_text()
+    (state,) = re.findall(r"^StateDirectory=(\S+)$", unit, re.MULTILINE)
+    for text, folder in ((image, volume), (unit, f"/var/lib/{state}")):
+        for name in ("WEIGHTS", "SEARCH"):
+            (place,) = re.findall(rf"\bSIGNCLIP_{name}_DIR=(\S+)", text)
+            assert Path(folder) in Path(place).parents
+
+
 def test_the_image_installs_the_pinned_versions_by_their_digests():
     locked = {}
     for line in (ROOT / "requirements.lock").read_text().splitlines():

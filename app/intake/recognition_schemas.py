@@ -76,6 +76,8 @@ class ClassifyRequest(DocumentClips, BankOptions):
 class ReportRequest(Request):
     """How to report on a collection as a bank of examples."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"method": "neighbours"}]})
+
     method: Literal["prototype", "neighbours", "probe"] = Field(
         "prototype", description="how each example is classified by the others"
     )

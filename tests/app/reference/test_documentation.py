@@ -36,9 +36,18 @@ def test_every_route_is_described(client, document):
 
 def test_every_key_is_described(document):
     for name, schema in document["components"]["schemas"].items():
-        if name.endswith("Request"):
+        if name.endswith(("Request", "Item")):
             assert all(field.get("description") for field in schema["properties"].values()), name
             assert schema["additionalProperties"] is False
+
+
+def test_every_request_has_an_example_that_it_accepts(document):
+    for name, schema in document["components"]["schemas"].items():
+        if name.endswith("Request") and schema["properties"]:
+            assert schema["examples"], name
+            for example in schema["examples"]:
+                assert example or not schema.get("required"), name
+                assert not list(checker(document, f"#/components/schemas/{name}").iter_errors(example)), name
 
 
 def checker(document, reference: str) -> Draft202012Validator:

@@ -29,6 +29,7 @@ from tests.engine.fakes import (
     texts,
     vector_of,
 )
+from tests.engine.test_engine_metrics import read
 
 
 def send_until(batcher: Batcher, deadline: float, *, model: str = "m") -> Receiver:
@@ -105,7 +106,10 @@ def test_a_request_tells_and_the_counters_count_how_long_it_waited_for_its_batch
     models.here["m"].gate.set()
     assert assert_right(first).queue_s == 0.0
     assert assert_right(second).queue_s == 2.0
-    assert "signclip_engine_queue_wait_seconds_sum 2.0" in metrics.export()
+    counted = read(metrics)
+    assert counted["signclip_engine_queue_wait_seconds_sum"] == 2.0
+    assert counted["signclip_engine_batch_items_sum m text"] == 2
+    assert counted["signclip_engine_batch_tokens_sum m text"] == 4
 
 
 class TestCancelling:

@@ -167,12 +167,6 @@ def test_a_worker_that_was_only_slow_is_told_that_its_requests_are_dropped(
         waiting()
 
 
-def test_a_stuck_engine_is_not_ready(client: EngineClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert client.get_readiness().ready
-    monkeypatch.setattr(client_module, "SILENCE_S", -1.0)
-    assert "has sent nothing" in str(client.get_readiness().reason)
-
-
 def test_noise_on_the_socket_harms_nobody(client: EngineClient, address: str) -> None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(address.removeprefix("ipc://"))
@@ -270,13 +264,16 @@ def test_the_record_names_what_is_still_to_be_loaded_and_survives_a_full_disk(
     finish()
 
 
-def test_a_silent_engine_refuses_at_once(
+def test_a_silent_engine_is_not_ready_and_refuses_at_once(
     client: EngineClient, models: FakeModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is there, and says nothing: stopped, or stuck. Requests would wait for their deadlines."""
+    assert client.get_readiness().ready
     monkeypatch.setattr(client_module, "SILENCE_S", -1.0)
-    with pytest.raises(EngineStoppedError, match="has sent nothing for"):
+    assert "has sent nothing" in str(client.get_readiness().reason)
+    with pytest.raises(EngineStoppedError, match="has sent nothing for") as refusal:
         client.embed(request(text(1)))
+    assert refusal.value.retry_after_s == client_module.RETRY_AFTER_S
     assert not models.here["m"].batches
 
 

@@ -64,6 +64,10 @@ def test_weights_and_tokenizer_are_missed_in_turn(tmp_path, weights, tokenizer):
     missing = folder.find_missing(config)
     assert missing is not None
     assert "has no tokenizer (bert-base-cased)" in str(missing)
+    assert missing.command == "python -m models download default"
+    of_ones_own = folder.find_missing(config.model_copy(update={"download": None}))
+    assert of_ones_own is not None
+    assert of_ones_own.command == f"put tokenizer.json or vocab.txt into {tmp_path / 'tokenizers' / 'bert-base-cased'}"
 
     (tmp_path / "tokenizers" / "bert-base-cased").mkdir(parents=True)
     (tmp_path / "tokenizers" / "bert-base-cased" / tokenizer).touch()

@@ -21,6 +21,19 @@ def read_networks(words: Sequence[str]) -> tuple[_Network, ...]:
     return tuple(ipaddress.ip_network(word, strict=False) for word in words if word != UNIX)
 
 
+def _read_address(word: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Read an address of X-Forwarded-For, to which some proxies (Azure's, IIS) add the port of the client.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if word.startswith("["):
+        word = word[1:].partition("]")[0]
+    elif word.count(":") == 1:
+        word = word.partition(":")[0]
+    return ipaddress.ip_address(word)
+
+
 class TrustedProxies:
     """A WSGI layer that reads X-Forwarded-For and X-Forwarded-Proto of proxies that are trusted.
 
@@ -47,7 +60,7 @@ class TrustedProxies:
         client = str(environ.get("REMOTE_ADDR", ""))
         for word in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
             try:
-                client = str(ipaddress.ip_address(word.strip().strip("[]")))
+                client = str(_read_address(word.strip()))
             except ValueError:
                 break
             if not self._trusts(client):

@@ -97,7 +97,7 @@ def describe_ours(run):
         "validation": [_find_data_set(part) for part in data.validation],
         "prompt": model.prompt,
         "epochs": run.epochs,
-        "points": POINTS[data.features or model.features],
+        "points": POINTS[model.features],
         "feature_dim": model.feature_dim,
         "frames": model.max_frames,
         "tokens": model.max_tokens,

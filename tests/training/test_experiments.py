@@ -49,7 +49,7 @@ def test_files_read(name):
     assert run.name == name
     data = run.data
     if isinstance(data, ClipData):
-        kind = data.features or run.model.features
+        kind = run.model.features
         assert get_feature_dim(kind) == run.model.feature_dim
         check_augmentation(data.augmentation, kind)
         # The texts of a run say what its data set's own prompts say.

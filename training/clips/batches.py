@@ -64,11 +64,12 @@ class ClipBatches:
         share: ProcessShare = _WHOLE_BATCH,
         validation: bool = False,
     ) -> None:
-        self._kind = data.features or run.model.features
+        # The kind that the model is served with. Any other would give it numbers that it never saw.
+        self._kind = run.model.features
         if get_feature_dim(self._kind) != run.model.feature_dim:
             raise DataError(
                 f"{self._kind} features have {get_feature_dim(self._kind)} numbers a frame, but the model takes "
-                f"{run.model.feature_dim}: set data.features or model.feature_dim"
+                f"{run.model.feature_dim}: set model.features or model.feature_dim"
             )
         self._augmentation = ClipAugmentation() if validation else data.augmentation
         check_augmentation(self._augmentation, self._kind)

@@ -68,7 +68,6 @@ class ClipData(DataSection):
     folder: Path = Field(DATA, description="the folder of all data sets")
     train: tuple[CorpusPart, ...] = Field(min_length=1)
     validation: tuple[CorpusPart, ...] = Field((), description="if empty, the last weights count as the best")
-    features: str | None = Field(None, description="a kind of corpora.feature_kinds; None: the model's")
     cache: Path | None = Field(Path("runs/cache"), description="folder of cached features; None: parse at every step")
     workers: int | None = Field(
         None,

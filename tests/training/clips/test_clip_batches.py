@@ -201,13 +201,16 @@ def test_data_sets_are_joined(make):
 
 def test_other_features(make, tiny):
     parts = [{"dataset": "rwth_fingerspelling_s3d", "root": "rwth"}]
-    source = make(train=parts, features="s3d", model={"feature_dim": 512}, batch_size=3)
+    model = {"features": "s3d", "feature_dim": 512}
+    source = make(train=parts, model=model, batch_size=3)
     assert source[0].pose_features.shape == (9, 512)
     assert source[0].frame_mask.all()
     with pytest.raises(DataError, match="s3d features have 512 numbers a frame, but the model takes 609"):
-        make(train=parts, features="s3d")
+        make(train=parts, model={"features": "s3d"})
     with pytest.raises(DataError, match="s3d features are not made of poses"):
-        make(train=parts, features="s3d", model={"feature_dim": 512}, augmentation={"noise": 0.1})
+        make(train=parts, model=model, augmentation={"noise": 0.1})
+    with pytest.raises(ValidationError, match="features"):  # of as many numbers as the model is served with
+        make(features="signclip_depth")
 
 
 def test_anonymous_poses(make):

@@ -38,6 +38,8 @@ TAKE_OVER_S = 30.0
 _LOOK_S = 0.05
 _supervisors: list[ProcessSupervisor] = []
 _failures: list[str] = []
+# The image leaves rooms out of it.
+_ROOT = Path(__file__).resolve().parent.parent
 _demos: list[subprocess.Popen[bytes]] = []
 _folders: list[PrivateFolder] = []
 # What workers find in their environment. The master's environment stays as it is, because a master that takes over from
@@ -99,11 +101,17 @@ def start_demo(address: tuple[Any, ...] | str) -> None:
     if isinstance(address, str):
         log.error("the demonstration is left out, because it needs a TCP port", extra={"address": address})
         return
+    if not (_ROOT / "dictionary").is_dir():
+        log.error(
+            "the demonstration is left out, because this copy has no dictionary/, as the image; "
+            "run `signclip dictionary demo --url URL` in a checkout, where URL is this service"
+        )
+        return
     host, port = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0]), address[1]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     command = [sys.executable, "-m", "dictionary", "demo", "--url", url]
     # A session of its own, because `stop` ends it, whatever ends this process.
-    _demos.append(subprocess.Popen(command, cwd=Path(__file__).parent.parent, start_new_session=True))
+    _demos.append(subprocess.Popen(command, cwd=_ROOT, start_new_session=True))
 
 
 def _make_folder(name: str = "", *, parent: str | None = None) -> Path:

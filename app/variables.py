@@ -120,7 +120,8 @@ SETTINGS = (
     Setting(
         "demo",
         "`1`: at the start gunicorn stores the letters of 19 alphabets in the collection `alphabets`; "
-        "`make demo` installs what that needs",
+        "`make demo` installs what that needs. The image brings none of it: run `signclip dictionary demo --url URL` "
+        "in a checkout",
     ),
     Setting(
         "search_maintain_s",

@@ -118,6 +118,10 @@ def _store_new(
     print(f"{stored} clips stored in {options.collection}, {present} were there, {len(failures)} failed")
     if not failures:
         return 0
+    if options.failures is None:  # a service starts the demonstration in a folder that it may not write
+        for name, reason in sorted(failures.items()):
+            print(f"{name}: {reason}", file=sys.stderr)
+        return 1
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["id", "reason"])

@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     cores = count_cores()
     index.add_argument("--jobs", type=parse_positive, default=cores, help="videos at a time (default: the cores)")
     demo = commands.add_parser("demo", parents=[where], help=f"store the letters of 19 alphabets in {COLLECTION}")
-    demo.add_argument("--failures", type=Path, default=FAILURES, help=f"list of failed clips (default: {FAILURES})")
+    demo.add_argument("--failures", type=Path, help="list of failed clips (default: they are printed)")
     demo.set_defaults(jobs=1)
     query = commands.add_parser("query", parents=[where], help="search a collection by a clip or a text")
     query.add_argument("collection", metavar="COLLECTION")

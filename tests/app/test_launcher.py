@@ -1,6 +1,7 @@
 """What is started beside the web workers."""
 
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,16 @@ def test_the_demonstration_calls_the_address_at_which_the_server_listens(
 ) -> None:
     launcher.start_demo(address)
     assert [command[1:] for command in commands] == [["-m", "dictionary", "demo", "--url", url]]
+
+
+def test_the_demonstration_is_left_out_where_its_command_is_not(
+    commands: list[list[str]], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The image brings what a service runs on, and no commands of dictionaries (.dockerignore)."""
+    monkeypatch.setattr(launcher, "_ROOT", tmp_path)
+    launcher.start_demo(("0.0.0.0", 3030))
+    assert commands == []
+    assert "signclip dictionary demo --url URL` in a checkout" in caplog.text
 
 
 def test_the_demonstration_is_left_out_behind_a_unix_socket(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -74,3 +75,20 @@ def test_it_uses_a_key_of_the_service(monkeypatch):
     assert demo.find_service_key() is None
     monkeypatch.setenv("SIGNCLIP_API_KEYS", " first-key, second-key")
     assert demo.find_service_key() == "first-key"
+
+
+def test_what_fails_is_printed_because_the_folder_of_a_service_cannot_be_written(tmp_path, monkeypatch, capsys):
+    letters, skipped = demo.list_letters()
+    broken = tmp_path / "broken.pose"
+    broken.write_bytes(b"no pose")
+    chosen = [letters[0], replace(letters[1], path=broken)]
+    monkeypatch.setattr("dictionary.__main__.list_letters", lambda: (chosen, skipped))
+    monkeypatch.setenv("SIGNCLIP_SEARCH_DIR", str(tmp_path / "search"))
+    monkeypatch.setenv("SIGNCLIP_SEARCH_MAINTAIN_S", "0")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["demo"]) == 1
+    said = capsys.readouterr()
+    assert "1 clips stored in alphabets, 0 were there, 1 failed" in said.out
+    assert f"{letters[1].id}: " in said.err
+    assert list((tmp_path / "here").iterdir()) == []

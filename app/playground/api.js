@@ -69,7 +69,13 @@ export class Api extends EventTarget {
    */
   async call(path, options = {}) {
     const answer = await this.fetch(path, options);
-    return answer.status === 204 ? null : await answer.json();
+    if (answer.status === 204) return null;
+    const text = await receive(answer.text());
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new ApiError(answer.status, { code: "answer_unreadable" });
+    }
   }
 
   /**
@@ -87,13 +93,8 @@ export class Api extends EventTarget {
     if (KEY.test(this.key)) fields.set("Authorization", `Bearer ${this.key}`);
     if (json !== undefined) fields.set("Content-Type", "application/json");
     else if (form === undefined && body !== undefined && !fields.has("Content-Type")) fields.set("Content-Type", "application/octet-stream");
-    let answer;
-    try {
-      answer = await fetch(this.url(path), { method: method ?? (sent === undefined ? "GET" : "POST"), body: sent ?? null, headers: fields, signal: signal ?? null });
-    } catch (error) {
-      if (error instanceof DOMException && error.name === "AbortError") throw error;
-      throw new ApiError(0, { code: "unreachable" });
-    }
+    const verb = method ?? (sent === undefined ? "GET" : "POST");
+    const answer = await receive(fetch(this.url(path), { method: verb, body: sent ?? null, headers: fields, signal: signal ?? null }));
     if (!answer.ok) throw new ApiError(answer.status, await readProblem(answer));
     return answer;
   }
@@ -107,7 +108,7 @@ export class Api extends EventTarget {
    * @throws {ApiError} the service refuses, or does not answer.
    */
   async file(path, options = {}) {
-    return (await this.fetch(path, options)).blob();
+    return receive((await this.fetch(path, options)).blob());
   }
 
   /**
@@ -140,12 +141,30 @@ export class Api extends EventTarget {
   }
 }
 
+/**
+ * Wait for what comes over the network, which may break at any moment.
+ *
+ * @template Got
+ * @param {Promise<Got>} coming
+ * @returns {Promise<Got>}
+ * @throws {ApiError} it broke.
+ */
+async function receive(coming) {
+  try {
+    return await coming;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, { code: "unreachable" });
+  }
+}
+
 /** @param {Response} answer */
 async function readProblem(answer) {
   try {
-    return await answer.json();
+    const problem = await answer.json();
+    if (typeof problem.detail === "string") return problem;
   } catch {
-    // A proxy's page, which is no JSON.
-    return { title: `${answer.status} ${answer.statusText}` };
+    // A proxy's page, which is no JSON, or no object.
   }
+  return { title: `${answer.status} ${answer.statusText}` };
 }

@@ -160,3 +160,33 @@ def test_long_names_and_long_words_make_no_view_wider_than_a_phone(phone: Page, 
         assert content <= window, name
     assert phone.title() == "SignCLIP-Spielwiese"
     expect(phone.locator("img:not(.brand img)")).to_have_count(0)
+
+
+_BUSY = {"code": "queue_full", "title": "Too many requests", "detail": "4096 items wait"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (429, json.dumps(_BUSY), "The service is busy."),
+        (503, "<html>Service Unavailable", "503 Service Unavailable"),
+        (500, "null", "500 Internal Server Error"),
+        (422, '{"detail": [{"loc": ["body"]}]}', "422"),
+        (200, "<html>Sign in", "What answered is not this service"),
+        (0, "", "The service does not answer."),
+    ],
+)
+def test_what_failed_is_said_and_can_be_tried_again(
+    page: Page, service: str, complaints: Complaints, status: int, body: str, sentence: str
+):
+    complaints.allowed = (status,)
+    page.goto(service)
+    page.locator("#samples button").first.wait_for()
+    page.route("**/api/similarity", lambda route: route.fulfill(status=status, body=body) if status else route.abort())
+    choose(page, "A")
+    view = page.get_by_role("tabpanel", name="Letter")
+    expect(view.get_by_role("alert")).to_contain_text(sentence)
+    page.unroute_all()
+    view.get_by_role("button", name="Try again").click()
+    expect(view.locator(".headline")).to_contain_text("A,")
+    complaints[:] = [complaint for complaint in complaints if "ERR_FAILED" not in complaint]

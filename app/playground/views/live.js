@@ -1,6 +1,8 @@
 // @ts-check
 /** A result that follows the session: it is computed anew when what it depends on changes, while somebody can see it. */
 
+import { element } from "../dom.js";
+
 /** @typedef {import("../context.js").Context} Context */
 
 /** Until typing or dragging pauses. */
@@ -26,6 +28,11 @@ export function follow(context, { section, place, changes, compute, show }) {
   /** @type {AbortController | null} */
   let running = null;
 
+  /** @param {unknown} error */
+  const fail = (error) => {
+    context.showError(error, place);
+    place.append(element("div", { class: "row" }, element("button", { type: "button", class: "quiet", onclick: refresh }, context.t("live.again"))));
+  };
   const refresh = async () => {
     if (!isShown) return;
     isStale = false;
@@ -36,7 +43,7 @@ export function follow(context, { section, place, changes, compute, show }) {
       const answer = await compute(signal);
       if (!signal.aborted) place.replaceChildren(...show(answer));
     } catch (error) {
-      if (!signal.aborted) context.showError(error, place);
+      if (!signal.aborted) fail(error);
     }
     if (!signal.aborted) place.removeAttribute("aria-busy");
   };

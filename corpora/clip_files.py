@@ -8,11 +8,12 @@ import os
 import struct
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from pose_format import Pose
 
-from corpora.arrays import Float32Array
+from corpora.arrays import Float32Array, FloatArray
 from corpora.errors import (
     ClipOutOfReachError,
     ClipSpanError,
@@ -41,6 +42,9 @@ _BODY_V0_1 = struct.Struct("<HHH")  # fps, frames modulo 65536, people
 _BODY_V0_2 = struct.Struct("<fIH")  # fps, frames, people
 _FLOAT_BYTES = 4
 _HEAD_BYTES = 64 * 1024
+_ARRAY_START = b"\x93NUMPY"
+# What NumPy raises for headers that are damaged, beside its ValueErrors.
+_ARRAY_DAMAGE = (ValueError, EOFError, OverflowError, TypeError, RecursionError, SyntaxError, TokenError)
 
 
 def read_features(example: Example, kind: str, options: FeatureOptions) -> Float32Array:
@@ -106,7 +110,8 @@ def _read_array_features(example: Example, kind: ArrayKind) -> Float32Array:
         if path.suffix != ".parquet":
             raise FeaturesUnavailableError(f"{path}: {kind.name} features come from Kaggle's parquet")
         landmarks = _cut(read_kaggle(path), example)[:, list(kind.points)]
-        return np.nan_to_num(landmarks, copy=False).reshape(len(landmarks), kind.dim)
+        # An infinite number would become the largest one, which a model could not tell from a point far away.
+        return np.nan_to_num(landmarks, copy=False, posinf=0.0, neginf=0.0).reshape(len(landmarks), kind.dim)
     if path.suffix != ".npy":
         raise FeaturesUnavailableError(f"{path}: {kind.name} features are read from .npy files")
     if example.start_s is not None or example.end_s is not None:
@@ -125,16 +130,35 @@ def _read_array_features(example: Example, kind: ArrayKind) -> Float32Array:
     return features
 
 
-def _load_array(path: Path) -> Float32Array:
+def open_array(path: Path, *, mapped: bool = False) -> FloatArray:
+    """Open a .npy file of floating-point numbers.
+
+    Args:
+        path: of the file.
+        mapped: map the file into memory, for callers that need no more than the shape.
+    Raises:
+        ClipUnreadableError: the file holds something else, or is damaged.
+        ClipOutOfReachError: the system did not deliver the file, or has no memory for what its header claims.
+    """
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except OSError as error:
+        with path.open("rb") as file:
+            is_array = file.read(len(_ARRAY_START)) == _ARRAY_START
+        loaded = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False) if is_array else None
+    except (OSError, MemoryError) as error:
         raise ClipOutOfReachError(f"{path}: {error}") from None
-    except (ValueError, EOFError) as error:
-        raise ClipUnreadableError(f"{path}: the file holds no array of numbers{_describe_other(path)}") from error
-    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind != "f":
+    except _ARRAY_DAMAGE as error:
+        raise ClipUnreadableError(f"{path}: the file holds no array of numbers: {error}") from error
+    if loaded is None:
+        raise ClipUnreadableError(f"{path}: the file holds no array of numbers{_describe_other(path)}")
+    if loaded.dtype.kind != "f" or not loaded.ndim:
         raise ClipUnreadableError(f"{path}: the file holds no array of floating-point numbers")
-    return loaded.astype(np.float32)
+    opened: FloatArray = loaded
+    return opened
+
+
+def _load_array(path: Path) -> Float32Array:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused or not seen
+        return open_array(path).astype(np.float32)
 
 
 def _describe_other(path: Path) -> str:

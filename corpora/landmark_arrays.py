@@ -61,7 +61,11 @@ def read_kaggle(path: Path) -> Float32Array:
     indexes = table.column("landmark_index").to_numpy().reshape(frames, KAGGLE_POINTS)
     if not (indexes == expected).all():
         raise ClipUnreadableError(f"{path}: the rows are not in the order face, left hand, body, right hand")
-    columns = [table.column(axis).to_numpy().astype(np.float32) for axis in "xyz"]
+    try:
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and the point counts as not seen
+            columns = [table.column(axis).to_numpy().astype(np.float32) for axis in "xyz"]
+    except (ValueError, TypeError) as error:
+        raise ClipUnreadableError(f"{path}: x, y and z must be columns of numbers: {error}") from None
     landmarks: Float32Array = np.stack(columns, axis=-1).reshape(frames, KAGGLE_POINTS, 3)
     return landmarks
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import numpy as np
 
 from corpora.arrays import Int64Array
-from corpora.clip_files import read_pose
+from corpora.clip_files import open_array, read_pose
 from corpora.errors import ClipError
 from corpora.examples import Corpus, Example
 from corpora.feature_kinds import ARRAY_KINDS
@@ -173,10 +173,9 @@ def measure_array(example: Example) -> ClipFacts:
     if example.path.suffix == ".parquet":
         return measure_pose(example)
     try:
-        # Mapped into memory, because only the shape is needed.
-        frames = len(np.load(example.path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError, TypeError) as error:
-        return ClipFacts(0, None, None, None, None, "", f"{example.path}: {error}")
+        frames = len(open_array(example.path, mapped=True))
+    except ClipError as error:
+        return ClipFacts(0, None, None, None, None, "", str(error))
     return ClipFacts(frames, None, None, None, None, _hash_span(example))
 
 

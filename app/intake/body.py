@@ -46,6 +46,13 @@ class Body:
     files: Sequence[bytes] | None = None
 
 
+def find_file_kind(mimetype: str) -> str | None:
+    """Find what a raw body of a Content-Type is, "pose" or "video"; None: it is no raw file."""
+    if mimetype == "application/octet-stream":
+        return "pose"
+    return next((kind for kind, types in _FILE_TYPES.items() if mimetype.startswith(types)), None)
+
+
 def read_json(request: Request, *, max_bytes: int) -> Mapping[str, Any]:
     """Read a JSON object.
 

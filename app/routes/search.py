@@ -9,10 +9,10 @@ from app.access.admission import admit, hold_video_place
 from app.answers.entries import describe_hit, drop_empty
 from app.answers.search_schemas import SearchAnswer
 from app.answers.vectors import answer_json
-from app.errors import InputError, Problem
+from app.errors import InputError, MediaTypeError, Problem
 from app.indexing import Indexing, check_space, find_collection_model
 from app.inference import set_deadline
-from app.intake.body import read_file, read_json
+from app.intake.body import find_file_kind, read_file, read_json
 from app.intake.entries import NewEntry
 from app.intake.entry_schemas import (
     CONTENT,
@@ -104,11 +104,16 @@ def _read_query(shared: Services, whole: type[CollectionSearchRequest]) -> tuple
     set_deadline(settings.timeout_s)
     limits = (settings.max_body_bytes, limit_body(settings, in_json=request.is_json))
     request.max_content_length = max_bytes = max(limits)
-    kind = "video" if request.mimetype.startswith(("video/", "image/gif")) else "pose"
-    if kind == "video" or request.mimetype == "application/octet-stream":
+    file_kind = find_file_kind(request.mimetype)
+    if file_kind is not None:
         data = read_file(request, max_bytes=max_bytes)
         parameters = validate(SearchParameters, read_query(request), max_items=0, strict=False)
-        return parameters, NewEntry("query", _collect_facts(parameters), f"/{kind}", kind, data)
+        return parameters, NewEntry("query", _collect_facts(parameters), f"/{file_kind}", file_kind, data)
+    if request.mimetype and not request.is_json:
+        raise MediaTypeError(
+            f"Content-Type {request.mimetype[:64]!r} is not accepted; send application/json, video/* or "
+            "application/octet-stream"
+        )
     wanted = validate(whole, read_json(request, max_bytes=max_bytes), max_items=0)
     kind = next(name for name in CONTENT if getattr(wanted, name) is not None)
     return wanted, NewEntry("query", _collect_facts(wanted), f"/{kind}", kind, getattr(wanted, kind))

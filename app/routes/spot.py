@@ -17,7 +17,7 @@ from app.answers.vectors import answer_json
 from app.errors import RequestError
 from app.inference import set_deadline
 from app.intake.base64_text import decode_base64
-from app.intake.body import read_body, read_form, read_json
+from app.intake.body import find_file_kind, read_body, read_form, read_json
 from app.intake.document_clips import CLIP_KEYS
 from app.intake.items import ItemRules, locate_error
 from app.intake.options import read_options
@@ -119,7 +119,7 @@ def _read_recording(shared: Services) -> tuple[SpotOptions, str, str | bytes]:
         kind, file = form.kinds[0], form.files[0]
         given: Mapping[str, Any] = read_options(form.fields, lists=SpotOptions.counted)
     else:
-        kind = "video" if request.mimetype.startswith(("video/", "image/gif")) else "pose"
+        kind = find_file_kind(request.mimetype) or "pose"
         body = read_body(request, kind, max_bytes=max_bytes, max_items=1, lists=SpotOptions.counted)
         file, given = (body.files or [b""])[0], body.document
     options = validate(SpotOptions, given, max_items=settings.max_items, strict=False)

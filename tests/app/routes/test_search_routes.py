@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import time
 
 import numpy as np
 import pytest
 
+from app.intake.body import find_file_kind
 from tests.app.routes.test_collection_routes import ENTRIES, WORDS, refused
 from tests.poses.make_poses import HOLISTIC, build_pose, write_pose
 
@@ -53,6 +55,28 @@ def test_a_clip_finds_itself_first(words, pose_base64, pose_bytes):
     assert "warnings" not in answer.json
     raw = words.post(f"{SEARCH}?k=1", data=pose_bytes, content_type="application/octet-stream")
     assert raw.json["hits"] == [best]
+    packed = words.post(f"{SEARCH}?k=1", data=gzip.compress(pose_bytes), content_type="application/gzip")
+    assert packed.json["hits"] == [best]
+    text = words.post(SEARCH, data="sun", content_type="text/plain")
+    assert (text.status_code, text.json["code"]) == (415, "media_type_unsupported")
+    assert "video/* or application/octet-stream" in text.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("media", "kind"),
+    [
+        ("application/octet-stream", "pose"),
+        ("application/zstd", "pose"),
+        ("application/ogg", "video"),
+        ("video/webm", "video"),
+        ("image/gif", "video"),
+        ("image/png", None),
+        ("application/json", None),
+        ("", None),
+    ],
+)
+def test_a_raw_body_is_known_by_its_type_on_every_route(media, kind):
+    assert find_file_kind(media) == kind
 
 
 def test_scores_are_the_cosines_of_the_vectors(words):

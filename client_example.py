@@ -30,6 +30,7 @@ EXAMPLE_TEXTS = [f"<en> <ase> {word}" for word in EXAMPLE_WORDS]
 LONGEST_WAIT_S = 30.0
 # Packed poses go as they are: the server unpacks them.
 POSE_SUFFIXES = (".pose", ".pose.gz", ".pose.zst")
+MATRICES = ("cosine", "dot", "probabilities")
 # A file by its path, or its bytes.
 Clip = str | Path | bytes
 Item = TypeVar("Item", str, Clip)
@@ -52,7 +53,7 @@ class SignClipError(Exception):
 
 @dataclass(frozen=True)
 class Similarity:
-    """Scores of every row (clip) against every column (text).
+    """Scores of every row (clip) against every column (text); NaN for items that on_error="skip" left out.
 
     Attributes:
         cosine, dot: float (rows, columns).
@@ -66,7 +67,7 @@ class Similarity:
     probabilities: Floats | None
     model_name: str
     warnings: tuple[str, ...] = ()
-    trimmed: tuple[tuple[int, int], ...] = ()
+    trimmed: tuple[tuple[int, int] | None, ...] = ()
 
 
 class SignClip:
@@ -142,14 +143,15 @@ class SignClip:
         if videos:
             body["video"] = [_base64(video) for video in _listed(videos)]
         answer = self.ask("/api/similarity", self._named | body | options)
-        probabilities = answer.get("probabilities")
+        empty = [np.nan] * len(answer.get("columns", ()))
+        found = {key: [row or empty for row in answer[key]] for key in MATRICES if key in answer}
         return Similarity(
-            cosine=np.array(answer["cosine"]),
-            dot=np.array(answer["dot"]),
-            probabilities=None if probabilities is None else np.array(probabilities),
+            cosine=np.array(found["cosine"], float),
+            dot=np.array(found["dot"], float),
+            probabilities=np.array(found["probabilities"], float) if "probabilities" in found else None,
             model_name=answer["model_name"],
             warnings=tuple(answer.get("warnings", ())),
-            trimmed=tuple((start, end) for start, end in answer.get("trimmed", ())),
+            trimmed=tuple(span and (span[0], span[1]) for span in answer.get("trimmed", ())),
         )
 
     def _embed(self, kind: str, items: list[str], options: dict[str, Any]) -> Floats:
@@ -284,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = [_name(path) for path in (*poses, *videos)] or texts
     for warning in scores.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    for row, (start, end) in zip(rows, scores.trimmed, strict=False):
+    for row, (start, end) in zip(rows, filter(None, scores.trimmed), strict=False):
         print(f"{row}: frames {start} to {end - 1} were compared")
     print(f"model: {scores.model_name}")
     _print_matrix("cosine similarity", rows, texts, scores.cosine)

@@ -96,6 +96,14 @@ def test_vectors_are_of_unit_length_and_exact(url):
     assert scores.model_name == "tiny"
 
 
+def test_scores_of_items_that_are_left_out_are_nan(url):
+    scores = client(url).similarity(texts=["house", "sun"], poses=[b"nonsense", CLIP], on_error="skip")
+    for matrix in (scores.cosine, scores.dot, scores.probabilities):
+        np.testing.assert_array_equal(np.isnan(matrix), [[True, True], [False, False]])
+    alike = client(url).similarity(poses=[CLIP, b"nonsense"], on_error="skip").cosine
+    np.testing.assert_array_equal(np.isnan(alike), [[False, True], [True, True]])
+
+
 def test_one_item_is_no_list_of_its_letters(url):
     sender = client(url)
     one = sender.embed_text(["house"])

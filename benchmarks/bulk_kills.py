@@ -31,6 +31,13 @@ from bulk.journal import read_journal
 
 MODEL = "fingerspelling"
 _LOOK_S = 0.05
+# What processes of a run are, by a part of their command lines.
+_WORKERS = {
+    "spawn_main": "process that prepares clips",
+    "video.worker": "process that tracks videos",
+    "ray::MapWorker": "actor of Ray",
+    "raylet/raylet": "raylet",
+}
 MOST_REPEATED = 0.02
 """Share of the clips that may be prepared again for each kill."""
 
@@ -78,8 +85,8 @@ class Disturbed:
             time.sleep(_LOOK_S)
         with suppress(psutil.Error):
             driver = psutil.Process(process.pid)
-            victim = self._rng.choice([driver, *_list_workers(driver)])
-            self.victims.append("driver" if victim == driver else " ".join(victim.cmdline())[-50:])
+            victim, name = self._rng.choice([(driver, "driver"), *_list_workers(driver)])
+            self.victims.append(name)
             victim.send_signal(signal.SIGKILL)
             if victim == driver:
                 process.wait()
@@ -112,13 +119,18 @@ class Disturbed:
         return self._process
 
 
-def _list_workers(driver: psutil.Process) -> Iterator[psutil.Process]:
-    """List the processes of a run: those that prepare clips, actors of Ray and its raylet."""
+def _list_workers(driver: psutil.Process) -> Iterator[tuple[psutil.Process, str]]:
+    """List the processes of a run that may be killed, each with what it is."""
     for child in driver.children(recursive=True):
         with suppress(psutil.Error):
-            words = " ".join(child.cmdline())
-            if any(mark in words for mark in ("spawn_main", "video.worker", "ray::MapWorker", "raylet/raylet")):
-                yield child
+            name = name_process(" ".join(child.cmdline()))
+            if name is not None:
+                yield child, name
+
+
+def name_process(command: str) -> str | None:
+    """Say what a process of a run is, by its command line; None for one that is not killed."""
+    return next((name for mark, name in _WORKERS.items() if mark in command), None)
 
 
 def _compare(undisturbed: Disturbed, disturbed: Disturbed, *, clips: int, kills: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A PostgreSQL server with pgvector for the time of a measurement or of tests, from the package that carries one."""
 
 import os
+import shutil
 import signal
 import tempfile
 import warnings
@@ -27,10 +28,13 @@ def running_postgres() -> Iterator[str]:
             yield server.get_uri()
         finally:
             # At once: nobody needs what it would still write.
-            process = server.get_postmaster_info().process
-            process.send_signal(signal.SIGQUIT)
-            process.wait(_STOP_S)
+            running = server.get_postmaster_info()
+            running.process.send_signal(signal.SIGQUIT)
+            running.process.wait(_STOP_S)
             server.cleanup()
+            # Where the folder's path is too long for a socket, the package makes another folder and leaves it there.
+            if running.socket_dir is not None:
+                shutil.rmtree(running.socket_dir, ignore_errors=True)
 
 
 def _start(folder: Path) -> Any:

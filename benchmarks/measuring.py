@@ -66,6 +66,18 @@ def machine_facts() -> dict[str, Any]:
     return facts | find_package_versions(PACKAGES)
 
 
+def measure_peak_bytes() -> int:
+    """Measure the most memory that this process has taken since its program began, in bytes.
+
+    The system's own figure (ru_maxrss of getrusage) also counts what the process that started this one held at that
+    moment, because a child begins as its copy.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024  # in kB, by which Linux means 1,024 bytes
+    raise OSError("/proc/self/status has no VmHWM, from which the peak of memory is read")
+
+
 def write_results(name: str, results: Mapping[str, Any], out: Path | None = None) -> Path:
     """Write figures as JSON and say where.
 

@@ -7,13 +7,12 @@ number; both are measured, in a process of its own.
 """
 
 import argparse
-import resource
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measuring import machine_facts, write_results
+from benchmarks.measuring import machine_facts, measure_peak_bytes, write_results
 from search.ranking import rank
 from search.scoring import DotProducts
 
@@ -29,13 +28,13 @@ def main() -> None:
     options = parser.parse_args()
     count = options.vectors or (10_000 if options.quick else 30_000)
     generator = np.random.default_rng(0)
-    before = _peak_bytes()
+    before = measure_peak_bytes()
     queries, candidates = (generator.standard_normal((count, DIMENSIONS), dtype=np.float32) for _ in range(2))
     labels = np.arange(count)
     started = time.perf_counter()
     rank(DotProducts(queries, candidates), labels, labels)
     seconds = time.perf_counter() - started
-    taken = _peak_bytes() - before
+    taken = measure_peak_bytes() - before
     results = {
         "machine": machine_facts(),
         "vectors": count,
@@ -48,10 +47,6 @@ def main() -> None:
     print(f"{results['gflops']:.0f} GFLOP/s in float64")
     print(f"{ASKED:,} × {ASKED:,} at this rate: {seconds * (ASKED / count) ** 2 / 60:.0f} minutes a direction")
     write_results("ranking", results, options.out)
-
-
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":

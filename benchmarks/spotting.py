@@ -9,7 +9,6 @@ recording is searched by a process of its own, because memory that one took woul
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import machine_facts, write_results
+from benchmarks.measuring import machine_facts, measure_peak_bytes, write_results
 from corpora.examples import Example
 from dictionary.embedding import Embedder
 from dictionary.interface import Question
@@ -128,7 +127,7 @@ def search(folder: Path) -> dict[str, Any]:
     store.close()
     return {
         **facts,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": measure_peak_bytes() / 2**20,
         "finds": [[find.start_s, find.end_s, find.label, find.score] for find in finds],
     }
 

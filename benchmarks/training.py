@@ -12,7 +12,6 @@ At last the loss is watched over --falling steps: it has to fall.
 import argparse
 import multiprocessing
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 
 from benchmarks import products
 from benchmarks.loader import measure_parts
-from benchmarks.measuring import machine_facts, take_turns, write_results
+from benchmarks.measuring import machine_facts, measure_peak_bytes, take_turns, write_results
 from benchmarks.training_cases import Case, build, count_operations, fill_cache, open_source
 from models.architecture import SignClip
 from training.batches import PairBatch
@@ -217,8 +216,7 @@ def chunk_seconds(case: Case, folder: Path, threads: int) -> tuple[float, int]:
     seconds = (time.perf_counter() - started) / case.steps
     if case.device == "cuda":
         return seconds, torch.cuda.max_memory_allocated()
-    # Linux counts in units of 1,024 bytes.
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return seconds, measure_peak_bytes()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -249,6 +249,7 @@ def test_the_record_names_what_is_still_to_be_loaded_and_survives_a_full_disk(
     record = tmp_path / "nowhere" / "loaded"
     record.parent.touch()  # no folder can be made there, as on a full disk
     engine.health.preloading = ("later",)
+    before = set(threading.enumerate())
     server = EngineServer(engine, address, record=record)  # type: ignore[arg-type]
     finish = in_thread(server.serve)
     client = connected(address)
@@ -262,6 +263,7 @@ def test_the_record_names_what_is_still_to_be_loaded_and_survives_a_full_disk(
     client.close()
     server.stop()
     finish()
+    until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_silent_engine_is_not_ready_and_refuses_at_once(

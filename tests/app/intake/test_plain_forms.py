@@ -73,3 +73,6 @@ def test_fields_are_limited_together_in_either_way() -> None:
     assert split_plain_form(data, b"b") is not None
     assert "bytes of fields" in str(parse(data))
     assert parse(data) == parse_slowly(data)
+    most = make_form([(field, b"x" * (forms.FIELDS_BYTES // 2))] * 2)
+    assert "bytes of fields" not in str(parse(most))
+    assert parse(most) == parse_slowly(most)

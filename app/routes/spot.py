@@ -86,8 +86,8 @@ def spot_signs(shared: Services) -> Response:
         SearchError: the collection cannot be used, or no threshold can be chosen.
         EstimatorError: the estimation of a video failed.
     """
+    deadline = set_deadline(shared.settings.video_timeout_s)  # reading the recording counts, too
     wanted, kind, data = _read_recording(shared)
-    deadline = set_deadline(shared.settings.video_timeout_s)
     question = read_question(shared, wanted, labels=wanted.query, pointer="/query", model_name=wanted.model_name)
     with hold_video_place(shared) if kind == "video" else nullcontext():
         pose, warnings = _read_pose(shared, kind, data, wanted=wanted, deadline=deadline)

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import socket
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -251,3 +252,17 @@ def test_a_video_is_estimated_first(make_video_client):
     answer = client.post(SPOT, json=body)
     assert answer.status_code == 200, answer.json
     assert answer.json["duration_s"] == pytest.approx(21 / 25, abs=0.2)
+
+
+def test_a_recording_has_as_long_to_arrive_as_its_request_has(make_client, recording):
+    client = make_client(timeout_s=1e-6)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        answer = client.post(
+            SPOT,
+            data=recording,
+            headers=RAW,
+            query_string={"query": "house", "threshold": "1"},
+            environ_overrides={"gunicorn.socket": ours},
+        )
+    assert answer.status_code == 200, answer.json

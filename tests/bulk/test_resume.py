@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk.embedding import Origin
+from bulk.errors import FolderError
 from bulk.folder import OutputFolder, describe_run
 from bulk.ids import IdSet
 from bulk.items import Failure, Item, make_id
@@ -45,6 +46,13 @@ def test_a_killed_process_keeps_what_was_added(tmp_path):
         folder.finish(is_complete=True)
     assert read_ids(tmp_path / "killed") == ["a", "b", "c"]
     assert read_failures(tmp_path / "killed") == {"bad": "clip_hangs"}
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "{", "[" * 100_000])
+def test_a_damaged_description_of_a_run_is_refused(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(FolderError, match=r"run\.json is damaged .*; choose another --out"):
+        OutputFolder(tmp_path, FACTS)
 
 
 def test_a_shard_that_was_written_just_before_the_kill_counts_once(tmp_path, monkeypatch):

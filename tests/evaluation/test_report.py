@@ -19,7 +19,9 @@ from evaluation.vectors import EmbeddedCorpus
 EXPERIMENT = "signclip_v1_1/baseline_temporal"
 
 
-def _write(folder, *, noise, experiment=None, concepts=("house", "sun", "5 $ or 6 $"), tags=("ase", "gsg", "zz")):
+def write_example_run(
+    folder, *, noise, experiment=None, concepts=("house", "sun", "5 $ or 6 $"), tags=("ase", "gsg", "zz")
+):
     rng = np.random.default_rng(3)
     pairs = [(text, tag) for text in concepts for tag in tags]
     text = rng.normal(size=(len(pairs), 8)).astype(np.float32)
@@ -52,13 +54,13 @@ def _rows(path):
 
 @pytest.fixture
 def runs(tmp_path):
-    _write(tmp_path / "good", noise=0.01, experiment=EXPERIMENT)
-    _write(tmp_path / "bad", noise=3.0)
+    write_example_run(tmp_path / "good", noise=0.01, experiment=EXPERIMENT)
+    write_example_run(tmp_path / "bad", noise=3.0)
     return [tmp_path / "good", tmp_path / "bad"]
 
 
 def test_a_run_is_read_as_written(tmp_path):
-    metrics = _write(tmp_path / "run", noise=0.01)
+    metrics = write_example_run(tmp_path / "run", noise=0.01)
     run = read_run(tmp_path / "run")
     assert run.metrics == metrics
     assert metrics["pose_to_text"]["R@1"] == metrics["text_to_pose"]["P@1"] == 1.0
@@ -140,7 +142,7 @@ def test_a_run_of_an_earlier_version_can_be_reported(runs, tmp_path):
 
 
 def test_confusions_of_single_clips_have_no_plot(tmp_path):
-    _write(tmp_path / "run", noise=3.0)
+    write_example_run(tmp_path / "run", noise=3.0)
     run = read_run(tmp_path / "run")
     assert plot_confusions(run, tmp_path / "some.png")
     single = np.arange(len(run.vectors.prompts))
@@ -229,7 +231,7 @@ def test_projection_of_any_number(count, method):
 
 
 def test_one_language_has_no_heat_map(tmp_path):
-    _write(tmp_path / "run", noise=0.01, tags=("ase",))
+    write_example_run(tmp_path / "run", noise=0.01, tags=("ase",))
     written = report.write_report([read_run(tmp_path / "run")], tmp_path / "out")
     assert not [path for path in written if path.name.endswith("concept.png")]
 
@@ -255,71 +257,13 @@ def test_a_run_without_its_figures_and_a_concept_that_nobody_has(runs, tmp_path,
 @pytest.mark.parametrize("name", ["metrics.json", "rankings.npz", "embeddings.npz"])
 @pytest.mark.parametrize("damage", [b"", b"half a file", None])
 def test_damaged_runs_are_refused_by_their_folder(tmp_path, name, damage):
-    _write(tmp_path / "run", noise=0.01)
+    write_example_run(tmp_path / "run", noise=0.01)
     path = tmp_path / "run" / name
     if damage is None:
         path.unlink()
     else:
         path.write_bytes(damage)
     with pytest.raises(RunFolderError, match=rf"run holds {'no' if damage is None else 'a damaged'} evaluation"):
-        read_run(tmp_path / "run")
-
-
-PROBE = {"probe": "p", "shots": 5, "clips": 9, "classes": 3, "by_seed": {}, "mean": {"R@1": 0.5}, "spread": {}}
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        (lambda metrics: [metrics], "it holds a list, not an object"),
-        (lambda _: 3, "it holds 3, not an object"),
-        (lambda metrics: metrics | {"experiment": 3}, "experiment is 3, not a text or null"),
-        (lambda metrics: metrics | {"dataset": None}, "dataset is None, not a text"),
-        (lambda metrics: metrics | {"clips": "27"}, "clips is '27', not a whole number"),
-        (lambda metrics: metrics | {"pose_to_text": []}, "pose_to_text is a list, not an object of numbers"),
-        (
-            lambda metrics: metrics | {"text_to_pose": {"R@1": "x"}},
-            "text_to_pose is an object, not an object of numbers",
-        ),
-        (lambda metrics: metrics | {"intervals": 1}, "intervals is 1, not an object"),
-        (
-            lambda metrics: metrics | {"intervals": {"pose_to_text": {"R@1": [1]}}},
-            "intervals.pose_to_text is an object",
-        ),
-        (lambda metrics: metrics | {"probes": {}}, "probes is an object, not a list"),
-        (lambda metrics: metrics | {"probes": [7]}, r"probes\[0\] is 7, not an object"),
-        (lambda metrics: metrics | {"probes": [{"probe": "p"}]}, r"probes\[0\] lacks shots, clips"),
-        (lambda metrics: metrics | {"probes": [PROBE | {"mean": [1]}]}, r"probes\[0\]\.mean is a list"),
-    ],
-)
-def test_metrics_of_another_form_are_refused_by_their_place(runs, tmp_path, capsys, change, problem):
-    path = runs[0] / "metrics.json"
-    metrics = json.loads(path.read_text())
-    path.write_text(json.dumps(metrics | {"probes": [PROBE]}))
-    read_run(runs[0])
-    path.write_text(json.dumps(change(metrics)))
-    with pytest.raises(RunFolderError, match=rf"metrics.json is damaged: {problem}.*; evaluate the model again"):
-        read_run(runs[0])
-    assert report.main([str(runs[0]), "--out", str(tmp_path / "out")]) == 1
-    assert "error: " in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("clip_ranks", lambda array: array[:-1]),
-        ("clip_ranks", lambda array: array - array.min()),
-        ("text_ranks", lambda array: array.astype(np.float32)),
-        ("named", lambda array: array + 1000),
-    ],
-)
-def test_ranks_that_do_not_fit_the_vectors_are_refused(tmp_path, name, change):
-    _write(tmp_path / "run", noise=0.01)
-    path = tmp_path / "run" / "rankings.npz"
-    with np.load(path) as arrays:
-        kept = dict(arrays)
-    np.savez(path, **(kept | {name: change(kept[name])}))
-    with pytest.raises(RunFolderError, match=r"run is damaged: .*; evaluate the model again"):
         read_run(tmp_path / "run")
 
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train a model.
 
     Returns:
-        The exit status: 0 success, 1 the run cannot be trained, 2 usage error.
+        The exit status: 0 success, 1 the run cannot be trained, 2 usage error, 130 interrupted.
     """
     options = _build_parser().parse_intermixed_args(arguments)
     torch.set_num_threads(options.threads)
@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last saved state", file=sys.stderr)
+        return 130
     if accelerator.is_main_process:
         print(f"the model is in {run.output_folder}")
         if prepared.summarize is not None:

@@ -15,10 +15,6 @@ HEADER = "path,text,spoken_language,sign_language,split"
 TINY = "{layers: 1, width: 16, heads: 2, inner: 32}"
 
 
-class KilledError(Exception):
-    """Stands for whatever ends a process."""
-
-
 def _lay_out(folder, texts):
     rows = []
     for number, text in enumerate(texts):
@@ -35,20 +31,20 @@ def _train(folder, *options):
 
 
 @pytest.fixture
-def stopped(tmp_path, monkeypatch):
-    """A run that was killed after two of its four steps."""
+def stopped(tmp_path, monkeypatch, capsys):
+    """A run that was interrupted in the third of its four steps."""
     _lay_out(tmp_path, TEXTS)
     log_step = files.RunFiles.log_step
 
     def die(self, progress, learner, *, loss):
         log_step(self, progress, learner, loss=loss)
         if progress.step == 3:
-            raise KilledError
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(files.RunFiles, "log_step", die)
-        with pytest.raises(KilledError):
-            _train(tmp_path)
+        assert _train(tmp_path) == 130
+    assert "interrupted; the same command goes on from the last saved state" in capsys.readouterr().err
     return tmp_path
 
 
@@ -73,6 +69,11 @@ def test_a_run_does_not_go_on_with_other_data(stopped, capsys, texts, found):
     assert _train(stopped) == 0
     _lay_out(stopped, texts)
     assert _train(stopped, "--restart") == 0
+
+
+def test_an_interrupted_run_goes_on(stopped, capsys):
+    assert _train(stopped) == 0
+    assert "resuming after step 2 of 4" in capsys.readouterr().out
 
 
 def test_a_state_without_its_data_goes_on(stopped):

@@ -71,6 +71,9 @@ def measure_peak_bytes() -> int:
 
     The system's own figure (ru_maxrss of getrusage) also counts what the process that started this one held at that
     moment, because a child begins as its copy.
+
+    Raises:
+        OSError: this system does not say.
     """
     for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
         if line.startswith("VmHWM:"):

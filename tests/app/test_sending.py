@@ -97,7 +97,7 @@ def test_an_answer_of_the_worker_is_ended_while_its_client_still_reads(ends, mon
     reader = threading.Thread(target=lambda: [None for _ in iter(lambda: client.recv(64), b"")])
     reader.start()
     request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
-    assert wsgi.Response is PacedResponse, worker
+    assert issubclass(wsgi.Response, PacedResponse), worker
     answer = wsgi.Response(request, server, SimpleNamespace())
     answer.start_response("200 OK", [("Content-Type", "text/plain")])
     with pytest.raises(BrokenPipeError, match="too slowly"):

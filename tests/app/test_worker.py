@@ -12,6 +12,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import _DEFER, TConn
 
 from app.worker import Worker
@@ -142,3 +143,51 @@ def test_a_client_of_tls_that_says_nothing_ends_no_worker(worker: Worker, listen
         handed[0].timeout = 0.0
         worker.murder_pending()
     assert worker.nr_conns == 0
+
+
+def answer_in_thread(worker: Worker, server: socket.socket, *, unread: bytes = b"") -> TConn:
+    """Have the worker's thread code answer a request, of which the application leaves nothing unread."""
+    conn = TConn(worker.cfg, server, "", "")
+    conn.parser = SimpleNamespace(unreader=SocketUnreader(server))
+    conn.parser.unreader.unread(unread)
+    worker.nr_conns += 1
+    worker._answer(conn)
+    return conn
+
+
+def test_a_thread_puts_its_connection_back_and_the_loop_finds_the_next_request(
+    worker: Worker, ends: tuple[socket.socket, socket.socket]
+) -> None:
+    handed: list[TConn] = []
+    worker.handle, worker.enqueue_req = lambda _: True, handed.append
+    conn = answer_in_thread(worker, ends[1])
+    assert list(worker.keepalived_conns) == [conn]
+    ends[0].sendall(b"GET / HTTP/1.1\r\n")
+    worker.wait_for_and_dispatch_events(30)
+    assert (list(worker.keepalived_conns), list(worker.pending_conns), handed) == ([], [conn], [])
+    ends[0].sendall(b"Host: x\r\n\r\n")
+    worker.wait_for_and_dispatch_events(30)
+    assert (list(worker.pending_conns), handed) == ([], [conn])
+
+
+@pytest.mark.parametrize(("alive", "unread", "result"), [(False, b"", True), (True, b"GET", True), (True, b"", False)])
+def test_a_thread_leaves_a_connection_to_the_loop_that_may_not_wait_as_long_as_others(
+    worker: Worker, ends: tuple[socket.socket, socket.socket], alive: bool, unread: bytes, result: bool
+) -> None:
+    deferred: list[tuple[object, ...]] = []
+    worker.alive, worker.handle = alive, lambda _: result
+    worker.method_queue = SimpleNamespace(defer=lambda *what: deferred.append(what))
+    conn = answer_in_thread(worker, ends[1], unread=unread)
+    assert list(worker.keepalived_conns) == []
+    ((finish_request, given, handled),) = deferred
+    assert (finish_request, given, handled.result()) == (worker.finish_request, conn, result)
+
+
+def test_a_thread_survives_whatever_ends_its_request(worker: Worker, ends: tuple[socket.socket, socket.socket]) -> None:
+    def fail(_: TConn) -> bool:
+        raise SystemExit
+
+    deferred: list[tuple[object, ...]] = []
+    worker.handle, worker.method_queue = fail, SimpleNamespace(defer=lambda *what: deferred.append(what))
+    answer_in_thread(worker, ends[1])
+    assert deferred[0][2].result() is False

@@ -1,13 +1,13 @@
 """The HTTP layer: bytes in, JSON out. Servers find the application as `app:app`."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
-from flask_cors import CORS
 
 from app import launcher, telemetry, tracing
-from app.access import keys, page_headers, ports
+from app.access import keys, origins, page_headers, ports
 from app.access import quotas as quotas_module
 from app.access.proxies import TrustedProxies
 from app.access.quotas import Quotas
@@ -77,6 +77,14 @@ _EXPOSED_HEADERS = (
 )
 
 
+class _Application(Flask):
+    """Flask without the question, five times a request, whether a function of ours is a coroutine. None is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
 def create_app(
     settings: ServiceSettings | None = None,
     engine: Engine | None = None,
@@ -96,7 +104,7 @@ def create_app(
         CatalogError: a model's configuration is wrong.
     """
     settings = settings if settings is not None else load_settings()
-    application = Flask(__name__, static_folder=None)
+    application = _Application(__name__, static_folder=None)
     application.url_map.strict_slashes = False
     application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     application.extensions[EXTENSION] = shared = Services(settings, engine, estimators, catalog=catalog)
@@ -111,16 +119,7 @@ def create_app(
         quotas_module.install(application, quotas)
     for blueprint in _BLUEPRINTS:
         application.register_blueprint(blueprint)
-    if settings.cors_origins:
-        CORS(
-            application,
-            origins=list(settings.cors_origins),
-            expose_headers=list(_EXPOSED_HEADERS),
-            send_wildcard=True,
-            # A public page may reach a private address only when its origin is named.
-            allow_private_network="*" not in settings.cors_origins,
-            max_age=600,
-        )
+    origins.install(application, settings.cors_origins, exposed=_EXPOSED_HEADERS)
     if settings.trusted_proxies:
         application.wsgi_app = TrustedProxies(application.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return application

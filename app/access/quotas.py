@@ -3,6 +3,7 @@
 import ipaddress
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 from flask import Flask, Response, g, request
 from limits import RateLimitItem, parse_many
@@ -21,7 +22,11 @@ _GUESSES = next(iter(parse_many("20/minute")))
 
 def get_address() -> str:
     """Return the address that a request came from. Of IPv6 that is the network of a customer, 64 bits."""
-    given = request.remote_addr or "unknown"
+    return _name_address(request.remote_addr or "unknown")
+
+
+@lru_cache(maxsize=4096)
+def _name_address(given: str) -> str:
     try:
         address = ipaddress.ip_address(given)
     except ValueError:

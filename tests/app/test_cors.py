@@ -42,3 +42,19 @@ def test_what_is_no_origin_is_refused_at_the_start(monkeypatch, given):
 def test_a_private_network_is_open_to_named_origins_alone(make_client, origins, allowed):
     answer = make_client(cors_origins=origins).options("/api/embed/text", headers=PREFLIGHT)
     assert answer.headers["Access-Control-Allow-Private-Network"] == allowed
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/no-such-route"])
+def test_answers_to_all_origins_say_what_the_answer_to_a_preflight_says(make_client, path):
+    client = make_client(cors_origins=("*",))
+    names = ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
+    said = client.options(path, headers={"Origin": "https://sign.example"}).headers
+    for headers in ({}, {"Origin": "https://sign.example"}):
+        answered = client.get(path, headers=headers).headers
+        assert [answered.getlist(name) for name in names] == [said.getlist(name) for name in names] != [[], []]
+
+
+def test_a_request_from_a_public_page_is_told_that_the_network_is_private(make_client):
+    answer = make_client(cors_origins=("*",)).get("/healthz", headers=PREFLIGHT)
+    assert answer.headers["Access-Control-Allow-Private-Network"] == "false"
+    assert answer.headers.getlist("Access-Control-Allow-Origin") == ["*"]

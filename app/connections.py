@@ -114,7 +114,7 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
             self.keepalived_conns.append(conn)
             try:
                 self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
-            except OSError:  # no memory for one more; the loop closes the connection
+            except (OSError, ValueError):  # no memory for one more, or it is closed; the loop closes the connection
                 self.keepalived_conns.remove(conn)
                 return False
         return True

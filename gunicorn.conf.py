@@ -27,6 +27,9 @@ try:
 except (SettingsError, CatalogError, KeysError) as error:
     sys.exit(str(error))
 
+# A worker cuts the texts of a request into word pieces in one thread, because requests and workers beside it have work
+# for every core. The tokenizer's own choice, a thread for each core, takes half as much processor time again at 16.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 wsgi_app = "app:app"
 # Clients already connect to a socket that systemd, or the master of an upgrade, holds open: they wait there while this
 # service starts. A reload reads this file again, when gunicorn has removed these variables.

@@ -91,6 +91,12 @@ print(found["worker_class"], found["timeout"], found["bind"])
     assert done.stdout.split() == ["True", "True", "app.worker.Worker", "60", "0.0.0.0:3030"], done.stderr
 
 
+@pytest.mark.parametrize(("given", "used"), [({}, "false"), ({"TOKENIZERS_PARALLELISM": "true"}, "true")])
+def test_a_web_worker_cuts_texts_in_one_thread_unless_told_otherwise(given, used):
+    program = "import os, runpy; runpy.run_path('gunicorn.conf.py'); print(os.environ['TOKENIZERS_PARALLELISM'])"
+    assert run(program, **given).stdout.strip() == used
+
+
 @pytest.mark.parametrize(
     ("host", "bind"), [("::", "[::]:3030"), ("[::1]", "[::1]:3030"), ("127.0.0.1", "127.0.0.1:3030")]
 )

@@ -83,6 +83,8 @@ def read_entries(request: Request, settings: ServiceSettings) -> NewEntries:
         )
     wanted = validate(EntriesRequest, read_json(request, max_bytes=max_bytes), max_items=MAX_ENTRIES)
     entries = [_make_entry(item, f"/entries/{index}") for index, item in enumerate(wanted.entries)]
+    # Without ids, twins are the same content, which is stored once.
+    _refuse_twins([entry for entry, item in zip(entries, wanted.entries, strict=True) if item.id is not None])
     return NewEntries(wanted, iter([entries]), len(entries))
 
 
@@ -100,12 +102,17 @@ def _read_files(request: Request, *, max_bytes: int) -> NewEntries:
             zip(facts, form.files, form.kinds, form.names, strict=True)
         )
     ]
+    _refuse_twins(entries)
+    return NewEntries(wanted, iter([entries]), len(entries))
+
+
+def _refuse_twins(entries: Sequence[NewEntry]) -> None:
+    """Refuse entries of one id: only the last one would be kept."""
     seen: dict[str, str] = {}
     for entry in entries:
         if seen.setdefault(entry.id, entry.pointer) != entry.pointer:
-            message = f"{entry.pointer} and {seen[entry.id]} have the same id {entry.id[:200]!r}; send ids in entries"
+            message = f"{entry.pointer} and {seen[entry.id]} have the same id {entry.id[:200]!r}; give each its own"
             raise InputError(message, problems=(Problem(entry.pointer, message),))
-    return NewEntries(wanted, iter([entries]), len(entries))
 
 
 def _batch_lines(request: Request, settings: ServiceSettings) -> Iterator[list[NewEntry]]:

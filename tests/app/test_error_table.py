@@ -27,6 +27,7 @@ UNREACHABLE = {
     "PackedDamagedError": "poses.reading translates it",
     "PackedTruncatedError": "poses.reading translates it",
     "PackedTooLargeError": "poses.reading translates it",
+    "YamlError": "its callers name the file",
     "BatchError": "only `python -m video` reads folders",
 }
 

@@ -74,3 +74,13 @@ def test_a_name_of_a_space_that_nothing_has_is_refused_at_its_place(words):
     entry = {"id": "long", "vector": make_vector(1), "space": "x" * 129}
     problem = refused(words.post(ENTRIES, json={"entries": [entry]}), 422, "input_invalid", "/entries/0/space")
     assert problem["errors"][0]["pointer"] == "/entries/0/space"
+
+
+def test_two_entries_of_one_id_are_refused_because_one_would_be_lost(words):
+    entries = [{"id": name, "vector": make_vector(row)} for row, name in enumerate(["a", "b", "a"])]
+    problem = refused(words.post(ENTRIES, json={"entries": entries}), 422, "input_invalid", "the same id 'a'")
+    assert problem["errors"][0]["pointer"] == "/entries/2/vector"
+    assert words.get(WORDS).json["entries"] == 0
+    same = [{"text": "sun"}, {"text": "sun"}]  # without ids, one entry
+    assert words.post(ENTRIES, json={"entries": same}).status_code == 200
+    assert words.get(WORDS).json["entries"] == 1

@@ -222,3 +222,9 @@ def test_a_model_says_which_languages_it_saw_and_whether_it_can_reject(client, b
     assert describe(background_client)["background"] is True
     (tmp_path / "weights" / "tiny" / "tiny.null.safetensors").write_bytes(b"damaged")
     assert describe(background_client)["background"] is False
+
+
+@pytest.mark.parametrize("path", ["//api/models", "/api//models", "/api/models//"])
+def test_a_path_with_two_slashes_leads_nowhere(client, path):
+    answer = client.get("http://signs.example" + path)
+    assert (answer.status_code, "Location" in answer.headers) == (404, False)

@@ -1,6 +1,6 @@
 """Bulk runs that are killed at random points, and what is done twice for it.
 
-    python -m benchmarks.bulk_kills [--kills N] [--clips N] [--ray] [--seed N] [--out DIR]
+    python -m benchmarks.bulk_kills [--kills N] [--clips N] [--ray] [--victim NAME] [--seed N] [--out DIR]
 
 A run over clips, some of which are videos and some broken, is killed with SIGKILL: the driver, or one of its processes
 (with --ray also an actor, or the node's raylet). Then the same command goes on. At the end the rows must be those of a
@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--ray", action="store_true")
+    parser.add_argument(
+        "--victim", choices=["driver", *_WORKERS.values()], help="kill this kind of process alone (default: any)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="3 kills, 300 clips")
     parser.add_argument("--out", type=Path)
@@ -59,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         undisturbed.finish()
         disturbed = Disturbed(manifest, Path(folder, "killed"), on_ray=options.ray, seed=options.seed)
         for rows in sorted(random.Random(options.seed).sample(range(clips), kills)):
-            disturbed.kill_at(rows)
+            disturbed.kill_at(rows, options.victim)
         disturbed.finish()
         results = _compare(undisturbed, disturbed, clips=clips, kills=kills)
     print(json.dumps(results, indent=1))
@@ -78,14 +81,22 @@ class Disturbed:
         self._command = [sys.executable, "-m", "benchmarks.bulk_kills_child", str(manifest), "--model", MODEL]
         self._command += ["--out", str(out), "--jobs", "2", *["--ray"] * on_ray]
 
-    def kill_at(self, rows: int) -> None:
-        """Kill a process of the run as soon as so many rows are safe; start the run first, if none is running."""
+    def kill_at(self, rows: int, kind: str | None = None) -> None:
+        """Kill a process of the run as soon as so many rows are safe; start the run first, if none is running.
+
+        Args:
+            kind: what the process must be; None: anything.
+        """
         process = self._get_running()
         while process.poll() is None and self.count_rows() <= rows:
             time.sleep(_LOOK_S)
         with suppress(psutil.Error):
             driver = psutil.Process(process.pid)
-            victim, name = self._rng.choice([(driver, "driver"), *_list_workers(driver)])
+            living = [(driver, "driver"), *_list_workers(driver)]
+            wanted = [one for one in living if kind in (None, one[1])]
+            if not wanted:  # it has ended, or its work has
+                return
+            victim, name = self._rng.choice(wanted)
             self.victims.append(name)
             victim.send_signal(signal.SIGKILL)
             if victim == driver:

@@ -22,7 +22,8 @@ def _prepare_and_note(self: Preparer, task: Task, on_sign: Callable[[], None]) -
     return prepared
 
 
-Preparer.prepare = _prepare_and_note  # type: ignore[method-assign]
+if NOTES in os.environ:  # not in a process that only wants the name
+    Preparer.prepare = _prepare_and_note  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -17,6 +17,13 @@ def test_it_starts_with_what_it_was_given_and_follows_the_rate() -> None:
     assert learning.get_tokens(("m", "pose")) == 512
 
 
+def test_one_batch_moves_the_budget_by_a_part_of_what_it_says() -> None:
+    learning = budget()
+    learning.observe(GROUP, tokens=512, seconds=0.128)  # 4,000 a second
+    learning.observe(GROUP, tokens=1000, seconds=0.125)  # 8,000 a second
+    assert learning.get_tokens(GROUP) == 1200
+
+
 def test_small_quick_batches_teach_nothing() -> None:
     learning = budget()
     learning.observe(GROUP, tokens=512, seconds=0.128)

@@ -239,3 +239,8 @@ def test_an_automatic_threshold_is_none_for_vectors_of_earlier_weights(signs):
     query = {"vector": [1.0] * 32, "space": "tiny:elsewhere", "min_score": "auto"}
     refused(signs.post("/api/collections/other/search", json=query), 409, "space_mismatch", "tiny:elsewhere")
     assert signs.post("/api/collections/other/search", json={**query, "min_score": 0}).json["hits"] == []
+
+
+def test_a_label_that_the_model_would_cut_is_refused(client, pose_base64):
+    asked = {"labels": ["house", "a " * 120], "pose": pose_base64, "on_error": "skip"}
+    refused(client.post(CLASSIFY, json=asked), 422, "tokens_over_limit", "/labels/1")

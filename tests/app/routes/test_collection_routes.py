@@ -242,6 +242,12 @@ def test_too_much_is_answered_413(words, monkeypatch):
     refused(answer, 413, "body_too_large")
 
 
+def test_a_line_that_is_too_long_is_named(words):
+    most = words.application.extensions["signclip"].settings.max_body_bytes
+    line = b'{"text": "%s"}\n' % (b"a" * (most + 2**20))
+    refused(words.post(ENTRIES, data=line, content_type=LINES), 413, "body_too_large", "line 1 has more than")
+
+
 def test_other_types_of_content_are_answered_415(words):
     refused(words.post(ENTRIES, data="a", content_type="text/csv"), 415, "media_type_unsupported", "x-ndjson")
 

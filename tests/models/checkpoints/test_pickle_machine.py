@@ -94,6 +94,7 @@ def test_calls_and_persistent_identifiers_are_asked_for():
     ("program", "value"),
     [
         (b"K\x01(0.", 1),  # POP of a mark
+        (b"(K\x01(0K\x02l.", [1, 2]),  # POP of a mark above another one
         (b"(K\x01K\x020l.", [1]),  # POP of a value above a mark
         (b"K\x01K\x020.", 1),
     ],

@@ -1,14 +1,18 @@
 """Bodies that are read past gunicorn's buffers: every byte once, and not one of the next request."""
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
-from flask import Flask
+from flask import Flask, g, request
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
+from app.access.places import HeldBytes
+from app.intake.body import read_file
 from app.intake.connection import read_into, take_arrived
+from app.telemetry import RequestRecord
 
 BODY, NEXT = bytes(range(256)) * 64, b"POST /next HTTP/1.1\r\n"
 
@@ -47,6 +51,21 @@ def test_what_gunicorn_holds_already_comes_first_and_the_next_request_stays(
     assert read_all(server, body, len(BODY), piece=piece) == BODY
     assert body.reader.length == 0
     assert not body.failed
+    assert unreader.read(len(NEXT)) == NEXT
+
+
+@pytest.mark.parametrize("length", [100, len(BODY)])
+def test_a_whole_body_is_what_was_sent_be_it_short_or_long(
+    ends: tuple[socket.socket, socket.socket], length: int
+) -> None:
+    client, server = ends
+    client.sendall(BODY[:length] + NEXT)
+    unreader = SocketUnreader(server)
+    environ = {"wsgi.input": Body(LengthReader(unreader, length)), "gunicorn.socket": server}
+    environ |= {"CONTENT_LENGTH": str(length), "REQUEST_METHOD": "POST"}
+    with Flask(__name__).test_request_context(environ_overrides=environ), HeldBytes(1_000_000).open() as g.body:
+        g.record = RequestRecord("one", time.monotonic(), time.monotonic() + 60)
+        assert read_file(request, max_bytes=len(BODY)) == BODY[:length]
     assert unreader.read(len(NEXT)) == NEXT
 
 

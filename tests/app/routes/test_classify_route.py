@@ -148,6 +148,7 @@ def test_bad_clips_are_isolated(signs, pose_base64, handless_base64):
         ({"labels": ["a"], "pose": "x", "method": "probe"}, "needs a collection"),
         ({"labels": ["a", "b", "a"], "pose": "x"}, "label number 1 is there twice"),
         ({"labels": [], "pose": "x"}, "/labels"),
+        ({"labels": ["a", ""], "pose": "x"}, "/labels/1"),
         ({"labels": ["a"], "pose": "x", "false_accept_rate": 0}, "/false_accept_rate"),
     ],
 )

@@ -146,6 +146,16 @@ def test_openai_errors_are_also_in_its_shape(client):
     assert answer.json["error"]["message"] == answer.json["detail"]
     assert answer.json["error"]["code"] == "model_unknown"
     assert "error" not in client.post("/api/embed/text", json={}).json
+    for wrong in ({"model": "x" * 65}, {"dimensions": 0}):
+        answer = client.post("/v1/embeddings", json={"input": "house", **wrong})
+        assert answer.json["error"]["code"] == "input_invalid"
+        assert answer.json["errors"][0]["pointer"] == "/" + next(iter(wrong))
+
+
+def test_persons_are_counted_from_0_to_a_limit(client, pose_base64):
+    assert client.post("/api/pose/inspect", json={"pose": pose_base64, "person": 0}).status_code == 200
+    answer = client.post("/api/pose/inspect", json={"pose": pose_base64, "person": 65_536})
+    assert answer.json["errors"][0]["pointer"] == "/person"
 
 
 def test_ready_names_the_model(client):

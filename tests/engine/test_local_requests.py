@@ -97,6 +97,10 @@ class TestRequests:
         [kept] = re.findall(r"^signclip_engine_text_cache_items (\S+)$", engine.export_metrics(), re.MULTILINE)
         assert 1 <= float(kept) <= 10
 
+    def test_batches_wait_for_those_who_come_back_as_the_device_wants_it(self, make_engine: Callable[..., LocalEngine]):
+        linger = started(make_engine())._batcher._linger
+        assert linger._return_s == EngineSettings().choose_return_s("cpu") > 0
+
     def test_the_least_recently_used_model_is_let_go_and_comes_back(
         self, make_engine: Callable[..., LocalEngine], weights: Path
     ):

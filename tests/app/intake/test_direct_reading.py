@@ -1,5 +1,6 @@
 """Bodies that are read past gunicorn's buffers: every byte once, and not one of the next request."""
 
+import io
 import socket
 import time
 from collections.abc import Iterator
@@ -67,6 +68,14 @@ def test_a_whole_body_is_what_was_sent_be_it_short_or_long(
         g.record = RequestRecord("one", time.monotonic(), time.monotonic() + 60)
         assert read_file(request, max_bytes=len(BODY)) == BODY[:length]
     assert unreader.read(len(NEXT)) == NEXT
+
+
+def test_a_body_of_unknown_length_is_accounted_for_as_it_comes() -> None:
+    environ = {"wsgi.input": io.BytesIO(BODY), "wsgi.input_terminated": True, "REQUEST_METHOD": "POST"}
+    with Flask(__name__).test_request_context(environ_overrides=environ), HeldBytes(1_000_000).open() as g.body:
+        g.record = RequestRecord("one", time.monotonic(), time.monotonic() + 60)
+        assert read_file(request, max_bytes=len(BODY) + 1) == BODY
+        assert g.body.bytes == 2 * len(BODY)
 
 
 def test_a_body_that_ends_early_is_an_error_and_ends_the_connection(

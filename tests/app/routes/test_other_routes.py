@@ -150,6 +150,7 @@ def test_openai_errors_are_also_in_its_shape(client):
         answer = client.post("/v1/embeddings", json={"input": "house", **wrong})
         assert answer.json["error"]["code"] == "input_invalid"
         assert answer.json["errors"][0]["pointer"] == "/" + next(iter(wrong))
+    assert "32" in client.post("/v1/embeddings", json={"input": "house", "dimensions": 1}).json["detail"]
 
 
 def test_persons_are_counted_from_0_to_a_limit(client, pose_base64):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
@@ -130,16 +130,25 @@ def complaints() -> Complaints:
     return Complaints()
 
 
-@pytest.fixture
-def page(browser: Browser, service: str, complaints: Complaints) -> Iterator[Page]:
-    """A fresh page of the size of a laptop. It fails on any error of the page and on any request to another host."""
-    context = browser.new_context(viewport={"width": 1280, "height": 860}, locale="en-GB", permissions=["camera"])
+@contextmanager
+def open_watched(
+    browser: Browser, complaints: Complaints, *, width: int, height: int, **settings: Any
+) -> Iterator[Page]:
+    """Open a fresh page of a size in pixels, which must have given no cause for complaint at the end."""
+    context = browser.new_context(viewport={"width": width, "height": height}, **settings)
     opened = context.new_page()
-    opened.set_default_timeout(30_000)
     watch(opened, complaints)
     yield opened
     context.close()
     assert not complaints
+
+
+@pytest.fixture
+def page(browser: Browser, service: str, complaints: Complaints) -> Iterator[Page]:
+    """A fresh page of the size of a laptop. It fails on any error of the page and on any request to another host."""
+    with open_watched(browser, complaints, width=1280, height=860, locale="en-GB", permissions=["camera"]) as opened:
+        opened.set_default_timeout(30_000)
+        yield opened
 
 
 def watch(page: Page, complaints: Complaints) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.playground.conftest import Complaints, watch
+from tests.playground.conftest import Complaints, open_watched
 from tests.running import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -76,12 +76,8 @@ def test_what_happens_is_spoken(page: Page, service: str):
 @pytest.fixture
 def phone(browser: Browser, complaints: Complaints) -> Iterator[Page]:
     """A page as narrow as a phone, in the dark."""
-    context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme="dark", locale="en-GB")
-    page = context.new_page()
-    watch(page, complaints)
-    yield page
-    context.close()
-    assert not complaints
+    with open_watched(browser, complaints, width=400, height=800, color_scheme="dark", locale="en-GB") as page:
+        yield page
 
 
 def test_a_phone_shows_it_in_one_column(phone: Page, service: str):

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from pydantic import SecretStr
 
 from tests.app.estimators import FakeEstimators
-from tests.playground.conftest import Complaints, Serve, watch
+from tests.playground.conftest import Complaints, Serve, open_watched
 from tests.playground.steps import choose, open_tab
 from tests.playground.test_page import CLIPS, POSE, drop, leave, without_estimator
 
@@ -133,12 +133,8 @@ def test_a_session_that_no_page_wrote_changes_nothing(page: Page, service: str, 
 @pytest.fixture
 def phone(browser: Browser, complaints: Complaints) -> Iterator[Page]:
     """A German page as narrow as a small phone."""
-    context = browser.new_context(viewport={"width": 360, "height": 800}, locale="de-DE")
-    opened = context.new_page()
-    watch(opened, complaints)
-    yield opened
-    context.close()
-    assert not complaints
+    with open_watched(browser, complaints, width=360, height=800, locale="de-DE") as opened:
+        yield opened
 
 
 def test_long_names_and_long_words_make_no_view_wider_than_a_phone(phone: Page, service: str):

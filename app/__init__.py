@@ -106,7 +106,7 @@ def create_app(
     settings = settings if settings is not None else load_settings()
     application = _Application(__name__, static_folder=None)
     application.url_map.strict_slashes = False
-    # Or `//api` would be redirected to an absolute address, which is another one behind a proxy.
+    # Or `/api//models` would be redirected to an absolute address, which is another one behind a proxy.
     application.url_map.merge_slashes = False
     application.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     application.extensions[EXTENSION] = shared = Services(settings, engine, estimators, catalog=catalog)

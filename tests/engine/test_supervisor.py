@@ -269,8 +269,7 @@ def test_the_process_that_stands_by_becomes_the_next_engine(settings: EngineSett
         assert first is not None
         os.kill(first, signal.SIGKILL)
         until(lambda: supervisor.pid == waiting.pid)
-        until(lambda: client.get_readiness().ready)
-        assert client.embed(EmbedRequest("tiny", "pose", clips(1))).embeddings.shape == (1, 32)
+        until(lambda: _embeds(client))
         until(lambda: supervisor._standby is not None)  # another one stands by
         another = supervisor._standby
         assert another is not None
@@ -280,6 +279,14 @@ def test_the_process_that_stands_by_becomes_the_next_engine(settings: EngineSett
         supervisor.stop()
     assert another.poll() is not None
     assert waiting.poll() is not None
+
+
+def _embeds(client: EngineClient) -> bool:
+    """Whether the engine answers; a client may hear of an engine's end later than the supervisor."""
+    try:
+        return client.embed(EmbedRequest("tiny", "pose", clips(1))).embeddings.shape == (1, 32)
+    except EngineStoppedError:
+        return False
 
 
 def test_one_that_stands_by_and_is_lost_costs_nothing(settings: EngineSettings) -> None:

@@ -3,6 +3,7 @@
 Nothing here imports torch, MediaPipe or PyAV.
 """
 
+from poses.active_hand import find_active_hand
 from poses.errors import (
     FeatureKindError,
     NotAPoseError,
@@ -21,7 +22,7 @@ from poses.errors import (
 )
 from poses.feature_kinds import FEATURE_KINDS, FeatureKind
 from poses.features import FeatureOptions, check_layout, extract, find_layout_lacks
-from poses.flip import find_active_hand, mirror
+from poses.flip import mirror
 from poses.headers import ReadLimits
 from poses.quality import QualityReport, find_warnings, report
 from poses.reading import read

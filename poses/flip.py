@@ -1,29 +1,21 @@
-"""Left and right: the mirror image of a pose, and which hand signs."""
+"""Left and right: the mirror image of a pose, and whether its right hand moves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
-from pose_format.utils.hand import estimate_active_hand
 
 from poses.errors import PoseLayoutError
 from poses.landmarks import (
     COMPONENTS,
-    LEFT_HAND,
-    RIGHT_HAND,
     RIGHT_HAND_POINTS,
     Point,
     mirror_point,
 )
-from poses.parts import find_parts
-from poses.points import Selection, choose_person, select
-
-Hand = Literal["left", "right"]
+from poses.points import Selection, select
 
 _RIGHT_HAND = Selection(RIGHT_HAND_POINTS)
 
@@ -90,41 +82,3 @@ def never_moves_where_seen(pose: Pose, person: int) -> bool:
     masked: Any = np.ma.MaskedArray(clip.values, mask=unseen)  # type: ignore[no-untyped-call]
     variance = masked.var(axis=0).sum()
     return variance is not np.ma.masked and bool(variance == 0)
-
-
-@dataclass(frozen=True, eq=False)
-class _Numbers:
-    """What pose-format reads of a body, without masked arrays: with them, it takes twice as long to the same end.
-
-    Attributes:
-        data: float (frames, people, points, dims).
-        confidence: float (frames, people, points), 0 where a point is missing.
-    """
-
-    data: npt.NDArray[np.floating[Any]]
-    confidence: npt.NDArray[np.floating[Any]]
-
-
-def find_active_hand(pose: Pose, person: int | None = None) -> Hand | None:
-    """Estimate which hand signs.
-
-    Args:
-        pose: any pose; not changed.
-        person: index of the person, needed when there are several.
-    Returns:
-        The hand, or None when neither is ever seen or the layout is not holistic.
-    Raises:
-        PersonError: the pose has several people and none was chosen, or the chosen person is not there.
-    Source: pose_format.utils.hand.estimate_active_hand.
-    """
-    person = choose_person(pose, person)
-    confidence = pose.body.confidence[:, [person]]  # frames, 1, points
-    values = np.asarray(pose.body.data)[:, [person]]  # frames, 1, points, dims
-    in_hand = np.isin(find_parts(pose.header).components, (LEFT_HAND, RIGHT_HAND))  # points
-    if values.shape[-1] < 2 or not (confidence[..., in_hand] != 0).any():
-        return None
-    try:
-        hand = estimate_active_hand(Pose(pose.header, _Numbers(values, confidence)))
-    except (ValueError, NotImplementedError):  # what it looks up is not in the layout
-        return None
-    return "left" if hand == "LEFT" else "right"

@@ -1,8 +1,10 @@
-"""Which tool a layout of points comes from, so that a refusal can say what to do instead."""
+"""Layouts of points: as a key, as a header, and which tool they come from, so that a refusal can say what to do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
 
 from poses.landmarks import BODY, BODY_POINTS, COMPONENTS, FACE, LEFT_HAND, RIGHT_HAND
 
@@ -34,6 +36,15 @@ class KnownLayout:
 
     name: str
     advice: str
+
+
+def build_header(layout: LayoutKey) -> PoseHeader:
+    """Build a header of a layout, for code that looks points up in headers. It has no limbs and no picture's size."""
+    return PoseHeader(
+        0.2,
+        PoseHeaderDimensions(0, 0, 0),
+        [PoseHeaderComponent(name, list(names), [], [], point_format) for name, point_format, names in layout],
+    )
 
 
 def recognize_layout(layout: LayoutKey) -> KnownLayout:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
+from pose_format.pose_header import PoseHeader
 from pose_format.utils.generic import hands_components, pose_shoulders
 
-from poses.layouts import LayoutKey
+from poses.layouts import LayoutKey, build_header
 from poses.points import Indexes, make_layout_key
 
 # What the points are called, without regard to case, spaces and underscores, by MediaPipe, OpenPose and COCO.
@@ -54,11 +54,7 @@ def _find_parts(layout: LayoutKey) -> Parts:
     for component, _, names in layout:
         places[component] = range(start, start + len(names))
         start += len(names)
-    header = PoseHeader(
-        0.2,
-        PoseHeaderDimensions(0, 0, 0),
-        [PoseHeaderComponent(name, list(names), [], [], point_format) for name, point_format, names in layout],
-    )
+    header = build_header(layout)
     left, right = _hand_names(header)
     body, shoulders = _shoulders(header)
     face = [place for name, found in places.items() if "face" in name.lower() for place in found]

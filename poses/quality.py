@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pose_format import Pose
 
-from poses.flip import Hand, find_active_hand
+from poses.active_hand import Hand, find_active_hand
 from poses.measures import Measures
 from poses.orientation import find_orientation_warning
 from poses.parts import find_parts

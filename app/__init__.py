@@ -1,7 +1,6 @@
 """The HTTP layer: bytes in, JSON out. Servers find the application as `app:app`."""
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -12,6 +11,7 @@ from app.access import quotas as quotas_module
 from app.access.proxies import TrustedProxies
 from app.access.quotas import Quotas
 from app.answers import problems
+from app.application import Application
 from app.routes import (
     classify,
     collections,
@@ -77,14 +77,6 @@ _EXPOSED_HEADERS = (
 )
 
 
-class _Application(Flask):
-    """Flask without the question, five times a request, whether a function of ours is a coroutine. None is."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is."""
-        return func
-
-
 def create_app(
     settings: ServiceSettings | None = None,
     engine: Engine | None = None,
@@ -104,7 +96,7 @@ def create_app(
         CatalogError: a model's configuration is wrong.
     """
     settings = settings if settings is not None else load_settings()
-    application = _Application(__name__, static_folder=None)
+    application = Application(__name__)
     application.url_map.strict_slashes = False
     # Or `/api//models` would be redirected to an absolute address, which is another one behind a proxy.
     application.url_map.merge_slashes = False

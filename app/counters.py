@@ -7,9 +7,9 @@ survive the restart of a worker, and files do not pile up.
 import logging
 import mmap
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.mmap_dict import MmapedDict
@@ -22,6 +22,8 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 _FILE_BYTES = 512 * 1024
 # From a cached text to the default SIGNCLIP_TIMEOUT_S.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+# Series that are found without a search: some 60 routes, each with a few methods and statuses.
+_MOST_SERIES = 1024
 
 
 @dataclass(frozen=True)
@@ -71,32 +73,35 @@ class RequestMetrics:
         self._seconds = Histogram(
             "signclip_request_seconds", "Seconds to an answer", ("route",), buckets=_SECONDS, registry=registry
         )
+        # The client library takes as long to find a series as to count.
+        self._find_requests = lru_cache(_MOST_SERIES)(self._requests.labels)
+        self._find_seconds = lru_cache(_MOST_SERIES)(self._seconds.labels)
+        self._find_items = lru_cache(_MOST_SERIES)(self._items.labels)
 
     def begin(self) -> None:
         """Count the start of this worker. What its predecessor had in flight has ended with it."""
         self._starts.inc()
         self._in_flight.set(0)
 
-    @contextmanager
-    def track(self) -> Iterator[None]:
-        """Count a request as in flight until the block ends."""
+    def begin_request(self) -> None:
+        """Count a request as in flight."""
         self._in_flight.inc()
-        try:
-            yield
-        finally:
-            self._in_flight.dec()
+
+    def end_request(self) -> None:
+        """Count a request as in flight no more."""
+        self._in_flight.dec()
 
     def count(self, request: AnsweredRequest) -> None:
         """Count one answer."""
-        self._requests.labels(request.method, request.route, str(request.status)).inc()
-        self._seconds.labels(request.route).observe(request.seconds)
+        self._find_requests(request.method, request.route, request.status).inc()
+        self._find_seconds(request.route).observe(request.seconds)
         if request.code is not None:
             self._failures.labels(request.route, request.code).inc()
         if request.key is not None:
             self._by_key.labels(request.key, str(request.status)).inc()
             self._items_by_key.labels(request.key).inc(request.items)
         if request.model is not None and request.items:
-            self._items.labels(request.model, request.route).inc(request.items)
+            self._find_items(request.model, request.route).inc(request.items)
 
 
 class AllocatedDict(MmapedDict):

@@ -1,10 +1,10 @@
 """What is recorded about a request: its id, its timings and one line in the log. What it contains is never recorded."""
 
 import logging
+import random
 import re
 import time
 import traceback
-import uuid
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,6 +16,7 @@ log = logging.getLogger("signclip.access")
 failures_log = logging.getLogger("signclip.failures")
 
 REQUEST_ID_HEADER = "X-Request-ID"
+_REQUEST_ID_VARIABLE = "HTTP_X_REQUEST_ID"
 # A client may send any word as the method. Only those of RFC 9110 become labels of metrics and appear in the log.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 # Asked by orchestrators and at the start, to learn whether the service answers and is ready.
@@ -61,6 +62,13 @@ class RequestRecord:
         self.stages_ms[stage] = self.stages_ms.get(stage, 0.0) + 1000 * seconds
 
 
+def make_request_id() -> str:
+    """Make an id that no other request has: 32 hexadecimal digits."""
+    # The id is no secret. Asking the kernel for it would let another thread take the interpreter's lock. After a fork,
+    # Python seeds this generator again.
+    return f"{random.getrandbits(128):032x}"
+
+
 def get_record() -> RequestRecord:
     """Return the record of the request that is being handled."""
     found: RequestRecord = g.record
@@ -92,22 +100,27 @@ def install(app: Flask, metrics: RequestMetrics, *, timeout_s: float) -> None:
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+        given = request.environ.get(_REQUEST_ID_VARIABLE, "")
+        request_id = given if _REQUEST_ID.match(given) else make_request_id()
         now = time.monotonic()
         g.record = RequestRecord(request_id, now, now + timeout_s)
 
     @app.after_request
     def end(response: Response) -> Response:
-        record = get_record()
-        response.headers[REQUEST_ID_HEADER] = record.request_id
+        record, headers = get_record(), response.headers
+        headers.add(REQUEST_ID_HEADER, record.request_id)
         if record.stages_ms:
             stages = {**record.stages_ms, "total": record.elapsed_ms}
-            response.headers["Server-Timing"] = ", ".join(f"{name};dur={ms:.2f}" for name, ms in stages.items())
-        method = request.method if request.method in _METHODS else "other"
-        route = request.url_rule.rule if request.url_rule else None
+            headers.add("Server-Timing", ", ".join([f"{name};dur={ms:.2f}" for name, ms in stages.items()]))
+        method, rule = request.method, request.url_rule
         report = partial(
-            _report, record, response, metrics=metrics, method=method, route=route, bytes_in=request.content_length
+            _report,
+            record,
+            response,
+            metrics=metrics,
+            method=method if method in _METHODS else "other",
+            route=rule.rule if rule else None,
+            bytes_in=request.content_length,
         )
         # A file is handed to the server, which tells nobody when it is sent.
         if response.is_streamed and not response.direct_passthrough:

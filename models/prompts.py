@@ -75,7 +75,7 @@ def find_unknown_tags(config: ModelConfig, text: str) -> list[str]:
     Returns:
         A sentence for each tag; no sentence if the model does not record its languages.
     """
-    if config.sign_languages is None or config.spoken_languages is None:
+    if "<" not in text or config.sign_languages is None or config.spoken_languages is None:
         return []
     known = {*config.sign_languages, *config.spoken_languages}
     faults = []
@@ -90,7 +90,9 @@ def find_unknown_tags(config: ModelConfig, text: str) -> list[str]:
 def find_doubled_tags(config: ModelConfig, prompt: str) -> list[str]:
     """Find the kinds of tags that a prompt has more than once; returns a sentence for each kind."""
     tags = _WRITTEN_TAG.findall(prompt)
-    faults = []
+    faults: list[str] = []
+    if len(tags) < 2:
+        return faults
     for kind, known in (("sign language", config.sign_languages), ("spoken language", config.spoken_languages)):
         written = [f"<{tag}>" for tag in tags if tag in (known or ())]
         if len(written) > 1:

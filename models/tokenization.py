@@ -86,7 +86,7 @@ def _join_marks(text: str) -> str:
 
 def _replace_surrogates(text: str) -> str:
     """Replace lone surrogates, which JSON may hold and UTF-8 cannot, by the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @lru_cache(maxsize=16)

@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from flask import Response, g
 
 from app.access.places import HeldBody
 from app.access.quotas import get_address
+from app.errors import TooManyRequestsError
 from app.services import Services, get_services
 
 AdmittedView = Callable[..., Response]
@@ -24,33 +25,60 @@ def admit(view: AdmittedView) -> Callable[..., Response]:
     Returns:
         The view that Flask calls. It raises TooManyRequestsError when every place is taken.
     """
-
-    @functools.wraps(view)
-    def guarded(**path: str) -> Response:
-        shared = get_services()
-        with ExitStack() as taken:
-            taken.enter_context(shared.places.take(get_address()))
-            taken.enter_context(shared.metrics.track())
-            g.body = taken.enter_context(shared.held_bytes.open())
-            return _keep_places(taken, view(shared, **path))
-
-    return guarded
+    return _guard(view, has_video=False)
 
 
 def admit_with_videos(view: AdmittedView) -> Callable[..., Response]:
     """Do the same as `admit`, with fewer places, because bodies with videos are large."""
+    return _guard(view, has_video=True)
 
+
+def _guard(view: AdmittedView, *, has_video: bool) -> Callable[..., Response]:
     @functools.wraps(view)
     def guarded(**path: str) -> Response:
         shared = get_services()
-        with ExitStack() as taken:
-            taken.enter_context(shared.places.take(get_address()))
-            taken.enter_context(shared.video_places.take(get_address()))
-            taken.enter_context(shared.metrics.track())
-            g.body = taken.enter_context(shared.held_bytes.open())
-            return _keep_places(taken, view(shared, **path))
+        held = _Held(shared, get_address(), has_video=has_video)
+        try:
+            g.body = held.body
+            response = view(shared, **path)
+        except BaseException:
+            held.release()
+            raise
+        if response.is_streamed:
+            response.call_on_close(held.release)
+        else:
+            held.release()
+        return response
 
     return guarded
+
+
+class _Held:
+    """What one request holds while it is handled. A context manager for each of these would cost three times as much.
+
+    Raises:
+        TooManyRequestsError: every place is taken.
+    """
+
+    def __init__(self, shared: Services, address: str, *, has_video: bool) -> None:
+        self._shared, self._address, self._has_video = shared, address, has_video
+        shared.places.enter(address)
+        if has_video:
+            try:
+                shared.video_places.enter(address)
+            except TooManyRequestsError:
+                shared.places.leave(address)
+                raise
+        shared.metrics.begin_request()
+        self.body = HeldBody(shared.held_bytes)
+
+    def release(self) -> None:
+        """Give everything back. Called once."""
+        self._shared.held_bytes.release(self.body)
+        self._shared.metrics.end_request()
+        if self._has_video:
+            self._shared.video_places.leave(self._address)
+        self._shared.places.leave(self._address)
 
 
 @contextmanager
@@ -68,9 +96,3 @@ def get_body() -> HeldBody:
     """Return the account of the body of the request that is being handled."""
     found: HeldBody = g.body
     return found
-
-
-def _keep_places(taken: ExitStack, response: Response) -> Response:
-    if response.is_streamed:
-        response.call_on_close(taken.pop_all().close)
-    return response

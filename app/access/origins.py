@@ -45,7 +45,7 @@ def install(app: Flask, origins: Sequence[str], *, exposed: Sequence[str]) -> No
     )
     if "*" not in origins:
         return
-    fields = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": ", ".join(sorted(exposed))}
+    fields = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", ", ".join(sorted(exposed)))]
 
     @app.after_request
     def allow_all(response: Response) -> Response:

@@ -23,9 +23,8 @@ class Places:
         self._taken: Counter[str] = Counter()
         self._total = 0
 
-    @contextmanager
-    def take(self, address: str) -> Iterator[None]:
-        """Hold a place.
+    def enter(self, address: str) -> None:
+        """Take a place, until `leave`.
 
         Raises:
             TooManyRequestsError: every place is taken, or as many as one address may take.
@@ -39,14 +38,27 @@ class Places:
                 )
             self._total += 1
             self._taken[address] += 1
+
+    def leave(self, address: str) -> None:
+        """Give back a place that this address took."""
+        with self._lock:
+            self._total -= 1
+            self._taken[address] -= 1
+            if not self._taken[address]:
+                del self._taken[address]
+
+    @contextmanager
+    def take(self, address: str) -> Iterator[None]:
+        """Hold a place until the block ends.
+
+        Raises:
+            TooManyRequestsError: every place is taken, or as many as one address may take.
+        """
+        self.enter(address)
         try:
             yield
         finally:
-            with self._lock:
-                self._total -= 1
-                self._taken[address] -= 1
-                if not self._taken[address]:
-                    del self._taken[address]
+            self.leave(address)
 
 
 class HeldBytes:
@@ -73,9 +85,13 @@ class HeldBytes:
         try:
             yield body
         finally:
-            with self._lock:
-                self._held -= body.bytes
-                body.bytes = 0
+            self.release(body)
+
+    def release(self, body: "HeldBody") -> None:
+        """Account no more for a body."""
+        with self._lock:
+            self._held -= body.bytes
+            body.bytes = 0
 
     def add(self, body: "HeldBody", more: int) -> None:
         """Add to what a body takes.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -46,8 +47,13 @@ def validate(schema: type[Schema], document: Mapping[str, Any], *, max_items: in
 
 def _drop_unset(schema: type[BaseModel], document: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out options that are null: many clients write null for an option that nobody set."""
-    options = {name for name, field in schema.model_fields.items() if not field.is_required()}
+    options = _list_options(schema)
     return {key: value for key, value in document.items() if value is not None or key not in options}
+
+
+@cache
+def _list_options(schema: type[BaseModel]) -> frozenset[str]:
+    return frozenset(name for name, field in schema.model_fields.items() if not field.is_required())
 
 
 def check_count(items: int, *, max_items: int) -> None:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from app.access.admission import admit, admit_with_videos
 from app.answers.failures import list_failures
 from app.answers.schemas import EmbedAnswer
-from app.answers.vectors import NPY, answer_json, answer_npy, encode_rows
+from app.answers.vectors import answer_json, answer_npy, encode_rows, wants_npy
 from app.inference import RequestVectors, embed, set_deadline
 from app.intake.body import read_json
 from app.intake.clip_options import is_trimmed
@@ -205,7 +205,7 @@ def _answer(
     options = prepared.options | ({} if wanted.normalize else {"normalize": False})
     origin = shared.describe_origin(config, options, digest=vectors.digest, dtype=vectors.dtype)
     values = normalize_vectors(vectors.values) if wanted.normalize else vectors.values
-    if request.accept_mimetypes.best_match(["application/json", NPY]) == NPY:
+    if wants_npy(request):
         headers = {
             "X-SignCLIP-Model": config.name,
             "X-SignCLIP-Signature": origin["signature"] or "",

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn.http.errors import InvalidResponseHeader
 
-from app.joined_answers import _JOINED_BYTES, JoinedResponse
+from app.joined_answers import _CONSTANT, _JOINED_BYTES, JoinedResponse, _Dates
 from app.sending import PacedResponse
 
 
@@ -24,11 +25,15 @@ class _Wire:
         self.sent.append(data)
 
 
+def make_response(kind: type[PacedResponse], wire: Any, method: str = "POST") -> PacedResponse:
+    request = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False)
+    return kind(request, wire, SimpleNamespace(sendfile=False))
+
+
 def answer(kind: type[PacedResponse], pieces: list[bytes], *, method: str = "POST", length: int | None = None) -> Any:
     """Answer a request with these pieces of a body; return what was sent."""
     wire = _Wire()
-    request = SimpleNamespace(method=method, version=(1, 1), should_close=lambda: False)
-    response = kind(request, wire, SimpleNamespace(sendfile=False))
+    response = make_response(kind, wire, method)
     response.start_response(
         "200 OK", [("X-A", "b"), *([("Content-Length", str(length))] if length is not None else [])]
     )
@@ -41,7 +46,8 @@ def answer(kind: type[PacedResponse], pieces: list[bytes], *, method: str = "POS
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hour stands still, because answers carry it."""
-    monkeypatch.setattr("gunicorn.util.http_date", lambda: "now")
+    monkeypatch.setattr("gunicorn.util.http_date", lambda *_: "now")
+    monkeypatch.setattr("app.joined_answers._dates", _Dates())
 
 
 @pytest.mark.usefixtures("still")
@@ -78,3 +84,45 @@ def test_a_stream_sends_its_head_before_it_has_anything_to_say() -> None:
         response.write(b"")
         client.settimeout(30)
         assert client.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(name, f"a value of {name}") for name in sorted(_CONSTANT)],
+        [("Content-Length", "4"), ("Content-Type", " text/plain\t"), ("Keep-Alive", "timeout=5"), ("X-Other", "1")],
+        [("Connection", "upgrade"), ("Upgrade", "websocket"), ("Content-Type", "a"), ("Content-Type", "b")],
+    ],
+)
+def test_fields_that_were_checked_before_are_handed_on_as_gunicorn_does(headers: list[tuple[str, str]]) -> None:
+    theirs = make_response(PacedResponse, _Wire())
+    theirs.process_headers(headers)
+    for _ in range(3):
+        ours = make_response(JoinedResponse, _Wire())
+        ours.process_headers(headers)
+        assert (ours.headers, ours.response_length, ours.upgrade) == (
+            theirs.headers,
+            theirs.response_length,
+            theirs.upgrade,
+        )
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "X-Request-ID"])
+def test_a_field_with_a_line_break_is_refused_each_time(name: str) -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidResponseHeader):
+            make_response(JoinedResponse, _Wire()).process_headers([(name, "a\r\nSet-Cookie: b")])
+
+
+def test_the_date_is_that_of_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    dates = _Dates()
+    written = []
+    for now in (0.0, 0.9, 1.0, 784111777.5):
+        monkeypatch.setattr("app.joined_answers.time.time", lambda now=now: now)
+        written.append(dates.format())
+    assert written == [
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:01 GMT",
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+    ]

@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel
 
 from models.catalog import ModelConfig, TowerConfig
 from models.errors import ShapeError
+from models.exemplars import Exemplars
 from models.hand_geometry import HandGeometry
 
 CONVOLUTION_KERNEL = 17
@@ -95,6 +96,7 @@ class PoseTower(nn.Module):
         self.geometry = HandGeometry() if config.pose_frontend == "hand_geometry" else None
         features = config.feature_dim if self.geometry is None else self.geometry.out_dim
         self.length = config.max_frames if self.geometry is None else self.geometry.steps
+        self.exemplars = Exemplars(config.exemplars, features, tower.width) if config.exemplars else None
         self.convolution = (
             FrameConvolution(features, config.convolutions, config.max_frames) if config.convolutions else None
         )
@@ -108,7 +110,11 @@ class PoseTower(nn.Module):
             return self.encode_frames(pose_features, frame_mask)
         # In float32, because half precision would keep few digits of bones of some hundredths of a shoulder width.
         geometry = self.geometry(pose_features.float(), frame_mask)
-        return self.encode_readings(geometry.to(self.mlp.linear1.weight.dtype))
+        pooled = self.encode_readings(geometry.to(self.mlp.linear1.weight.dtype))
+        if self.exemplars is None:
+            return pooled
+        votes: Tensor = self.exemplars(geometry)
+        return functional.normalize(pooled.float(), dim=-1) + votes
 
     def encode_readings(self, geometry: Tensor) -> Tensor:
         """Map hand geometry (batch, crops, steps, out_dim) to (batch, width), the mean of the crops' unit vectors."""

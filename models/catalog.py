@@ -81,6 +81,7 @@ class ModelConfig(_Strict):
     pose_tower: TowerConfig = TowerConfig()
     text_tower: TextTowerConfig = TextTowerConfig()
     pose_frontend: Literal["mlp", "hand_geometry"] = "mlp"
+    exemplars: int = Field(0, ge=0, le=100_000, description="known clips that vote; see models.exemplars")
     convolutions: int = Field(0, ge=0, le=8)
     projection: Literal["none", "linear", "linear_l2", "l2"] = "none"
     logit_scale: float = Field(1.0, gt=0, description="dot products of raw vectors are multiplied by it")
@@ -122,6 +123,8 @@ class ModelConfig(_Strict):
                 raise ValueError(
                     f"{tower}.width is {width}, embed_dim is {self.embed_dim}; SignCLIP pools, so they agree"
                 )
+        if self.exemplars and (self.pose_frontend, self.projection) != ("hand_geometry", "l2"):
+            raise ValueError("exemplars need pose_frontend: hand_geometry and projection: l2")
         if self.max_tokens > self.text_tower.positions + 1:
             raise ValueError(f"max_tokens {self.max_tokens} needs more than {self.text_tower.positions} positions")
         return self

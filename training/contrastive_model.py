@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.architecture import SignClip
 from models.catalog import ModelConfig, Tower
+from models.exemplars import Exemplars
 from training.batches import PairBatch
 from training.loss import compute_info_nce
 from training.sections.run import Loss
@@ -120,6 +121,11 @@ class ContrastiveModel(nn.Module):
         """
         scores = texts @ poses.T * self.scale
         return compute_info_nce(scores, targets, reduction=self.settings.reduction)
+
+    def add_exemplars(self, exemplars: Exemplars) -> None:
+        """Give the trained pose tower exemplars in place of those that it has."""
+        self.model.pose_tower.exemplars = exemplars
+        self._config = self._config.model_copy(update={"exemplars": len(exemplars.points)})
 
     def make_final_config(self) -> ModelConfig:
         """Return the configuration to serve the model with. A scale that was not learned keeps its given value."""

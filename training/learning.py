@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from models.architecture import SignClip
+from models.exemplars import Exemplars
 from training.batches import PairBatch, ProcessShare
 from training.contrastive_model import ContrastiveModel
 from training.distribution import Traffic, gather_rows, sum_gradients
@@ -173,6 +174,18 @@ class Learner:
         broken = int((~largest.isfinite()).sum())
         if broken:
             raise describe_divergence(f"{broken} of its {len(largest)} tensors of weights", self.run.optimizer)
+
+    def add_exemplars(self, find: Callable[[SignClip], Exemplars]) -> None:
+        """Add exemplars to the trained model, which the towers did not learn with.
+
+        Args:
+            find: see Sources.find_exemplars.
+        Raises:
+            DivergedError: a weight is no finite number.
+        """
+        self.check_weights()
+        self.contrastive.add_exemplars(find(self.contrastive.model.to("cpu").eval()))
+        self.contrastive.to(self.accelerator.device).train()
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, as plain values and tensors."""

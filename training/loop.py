@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from models.architecture import SignClip
+from models.exemplars import Exemplars
 from training.batches import BatchSource, ValidationBatches
 from training.experiment import Experiment
 from training.learning import Learner
@@ -37,11 +38,14 @@ class Sources:
         training: this process's rows of every step.
         validation: all batches to validate on, in every process; None: the run does not validate.
         workers: processes that make batches ahead; 0: batches are made between steps.
+        find_exemplars: finds the exemplars of a trained model, which is on the CPU and in evaluation mode; None: the
+            model keeps those that it has.
     """
 
     training: BatchSource
     validation: ValidationBatches | None = None
     workers: int = 0
+    find_exemplars: Callable[[SignClip], Exemplars] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,8 @@ def train(
                 files.log_validation(progress, learner, metrics=metrics)
         if files is not None and (is_last or progress.step % save_every == 0):
             files.save(progress, learner)
+    if sources.find_exemplars is not None:
+        learner.add_exemplars(sources.find_exemplars)
     if files is not None:
         files.finish(progress, learner)
     return learner.finish()

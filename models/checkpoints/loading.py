@@ -18,6 +18,8 @@ from processes.files import replace_file
 
 # Of the names that safetensors has for number formats: F64, F32, F16, BF16, F8_E4M3, …
 _FLOATING = re.compile(r"B?F\d")
+# Their numbers nearly cancel each other, so they keep all digits; see models.exemplars.
+_EXACT = "pose_tower.exemplars."
 POSE_WORDS = "pose_tower.bert.embeddings.word_embeddings.weight"
 POSE_POSITIONS = "pose_tower.bert.embeddings.position_embeddings.weight"
 
@@ -110,7 +112,7 @@ def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.fl
         raise TensorMismatchError(str(path), problems)
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name).to(dtype) for name in expected}
+            tensors = {name: _change_format(name, file.get_tensor(name), dtype) for name in expected}
     except (SafetensorError, OSError) as error:
         raise CheckpointFormatError(f"{path} cannot be read: {error}") from error
     if config.interpolates_positions:
@@ -120,6 +122,10 @@ def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.fl
     module.load_state_dict(tensors, strict=True, assign=True)
     _materialize_buffers(module)
     return module.eval().requires_grad_(False)
+
+
+def _change_format(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(torch.float32 if name.startswith(_EXACT) else dtype)
 
 
 def _materialize_buffers(module: SignClip) -> None:

@@ -28,10 +28,11 @@ from training.fingerspelling.lexicon import LETTERS, LetterClip, read_lexicon
 from training.fingerspelling.metrics_file import record_metrics
 from training.fingerspelling.others import draw_others, read_poses
 from training.fingerspelling.prompts import embed_texts
-from training.fingerspelling.robustness import CHANGES, change_clips
+from training.fingerspelling.robustness import CHANGES
 from training.fingerspelling.scoring import embed_letters
 from training.fingerspelling.trained import TrainedModel, load_trained
 from training.fingerspelling.unknown import UNKNOWN_WORD
+from training.fingerspelling.webcam import change_clips
 
 # Clips of each kind. Together they know rates down to 1 in 800 and take 400 kB. With half as many the accepted share of
 # other clips without a letter was 7.5 % at a rate of 5 %, because nearly all of that share is one kind.

@@ -25,6 +25,7 @@ STATED_WIDTH = 500
 # The widths of the videos behind the clips, in pixels: 1920 for one language, and 700 for all others.
 TRUE_WIDTHS = {"sgg": 1920.0}
 TYPICAL_WIDTH = 700.0
+DEEPER = TYPICAL_WIDTH / STATED_WIDTH
 LETTERS = tuple(string.ascii_uppercase)
 
 # The held-out sign languages of each fold. Every language, and so every signer, is held out once.

@@ -10,11 +10,13 @@ from tokenizers import Tokenizer
 
 from models.architecture import SignClip
 from models.checkpoints.folders import TOKENIZER
+from models.exemplars import Exemplars
 from training.batches import ProcessShare
 from training.errors import ExperimentError
 from training.experiment import Experiment
 from training.fingerspelling.batches import HandBatches
 from training.fingerspelling.dictionary import format_dictionary, score_dictionary
+from training.fingerspelling.exemplars import find_exemplars
 from training.fingerspelling.lexicon import LetterClip
 from training.fingerspelling.prompts import find_special_ids, save_tokenizer
 from training.initialization import build_model
@@ -59,10 +61,14 @@ def prepare_letters(
     def write_tokenizer(folder: Path) -> None:
         save_tokenizer(tokenizer, folder / TOKENIZER)
 
+    def find(trained: SignClip) -> Exemplars:
+        return find_exemplars(trained, tokenizer, clips, settings=data.exemplars)
+
     def summarize(trained: SignClip) -> str:
         return format_dictionary(score_dictionary(trained, tokenizer, clips))
 
-    return PreparedRun(model, Sources(batches), write_tokenizer, summarize=summarize)
+    sources = Sources(batches, find_exemplars=find if data.exemplars.share else None)
+    return PreparedRun(model, sources, write_tokenizer, summarize=summarize)
 
 
 def count_sampled_frames(model: SignClip) -> int:

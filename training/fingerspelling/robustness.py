@@ -6,46 +6,37 @@ without. Everything that the changes leave readable is known to the model, so a 
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from pose_format import Pose
 from tqdm import tqdm
 
 from corpora.arrays import Float32Array
 from corpora.errors import CorpusError
 from corpora.prompts import tag_text
 from models.errors import ModelsError
-from poses import FeatureOptions, Trim, extract
+from poses import Trim
 from poses.flip import mirror
 from processes.version import PRODUCT
 from training.fingerspelling import webcam
 from training.fingerspelling.dictionary import format_dictionary, score_dictionary
-from training.fingerspelling.lexicon import (
-    FEATURE_KIND,
-    LETTERS,
-    STATED_WIDTH,
-    TYPICAL_WIDTH,
-    LetterClip,
-    read_lexicon,
-)
+from training.fingerspelling.lexicon import DEEPER, LETTERS, LetterClip, read_lexicon
 from training.fingerspelling.metrics_file import record_metrics
 from training.fingerspelling.others import read_poses
 from training.fingerspelling.prompts import embed_texts
 from training.fingerspelling.scoring import embed_letters, rank_letters, rank_letters_of_clips
 from training.fingerspelling.trained import TrainedModel, load_trained
+from training.fingerspelling.webcam import change_clips
 
 # Two with the international alphabet, one whose letters are its own, one with both hands.
 LANGUAGES = ("ase", "gsg", "swl", "cse")
 TRIMS: tuple[Trim, ...] = ("none", "auto")
 # The dictionary's clips have this much time before and after, in seconds.
 LOWERED_S = 2.0
-_DEEPER = TYPICAL_WIDTH / STATED_WIDTH
-Change = Callable[[Pose], Pose]
-CHANGES: Mapping[str, Change] = {
+CHANGES: Mapping[str, webcam.Change] = {
     "none": lambda pose: pose,
     "a quarter of the pace": partial(webcam.change_pace, factor=0.25),
     "half the pace": partial(webcam.change_pace, factor=0.5),
@@ -55,8 +46,8 @@ CHANGES: Mapping[str, Change] = {
     "noise 0.02": partial(webcam.add_noise, strength=0.02),
     "roll 20°": partial(webcam.turn, roll=20.0),
     "roll 30°": partial(webcam.turn, roll=30.0),
-    "yaw 30°": partial(webcam.turn, yaw=30.0, depth=_DEEPER),
-    "pitch 30°": partial(webcam.turn, pitch=30.0, depth=_DEEPER),
+    "yaw 30°": partial(webcam.turn, yaw=30.0, depth=DEEPER),
+    "pitch 30°": partial(webcam.turn, pitch=30.0, depth=DEEPER),
     "mirrored": mirror,
     "hands lost in 30 %": partial(webcam.lose_hands, share=0.3),
     "hands lost in 45 %": partial(webcam.lose_hands, share=0.45),
@@ -69,11 +60,6 @@ CHANGES: Mapping[str, Change] = {
     "out of view 1 s": partial(webcam.add_hands_out_of_view, seconds=1.0),
     "out of view 2 s": partial(webcam.add_hands_out_of_view, seconds=2.0),
 }
-
-
-def change_clips(poses: Sequence[Pose], change: Change, *, trim: Trim) -> list[Float32Array]:
-    """Compute the features of changed poses, float32 (frames, 609) each, as the service does."""
-    return [extract(change(pose), FEATURE_KIND, FeatureOptions(trim=trim)) for pose in poses]
 
 
 class LetterTest:

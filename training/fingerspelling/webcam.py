@@ -6,15 +6,18 @@ Each function takes a pose of one signer and returns a changed copy. robustness.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 
-from corpora.arrays import FloatArray
+from corpora.arrays import Float32Array, FloatArray
+from poses import FeatureOptions, Trim, extract
 from poses.landmarks import BODY, LEFT_HAND, LEFT_SHOULDER, RIGHT_HAND, RIGHT_SHOULDER, Point
 from poses.points import find_places, make_layout_key
+from training.fingerspelling.lexicon import FEATURE_KIND
 
 # How long a hand takes from the lap to the signing space: 0.5 s in the dictionary clip tests/golden/poses/house.pose.
 RAISING_S = 0.5
@@ -26,6 +29,13 @@ _HANDS = {"LEFT": LEFT_HAND, "RIGHT": RIGHT_HAND}
 _HAND_POINTS = 21
 _KNUCKLE = 9  # of the middle finger
 _BODY_HAND = ("WRIST", "PINKY", "INDEX", "THUMB")
+Change = Callable[[Pose], Pose]
+"""Changes a pose of one signer; returns a copy."""
+
+
+def change_clips(poses: Sequence[Pose], change: Change, *, trim: Trim) -> list[Float32Array]:
+    """Compute the features of changed poses, float32 (frames, 609) each, as the service does."""
+    return [extract(change(pose), FEATURE_KIND, FeatureOptions(trim=trim)) for pose in poses]
 
 
 class Frames:

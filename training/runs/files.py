@@ -134,7 +134,12 @@ class RunFiles:
             write_config(folder, config)
         else:
             vocab_size = config.text_tower.vocab_size or 0
-            record_sizes(Path(self._run.record), logit_scale=config.logit_scale, vocab_size=vocab_size)
+            record_sizes(
+                Path(self._run.record),
+                logit_scale=config.logit_scale,
+                vocab_size=vocab_size,
+                exemplars=config.exemplars,
+            )
         write_weights(folder, learner.contrastive.model, experiment=self._run.name)
         if self._record is not None:
             self._record.write(folder, progress)

@@ -57,7 +57,7 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
                 shutil.copyfile(source / name, part)
 
 
-def record_sizes(config_path: Path, *, logit_scale: float, vocab_size: int) -> None:
+def record_sizes(config_path: Path, *, logit_scale: float, vocab_size: int, exemplars: int) -> None:
     """Set the fields of a model's YAML file that only training knows; the rest stays as it is, with its comments.
 
     Raises:
@@ -66,4 +66,5 @@ def record_sizes(config_path: Path, *, logit_scale: float, vocab_size: int) -> N
     text = config_path.read_text(encoding="utf-8")
     text = re.sub(r"(?m)^logit_scale: .*$", f"logit_scale: {logit_scale}", text)
     text = re.sub(r"vocab_size: \d+", f"vocab_size: {vocab_size}", text)
+    text = re.sub(r"(?m)^exemplars: .*$", f"exemplars: {exemplars}", text)
     write_file(config_path, text)

@@ -90,6 +90,14 @@ class UnknownClips(Section):
     share: Share = Field(0.0, description="of the pairs of a batch")
 
 
+class ExemplarVotes(Section):
+    """Votes of the clips that a run learned from; see training.fingerspelling.exemplars."""
+
+    share: Strength = Field(0.0, description="length of a whole vote beside the tower's vector; 0: no votes")
+    own_text: Strength = Field(0.5, description="how far a vote also goes from a letter's texts to a clip's own")
+    ridge: float = Field(0.1, gt=0, description="how much smaller votes are preferred to a closer fit")
+
+
 class FrozenStage(Section):
     """The second stage of a run, in which a tower is frozen and clips are read as they are served."""
 
@@ -113,6 +121,7 @@ class HandData(DataSection):
     )
     after_freeze: FrozenStage = FrozenStage()
     unknown: UnknownClips = UnknownClips()
+    exemplars: ExemplarVotes = ExemplarVotes()
     prompts: PromptVariation = PromptVariation()
     augmentation: HandAugmentation = HandAugmentation()
 

@@ -14,7 +14,8 @@ _IDENTITY = {"name", "aliases", "description", "licence", "source", "weights", "
 # the sizes of the small BERTs of Turc et al., 2019, arXiv 1908.08962, which therefore fit as start.text and start.pose.
 SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
 _HEAD_WIDTH = 64
-_LANGUAGES = {"sign_languages", "spoken_languages"}
+# Fields that say what is in a model's weights, so they are taken over together with these only.
+_OF_WEIGHTS = {"sign_languages", "spoken_languages", "exemplars"}
 
 
 def complete_model(section: Mapping[str, Any], *, start: str | None, name: str, experiment: str) -> dict[str, Any]:
@@ -37,8 +38,7 @@ def complete_model(section: Mapping[str, Any], *, start: str | None, name: str, 
     base: str | None = changes.pop("base", None) or start
     fields: dict[str, Any] = {}
     if base:
-        # Languages are those of a model's training, so they are taken over together with its weights only.
-        left_out = _IDENTITY if start else _IDENTITY | _LANGUAGES
+        left_out = _IDENTITY if start else _IDENTITY | _OF_WEIGHTS
         fields = find_model(base)[0].model_dump(mode="json", exclude=left_out)
     about = {"description": f"Trained as {experiment}.", "licence": "not stated", "source": f"training, {experiment}"}
     return merge_settings(merge_settings(about | fields, sized), changes) | {"name": name}

@@ -14,9 +14,10 @@ from training.fingerspelling.card import render_nothing
 from training.fingerspelling.lexicon import read_lexicon
 from training.fingerspelling.others import KINDS, draw_others, read_poses
 from training.fingerspelling.prompts import embed_texts
-from training.fingerspelling.robustness import CHANGES, change_clips
+from training.fingerspelling.robustness import CHANGES
 from training.fingerspelling.scoring import embed_letters
 from training.fingerspelling.trained import load_trained
+from training.fingerspelling.webcam import change_clips
 
 COUNT = 5
 

@@ -12,11 +12,11 @@ from training.fingerspelling.robustness import (
     LANGUAGES,
     TRIMS,
     LetterTest,
-    change_clips,
     format_changes,
     main,
 )
 from training.fingerspelling.trained import load_trained
+from training.fingerspelling.webcam import change_clips
 
 RECORDED = json.loads((SHIPPED / "fingerspelling" / "results.json").read_text(encoding="utf-8"))["webcam"]
 

@@ -175,7 +175,7 @@ class Learner:
         if broken:
             raise describe_divergence(f"{broken} of its {len(largest)} tensors of weights", self.run.optimizer)
 
-    def add_exemplars(self, find: Callable[[SignClip], Exemplars]) -> None:
+    def add_exemplars(self, find: Callable[[SignClip], Exemplars] | None) -> None:
         """Add exemplars to the trained model, which the towers did not learn with.
 
         Args:
@@ -183,6 +183,8 @@ class Learner:
         Raises:
             DivergedError: a weight is no finite number.
         """
+        if find is None:
+            return
         self.check_weights()
         self.contrastive.add_exemplars(find(self.contrastive.model.to("cpu").eval()))
         self.contrastive.to(self.accelerator.device).train()

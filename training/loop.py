@@ -93,8 +93,7 @@ def train(
         The model after the last step, on the CPU, in evaluation mode, with its final configuration.
     Raises:
         StateError, DivergedError: the run's folder holds another state; the model gives no numbers any more.
-        CorpusError: a clip, or the cache, cannot be read, or a process that makes batches died.
-        OSError: the run's files cannot be written.
+        CorpusError, OSError: a file cannot be read or written, or a process that makes batches died.
     """
     steps = run.count_steps(sources.training.steps_per_epoch)
     learner = Learner(run, model, accelerator=accelerator, steps=steps)
@@ -118,8 +117,7 @@ def train(
                 files.log_validation(progress, learner, metrics=metrics)
         if files is not None and (is_last or progress.step % save_every == 0):
             files.save(progress, learner)
-    if sources.find_exemplars is not None:
-        learner.add_exemplars(sources.find_exemplars)
+    learner.add_exemplars(sources.find_exemplars)
     if files is not None:
         files.finish(progress, learner)
     return learner.finish()

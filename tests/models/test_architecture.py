@@ -27,6 +27,7 @@ VARIANTS = {
     "three convolutions": small_config(convolutions=3),
     "long": small_config(max_frames=600),
     "hand geometry": small_config(pose_frontend="hand_geometry", feature_dim=609),
+    "exemplars": small_config(pose_frontend="hand_geometry", feature_dim=609, projection="l2", exemplars=5),
 }
 
 
@@ -37,6 +38,9 @@ def build(variant: str) -> SignClip:
     for name, parameter in module.named_parameters():
         centre = 1.0 if "LayerNorm.weight" in name else 0.0
         parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2 + centre)
+    if module.pose_tower.exemplars is not None:
+        for buffer in module.pose_tower.exemplars.buffers():
+            buffer.copy_(torch.randn(buffer.shape, generator=generator) * 0.2)
     return module
 
 

@@ -132,6 +132,7 @@ def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
     written = load_catalog(tmp_path)["fingerspelling"]
     expected, tokenizer, _ = _train(clips, "steps=4")
     assert written.logit_scale == expected.config.logit_scale
+    assert written.exemplars == len(clips)
     assert Tokenizer.from_file(str(tmp_path / "weights/tokenizer/tokenizer.json")).get_vocab() == tokenizer.get_vocab()
     model = load_model(tmp_path / "weights" / "model.safetensors", written)
     features = [clip.features for clip in clips[:3]]
@@ -167,6 +168,6 @@ def test_command_names_what_it_refuses(capsys, monkeypatch, changes, message):
 
 def test_sizes_are_recorded_without_touching_the_rest(tmp_path):
     path = tmp_path / "model.yaml"
-    path.write_text("# why\nlogit_scale: 1.0\ntext_tower: {width: 8, vocab_size: 200}\n")
-    record_sizes(path, logit_scale=31.5, vocab_size=217)
-    assert path.read_text() == "# why\nlogit_scale: 31.5\ntext_tower: {width: 8, vocab_size: 217}\n"
+    path.write_text("# why\nlogit_scale: 1.0\nexemplars: 0\ntext_tower: {width: 8, vocab_size: 200}\n")
+    record_sizes(path, logit_scale=31.5, vocab_size=217, exemplars=60)
+    assert path.read_text() == "# why\nlogit_scale: 31.5\nexemplars: 60\ntext_tower: {width: 8, vocab_size: 217}\n"

@@ -15,11 +15,14 @@ from tokenizers import Tokenizer
 
 from models.architecture import SignClip
 from models.checkpoints.loading import write_safetensors
+from models.exemplars import Exemplars
 from training.fingerspelling.crossvalidate import train_fold
 from training.fingerspelling.lexicon import SPLITS, LetterClip
 from training.fingerspelling.preparation import HandExperiment
 from training.fingerspelling.prompts import build_tokenizer, find_special_ids
 from training.initialization import build_model
+
+POINTS = "pose_tower.exemplars.points"
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,11 @@ def iterate_folds(
         if path.is_file():
             cls_id, sep_id = find_special_ids(tokenizer)
             model = build_model(run, vocab_size=tokenizer.get_vocab_size(), cls_id=cls_id, sep_id=sep_id)
-            model.load_state_dict(load_file(path))
+            tensors = load_file(path)
+            if POINTS in tensors:
+                count, features = tensors[POINTS].shape
+                model.pose_tower.exemplars = Exemplars(count, features, run.model.embed_dim)
+            model.load_state_dict(tensors)
         else:
             model = train_fold(run, learned, tokenizer, bar_title=None if quiet else f"without {' '.join(held_out)}")
             write_safetensors(path, model.state_dict(), {"recipe": recipe})

@@ -16,7 +16,8 @@ SPREAD = 0.08
 class Exemplars(nn.Module):
     """Points in the space of mean hand geometry, each with a vote. Far from all points the votes are nothing.
 
-    Votes are sums of large numbers that nearly cancel, so they stay in float32 whatever the model's format is.
+    Votes are sums of large numbers that nearly cancel. So they are added in float64, and stay in float32 whatever the
+    model's format is.
 
     Args:
         count: number of points.
@@ -37,7 +38,9 @@ class Exemplars(nn.Module):
 
     def forward(self, geometry: Tensor) -> Tensor:
         """Add up the votes for clips: float32 (batch, crops, steps, features) to float32 (batch, width)."""
-        return measure_closeness(average_geometry(geometry), self.points) @ self.votes
+        means = average_geometry(geometry)
+        votes: Tensor = measure_closeness(means.double(), self.points.double()) @ self.votes.double()
+        return votes.to(geometry.dtype)
 
 
 def average_geometry(geometry: Tensor) -> Tensor:

@@ -10,10 +10,13 @@ import signal
 import socket
 import time
 import traceback
+from collections.abc import Collection
 from contextlib import suppress
+from functools import lru_cache
 from types import FrameType
 
-from gunicorn.http import wsgi
+from gunicorn.config import Config
+from gunicorn.http import message, wsgi
 from gunicorn.http.body import LengthReader
 from gunicorn.http.message import Request
 from gunicorn.sock import BaseSocket
@@ -29,10 +32,27 @@ from processes.stop_signals import SHIELDED_SIGNALS
 wsgi.SERVER = SERVER
 # Nor for how an answer is sent.
 wsgi.Response = JoinedResponse
+# Gunicorn makes what every environment begins with anew for each request, with a stream of errors that nobody closes.
+_make_base_environ = wsgi.base_environ
+_is_in_allow_list = message._ip_in_allow_list
 # How long a refused client may take to read a few hundred bytes.
 _ANSWER_S = 5.0
 # How long a thread waits for a body that the application did not read: a round trip brings what is sent already.
 _REST_S = 0.25
+
+
+@lru_cache(maxsize=8)
+def _keep_base_environ(cfg: Config) -> dict[str, object]:
+    return dict(_make_base_environ(cfg))
+
+
+def _is_trusted(address: str, allowed: Collection[str], networks: Collection[object]) -> bool:
+    """Check whether a client is a trusted proxy; where no proxy is, its address need not be parsed."""
+    return bool(networks or "*" in allowed) and bool(_is_in_allow_list(address, allowed, networks))
+
+
+wsgi.base_environ = lambda cfg: _keep_base_environ(cfg).copy()
+message._ip_in_allow_list = _is_trusted
 
 
 class Worker(ConnectionLoop):

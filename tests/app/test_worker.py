@@ -12,9 +12,12 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.http import message, wsgi
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import _DEFER, TConn
 
+import app.worker
 from app.worker import Worker
 from tests.engine.fakes import until
 
@@ -191,3 +194,22 @@ def test_a_thread_survives_whatever_ends_its_request(worker: Worker, ends: tuple
     worker.handle, worker.method_queue = fail, SimpleNamespace(defer=lambda *what: deferred.append(what))
     answer_in_thread(worker, ends[1])
     assert deferred[0][2].result() is False
+
+
+def test_the_environment_of_each_request_begins_as_gunicorn_begins_it() -> None:
+    config = Config()
+    ours, theirs = wsgi.base_environ(config), app.worker._make_base_environ(config)
+    assert {**ours, "wsgi.errors": None} == {**theirs, "wsgi.errors": None}
+    assert ours["wsgi.errors"].streams == theirs["wsgi.errors"].streams
+    ours["HTTP_X"] = "of this request alone"
+    assert "HTTP_X" not in wsgi.base_environ(config)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7", "::1", "no address", ""])
+@pytest.mark.parametrize("allowed", ["", "*", "127.0.0.1", "10.0.0.0/8,::1"])
+def test_a_proxy_is_trusted_as_gunicorn_trusts_it(address: str, allowed: str) -> None:
+    config = Config()
+    config.set("forwarded_allow_ips", allowed)
+    asked = address, config.forwarded_allow_ips, config.forwarded_allow_networks()
+    assert message._ip_in_allow_list(*asked) == app.worker._is_in_allow_list(*asked)
+    assert message._ip_in_allow_list is not app.worker._is_in_allow_list

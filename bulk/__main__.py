@@ -13,6 +13,7 @@ from bulk.arguments import build_parser, read_embed_options
 from bulk.errors import BulkError, RayError
 from bulk.interrupts import INTERRUPTS
 from models.errors import ModelsError
+from processes.cores import let_threads_sleep
 from processes.stop_signals import STOP_SIGNAL
 
 # The rest is imported late, because help needs none of it, and because each process that prepares clips imports this
@@ -63,6 +64,7 @@ def _run_here(options: argparse.Namespace, source: Source) -> int:
     from bulk.pool import Pool
     from bulk.running import LocalRun
 
+    let_threads_sleep()
     wanted = read_embed_options(options)
     model = BulkModel(options.model, wanted, device=options.device, dtype=options.dtype)
     origin = model.describe_origin()

@@ -49,6 +49,8 @@ class IdSet:
     def _has(self, digest: int) -> bool:
         if digest in self._recent:
             return True
+        if not len(self._sorted):
+            return False
         place = int(np.searchsorted(self._sorted, np.uint64(digest)))
         return place < len(self._sorted) and int(self._sorted[place]) == digest
 

@@ -7,7 +7,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +162,7 @@ class Preparer:
                 f"{frames} frames; model {config.name!r} takes {config.max_frames}. --truncate keeps the first"
             )
         features = extract(pose, config.features, self._wanted)[: config.max_frames]
-        quality = json.dumps(asdict(report(pose, options.person))) if options.quality else ""
+        quality = json.dumps(vars(report(pose, options.person))) if options.quality else ""
         return Prepared(features, quality)
 
 

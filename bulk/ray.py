@@ -37,7 +37,7 @@ from bulk.progress import Progress
 from bulk.rows import Row
 from bulk.running import write_embedded
 from models.catalog import ModelConfig
-from processes.cores import count_cores
+from processes.cores import count_cores, let_threads_sleep
 
 LOCAL = "local"
 # Clips and texts of a block: what is done again when an actor is lost.
@@ -245,6 +245,7 @@ def _connect(settings: RaySettings) -> None:
 
 
 def _open_model(settings: RaySettings) -> BulkModel:
+    let_threads_sleep()
     return BulkModel(settings.model, settings.options, device=settings.device, dtype=settings.dtype)
 
 

@@ -115,7 +115,7 @@ def shows_hands(pose: Pose, person: int | None = None) -> bool:
     confidence = pose.body.confidence[:, choose_person(pose, person)]  # frames, points
     parts = find_parts(pose.header)
     hands = [places for places in (parts.left_hand, parts.right_hand) if len(places)]
-    return not hands or any(bool((confidence[:, places] != 0).any()) for places in hands)
+    return not hands or any(bool(confidence.take(places, axis=1).any()) for places in hands)
 
 
 def measure_share_with_body(pose: Pose, component: str = "POSE_LANDMARKS") -> float:

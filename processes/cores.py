@@ -1,4 +1,4 @@
-"""How many cores this process may use: those of its affinity mask, or fewer if a container's quota is smaller."""
+"""How many cores this process may use, by its affinity mask and a container's quota, and how threads wait on them."""
 
 import math
 import os
@@ -22,6 +22,17 @@ def limit_threads() -> int | None:
     """
     cores = count_cores()
     return cores if cores < len(os.sched_getaffinity(0)) else None
+
+
+def let_threads_sleep() -> None:
+    """Let the threads of OpenMP sleep while they wait for each other, where the environment does not say otherwise.
+
+    By default they spin for some milliseconds, and where other processes want the cores, a spinning thread takes the
+    time of the thread that it waits for. Beside two busy processes a forward on two cores took 2.5 to 3.2 ms of
+    processor time a clip; with sleeping threads it took 0.5 ms. OpenMP reads this while torch is imported, so this has
+    to be called before.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def _read_quotas() -> Iterator[float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -147,3 +149,9 @@ def _be_interrupted_in_two_blocks(passed: list[str]) -> None:
             passed.append("inner")
         passed.append("outer")
     passed.append("never")
+
+
+def test_torch_is_not_imported_before_its_threads_are_told_to_sleep():
+    rooms = "bulk.__main__, bulk.embedding, bulk.folder, bulk.pool, bulk.running"
+    code = f"import sys, {rooms}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

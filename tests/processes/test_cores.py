@@ -49,3 +49,12 @@ def test_version_1_names_its_group(groups: Path) -> None:
     (groups / "cpu" / "box" / "cpu.cfs_quota_us").write_text("100000\n")
     (groups / "cpu" / "box" / "cpu.cfs_period_us").write_text("100000\n")
     assert cores.count_cores() == 1
+
+
+def test_threads_sleep_where_the_environment_does_not_say_otherwise(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    cores.let_threads_sleep()
+    assert os.environ["OMP_WAIT_POLICY"] == "active"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    cores.let_threads_sleep()
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"

@@ -152,11 +152,11 @@ class Preparer:
         options, config = self._options, self._config
         if not options.allow_no_hands and not shows_hands(pose, options.person):
             raise NoHandsError(
-                f"no hand in any of {len(pose.body.data)} frames; --allow-no-hands takes it all the same"
+                f"no hand in any of {len(pose.body.confidence)} frames; --allow-no-hands takes it all the same"
             )
         if self._trims:
             pose, _ = cut_to_signing(pose, options.person)
-        frames = len(pose.body.data)
+        frames = len(pose.body.confidence)
         if frames > config.max_frames and not options.truncate:
             raise PoseTooLongError(
                 f"{frames} frames; model {config.name!r} takes {config.max_frames}. --truncate keeps the first"

@@ -80,10 +80,10 @@ class Embedder:
     def _read_features(self, clip: Example) -> Float32Array:
         pose = read_pose(clip)
         if not shows_hands(pose):
-            raise NoHandsError(f"no hand in any of {len(pose.body.data)} frames")
+            raise NoHandsError(f"no hand in any of {len(pose.body.confidence)} frames")
         if self.config.trim == "auto":
             pose, _ = cut_to_signing(pose)
-        frames = len(pose.body.data)
+        frames = len(pose.body.confidence)
         if frames > self.config.max_frames:
             raise PoseTooLongError(f"{frames} frames; model {self.config.name!r} takes {self.config.max_frames}")
         return extract(pose, self.config.features, FeatureOptions())

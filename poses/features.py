@@ -166,10 +166,12 @@ def _normalize(clip: Clip) -> Floats:
     seen = ~(clip.missing[:, right] | clip.missing[:, left])
     if not seen.any():
         raise PoseScaleError(f"the two shoulders are seen together in 0 of {len(seen)} frames; at least 1 is needed")
-    right_shoulder = clip.values[seen, right].astype(np.float64)
-    left_shoulder = clip.values[seen, left].astype(np.float64)
+    both = clip.values.take((right, left), axis=1)  # frames, 2, 3
+    both = (both if seen.all() else both[seen]).astype(np.float64)
+    right_shoulder, left_shoulder = both[:, 0], both[:, 1]
     center = ((right_shoulder + left_shoulder) / 2).mean(axis=0)
-    distance = np.linalg.norm(right_shoulder - left_shoulder, axis=-1).mean()
+    apart = right_shoulder - left_shoulder
+    distance = np.sqrt((apart * apart).sum(axis=-1)).mean()
     scale = clip.values.dtype.type(1 / distance)
     if not (distance <= _MOST_STORED and np.isfinite(scale)):
         raise PoseScaleError(
@@ -184,9 +186,9 @@ def _normalize(clip: Clip) -> Floats:
         far = np.abs(normalized) > MOST_SHOULDER_WIDTHS
         far[clip.missing] = False
         _refuse_far(far)
-    # Numbers of points instead of a mask, which NumPy would turn into numbers twice.
-    missing = np.flatnonzero(clip.missing)
-    normalized.reshape(-1, 3)[missing] = stored.reshape(-1, 3)[missing]
+    # Axis by axis, because NumPy stretches a mask of points over their coordinates far more slowly.
+    for axis in range(normalized.shape[-1]):
+        np.copyto(normalized[..., axis], clip.values[..., axis], where=clip.missing)
     return normalized
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pose_format import Pose
 
-from poses.file_pose import FilePose
+from poses.file_pose import FilePose, get_stored
 from poses.parts import find_parts
 from poses.points import Floats, Indexes
 
@@ -18,7 +18,7 @@ class Measures:
 
     def __init__(self, pose: Pose, person: int) -> None:
         self.confidence = pose.body.confidence[:, person]  # frames, points
-        self.values = np.asarray(pose.body.data)[:, person]  # frames, points, dims
+        self.values = get_stored(pose)[:, person]  # frames, points, dims
         self.parts = find_parts(pose.header)
         self.size = pose.header.dimensions
         seen: npt.NDArray[np.bool_] = self.confidence != 0

@@ -69,7 +69,7 @@ def report(pose: Pose, person: int | None = None) -> QualityReport:
         PersonError: the chosen person is not there.
         PoseEmptyError: the pose has no frames or no people.
     """
-    frames, people = pose.body.data.shape[:2]
+    frames, people = pose.body.confidence.shape[:2]
     chosen = choose_person(pose, 0 if person is None else person)
     fps = float(pose.body.fps)
     clip = Measures(pose, chosen)

@@ -7,7 +7,6 @@ from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
-from pose_format.numpy import NumPyPoseBody
 
 from poses.errors import (
     PoseEmptyError,
@@ -18,7 +17,7 @@ from poses.errors import (
     PoseTruncatedError,
 )
 from poses.features import check_layout
-from poses.file_pose import FilePose
+from poses.file_pose import FileBody, FilePose
 from poses.headers import Layout, ReadLimits, read_header
 from processes.compression import PackedDamagedError, PackedTooLargeError, PackedTruncatedError, find_packing, unpack
 
@@ -41,7 +40,7 @@ def read(data: bytes, *, limits: ReadLimits = _DEFAULT_LIMITS, kind: str | None 
         kind: the features that will be computed, a name in poses.FEATURE_KINDS. A layout that lacks their points is
             then refused before anything else is said about the clip.
     Returns:
-        A pose with a NumPyPoseBody: float32 data (frames, people, points, dims), masked where confidence is 0, and
+        A pose with a FileBody: float32 data (frames, people, points, dims), masked where confidence is 0, and
         float32 confidence (frames, people, points). All numbers but frames per second are finite. Header and body are
         the caller's own; the header's components are shared between poses of one layout and must not be changed.
     Raises:
@@ -64,7 +63,7 @@ def read(data: bytes, *, limits: ReadLimits = _DEFAULT_LIMITS, kind: str | None 
     confidence = np.frombuffer(data, "<f4", frames * people * layout.points, offset + values_count * _FLOAT_BYTES)
     confidence = confidence.reshape(frames, people, layout.points).astype(np.float32)
     not_finite = clear_not_finite(values, confidence)
-    return FilePose(header, NumPyPoseBody(fps, values, confidence), not_finite=not_finite)
+    return FilePose(header, FileBody(fps, values, confidence), not_finite=not_finite)
 
 
 def unpack_pose(data: bytes, *, limits: ReadLimits) -> bytes:

@@ -14,7 +14,7 @@ from pose_format.numpy import NumPyPoseBody
 from pose_format.pose_header import PoseHeader
 
 from poses.errors import PoseEmptyError, PoseTooLargeError, PoseTooLongError
-from poses.file_pose import FilePose
+from poses.file_pose import FileBody, FilePose
 from poses.headers import ReadLimits, read_header
 from poses.reading import clear_not_finite, read_sizes, unpack_pose
 from processes.compression import find_packing
@@ -103,7 +103,7 @@ class RecordingFile:
         # What was copied is not needed again; kept, the pages of an hour's file would count as 800 MB of this process.
         self._map.madvise(mmap.MADV_DONTNEED)
         not_finite = clear_not_finite(values, confidence)
-        return FilePose(self.header, NumPyPoseBody(self.fps, values, confidence), not_finite=not_finite)
+        return FilePose(self.header, FileBody(self.fps, values, confidence), not_finite=not_finite)
 
     def _copy(self, offset: int, start: int, stop: int, per_frame: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
         first, last = (offset + frame * per_frame * _FLOAT_BYTES for frame in (start, stop))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pose_format import Pose
 from pose_format.numpy import NumPyPoseBody
 
-from poses.file_pose import FilePose
+from poses.file_pose import FileBody, FilePose, get_stored
 from poses.landmarks import BODY, LEFT_HAND, RIGHT_HAND, Point
 from poses.points import choose_person, find_places, make_layout_key
 
@@ -56,7 +56,7 @@ def find_signing(pose: Pose, person: int | None = None) -> Signing:
         has the body's wrist only, and an elbow counts where it is not seen.
     """
     person = choose_person(pose, person)
-    frames = len(pose.body.data)
+    frames = len(pose.body.confidence)
     seen, raised = _look_for_hands(pose, person)
     found = np.flatnonzero(raised)
     if len(found):
@@ -73,9 +73,12 @@ def cut_frames(pose: Pose, start: int, end: int) -> Pose:
         pose: not changed.
         start, end: frames, from 0.
     """
-    if (start, end) == (0, len(pose.body.data)):
+    if (start, end) == (0, len(pose.body.confidence)):
         return pose
-    body = NumPyPoseBody(pose.body.fps, pose.body.data[start:end], pose.body.confidence[start:end])
+    if isinstance(pose.body, FileBody):
+        body = pose.body.cut(start, end)
+    else:
+        body = NumPyPoseBody(pose.body.fps, pose.body.data[start:end], pose.body.confidence[start:end])
     if not isinstance(pose, FilePose):
         return Pose(pose.header, body)
     return FilePose(pose.header, body, not_finite=None if pose.not_finite is None else pose.not_finite[start:end])
@@ -100,7 +103,7 @@ def cut_to_signing(pose: Pose, person: int | None = None) -> tuple[Pose, Signing
 def _look_for_hands(pose: Pose, person: int) -> tuple[bool, npt.NDArray[np.bool_]]:
     """Look for raised hands: whether a wrist is ever seen with its elbow, and bool (frames,), whether one is raised."""
     places = find_places(make_layout_key(pose.header))
-    values = np.asarray(pose.body.data)[:, person]  # frames, points, dims
+    values = get_stored(pose)[:, person]  # frames, points, dims
     raised = np.zeros(len(values), dtype=np.bool_)
     ever_seen = False
     if values.shape[-1] < 2:

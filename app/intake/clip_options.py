@@ -49,7 +49,7 @@ def check_hands(pose: Pose, clips: ClipOptions, *, needed: bool) -> None:
         PersonError: the pose has several people and none was chosen, or the chosen person is not there.
     """
     if needed and not shows_hands(pose, clips.person):
-        frames = len(pose.body.data)
+        frames = len(pose.body.confidence)
         raise NoHandsError(f"no hand in any of {frames} frames. Send allow_no_hands: true to take it all the same")
 
 
@@ -59,7 +59,7 @@ def check_length(pose: Pose, config: ModelConfig, *, truncate: bool) -> list[str
     Raises:
         FramesOverLimitError: it is too long and is not to be cut.
     """
-    frames = len(pose.body.data)
+    frames = len(pose.body.confidence)
     if frames <= config.max_frames:
         return []
     excess = f"{frames} frames; model {config.name!r} takes {config.max_frames}"

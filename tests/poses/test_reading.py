@@ -31,7 +31,7 @@ def test_reads_what_pose_format_reads(clip, golden_bytes):
         assert component.limbs == other.limbs
         assert component.relative_limbs == other.relative_limbs
         np.testing.assert_array_equal(component.colors, other.colors)
-    assert type(pose.body) is type(expected.body)
+    assert isinstance(pose.body, type(expected.body))
     assert pose.body.fps == expected.body.fps
     for array, other in (
         (pose.body.data.data, expected.body.data.data),

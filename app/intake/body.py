@@ -1,17 +1,17 @@
 """Reads the body of a request: content types, compression, JSON, forms."""
 
 import codecs
+import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 from flask import Request
 
 from app.access.admission import get_body
 from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonError, TooLargeError
-from app.intake.connection import limit_reading, read_into, take_arrived
+from app.intake.connection import BodyLimits, limit_reading, read_into, take_arrived
 from app.intake.forms import Form, parse_form
 from app.intake.options import read_options, read_query
 from app.intake.structure import MOST_VALUES, VALUE_BYTES, count_values
@@ -212,20 +212,40 @@ def _receive(request: Request, max_bytes: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+class _DirectBody(io.RawIOBase):
+    """A body of known length, read from its connection into the memory of whoever asks for it.
+
+    Args:
+        limits: how long it may take; told again after each piece.
+    """
+
+    def __init__(self, length: int, limits: BodyLimits) -> None:
+        self._length, self._limits = length, limits
+        self._size = 0
+
+    def readable(self) -> bool:
+        """Return that this file can be read, as io.BufferedReader asks."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]  # it gets nothing but these
+        """Read some of the body; None: this server gives it as a stream alone.
+
+        Raises:
+            OSError: the connection ends before the body, or pauses too long.
+        """
+        size = self._size
+        self._limits.allow(size + min(max(_FIRST_PIECE_BYTES, size), _LARGEST_PIECE_BYTES, self._length - size))
+        count = read_into(buffer)
+        self._size += count or 0
+        return count
+
+
 def _receive_at_once(length: int) -> bytes | None:
     """Receive a body of known length into one piece of memory; None: this server gives it as a stream alone."""
-    # Not filled with zeros, as a bytearray would be.
-    body = np.empty(length, dtype=np.uint8)
-    buffer, size = body.data, 0
     with limit_reading() as limits:
-        while size < length:
-            most = min(max(_FIRST_PIECE_BYTES, size), _LARGEST_PIECE_BYTES, length - size)
-            limits.allow(size + most)
-            count = read_into(buffer[size : size + most])
-            if count is None:
-                return None
-            size += count
-    return body.tobytes()
+        # With a buffer of one byte, it lets the body be read straight into the bytes that it returns. Python has no
+        # other way to make bytes that are neither filled with zeros first nor copied.
+        return io.BufferedReader(_DirectBody(length, limits), 1).read(length)
 
 
 def _parse(request: Request, data: bytes) -> dict[str, Any]:
@@ -272,7 +292,8 @@ def _refuse_query(request: Request) -> None:
 
 def _parse_form(request: Request, key: str, data: bytes, *, max_items: int) -> Body:
     form = parse_form(data, request.mimetype_params.get("boundary", ""), (key,), max_items=max_items)
-    return Body(read_options(form.fields), files=form.files)
+    # Videos wait long, and would keep the body beside their copies.
+    return Body(read_options(form.fields), files=form.files if key == "pose" else list(form.files))
 
 
 def _quote(value: str) -> str:

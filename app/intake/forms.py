@@ -1,7 +1,8 @@
 """Reads multipart/form-data: file parts with one name, and options in fields."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -18,7 +19,42 @@ _PIECE_BYTES = 64 * 1024
 _HEAD_BYTES = 4096
 _MOST_PARTS = 4096
 _NAME_CHARS = 64
+Part = tuple[Field | File, bytes | memoryview]
+"""The head of a part of a form, and its content."""
 _EXAMPLES = {"pose": "clip.pose", "video": "clip.mp4"}
+
+
+class FileParts(Sequence[bytes]):
+    """Contents of file parts, each copied out of the body when somebody asks for it.
+
+    A copy of one clip at a time lies in memory that is in use already. Copies of all take new memory, page by page.
+    """
+
+    def __init__(self) -> None:
+        self._contents: list[bytes | memoryview] = []
+
+    def add(self, content: bytes | memoryview) -> None:
+        """Add the content of one more part, which must not change."""
+        self._contents.append(content)
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return list(map(bytes, self._contents[index]))
+        return bytes(self._contents[index])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileParts) and self._contents == other._contents
+
+    __hash__ = None  # type: ignore[assignment]  # parts are added
 
 
 @dataclass
@@ -26,11 +62,12 @@ class Form:
     """A form: the contents of its file parts, and its fields as they were sent.
 
     Attributes:
+        files: contents of the file parts, which keep the whole body in memory.
         kinds: the name of each file part, one of the keys that the route takes.
         names: the file name of each file part; "" where the client sent none.
     """
 
-    files: list[bytes] = field(default_factory=list)
+    files: FileParts = field(default_factory=FileParts)
     kinds: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     fields: MultiDict[str, str] = field(default_factory=MultiDict)
@@ -78,11 +115,11 @@ class SplitForm:
 
     Attributes:
         skeleton: the same form, in which every part is empty.
-        contents: of each part.
+        contents: of each part, in the memory of the form.
     """
 
     skeleton: bytes
-    contents: list[bytes]
+    contents: list[memoryview]
 
 
 def split_plain_form(data: bytes, boundary: bytes) -> SplitForm | None:
@@ -95,7 +132,8 @@ def split_plain_form(data: bytes, boundary: bytes) -> SplitForm | None:
     if not data.startswith(dashes + b"\r\n"):
         return None
     pieces: list[bytes] = []
-    contents: list[bytes] = []
+    contents: list[memoryview] = []
+    view = memoryview(data)
     start = len(dashes) + 2
     while True:
         # Whatever looks like the boundary must be one, as the decoder would see it.
@@ -107,7 +145,7 @@ def split_plain_form(data: bytes, boundary: bytes) -> SplitForm | None:
         if b"\n\n" in head or b"\r\r" in head or len(head) > _HEAD_BYTES:
             return None
         pieces += [dashes, b"\r\n", head, b"\r\n\r\n\r\n"]
-        contents.append(data[min(head_end + 4, end) : end])
+        contents.append(view[min(head_end + 4, end) : end])
         start = end + len(mark) + 2
         after = data[start - 2 : start]
         if after == b"--":
@@ -124,9 +162,7 @@ def refuse_key(key: str, message: str) -> InputError:
     return InputError(f"{shown} {message}", problems=(Problem(write_pointer([shown]), message),))
 
 
-def _limit_fields(
-    parts: Iterator[tuple[Field | File, bytes]], keys: tuple[str, ...]
-) -> Iterator[tuple[Field | File, bytes]]:
+def _limit_fields(parts: Iterator[Part], keys: tuple[str, ...]) -> Iterator[Part]:
     """Pass parts on; fields that are no file are limited together."""
     field_bytes = 0
     for part, content in parts:
@@ -136,13 +172,13 @@ def _limit_fields(
         yield part, content
 
 
-def _list_split_parts(decoder: MultipartDecoder, split: SplitForm) -> Iterator[tuple[Field | File, bytes]]:
+def _list_split_parts(decoder: MultipartDecoder, split: SplitForm) -> Iterator[Part]:
     """List the parts of a form that was taken apart: the decoder reads headers alone, because it copies contents."""
     for (part, _), content in zip(_list_parts(decoder, split.skeleton), split.contents, strict=True):
         yield part, content
 
 
-def _list_parts(decoder: MultipartDecoder, data: bytes) -> Iterator[tuple[Field | File, bytes]]:
+def _list_parts(decoder: MultipartDecoder, data: bytes) -> Iterator[Part]:
     """List the parts of a form with their contents."""
     part: Field | File | None = None
     pieces: list[bytes] = []
@@ -166,17 +202,17 @@ def _list_events(decoder: MultipartDecoder, data: bytes) -> Iterator[Event]:
             event = decoder.next_event()
 
 
-def _add_part(form: Form, part: Field | File, content: bytes, keys: tuple[str, ...]) -> None:
+def _add_part(form: Form, part: Field | File, content: bytes | memoryview, keys: tuple[str, ...]) -> None:
     name = part.name or ""
     if name in keys:
-        form.files.append(content)
+        form.files.add(content)
         form.kinds.append(name)
         form.names.append(part.filename or "" if isinstance(part, File) else "")
     elif isinstance(part, File):
         known = " or ".join(map(repr, keys))
         raise refuse_key(name or "a part", f"is not the name of a file part here; name the file parts {known}")
     else:
-        form.fields.add(name, _decode_field(name, content))
+        form.fields.add(name, _decode_field(name, bytes(content)))
 
 
 def _decode_field(name: str, content: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from gunicorn.http.unreader import SocketUnreader
 
 from app.access.places import HeldBytes
 from app.intake.body import read_file
-from app.intake.connection import read_into, take_arrived
+from app.intake.connection import BodyLimits, read_into, take_arrived
 from app.telemetry import RequestRecord
 
 BODY, NEXT = bytes(range(256)) * 64, b"POST /next HTTP/1.1\r\n"
@@ -137,3 +138,22 @@ def test_other_bodies_are_left_to_the_stream(ends: tuple[socket.socket, socket.s
             assert read_into(memoryview(bytearray(5))) is None
             assert take_arrived(5) is None
     assert chunked.read() == b"hello"
+
+
+def test_a_body_may_be_late_by_what_has_come_of_it_be_the_rest_ever_so_long(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = ends
+    length, allowed = 1_000_000, []
+    monkeypatch.setattr(BodyLimits, "allow", lambda _self, size: allowed.append(size))
+    sender = threading.Thread(target=client.sendall, args=(bytes(length),))
+    sender.start()
+    environ = {"wsgi.input": Body(LengthReader(SocketUnreader(server), length)), "gunicorn.socket": server}
+    environ |= {"CONTENT_LENGTH": str(length), "REQUEST_METHOD": "POST"}
+    with Flask(__name__).test_request_context(environ_overrides=environ), HeldBytes(3_000_000).open() as g.body:
+        g.record = RequestRecord("one", time.monotonic(), time.monotonic() + 60)
+        assert read_file(request, max_bytes=length) == bytes(length)
+    sender.join()
+    assert allowed[0] == 8192  # nothing has come yet, and a client that sends nothing may not wait for the whole body
+    assert allowed == sorted(allowed)
+    assert allowed[-1] <= length

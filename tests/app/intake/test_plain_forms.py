@@ -76,3 +76,14 @@ def test_fields_are_limited_together_in_either_way() -> None:
     most = make_form([(field, b"x" * (forms.FIELDS_BYTES // 2))] * 2)
     assert "bytes of fields" not in str(parse(most))
     assert parse(most) == parse_slowly(most)
+
+
+@pytest.mark.parametrize("odd", [False, True])
+def test_files_are_copied_out_of_the_body_when_they_are_asked_for(odd: bool) -> None:
+    head = b'Content-Disposition: form-data; name="pose"'
+    data = (b"preamble\r\n" if odd else b"") + make_form([(head, b"one"), (head, b"two"), (head, b"")])
+    form = parse(data)
+    assert isinstance(form, Form)
+    assert list(form.files) == form.files[:] == [b"one", b"two", b""]
+    assert [type(file) for file in form.files] == [bytes] * 3
+    assert form.files[-2] == b"two"

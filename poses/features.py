@@ -211,7 +211,8 @@ def _flatten(normalized: Floats, selection: Selection, kind: FeatureKind) -> npt
     if kind.points is not selection.points:
         normalized = normalized[:, selection.positions(kind.points)]
     features = normalized.reshape(len(normalized), kind.dim).astype(np.float32, order="C", copy=False)
-    if not (np.abs(features) <= _MOST_STORED).all():
+    # Both are NaN where a number is.
+    if not max(features.max(), -features.min()) <= _MOST_STORED:
         features[np.isnan(features)] = 0
         too_large = int((np.abs(features) > _MOST_STORED).any(axis=-1).sum())
         if too_large:

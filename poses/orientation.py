@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from poses.parts import Parts
+from poses.points import Indexes
 
 Seen = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -64,17 +65,22 @@ def _find_places(values: Floats, seen: Seen, parts: Parts) -> tuple[Place, Place
     """Mean places (x, y) of head, right shoulder, left shoulder and hips, over the frames in which they are seen."""
     if not len(parts.shoulders) or not len(parts.head) or values.shape[-1] < 2:
         return None
-    head_seen = seen[:, parts.head]  # frames, head points
-    frames = seen[:, parts.shoulders].all(axis=1) & head_seen.any(axis=1)
+    head_seen = seen.take(parts.head, axis=1)  # frames, head points
+    frames = seen.take(parts.shoulders, axis=1).all(axis=1) & head_seen.any(axis=1)
     if not frames.any():
         return None
-    heads = values[:, parts.head, :2][frames].astype(np.float64)
-    weights = head_seen[frames][..., None]
-    head = ((heads * weights).sum(axis=1) / weights.sum(axis=1)).mean(axis=0)
-    right, left = values[:, parts.shoulders, :2][frames].astype(np.float64).mean(axis=0)
+    # Rows of one point and coordinate each, because NumPy is slow along a last axis of two.
+    weights = head_seen[frames].T  # head points, frames
+    head = (_take(values, parts.head, frames) * weights).sum(axis=1) / weights.sum(axis=0)
+    shoulders = _take(values, parts.shoulders, frames).mean(axis=2)  # x and y, points
     hips: Place | None = None
     if len(parts.hips):
-        with_hips = frames & seen[:, parts.hips].all(axis=1)
-        if with_hips.sum() * 2 >= frames.sum():
-            hips = values[:, parts.hips, :2][with_hips].astype(np.float64).mean(axis=(0, 1))
-    return head, right, left, hips
+        with_hips = frames & seen.take(parts.hips, axis=1).all(axis=1)
+        if np.count_nonzero(with_hips) * 2 >= np.count_nonzero(frames):
+            hips = _take(values, parts.hips, with_hips).mean(axis=(1, 2))
+    return head.mean(axis=1), shoulders[:, 0], shoulders[:, 1], hips
+
+
+def _take(values: Floats, places: Indexes, frames: Seen) -> npt.NDArray[np.float64]:
+    """Take x and y of some points in some frames: float64 (2, points, frames)."""
+    return values.take(places, axis=1)[frames].T[:2].astype(np.float64, order="C")

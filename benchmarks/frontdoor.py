@@ -35,7 +35,7 @@ from models.catalog import load_catalog
 from models.checkpoints.folders import TEXT_WORDS, WeightsFolder
 from models.tokenization import load_tokenizer
 
-# A form of 256 clips has 37 MB, so 128 of them at once would measure the memory of the machine.
+# A form of 256 clips has 51 MB, so 128 of them at once would measure the memory of the machine.
 LOADS = (
     *(Load("text", 1, connections) for connections in (1, 32, 128)),
     *(Load("text", 16, connections) for connections in (1, 32, 128)),

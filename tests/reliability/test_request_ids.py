@@ -79,10 +79,12 @@ def test_the_engines_spans_stand_below_the_web_workers(traced_service):
 
 def test_the_log_of_the_estimators_names_the_request(traced_service):
     document = {"video": base64.b64encode(b"no video").decode()}
-    assert ask(traced_service, "/api/embed/video", document, {"X-Request-ID": "of-a-video"}) == 422
+    # A service is ready before its estimators are.
+    until(lambda: ask(traced_service, "/api/embed/video", document, {"X-Request-ID": "of-a-video"}) != 503)
     lines = [line for line in traced_service.log.read_text().splitlines() if "of-a-video" in line]
     loggers = {json.loads(line)["logger"]: json.loads(line) for line in lines}
     assert set(loggers) == {"signclip.access", "video.local"}
+    assert loggers["signclip.access"]["status"] == 422
     assert loggers["video.local"]["code"] == loggers["signclip.access"]["code"]
 
 

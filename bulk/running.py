@@ -21,6 +21,7 @@ from bulk.sources import Source
 
 # Frames that are embedded together.
 _FRAMES_TOGETHER = 8192
+_MOST_FRAMES = 12288
 _TEXTS_TOGETHER = 1024
 # Nothing that is prepared waits longer than this for company. What waits is prepared again when the run is killed.
 _LONGEST_WAIT_S = 1.0
@@ -129,8 +130,8 @@ class LocalRun:
                     self._ready.add(item, prepared)
         if self._running is not None and self._running[0].done():
             self._settle()
-        if self._ready.is_due():
-            # Two batches at most are in memory: one that is embedded, and one that gathers meanwhile.
+        # While a batch is embedded the next one gathers, and a little more, so that no process waits for the model.
+        if self._ready.is_due() and (self._running is None or self._ready.frames >= _MOST_FRAMES):
             self._settle()
             self._start()
         self._progress.show()

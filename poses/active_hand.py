@@ -12,6 +12,7 @@ from pose_format import Pose
 from pose_format.utils.generic import detect_known_pose_format
 from pose_format.utils.hand import HAND_POINTS, SHORT_CLIP_FRAMES
 
+from poses.file_pose import get_stored
 from poses.landmarks import BODY, LEFT_HAND, RIGHT_HAND
 from poses.layouts import LayoutKey, build_header
 from poses.points import Indexes, choose_person, make_layout_key
@@ -76,7 +77,7 @@ def find_active_hand(pose: Pose, person: int | None = None) -> Hand | None:
     """
     person = choose_person(pose, person)
     places = _find_places(make_layout_key(pose.header))
-    values = np.asarray(pose.body.data)[:, person]  # frames, points, dims
+    values = get_stored(pose)[:, person]  # frames, points, dims
     if places is None or values.shape[-1] < 2:
         return None
     confidence = pose.body.confidence[:, person]  # frames, points

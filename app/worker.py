@@ -37,8 +37,12 @@ _make_base_environ = wsgi.base_environ
 _is_in_allow_list = message._ip_in_allow_list
 # How long a refused client may take to read a few hundred bytes.
 _ANSWER_S = 5.0
-# How long a thread waits for a body that the application did not read: a round trip brings what is sent already.
+# How long a thread waits for a body that the application did not read: a round trip brings what is sent already. A
+# client that goes on as fast as this, in bytes a second, has longer, because one that still sends when its connection
+# is closed may never see its answer.
 _REST_S = 0.25
+_REST_BYTES_A_S = 8 * 1024**2
+_MOST_REST_S = 5.0
 
 
 @lru_cache(maxsize=8)
@@ -139,14 +143,35 @@ class Worker(ConnectionLoop):
         return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: object) -> bool:
-        """Keep a connection if all of its request is there. No thread waits for a body that nobody wants."""
-        if not keepalive:
-            return False
+        """Keep a connection if all of its request is there. No thread waits long for a body that nobody wants."""
         body = conn.parser.mesg.body
-        if isinstance(body.reader, LengthReader) and not body.reader.length and not body.failed:
-            conn.parser.mesg = None  # or gunicorn would read on to find that out, here and before the next request
-            return True
-        return bool(conn.parser.finish_body(deadline=time.monotonic() + _REST_S))
+        if not isinstance(body.reader, LengthReader):
+            return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _REST_S))
+        # A client that was to be told before it sends its body (`handle_request`) may never send it.
+        if body.failed or (body.reader.length and conn.parser.mesg.must_close):
+            return False
+        if body.reader.length and not self._discard_rest(conn, body.reader):
+            return False
+        conn.parser.mesg = None  # or gunicorn would read on to find that out, here and before the next request
+        return bool(keepalive)
+
+    def _discard_rest(self, conn: TConn, rest: LengthReader) -> bool:
+        """Receive what a client still sends of a body, without keeping it; returns whether it came to its end."""
+        began, discarded, timeout_s = time.monotonic(), 0, conn.sock.gettimeout()
+        conn.sock.settimeout(_REST_S)
+        try:
+            while rest.length:
+                received = len(conn.parser.unreader.read(read_ahead=rest.length))
+                rest.length -= received
+                discarded += received
+                may_take_s = min(_MOST_REST_S, _REST_S + discarded / _REST_BYTES_A_S)
+                if not received or time.monotonic() - began > may_take_s:
+                    return False
+        except OSError:  # of silence, too
+            return False
+        finally:
+            conn.sock.settimeout(timeout_s)
+        return True
 
     def handle_error(self, req: Request | None, client: socket.socket, addr: object, exc: Exception) -> None:  # noqa: ARG002
         """Answer what the application never saw as a problem, and log it without a word of the client's."""

@@ -211,3 +211,20 @@ def test_a_head_is_whole_at_its_empty_line_or_where_it_cannot_become_one():
     large = Head(b"A" * HEAD_BYTES)
     with pytest.raises(Exception, match="65536 bytes"):
         large.add(b"A")
+
+
+def test_a_client_that_sends_a_large_body_first_reads_why_nobody_wanted_it(service: Service) -> None:
+    """http.client and urllib give up at a broken pipe, and never look whether there is an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+    body = bytes(24 * 1024**2)
+    for _ in range(2):  # and the connection is kept
+        connection.request("POST", "/nowhere", body, {"Content-Type": "application/octet-stream"})
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["code"]) == (404, "route_unknown")
+    connection.close()
+
+
+def test_a_client_that_stops_in_a_body_that_nobody_wants_is_answered_and_closed(service: Service) -> None:
+    with connect(service) as client:
+        client.sendall(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n" + bytes(100_000))
+        assert problem(read_all(client))[0] == 404

@@ -21,6 +21,7 @@ from bulk.sources import Source
 
 # Frames that are embedded together.
 _FRAMES_TOGETHER = 8192
+# While a batch is embedded, the next one gathers up to so many frames: half as much again, so that processes go on.
 _MOST_FRAMES = 12288
 _TEXTS_TOGETHER = 1024
 # Nothing that is prepared waits longer than this for company. What waits is prepared again when the run is killed.

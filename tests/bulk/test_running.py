@@ -85,6 +85,7 @@ def test_one_thread_alone_uses_the_model(folder, monkeypatch):
 @pytest.mark.parametrize("kinds", ["cccc", "tttt"])
 def test_a_batch_that_is_embedded_while_the_run_is_interrupted_is_kept(kinds, folder, monkeypatch):
     monkeypatch.setattr(running, "_FRAMES_TOGETHER", 1)
+    monkeypatch.setattr(running, "_MOST_FRAMES", 1)
     monkeypatch.setattr(running, "_TEXTS_TOGETHER", 1)
     waits = []
 
@@ -99,6 +100,28 @@ def test_a_batch_that_is_embedded_while_the_run_is_interrupted_is_kept(kinds, fo
     with pytest.raises(KeyboardInterrupt):
         run.work(iter(_list_items(kinds)))
     assert [name for name in "0123" if name in folder.done] == ["0", "1"]
+
+
+def test_clips_gather_while_a_batch_is_embedded_but_not_more_than_so_many(folder, monkeypatch):
+    monkeypatch.setattr(running, "_FRAMES_TOGETHER", 1)
+    monkeypatch.setattr(running, "_MOST_FRAMES", 6)  # of three clips
+    model, sizes, goes_on = UnitModel(), [], threading.Event()
+    embed = model.embed_clips
+
+    def embed_at_last(clips):
+        assert goes_on.wait(60)
+        sizes.append(len(clips))
+        return embed(clips)
+
+    def wait(futures):  # called when nothing else is left to do but to wait
+        goes_on.set()
+        return concurrent.futures.wait(futures)
+
+    monkeypatch.setattr(model, "embed_clips", embed_at_last)
+    monkeypatch.setattr(running, "wait_for", wait)
+    LocalRun(folder, model, ReadyPool(), Progress(9, 0)).work(iter(_list_items("c" * 5)))
+    assert sizes == [1, 3, 1]
+    assert len(folder.done) == 5
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from processes.files import replace_file
 # Of the names that safetensors has for number formats: F64, F32, F16, BF16, F8_E4M3, …
 _FLOATING = re.compile(r"B?F\d")
 # Their numbers nearly cancel each other, so they keep all digits; see models.exemplars.
-_EXACT = "pose_tower.exemplars."
+EXEMPLARS = "pose_tower.exemplars."
 POSE_WORDS = "pose_tower.bert.embeddings.word_embeddings.weight"
 POSE_POSITIONS = "pose_tower.bert.embeddings.position_embeddings.weight"
 
@@ -125,7 +125,7 @@ def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.fl
 
 
 def _change_format(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    return tensor.to(torch.float32 if name.startswith(_EXACT) else dtype)
+    return tensor.to(torch.float32 if name.startswith(EXEMPLARS) else dtype)
 
 
 def _materialize_buffers(module: SignClip) -> None:

@@ -7,7 +7,6 @@ the space of the trained towers. So they are found after training, in closed for
 from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -16,14 +15,13 @@ from torch.nn import functional
 from corpora.arrays import Float32Array
 from corpora.prompts import tag_text
 from models.architecture import SignClip
-from models.batching import pad
 from models.exemplars import Exemplars, average_geometry, measure_closeness
 from models.hand_geometry import HandGeometry
 from training.errors import ExperimentError
 from training.fingerspelling.lexicon import DEEPER, LETTERS, LetterClip
 from training.fingerspelling.others import read_poses
 from training.fingerspelling.prompts import embed_texts, normalize_letter
-from training.fingerspelling.scoring import CLIPS_AT_ONCE
+from training.fingerspelling.scoring import pad_batches
 from training.fingerspelling.webcam import Change, change_clips, lose_hands, remove_depth, turn
 from training.sections.hands import ExemplarVotes
 
@@ -81,9 +79,7 @@ def describe_means(geometry: HandGeometry, features: Sequence[Float32Array]) -> 
     Returns:
         float32 (clips, features of the geometry).
     """
-    batches = [features[start : start + CLIPS_AT_ONCE] for start in range(0, len(features), CLIPS_AT_ONCE)]
-    padded = [map(torch.from_numpy, pad(batch, dtype=np.float32)) for batch in batches]
-    return torch.cat([average_geometry(geometry(frames, mask)) for frames, mask in padded])
+    return torch.cat([average_geometry(geometry(frames, mask)) for frames, mask in pad_batches(features)])
 
 
 def aim_votes(model: SignClip, tokenizer: Tokenizer, clips: Sequence[LetterClip], *, own_text: float) -> Tensor:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from models.architecture import SignClip
-from models.checkpoints.loading import write_safetensors
+from models.checkpoints.loading import EXEMPLARS, write_safetensors
 from models.exemplars import Exemplars
 from training.fingerspelling.crossvalidate import train_fold
 from training.fingerspelling.lexicon import SPLITS, LetterClip
@@ -22,7 +22,7 @@ from training.fingerspelling.preparation import HandExperiment
 from training.fingerspelling.prompts import build_tokenizer, find_special_ids
 from training.initialization import build_model
 
-POINTS = "pose_tower.exemplars.points"
+_POINTS = f"{EXEMPLARS}points"
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def iterate_folds(
             cls_id, sep_id = find_special_ids(tokenizer)
             model = build_model(run, vocab_size=tokenizer.get_vocab_size(), cls_id=cls_id, sep_id=sep_id)
             tensors = load_file(path)
-            if POINTS in tensors:
-                count, features = tensors[POINTS].shape
+            if _POINTS in tensors:
+                count, features = tensors[_POINTS].shape
                 model.pose_tower.exemplars = Exemplars(count, features, run.model.embed_dim)
             model.load_state_dict(tensors)
         else:

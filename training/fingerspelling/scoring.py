@@ -1,9 +1,10 @@
 """How well a model names clips among the 26 letters, and how a resting hand in the picture changes that."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from corpora.arrays import Float32Array, FloatArray, Int64Array
 from evaluation.retrieval import rank_first_right
@@ -18,6 +19,19 @@ RESTING_PLACE = ((0.1, 0.7), (0.6, 0.7))
 TREMOR = 0.01
 
 
+def pad_batches(features: Sequence[Float32Array]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pad clips in batches of CLIPS_AT_ONCE.
+
+    Args:
+        features: float32 (frames, features) each, as served.
+    Yields:
+        float32 (clips, frames, features), and bool (clips, frames), True where a frame is real.
+    """
+    for start in range(0, len(features), CLIPS_AT_ONCE):
+        padded, mask = pad(features[start : start + CLIPS_AT_ONCE], dtype=np.float32)
+        yield torch.from_numpy(padded), torch.from_numpy(mask)
+
+
 def embed_letters(model: SignClip, features: Sequence[Float32Array]) -> Float32Array:
     """Embed clips of any lengths.
 
@@ -27,9 +41,8 @@ def embed_letters(model: SignClip, features: Sequence[Float32Array]) -> Float32A
     Returns:
         float32 (clips, embed_dim), raw.
     """
-    batches = [features[start : start + CLIPS_AT_ONCE] for start in range(0, len(features), CLIPS_AT_ONCE)]
     with torch.inference_mode():
-        vectors = [model.encode_pose(*map(torch.from_numpy, pad(batch, dtype=np.float32))) for batch in batches]
+        vectors = [model.encode_pose(frames, mask) for frames, mask in pad_batches(features)]
     embedded: Float32Array = torch.cat(vectors).numpy()
     return embedded
 

@@ -78,15 +78,6 @@ class HeldBytes:
         """Bytes that are held now."""
         return self._held
 
-    @contextmanager
-    def open(self) -> Iterator["HeldBody"]:
-        """Account for the body of one request, until the block ends."""
-        body = HeldBody(self)
-        try:
-            yield body
-        finally:
-            self.release(body)
-
     def release(self, body: "HeldBody") -> None:
         """Account no more for a body."""
         with self._lock:

@@ -16,7 +16,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.access.places import HeldBytes, Places
+from app.access.places import HeldBody, HeldBytes, Places
 from app.errors import TooManyRequestsError
 from app.intake import body as body_module
 from app.intake import connection
@@ -121,11 +121,13 @@ def test_bodies_are_refused_when_others_hold_the_memory(make_client, engine, pos
 
 def test_memory_is_counted_and_given_back():
     held = HeldBytes(100)
-    with held.open() as first:
-        first.add(400)  # alone, a body may be as large as its own limit
-        with held.open() as second, pytest.raises(TooManyRequestsError, match="400 bytes"):
-            second.add(1)
-        assert held.held == 400
+    first, second = HeldBody(held), HeldBody(held)
+    first.add(400)  # alone, a body may be as large as its own limit
+    with pytest.raises(TooManyRequestsError, match="400 bytes"):
+        second.add(1)
+    held.release(second)
+    assert held.held == 400
+    held.release(first)
     assert held.held == 0
 
 

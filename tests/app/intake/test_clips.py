@@ -8,7 +8,7 @@ import pytest
 from flask import g, request
 
 from app import telemetry
-from app.access.places import HeldBytes
+from app.access.places import HeldBody, HeldBytes
 from app.errors import InputError, TooManyItemsError
 from app.intake.clips import RequestClips, read_clips
 from app.intake.schemas import PoseOptions, PoseRequest
@@ -26,10 +26,8 @@ def read(client):
         with client.application.test_request_context("/", method="POST", **sent):
             client.application.preprocess_request()
             assert telemetry.get_record()
-            with HeldBytes(1_000_000).open() as g.body:
-                return read_clips(
-                    request, "pose", whole=PoseRequest, options=PoseOptions, max_bytes=1_000_000, max_items=2
-                )
+            g.body = HeldBody(HeldBytes(1_000_000))
+            return read_clips(request, "pose", whole=PoseRequest, options=PoseOptions, max_bytes=1_000_000, max_items=2)
 
     return read_request
 

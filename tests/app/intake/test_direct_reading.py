@@ -11,7 +11,7 @@ from flask import Flask, g, request
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
-from app.access.places import HeldBytes
+from app.access.places import HeldBody, HeldBytes
 from app.intake.body import read_file
 from app.intake.connection import BodyLimits, read_into, take_arrived
 from app.telemetry import RequestRecord
@@ -65,7 +65,8 @@ def test_a_whole_body_is_what_was_sent_be_it_short_or_long(
     unreader = SocketUnreader(server)
     environ = {"wsgi.input": Body(LengthReader(unreader, length)), "gunicorn.socket": server}
     environ |= {"CONTENT_LENGTH": str(length), "REQUEST_METHOD": "POST"}
-    with Flask(__name__).test_request_context(environ_overrides=environ), HeldBytes(1_000_000).open() as g.body:
+    with Flask(__name__).test_request_context(environ_overrides=environ):
+        g.body = HeldBody(HeldBytes(1_000_000))
         g.record = RequestRecord("one", time.monotonic(), time.monotonic() + 60)
         assert read_file(request, max_bytes=len(BODY)) == BODY[:length]
     assert unreader.read(len(NEXT)) == NEXT
@@ -73,7 +74,8 @@ def test_a_whole_body_is_what_was_sent_be_it_short_or_long(
 
 def test_a_body_of_unknown_length_is_accounted_for_as_it_comes() -> None:
     environ = {"wsgi.input": io.BytesIO(BODY), "wsgi.input_terminated": True, "REQUEST_METHOD": "POST"}
-    with Flask(__name__).test_request_context(environ_overrides=environ), HeldBytes(1_000_000).open() as g.body:
+    with Flask(__name__).test_request_context(environ_overrides=environ):
+        g.body = HeldBody(HeldBytes(1_000_000))
         g.record = RequestRecord("one", time.monotonic(), time.monotonic() + 60)
         assert read_file(request, max_bytes=len(BODY) + 1) == BODY
         assert g.body.bytes == 2 * len(BODY)
@@ -150,7 +152,8 @@ def test_a_body_may_be_late_by_what_has_come_of_it_be_the_rest_ever_so_long(
     sender.start()
     environ = {"wsgi.input": Body(LengthReader(SocketUnreader(server), length)), "gunicorn.socket": server}
     environ |= {"CONTENT_LENGTH": str(length), "REQUEST_METHOD": "POST"}
-    with Flask(__name__).test_request_context(environ_overrides=environ), HeldBytes(3_000_000).open() as g.body:
+    with Flask(__name__).test_request_context(environ_overrides=environ):
+        g.body = HeldBody(HeldBytes(3_000_000))
         g.record = RequestRecord("one", time.monotonic(), time.monotonic() + 60)
         assert read_file(request, max_bytes=length) == bytes(length)
     sender.join()

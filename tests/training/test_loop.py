@@ -121,6 +121,14 @@ def test_other_models_cannot_read_hands(clips):
         prepare_letters(run, run.data, clips=clips, tokenizer=build_tokenizer(clips), accelerator=accelerator)
 
 
+@pytest.mark.parametrize("projection", ["none", "linear_l2"])
+def test_exemplars_for_a_model_that_could_not_be_served_are_refused_before_it_is_trained(clips, projection):
+    run = read_experiment(CONFIG, [*SHORT, f"model.projection={projection}"])
+    accelerator = open_accelerator(run, cpu=True)
+    with pytest.raises(ExperimentError, match=f"model.projection is {projection}: use l2, or"):
+        prepare_letters(run, run.data, clips=clips, tokenizer=build_tokenizer(clips), accelerator=accelerator)
+
+
 def test_command_writes_what_it_trained(clips, tmp_path, monkeypatch, capsys):
     """As the shipped model is made: the weights in one folder, its configuration in place, logs elsewhere."""
     monkeypatch.setattr("training.fingerspelling.lexicon.read_lexicon", lambda options: clips)

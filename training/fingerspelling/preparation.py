@@ -43,7 +43,7 @@ def prepare_letters(
         accelerator: device, number format and processes.
     Raises:
         InitializationError: the weights to start from are missing or do not fit.
-        ExperimentError: the model reads no hand geometry.
+        ExperimentError: the model reads no hand geometry, or has no place for the votes of exemplars.
         DataError: there are more processes than pairs.
         PoseError, OSError: a clip's file cannot be read.
     """
@@ -57,6 +57,12 @@ def prepare_letters(
         sampled_frames=count_sampled_frames(model),
         share=ProcessShare(accelerator.process_index, accelerator.num_processes),
     )
+
+    if data.exemplars.share and run.model.projection != "l2":
+        raise ExperimentError(
+            f"data.exemplars.share is {data.exemplars.share:g}, and exemplars vote for unit vectors that no layer "
+            f"projects, but model.projection is {run.model.projection}: use l2, or data.exemplars.share=0"
+        )
 
     def write_tokenizer(folder: Path) -> None:
         save_tokenizer(tokenizer, folder / TOKENIZER)

@@ -22,7 +22,7 @@ from app.errors import HeadersTooLargeError, HeadSlowError, RequestError
 from app.heads import HEAD_S, PIECE_BYTES, Head
 from app.refusals import render
 from app.sending import limit_unread
-from app.threads import Threads
+from processes.turns import Turns
 
 # How long a worker without descriptors waits for one of its requests to end.
 _PAUSE_S = 0.05
@@ -47,9 +47,9 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
         self.leaving_conns: deque[TConn] = deque()
         super().init_process()
 
-    def get_thread_pool(self) -> Threads:
+    def get_thread_pool(self) -> Turns:
         """Make the threads that answer requests."""
-        return Threads(self.cfg.threads)
+        return Turns(self.cfg.threads)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for events, and handle those of connections that no earlier one of them has closed."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.interface import EmbedResult
 from processes.errors import CancelledError, DeadlineExceededError, ProcessError
+from processes.turns import Signal
 
 Deliver = Callable[[EmbedResult | ProcessError], None]
 # How often a waiting call checks whether its client has disconnected, in seconds.
@@ -32,21 +33,19 @@ def wait_for(
         DeadlineExceededError: the deadline passed first.
         ProcessError: the error that was delivered instead of an answer, or that `submit` raised.
     """
-    # A lock alone, because a threading.Event takes three of them for each wait.
-    answered = threading.Lock()
-    answered.acquire()
+    answered = Signal()
     answers: list[EmbedResult | ProcessError] = []
 
     def deliver(answer: EmbedResult | ProcessError) -> None:
         answers.append(answer)
-        answered.release()
+        answered.set()
 
     ticket = submit(deliver)
     while True:
         left_s = math.inf if deadline is None else max(0.0, deadline - time.monotonic())
         check_s = math.inf if is_disconnected is None else _CHECK_S
         wait_s = min(left_s, check_s)
-        if answered.acquire(timeout=min(wait_s, threading.TIMEOUT_MAX)):
+        if answered.wait(min(wait_s, threading.TIMEOUT_MAX)):
             break
         if left_s <= check_s:
             cancel(ticket)

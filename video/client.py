@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection
 
 from processes.errors import CancelledError, DeadlineExceededError, ProcessError, VideoStoppedError
 from processes.socket_limits import limit_silence
+from processes.turns import pause
 from video import messages
 from video.interface import EstimateRequest, Event, Finished
 
@@ -43,7 +44,8 @@ class ClientWork:
         checked = time.monotonic()
         while unfinished:
             try:
-                has_event = self._connection.poll(_CHECK_S)
+                with pause():
+                    has_event = self._connection.poll(_CHECK_S)
                 event = messages.receive_event(self._connection) if has_event else None
             except (EOFError, OSError) as error:
                 raise VideoStoppedError(_RESTARTING, retry_after_s=RETRY_AFTER_S) from error
@@ -117,7 +119,9 @@ def _limit_wait(deadline: float | None) -> float:
 
 
 def _await_answer(connection: Connection, limit_s: float) -> None:
-    if not connection.poll(limit_s):
+    with pause():
+        has_answer = connection.poll(limit_s)
+    if not has_answer:
         raise BlockingIOError
 
 

@@ -11,7 +11,7 @@ from flask import Request
 
 from app.access.admission import get_body
 from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonError, TooLargeError
-from app.intake.connection import BodyLimits, limit_reading, read_into, take_arrived
+from app.intake.connection import BodyLimits, limit_reading, read_into, read_piece, take_arrived
 from app.intake.forms import Form, parse_form
 from app.intake.options import read_options, read_query
 from app.intake.structure import MOST_VALUES, VALUE_BYTES, count_values
@@ -199,7 +199,7 @@ def _receive(request: Request, max_bytes: int) -> bytes:
         while length is None or size < length:
             most = min(max(_FIRST_PIECE_BYTES, size), _LARGEST_PIECE_BYTES)
             limits.allow(size + most)
-            piece = request.stream.read(most)
+            piece = read_piece(most)
             if not piece:
                 break
             pieces.append(piece)

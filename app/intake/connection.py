@@ -20,6 +20,7 @@ from werkzeug.exceptions import ClientDisconnected
 from app.errors import BodyError, BodySlowError, ClientDisconnectedError, RequestError
 from app.telemetry import get_record
 from processes.errors import DeadlineExceededError
+from processes.turns import pause
 
 # Gunicorn's threads wait for a body without a limit. Clients that vanish while they send one would fill every place.
 LONGEST_PAUSE_S = 30.0
@@ -139,7 +140,7 @@ def read_into(buffer: memoryview) -> int | None:
     if len(held) > count:
         reader.unreader.unread(held[count:])
     try:
-        count = count or connection.recv_into(buffer)
+        count = count or _receive_into(connection, buffer)
     except OSError:
         body.failed = True  # the rest of the body is no request
         raise
@@ -148,6 +149,21 @@ def read_into(buffer: memoryview) -> int | None:
         raise ConnectionError("the body stopped before its end")
     reader.length -= count
     return count
+
+
+def read_piece(most: int) -> bytes:
+    """Read a piece of a body from the request's stream, and wait for it without the turn."""
+    with pause():
+        return request.stream.read(most)
+
+
+def _receive_into(connection: socket.socket, buffer: memoryview) -> int:
+    """Receive what is there; where nothing is, wait for it without the turn."""
+    if not isinstance(connection, ssl.SSLSocket):  # which takes no flags
+        with suppress(BlockingIOError):
+            return connection.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+    with pause():
+        return connection.recv_into(buffer)
 
 
 def _is_untouched(body: object) -> TypeGuard[Body]:

@@ -25,6 +25,7 @@ from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
 from processes.errors import ProcessError
+from processes.turns import pause
 from search.entries import Collection
 from search.errors import SearchError
 from search.filters import parse_filter
@@ -124,7 +125,8 @@ def _import(shared: Services, collection: Collection, path: Path) -> Iterator[in
         for entry in entries:
             check_space(collection, entry.space)
         check_deadline(f"when {stored} entries were stored; import the rest, or all again: equal ids are replaced")
-        shared.store.upsert(collection.name, entries)
+        with pause():
+            shared.store.upsert(collection.name, entries)
         stored += len(entries)
         get_record().items = stored
         yield stored

@@ -1,0 +1,227 @@
+"""The threads that answer requests, of which one computes at a time.
+
+Python runs one thread at a time. A thread that calls the system, or NumPy, lets the next one run, and then waits to run
+again. Where many threads have work, each step of a request then changes threads twice, which costs as much as the
+request itself. So threads take turns: who has the turn computes until it waits for somebody else, and only then hands
+it on. A turn makes nothing exclusive. Whoever keeps it too long loses it, and goes on beside the next one.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# How long a thread may compute or wait with the turn while others have work, in seconds: some short requests.
+SLICE_S = 0.005
+
+
+class _Place:
+    """One of the threads, while it waits for work or for its turn.
+
+    Attributes:
+        may_run: released when it has the turn.
+        has_turn: whether it has; guarded by the turns' lock.
+        turns_had: how many it has had.
+        task: what it does.
+    """
+
+    def __init__(self, turns: "Turns") -> None:
+        self.turns = turns
+        self.may_run = threading.Lock()
+        self.may_run.acquire()
+        self.has_turn = False
+        self.turns_had = 0
+        self.task: Callable[[], None] | None = None
+
+
+class _Here(threading.local):
+    place: _Place | None = None
+
+
+_here = _Here()
+
+
+class Turns:
+    """Threads that run tasks; they end with their process.
+
+    Those that were interrupted come before new tasks, so that few requests are half done.
+
+    Args:
+        limit: how many there may be. Further tasks wait until one of them is free.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._started = limit, 0
+        self._lock = threading.Lock()
+        self._is_free = True
+        self._tasks: deque[Callable[[], None]] = deque()
+        self._ready: deque[_Place] = deque()
+        self._idle: list[_Place] = []
+        # One, and those that lost it leave.
+        self._holder: _Place | None = None
+        self._is_watched = False
+        self._watching = threading.Semaphore(0)
+        threading.Thread(target=self._watch, name="turns", daemon=True).start()
+
+    def submit(self, task: Callable[[], None]) -> None:
+        """Run a task, which may raise nothing, when its turn comes."""
+        with self._lock:
+            self._tasks.append(task)
+            self._offer()
+
+    def shutdown(self, wait: bool) -> None:
+        """Do what gunicorn asks of an executor at the end. These threads need nothing."""
+
+    def hand_on(self, place: _Place) -> None:
+        """Give up the turn of a thread, if it has it still."""
+        with self._lock:
+            self._take_from(place)
+
+    def queue(self, place: _Place) -> None:
+        """Let a thread that waits run again, when its turn comes."""
+        with self._lock:
+            self._ready.append(place)
+            self._offer()
+
+    def _offer(self) -> None:
+        if self._is_free:
+            self._give_to_next()
+        elif not self._is_watched:
+            self._is_watched = True
+            self._watching.release()
+
+    def _give_to_next(self) -> None:
+        """Give the turn, which nobody has, to whoever is next."""
+        self._holder, self._is_free = None, True
+        if self._ready:
+            self._give(self._ready.popleft())
+        elif self._tasks and self._idle:
+            place = self._idle.pop()
+            place.task = self._tasks.popleft()
+            self._give(place)
+        elif self._tasks and self._started < self._limit:
+            place = _Place(self)
+            name = f"request-{self._started + 1}"
+            try:
+                threading.Thread(target=self._run, args=(place,), name=name, daemon=True).start()
+            except RuntimeError:  # the system gives no more of them; the task waits for one that is there
+                return
+            self._started += 1
+            place.task = self._tasks.popleft()
+            self._give(place)
+
+    def _give(self, place: _Place) -> None:
+        self._holder, self._is_free = place, False
+        place.has_turn = True
+        place.turns_had += 1
+        place.may_run.release()
+
+    def _take_from(self, place: _Place) -> None:
+        if place.has_turn:
+            place.has_turn = False
+            self._give_to_next()
+
+    def _run(self, place: _Place) -> None:
+        _here.place = place
+        while True:
+            place.may_run.acquire()
+            while place.task is not None:
+                place.task()
+                place.task = None
+                self._finish(place)
+
+    def _finish(self, place: _Place) -> None:
+        """Begin the next task, without a change of threads, or wait for one."""
+        with self._lock:
+            if self._tasks and not self._ready and (place.has_turn or self._is_free):
+                place.task = self._tasks.popleft()
+                place.has_turn, place.turns_had = True, place.turns_had + 1
+                self._holder, self._is_free = place, False
+                return
+            self._idle.append(place)
+            self._take_from(place)
+
+    def _watch(self) -> None:
+        """Take the turn from a thread that keeps it while others have work."""
+        while True:
+            self._watching.acquire()
+            seen: tuple[_Place | None, int] = (None, 0)
+            while True:
+                time.sleep(SLICE_S)
+                with self._lock:
+                    if not (self._ready or self._tasks):
+                        self._is_watched = False
+                        break
+                    holder = self._holder
+                    if holder is not None and seen == (holder, holder.turns_had):
+                        self._take_from(holder)
+                        holder = self._holder
+                    seen = (holder, holder.turns_had if holder is not None else 0)
+
+
+class Signal:
+    """Something that happens once, for which one thread waits: the one that made the signal."""
+
+    def __init__(self) -> None:
+        self._place = _here.place
+        self._may_run = threading.Lock() if self._place is None else self._place.may_run
+        if self._place is None:
+            self._may_run.acquire()
+        self._lock = threading.Lock()
+        self._is_set = self._is_awaited = False
+
+    def set(self) -> None:
+        """Say that it has happened. Called once."""
+        with self._lock:
+            self._is_set = True
+            if not self._is_awaited:
+                return
+            self._is_awaited = False
+        if self._place is None:
+            self._may_run.release()
+        else:
+            self._place.turns.queue(self._place)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait without the turn until it has happened; returns with the turn.
+
+        Args:
+            timeout_s: at most so long; at most threading.TIMEOUT_MAX.
+        Returns:
+            whether it has happened.
+        """
+        with self._lock:
+            if self._is_set:
+                return True
+            self._is_awaited = True
+        place = self._place
+        if place is not None:
+            place.turns.hand_on(place)
+        if self._may_run.acquire(timeout=timeout_s):
+            return True
+        with self._lock:
+            was_awaited, self._is_awaited = self._is_awaited, False
+        if place is None:
+            if not was_awaited:  # it happened in between, and the lock is released, or about to be
+                self._may_run.acquire()
+        else:
+            if was_awaited:
+                place.turns.queue(place)
+            place.may_run.acquire()
+        return self._is_set
+
+
+@contextmanager
+def pause() -> Iterator[None]:
+    """Let others have the turn while this thread waits, or computes where Python's lock is free."""
+    place = _here.place
+    if place is None:
+        yield
+        return
+    place.turns.hand_on(place)
+    try:
+        yield
+    finally:
+        place.turns.queue(place)
+        place.may_run.acquire()

@@ -29,7 +29,7 @@ CLIENT_SILENCE_S = 5.0
 TICK_S = 0.1
 # When requests come faster than two in this time, in seconds, the loop lets them gather for as long. Each look at the
 # sockets wakes two threads, which costs as much as three more texts in one message.
-GATHER_S = 0.001
+GATHER_S = 0.002
 # How long clients may take to read their last answers when the engine stops, in seconds.
 _LINGER_S = 2.0
 # A request, whose it is, and its number there.

@@ -26,6 +26,9 @@ from processes.turns import Turns
 
 # How long a worker without descriptors waits for one of its requests to end.
 _PAUSE_S = 0.05
+# How long a worker leaves a new client to others, in seconds: for each connection that it has, and at most. Otherwise
+# one whose loop runs already takes nearly all clients that connect at once, and the others have nothing to do.
+_YIELD_S, _MOST_YIELD_S = 20e-6, 1e-3
 # How long a client may take to close a connection that ends, and what it may still send. Gunicorn gives as much.
 _LEAVE_S = 2.0
 _LEAVE_BYTES = 64 * 1024
@@ -59,6 +62,8 @@ class ConnectionLoop(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: BaseSocket) -> bool:
         """Accept a client, which waits in the loop until the head of its request is there; return whether to go on."""
+        if self.alive and self.nr_conns and self.cfg.workers > 1:
+            time.sleep(min(_YIELD_S * self.nr_conns, _MOST_YIELD_S))
         try:
             client, address = listener.accept()
         except OSError as error:

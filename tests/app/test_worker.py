@@ -4,6 +4,7 @@ import logging
 import select
 import selectors
 import socket
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -18,6 +19,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import _DEFER, TConn
 
 import app.worker
+from app import connections
 from app.worker import Worker
 from tests.engine.fakes import until
 
@@ -33,7 +35,7 @@ class _ListenerFirst(selectors.DefaultSelector):
 def worker() -> Iterator[Worker]:
     """A worker without a process of its own, which handles events when it is told to."""
     made = object.__new__(Worker)
-    made.cfg, made.log = SimpleNamespace(is_ssl=False, keepalive=15), logging.getLogger("worker")
+    made.cfg, made.log = SimpleNamespace(is_ssl=False, keepalive=15, workers=1), logging.getLogger("worker")
     made.alive, made.nr_conns, made.worker_connections = True, 0, 100
     made.keepalived_conns, made.pending_conns, made.leaving_conns = deque(), deque(), deque()
     made.poller = _ListenerFirst()
@@ -98,6 +100,32 @@ def test_a_stop_accepts_clients_behind_one_that_has_gone_again(worker: Worker, l
     with socket.create_connection(listener.getsockname()) as waiting:
         worker._accept_waiting(listener)
         assert waiting.getsockname() in {conn.client for conn in worker.pending_conns}
+
+
+@pytest.mark.parametrize(("connections_held", "is_left"), [(30, True), (0, False)])
+def test_a_worker_with_connections_leaves_a_client_to_one_without(
+    worker: Worker, listener: socket.socket, monkeypatch: pytest.MonkeyPatch, connections_held: int, is_left: bool
+) -> None:
+    worker.cfg.workers, worker.nr_conns = 2, connections_held
+    others: list[socket.socket] = []
+
+    def let_another_worker_accept(_: float) -> None:
+        others.append(listener.accept()[0])
+
+    monkeypatch.setattr(connections, "time", SimpleNamespace(sleep=let_another_worker_accept, monotonic=time.monotonic))
+    with socket.create_connection(listener.getsockname()):
+        worker.accept(listener)
+        assert bool(others) == is_left
+        assert worker.nr_conns == connections_held + (not is_left)
+    for end in others:
+        end.close()
+
+
+def test_a_client_that_no_other_worker_takes_is_accepted(worker: Worker, listener: socket.socket) -> None:
+    worker.cfg.workers, worker.nr_conns = 2, 50
+    with socket.create_connection(listener.getsockname()):
+        assert worker.accept(listener)
+    assert worker.nr_conns == 51
 
 
 def test_a_connection_that_ends_waits_in_the_loop_until_its_client_closes_it(

@@ -159,9 +159,10 @@ def read_piece(most: int) -> bytes:
 
 def _receive_into(connection: socket.socket, buffer: memoryview) -> int:
     """Receive what is there; where nothing is, wait for it without the turn."""
-    if not isinstance(connection, ssl.SSLSocket):  # which takes no flags
-        with suppress(BlockingIOError):
-            return connection.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+    poll = select.poll()  # a socket with a timeout waits even when it is told not to
+    poll.register(connection, select.POLLIN)
+    if poll.poll(0):
+        return connection.recv_into(buffer)
     with pause():
         return connection.recv_into(buffer)
 

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from flask import Flask, g, request
@@ -15,6 +16,7 @@ from app.access.places import HeldBody, HeldBytes
 from app.intake.body import read_file
 from app.intake.connection import BodyLimits, read_into, take_arrived
 from app.telemetry import RequestRecord
+from processes import turns
 
 BODY, NEXT = bytes(range(256)) * 64, b"POST /next HTTP/1.1\r\n"
 
@@ -160,3 +162,20 @@ def test_a_body_may_be_late_by_what_has_come_of_it_be_the_rest_ever_so_long(
     assert allowed[0] == 8192  # nothing has come yet, and a client that sends nothing may not wait for the whole body
     assert allowed == sorted(allowed)
     assert allowed[-1] <= length
+
+
+def test_a_body_that_has_not_arrived_lets_other_requests_have_their_turn(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "SLICE_S", 3600.0)  # nobody loses a turn, it must be handed on
+    client, server = ends
+    threads, received, done = turns.Turns(2), [], threading.Event()
+
+    def read() -> None:
+        received.append(read_all(server, Body(LengthReader(SocketUnreader(server), 5)), 5, piece=5))
+        done.set()
+
+    threads.submit(read)
+    threads.submit(partial(client.sendall, b"later"))  # while the first one waits
+    assert done.wait(5)
+    assert received == [b"later"]

@@ -21,7 +21,6 @@ class _Place:
 
     Attributes:
         may_run: released when it has the turn.
-        has_turn: whether it has; guarded by the turns' lock.
         turns_had: how many it has had.
         task: what it does.
     """
@@ -30,7 +29,6 @@ class _Place:
         self.turns = turns
         self.may_run = threading.Lock()
         self.may_run.acquire()
-        self.has_turn = False
         self.turns_had = 0
         self.task: Callable[[], None] | None = None
 
@@ -54,11 +52,10 @@ class Turns:
     def __init__(self, limit: int) -> None:
         self._limit, self._started = limit, 0
         self._lock = threading.Lock()
-        self._is_free = True
         self._tasks: deque[Callable[[], None]] = deque()
         self._ready: deque[_Place] = deque()
         self._idle: list[_Place] = []
-        # One, and those that lost it leave.
+        # Who has the turn; None: nobody.
         self._holder: _Place | None = None
         self._is_watched = False
         self._watching = threading.Semaphore(0)
@@ -85,15 +82,15 @@ class Turns:
             self._offer()
 
     def _offer(self) -> None:
-        if self._is_free:
+        if self._holder is None:
             self._give_to_next()
         elif not self._is_watched:
             self._is_watched = True
             self._watching.release()
 
     def _give_to_next(self) -> None:
-        """Give the turn, which nobody has, to whoever is next."""
-        self._holder, self._is_free = None, True
+        """Give the turn to whoever is next, if there is one."""
+        self._holder = None
         if self._ready:
             self._give(self._ready.popleft())
         elif self._tasks and self._idle:
@@ -112,14 +109,15 @@ class Turns:
             self._give(place)
 
     def _give(self, place: _Place) -> None:
-        self._holder, self._is_free = place, False
-        place.has_turn = True
-        place.turns_had += 1
+        self._note_turn(place)
         place.may_run.release()
 
+    def _note_turn(self, place: _Place) -> None:
+        self._holder = place
+        place.turns_had += 1
+
     def _take_from(self, place: _Place) -> None:
-        if place.has_turn:
-            place.has_turn = False
+        if self._holder is place:
             self._give_to_next()
 
     def _run(self, place: _Place) -> None:
@@ -134,10 +132,9 @@ class Turns:
     def _finish(self, place: _Place) -> None:
         """Begin the next task, without a change of threads, or wait for one."""
         with self._lock:
-            if self._tasks and not self._ready and (place.has_turn or self._is_free):
+            if self._tasks and not self._ready and self._holder in (place, None):
                 place.task = self._tasks.popleft()
-                place.has_turn, place.turns_had = True, place.turns_had + 1
-                self._holder, self._is_free = place, False
+                self._note_turn(place)
                 return
             self._idle.append(place)
             self._take_from(place)

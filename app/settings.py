@@ -47,6 +47,9 @@ _EMPTY_KEYS = {
     "SIGNCLIP_API_KEYS": "holds no key; name one",
     "SIGNCLIP_API_KEYS_FILE": "names no file; name one",
 }
+# Settings of which an empty value is a value of its own. An empty list of origins lets no other origin in; taken as
+# unset, it would let in all of them.
+_MAY_BE_EMPTY = ("SIGNCLIP_CORS_ORIGINS",)
 # Settings whose values are never shown.
 _SECRET = ("api_keys", "rate_store", "search_dir")
 
@@ -226,7 +229,8 @@ def load_settings() -> ServiceSettings:
     problems += [f"{variable} is {given[variable][:_VALUE_CHARS]!r}, but it must be UTF-8" for variable in unreadable]
     parts: dict[str, dict[str, object]] = {"engine": {}, "estimators": {}, "search": {}, "": {}}
     for variable, setting in known.items():
-        if given.get(variable) and variable not in unreadable:
+        is_given = bool(given.get(variable)) or (variable in given and variable in _MAY_BE_EMPTY)
+        if is_given and variable not in unreadable:
             parts[setting.part][setting.path[-1]] = given[variable]
     if "preload" in parts["engine"]:
         parts["engine"]["preload"] = _split_at_commas(parts["engine"]["preload"])

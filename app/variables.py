@@ -190,7 +190,7 @@ SETTINGS = (
     ),
     Setting(
         "cors_origins",
-        "origins whose pages may call the API, separated by commas; `none`: only pages of the service itself",
+        "origins whose pages may call the API, separated by commas; `none` or empty: only pages of the service itself",
     ),
     Setting("log_level", "lowest level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
 )

@@ -33,6 +33,8 @@ def test_without_an_environment_the_defaults_hold():
         ("port", "8080", "port", 8080),
         ("PRELOAD", "tiny, asl_citizen,", "engine.preload", ("tiny", "asl_citizen")),
         ("CORS_ORIGINS", "none", "cors_origins", ()),
+        ("CORS_ORIGINS", "", "cors_origins", ()),
+        ("CORS_ORIGINS", " , ", "cors_origins", ()),
         (
             "CORS_ORIGINS",
             "https://a.example,https://b.example",

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from flask import Request
 
 from app.access.admission import get_body
 from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonError, TooLargeError
 from app.intake.connection import BodyLimits, limit_reading, read_into, read_piece, take_arrived
 from app.intake.forms import Form, parse_form
+from app.intake.json_text import parse_json
 from app.intake.options import read_options, read_query
 from app.intake.structure import MOST_VALUES, VALUE_BYTES, count_values
 from processes.compression import PackedTooLargeError, Packing, PackingError, unpack
@@ -257,16 +257,14 @@ def _parse(request: Request, data: bytes) -> dict[str, Any]:
         raise TooLargeError(f"the JSON has more than {MOST_VALUES} values")
     get_body().add(VALUE_BYTES * values)
     try:
-        document = orjson.loads(data.removeprefix(codecs.BOM_UTF8))
-    except orjson.JSONDecodeError as error:
-        raise NotJsonError(_explain_no_json(request, data, error)) from error
-    if not isinstance(document, dict):
-        raise NotJsonError(f"the body is a JSON {type(document).__name__}; send a JSON object")
-    return document
+        return parse_json(data.removeprefix(codecs.BOM_UTF8), "the body")
+    except NotJsonError as error:
+        other = _recognize_other(request, data)
+        raise error if other is None else NotJsonError(other) from error
 
 
-def _explain_no_json(request: Request, data: bytes, error: orjson.JSONDecodeError) -> str:
-    """Say why the body is no JSON: its encoding, a file without a Content-Type, or its syntax."""
+def _recognize_other(request: Request, data: bytes) -> str | None:
+    """Say what a body is that is no JSON: text in another encoding, or a file without a Content-Type; None: neither."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or data[:2] in (b"{\0", b"\0{"):
         return "the body is UTF-16; JSON is sent as UTF-8"
     try:
@@ -282,7 +280,7 @@ def _explain_no_json(request: Request, data: bytes, error: orjson.JSONDecodeErro
             f"byte {fault.start} of the body (0x{data[fault.start]:02X}) is not UTF-8{said}; JSON is sent as UTF-8, "
             "as with Content-Type: application/json; charset=utf-8 in PowerShell"
         )
-    return f"the body is not JSON: {error}"
+    return None
 
 
 def _refuse_query(request: Request) -> None:

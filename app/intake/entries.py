@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 from flask import Request
 
-from app.errors import InputError, MediaTypeError, NotJsonError, Problem, TooLargeError
+from app.errors import InputError, MediaTypeError, Problem, TooLargeError
 from app.intake.body import read_form, read_json, read_pieces
 from app.intake.entry_schemas import CONTENT, EntriesRequest, EntryFacts, EntryItem, EntryOptions, FormRequest
+from app.intake.json_text import parse_json
 from app.intake.options import read_options, read_query
 from app.intake.validation import check_count, validate
 from app.intake.videos import limit_body
@@ -147,12 +148,7 @@ def _split_lines(request: Request, max_line_bytes: int) -> Iterator[bytes]:
 
 
 def _read_line(line: bytes, number: int) -> NewEntry:
-    try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise NotJsonError(f"line {number + 1} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise NotJsonError(f"line {number + 1} is a JSON {type(document).__name__}; send a JSON object")
+    document = parse_json(line, f"line {number + 1}")
     try:
         return _make_entry(validate(EntryItem, document, max_items=0), f"/{number}")
     except InputError as error:

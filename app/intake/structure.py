@@ -1,4 +1,4 @@
-"""How many values a JSON text holds, counted before it is parsed, because each takes far more memory than its text."""
+"""Counts the values of a JSON text before it is parsed, because each takes far more memory than its text."""
 
 import re
 
@@ -23,6 +23,12 @@ def count_values(data: bytes, *, limit: int) -> int:
         return marks
     rest, strings = _STRING.subn(b"", data, count=limit + 1)
     return strings if strings > limit else strings + _count_marks(rest)
+
+
+def count_open(data: bytes) -> int:
+    """Count the lists and objects that the beginning of a JSON text opens and does not close."""
+    rest = _STRING.sub(b"", data)
+    return rest.count(b"[") + rest.count(b"{") - rest.count(b"]") - rest.count(b"}")
 
 
 def _count_marks(data: bytes) -> int:

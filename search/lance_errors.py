@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from search.errors import CollectionUnknownError, SearchError, StoreError, StoreFullError
+from search.errors import CollectionUnknownError, SearchError, StoreFullError
+from search.store_faults import make_store_error
 
 # What the system says when a disk, a quota or a file is full (ENOSPC, EDQUOT, EFBIG), in the words of LanceDB's errors.
 _FULL = ("os error 28", "os error 122", "os error 27", "No space left")
-# Of LanceDB's messages, which quote paths of its own source.
-_DETAIL_CHARS = 200
 
 
 @contextmanager
@@ -33,4 +32,4 @@ def translate_errors(name: str | None = None) -> Iterator[None]:
         if name is not None and "Not found" in text and "_versions" in text:
             raise CollectionUnknownError(f"there is no collection {name!r}") from error
         where = "the store" if name is None else f"collection {name!r}"
-        raise StoreError(f"{where} cannot be read or written: {text[:_DETAIL_CHARS]}") from error
+        raise make_store_error(f"{where} cannot be read or written", error) from error

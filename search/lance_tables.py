@@ -19,10 +19,11 @@ import orjson
 from processes.files import hold_lock
 from search.conditions import write_sql
 from search.entries import check_collection_name, is_collection_name
-from search.errors import CollectionUnknownError, StoreError, VersionUnknownError
+from search.errors import CollectionUnknownError, VersionUnknownError
 from search.filters import Filter
 from search.lance_errors import translate_errors
 from search.rows import make_schema
+from search.store_faults import make_store_error
 
 # Key of the facts about a collection in the metadata of its table.
 _ABOUT = b"signclip"
@@ -171,7 +172,7 @@ class LanceTables:
         except ValueError as error:
             raise CollectionUnknownError(f"there is no collection {name!r}") from error
         except (OSError, RuntimeError) as error:
-            raise StoreError(f"collection {name!r} cannot be opened: {error}") from error
+            raise make_store_error(f"collection {name!r} cannot be opened", error) from error
 
 
 def read_batches(table: Any, columns: Sequence[str], filter: Filter, *, rows: int) -> Iterator[Any]:

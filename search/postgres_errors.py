@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from search.errors import CollectionUnknownError, EntryInvalidError, SearchError, StoreError, StoreFullError
+from search.errors import CollectionUnknownError, EntryInvalidError, SearchError, StoreFullError
+from search.store_faults import make_store_error
 
 # What the system says when a disk, a quota or a file is full.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -41,10 +42,10 @@ def translate_errors(name: str | None = None) -> Iterator[None]:
             raise StoreFullError(
                 "there is no room left in the system's folder for temporary files, where exact searches keep a file"
             ) from error
-        raise StoreError(f"the file for exact searches cannot be written or read: {_shorten(error)}") from error
+        raise make_store_error("the file for exact searches cannot be written or read", error) from error
     except psycopg.Error as error:
         where = "the database" if name is None else f"collection {name!r}"
-        raise StoreError(f"{where} cannot be read or written: {_shorten(error)}") from error
+        raise make_store_error(f"{where} cannot be read or written", error) from error
 
 
 def _shorten(error: Exception) -> str:

@@ -126,7 +126,7 @@ def test_texts_that_a_database_cannot_keep_are_refused_and_ids_are_not_there(sto
     assert store.delete_entries("words", ["a\0b"]) == 0
 
 
-def test_a_user_without_rights_may_use_what_is_there(store, database):
+def test_a_user_without_rights_may_use_what_is_there(store, database, caplog):
     store.upsert("words", make_entries(VECTORS[:3]))
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS reader")
@@ -135,15 +135,16 @@ def test_a_user_without_rights_may_use_what_is_there(store, database):
         connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA signclip TO reader")
     reader = open_store(SearchSettings(dir=database.replace("postgres:@", "reader:@"), maintain_s=0))
     assert len(reader.search("words", VECTORS[:1])[0]) == 3
-    with pytest.raises(StoreError, match="permission denied"):
+    with pytest.raises(StoreError, match="the server's log says why"):
         reader.upsert("words", make_entries(VECTORS[:1]))
+    assert "permission denied" in caplog.text
     reader.close()
 
 
 def test_a_database_that_cannot_be_reached_is_a_typed_error():
     with pytest.raises(StoreError, match="cannot be read or written") as caught:
         open_store(SearchSettings(dir="postgresql://someone:secret@127.0.0.1:9/none", maintain_s=0))
-    assert "secret" not in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("secret", "someone", "127.0.0.1"))
 
 
 @pytest.mark.parametrize(

@@ -115,3 +115,12 @@ def test_errors_of_the_library_are_translated(error, kind):
     with pytest.raises(StoreError) as caught, translate_errors("words"):
         raise error
     assert type(caught.value) is kind
+
+
+def test_the_librarys_words_are_for_the_log_alone_and_what_they_quote_for_nobody(caplog):
+    fault = RuntimeError("lance error: IO at /srv/data: Permission denied (os error 13), text 'Hello', /root/x.rs")
+    with pytest.raises(StoreError) as caught, translate_errors("words"):
+        raise fault
+    assert str(caught.value) == "collection 'words' cannot be read or written; the server's log says why"
+    assert "Permission denied (os error 13)" in caplog.text
+    assert "Hello" not in caplog.text

@@ -14,7 +14,10 @@ from app.intake.json_text import explain_fault, parse_json
     [
         (b"[" * 1000, r"the line is not JSON: its first (\d+) bytes open \1 lists and objects that they do not close"),
         (b'{"]": "}"' + b',"a":[' + b"[" * 1000, "lists and objects that they do not close; close each"),
-        (b"[" * 2000, "the line is not JSON: its lists and objects are nested more than 1024 deep; send them less deep"),
+        (
+            b"[" * 2000,
+            "the line is not JSON: its lists and objects are nested more than 1024 deep; send them less deep",
+        ),
         (b"[" * 2000 + b"]" * 2000, "nested more than 1024 deep"),
         (b'{"a":' * 2000 + b"1" + b"}" * 2000, "nested more than 1024 deep"),
         (b"", "the line is not JSON: it is empty"),

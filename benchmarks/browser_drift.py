@@ -30,6 +30,7 @@ from benchmarks.measuring import ROOT, machine_facts, write_results
 from engine.local import LocalEngine
 from engine.settings import EngineSettings
 from poses.reading import read
+from processes.packages import DEVELOPMENT, explain_missing
 from search.settings import SearchSettings
 from tests.running import serving_in_thread
 from video.local import LocalEstimators
@@ -172,7 +173,8 @@ def serving() -> Iterator[str]:
 @contextmanager
 def looking(browser: str, address: str) -> Iterator["Page"]:
     """Open the playground in a browser without a window, until the block ends."""
-    from playwright.sync_api import sync_playwright  # not installed where only the service is
+    with explain_missing("this benchmark", DEVELOPMENT, error=SystemExit):
+        from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser, args=list(OPTIONS))

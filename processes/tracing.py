@@ -4,6 +4,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from processes.packages import explain_missing
 from processes.settings import SettingsError
 from processes.version import VERSION
 
@@ -23,14 +24,9 @@ class Traces:
     """
 
     def __init__(self, endpoint: str, *, service: str = "signclip") -> None:
-        try:
+        with explain_missing("SIGNCLIP_TRACES", "requirements-tracing.txt", error=SettingsError):
             import opentelemetry.exporter.otlp.json.http.trace_exporter
             import opentelemetry.sdk.trace.export  # noqa: F401
-        except ImportError as error:
-            raise SettingsError(
-                f"SIGNCLIP_TRACES needs packages that are not installed ({error.name}): "
-                "pip install --requirement requirements-tracing.txt --constraint constraints.txt"
-            ) from error
         self._endpoint = endpoint
         self._service = service
         self._lock = threading.Lock()

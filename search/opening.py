@@ -1,5 +1,6 @@
 """Opens a store; which kind of store it is, the setting says."""
 
+from processes.packages import explain_missing
 from search.errors import StoreError
 from search.interface import Store
 from search.settings import SearchSettings
@@ -22,13 +23,8 @@ def open_store(settings: SearchSettings) -> Store:
 
 
 def _open_postgres(settings: SearchSettings) -> Store:
-    try:
+    with explain_missing("a store in PostgreSQL", "requirements-postgres.txt", error=StoreError):
         from search.postgres_store import PostgresStore
-    except ImportError as error:
-        raise StoreError(
-            "collections in PostgreSQL need psycopg: "
-            "pip install --requirement requirements-postgres.txt --constraint constraints.txt"
-        ) from error
     store = PostgresStore(settings)
     store.start_upkeep()
     return store

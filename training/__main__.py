@@ -4,14 +4,16 @@ Several processes, one for each GPU, share batch.size: `torchrun --nproc-per-nod
 written to the folder `output`, in the form that the service loads. An interrupted run resumes from its last state.
 """
 
+from __future__ import annotations
+
 import argparse
 import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
@@ -27,6 +29,9 @@ from training.loop import PreparedRun, train
 from training.runs.files import RunFiles
 from training.runs.record import RunRecord, describe_machine
 from training.runs.state import remove_state
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 LEFT_OUT = "left_out.csv"
 # Steps between losses on the progress bar, because reading a loss waits for the device.

@@ -1,22 +1,26 @@
 """Several processes with one joint batch: the embeddings of all in each of them, and the sum of their gradients."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn import functional
 
-from training.errors import ExperimentError
+from processes.packages import DEVELOPMENT, explain_missing
+from training.errors import ExperimentError, TrainingError
 from training.experiment import Experiment
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 # Gradients are sent in messages of up to 64 MiB in float32, so that few messages are sent and little memory is copied.
 NUMBERS_AT_ONCE = 16 * 1024**2
@@ -32,7 +36,13 @@ def open_accelerator(run: Experiment, *, cpu: bool = False) -> Accelerator:
         cpu: use the CPU even if there is a GPU.
     Raises:
         ExperimentError: the device does not have the number format, or there are more processes than pairs.
+        TrainingError: a package is not installed that training needs and serving does not.
     """
+    with explain_missing("training", DEVELOPMENT, error=TrainingError):
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+        from accelerate.utils import InitProcessGroupKwargs
+        from torch.utils import tensorboard  # noqa: F401  # here too, because the logs begin after data are read
     # Accelerate keeps one number format for a whole process, but runs one after another may differ in it.
     AcceleratorState._reset_state()
     waiting = InitProcessGroupKwargs(timeout=_LONGEST_WAIT)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from models.architecture import SignClip
@@ -20,6 +19,9 @@ from training.experiment import Experiment
 from training.optimization import build_optimizer, compute_learning_rate, set_learning_rate
 from training.sections.run import Optimizer
 from training.seeds import DROPOUT, derive_seed
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 MakeTargets = Callable[[Tensor], Tensor | None]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from accelerate import Accelerator
 from torch import Tensor
 
 from models.architecture import SignClip
@@ -23,6 +22,9 @@ from training.loader import open_loader
 from training.runs.files import RunFiles
 from training.runs.state import RunProgress
 from training.validation import Validator
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 # A run without validation may have epochs of a few steps. It saves its state not more often than this, in steps.
 LEAST_STEPS = 100

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from accelerate.utils import gather_object
 
 from corpora.arrays import Float32Array
 from evaluation.retrieval import number_labels, summarize_clips, summarize_texts
@@ -43,6 +42,8 @@ class Validator:
         Raises:
             DivergedError: a vector holds something that is not a finite number.
         """
+        from accelerate.utils import gather_object  # late, because only an opened accelerator proves it is installed
+
         learner = self._learner
         learner.contrastive.eval()
         found = [(index, *_embed(learner, batch)) for index, batch in zip(self._own, self._loader, strict=True)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from accelerate import Accelerator
 from tokenizers import Tokenizer
 
 from models.architecture import SignClip
@@ -22,6 +22,9 @@ from training.fingerspelling.prompts import find_special_ids, save_tokenizer
 from training.initialization import build_model
 from training.loop import PreparedRun, Sources
 from training.sections.hands import HandData
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 class HandExperiment(Experiment):

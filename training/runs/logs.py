@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from processes.files import write_file
 
@@ -27,6 +26,9 @@ class RunLogs:
     """
 
     def __init__(self, folder: Path, *, start: int = 0) -> None:
+        # Late, because training says before it reads data that TensorBoard is not installed (training/distribution.py).
+        from torch.utils.tensorboard import SummaryWriter
+
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         for name in (STEPS, VALIDATION):

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
-from accelerate import Accelerator
 
 from evaluation.provenance import TRAINING_RECORD, describe_software
 from processes.files import write_file
 from training.experiment import Experiment
 from training.runs.state import RunProgress
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 _HEADING = "# How this model was trained. The recipe has every setting, also those that no file names.\n"
 

@@ -10,7 +10,7 @@ from typing import Unpack
 
 import httpx2
 
-from signclip_client import calls
+from signclip_client import calls, comparison
 from signclip_client.async_collection_methods import AsyncCollectionMethods
 from signclip_client.async_recognition_methods import AsyncRecognitionMethods
 from signclip_client.chunks import Clip
@@ -131,7 +131,7 @@ class AsyncClient(AsyncCollectionMethods, AsyncRecognitionMethods):
         **options: Unpack[SimilarityOptions],
     ) -> Similarity:
         """Compare clips with texts, or the items of one kind with each other; scores are float32 (rows, columns)."""
-        wanted = calls.compare(self.configuration, texts=texts, poses=poses, videos=videos, options=options)
+        wanted = comparison.compare(self.configuration, texts=texts, poses=poses, videos=videos, options=options)
         return await self._run(wanted, progress)
 
     async def estimate_pose(

@@ -10,16 +10,15 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from signclip_client.chunks import TEXT, Chunk, Clip, encode_clip, list_items, split
+from signclip_client.chunks import Chunk, Clip, encode_clip, list_items, split
 from signclip_client.configuration import Configuration
 from signclip_client.messages import Call, Request
-from signclip_client.reading import read_embeddings, read_estimation, read_list, read_one, read_similarity
+from signclip_client.reading import read_embeddings, read_estimation, read_list, read_one
 from signclip_client.results import (
     Embeddings,
     Estimation,
     Inspection,
     Result,
-    Similarity,
 )
 
 
@@ -36,37 +35,6 @@ def embed(
     body = {**name_model(configuration), **options, "encoding_format": "base64"}
     chunks = split_lists(configuration, {key: items})
     return Call([Request("POST", f"/api/embed/{key}", body, chunk) for chunk in chunks], read_embeddings)
-
-
-def compare(
-    configuration: Configuration,
-    *,
-    texts: Clip | Sequence[Clip],
-    poses: Clip | Sequence[Clip],
-    videos: Clip | Sequence[Clip],
-    options: Mapping[str, Any],
-) -> Call[Similarity]:
-    """Compare clips with texts, or items of one kind with each other: POST /api/similarity.
-
-    Raises:
-        FileError: the size of a clip's file cannot be found.
-        TypeError: an item is no text, or no clip.
-        ValueError: there are no items.
-    """
-    body = {**name_model(configuration), **options}
-    columns = list_items(TEXT, texts)
-    if columns:
-        body[TEXT] = columns
-        clips = {"pose": poses, "video": videos}
-        chunks: list[Chunk | None] = list(split_lists(configuration, clips, may_be_empty=True)) or [None]
-    else:
-        # Clips against each other: every row meets every column, so that nothing can be split.
-        named = {"pose": list_items("pose", poses), "video": list_items("video", videos)}
-        if not any(named.values()):
-            raise ValueError("there is nothing to compare: give texts, poses or videos")
-        body |= {key: Chunk(key, items).encode() for key, items in named.items() if items}
-        chunks = [None]
-    return Call([Request("POST", "/api/similarity", body, chunk) for chunk in chunks], read_similarity)
 
 
 def estimate(
@@ -133,19 +101,17 @@ def name_model(configuration: Configuration) -> dict[str, str]:
     return {} if configuration.model is None else {"model_name": configuration.model}
 
 
-def split_lists(
-    configuration: Configuration, items: Mapping[str, Clip | Sequence[Clip]], *, may_be_empty: bool = False
-) -> list[Chunk]:
+def split_lists(configuration: Configuration, items: Mapping[str, Clip | Sequence[Clip]]) -> list[Chunk]:
     """Split the lists of a request, by their keys, into parts.
 
     Raises:
         FileError: the size of a clip's file cannot be found.
         TypeError: an item is no text, or no clip.
-        ValueError: there are no items, and may_be_empty is not set.
+        ValueError: there are no items.
     """
     chunks = [
         chunk for key, found in items.items() for chunk in split(key, list_items(key, found), configuration.limits)
     ]
-    if not chunks and not may_be_empty:
+    if not chunks:
         raise ValueError(f"there is no {' and no '.join(items)} to send")
     return chunks

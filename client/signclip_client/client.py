@@ -11,7 +11,7 @@ from typing import Unpack
 
 import httpx2
 
-from signclip_client import calls
+from signclip_client import calls, comparison
 from signclip_client.chunks import Clip
 from signclip_client.collection_methods import CollectionMethods
 from signclip_client.configuration import DEFAULT_URL, Configuration, Limits
@@ -137,7 +137,7 @@ class Client(CollectionMethods, RecognitionMethods):
         **options: Unpack[SimilarityOptions],
     ) -> Similarity:
         """Compare clips with texts, or the items of one kind with each other; scores are float32 (rows, columns)."""
-        wanted = calls.compare(self.configuration, texts=texts, poses=poses, videos=videos, options=options)
+        wanted = comparison.compare(self.configuration, texts=texts, poses=poses, videos=videos, options=options)
         return self._run(wanted, progress)
 
     def estimate_pose(

@@ -53,6 +53,8 @@ class Limits:
 # The service takes 2048 texts or entries, 256 poses and 16 videos, if its limits have not been changed. Parts of this
 # size keep several requests busy, and report progress now and then.
 MAX_ITEMS: Mapping[str, int] = {"text": 512, "pose": 64, "video": 1, "entries": 64}
+# Texts and clips that the service compares in one request, if its limit has not been changed.
+MOST_TOGETHER = 256
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def judge_answer(
         AnswerError: the service refused the request, or failed.
     """
     if response.is_success:
-        return Answer(response.content, request.chunk)
+        return Answer(response.content, request.chunk, request.columns)
     problem = _read_problem(response)
     retry_after_s = read_retry_after(response.headers)
     halves = request.halve() if response.status_code == 413 else None
@@ -142,9 +142,8 @@ def _is_place(place: object) -> bool:
 
 
 def _locate(problem: Mapping[str, Any], request: Request) -> Mapping[str, Any]:
-    """Let pointers count in the caller's list."""
-    chunk = request.chunk
-    if chunk is None:
+    """Let pointers count in the caller's lists."""
+    if request.chunk is None:
         return problem
-    places = [{**place, "pointer": chunk.locate(place["pointer"])} for place in problem.get("errors", ())]
-    return {**problem, "detail": chunk.locate(str(problem["detail"])), "errors": places}
+    places = [{**place, "pointer": request.locate(place["pointer"])} for place in problem.get("errors", ())]
+    return {**problem, "detail": request.locate(str(problem["detail"])), "errors": places}

@@ -43,6 +43,7 @@ class Request:
         path: below the service's URL.
         body: keys of the JSON body, beside those of the chunk; None for no body.
         chunk: the items that it sends, if it sends a list.
+        columns: the texts that these items are compared with, if there are any.
         file: sent as it is, in place of JSON.
         media_type: of the body.
         accept: media type of the answer.
@@ -57,6 +58,7 @@ class Request:
     media_type: str = "application/json"
     accept: str = "application/json"
     is_repeatable: bool = True
+    columns: Chunk | None = None
 
     def encode_body(self) -> bytes | None:
         """Write the body; None for no body.
@@ -69,13 +71,22 @@ class Request:
             return read_file(self.file)
         if self.body is None:
             return None
-        items = {} if self.chunk is None else {self.chunk.key: self.chunk.encode()}
+        items = {chunk.key: chunk.encode() for chunk in (self.chunk, self.columns) if chunk is not None}
         return write_json({**self.body, **items}).encode()
 
     def halve(self) -> tuple[Request, Request] | None:
-        """Split the request in two; None when it has fewer than two items."""
-        halves = None if self.chunk is None else self.chunk.halve()
-        return None if halves is None else (replace(self, chunk=halves[0]), replace(self, chunk=halves[1]))
+        """Split the request in two; None when it has fewer than two items. Texts beside clips are split last."""
+        if self.chunk is not None and (halves := self.chunk.halve()) is not None:
+            return replace(self, chunk=halves[0]), replace(self, chunk=halves[1])
+        if self.columns is not None and (halves := self.columns.halve()) is not None:
+            return replace(self, columns=halves[0]), replace(self, columns=halves[1])
+        return None
+
+    def locate(self, message: str) -> str:
+        """Let the JSON pointer that begins a message count in the caller's lists."""
+        for chunk in (self.chunk, self.columns):
+            message = message if chunk is None else chunk.locate(message)
+        return message
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ class Answer:
 
     body: bytes
     chunk: Chunk | None = None
+    columns: Chunk | None = None
 
     def read_json(self) -> dict[str, Any]:
         """Read the object, with places that count in the caller's list.
@@ -99,15 +111,9 @@ class Answer:
             raise _make_unreadable(detail) from error
         if not isinstance(content, dict):
             raise _make_unreadable(f"the answer is no JSON object, but begins with {self.body[:60]!r}")
-        if self.chunk is not None:
-            for key in ("warnings", "rows"):
-                if key in content:
-                    content[key] = [self.chunk.locate(text) for text in content[key]]
-            for skipped in content.get("errors", ()):
-                if skipped.get("pointer", f"/{self.chunk.key}").split("/")[1] == self.chunk.key:
-                    skipped["index"] += self.chunk.first
-                if "pointer" in skipped:
-                    skipped["pointer"] = self.chunk.locate(skipped["pointer"])
+        for chunk in (self.chunk, self.columns):
+            if chunk is not None:
+                _shift(content, chunk)
         return content
 
 
@@ -133,6 +139,18 @@ class Call(Generic[Result]):
                 "is this the address of the service, and do client and service have one version?"
             )
             raise _make_unreadable(detail) from error
+
+
+def _shift(content: dict[str, Any], chunk: Chunk) -> None:
+    """Let the places in an answer that are of a chunk's items count in the caller's list."""
+    for key in ("warnings", "rows", "columns"):
+        if key in content:
+            content[key] = [chunk.locate(text) for text in content[key]]
+    for skipped in content.get("errors", ()):
+        if skipped.get("pointer", f"/{chunk.key}").split("/")[1] == chunk.key:
+            skipped["index"] += chunk.first
+        if "pointer" in skipped:
+            skipped["pointer"] = chunk.locate(skipped["pointer"])
 
 
 def _make_unreadable(detail: str) -> ServiceFaultError:

@@ -8,9 +8,7 @@ from typing import Any
 
 from signclip_client.decoding import build, decode_rows, find_common
 from signclip_client.messages import Answer
-from signclip_client.results import Embeddings, Estimation, Result, Similarity
-
-_MATRICES = ("cosine", "dot", "probabilities")
+from signclip_client.results import Embeddings, Estimation, Result
 
 
 def read_one(kind: type[Result], answers: Sequence[Answer]) -> Result:
@@ -39,28 +37,6 @@ def read_embeddings(answers: Sequence[Answer]) -> Embeddings:
     vectors = decode_rows(whole.pop("embeddings"), whole["dimensions"])
     renamed = {"videos": whole.pop("video"), "poses": whole.pop("pose")}
     return replace(build(Embeddings, {**whole, **renamed, "vectors": ()}), vectors=vectors)
-
-
-def read_similarity(answers: Sequence[Answer]) -> Similarity:
-    """Join the rows of all parts.
-
-    Raises:
-        MixedModelsError: another model answered between the parts.
-    """
-    parts = [answer.read_json() for answer in answers]
-    skipped = [None] * len(parts[0]["columns"])
-    for part in parts:
-        for key in _MATRICES:
-            if key in part:
-                part[key] = [row or skipped for row in part[key]]
-    whole = join(parts, (*_MATRICES, "none_of_these", "rows", "trimmed", "warnings", "errors"))
-    for key in ("probabilities", "none_of_these"):
-        if key not in parts[0]:
-            whole[key] = None
-    # What is remarked of the texts comes with every part.
-    whole["warnings"] = list(dict.fromkeys(whole["warnings"]))
-    whole["errors"] = list({error["pointer"]: error for error in whole["errors"]}.values())
-    return build(Similarity, whole)
 
 
 def read_estimation(answers: Sequence[Answer]) -> Estimation:

@@ -25,16 +25,32 @@ CLIP = POSES / "ase_A.pose"
 
 
 @pytest.fixture(scope="session")
-def url(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The service with the tiny model; its videos are the names of golden poses."""
+def real_engine(tiny_weights: Path) -> Iterator[LocalEngine]:
+    """An engine with the tiny model."""
     settings = EngineSettings(weights_dir=tiny_weights, default_model="tiny", device="cpu", backend="torch", threads=1)
     engine = LocalEngine(settings)
-    store = SearchSettings(dir=str(tmp_path_factory.mktemp("search")), maintain_s=0)
-    limits = ServiceSettings(engine=settings, search=store, max_items=8, max_texts=40)
-    application = create_app(limits, engine, FakeEstimators())
-    with serving_in_thread(application) as address:
-        yield address
+    yield engine
     engine.close()
+
+
+def _serve(engine: LocalEngine, store: Path, **limits: int) -> Iterator[str]:
+    """Serve the tiny model; videos are the names of golden poses."""
+    search = SearchSettings(dir=str(store), maintain_s=0)
+    settings = ServiceSettings(engine=engine.settings, search=search, **limits)
+    with serving_in_thread(create_app(settings, engine, FakeEstimators())) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def url(real_engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service that takes few items at once."""
+    yield from _serve(real_engine, tmp_path_factory.mktemp("search"), max_items=8, max_texts=40)
+
+
+@pytest.fixture(scope="session")
+def roomy_url(real_engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same service, that takes many."""
+    yield from _serve(real_engine, tmp_path_factory.mktemp("search"), max_items=1000, max_texts=1000)
 
 
 class AwaitedClient:

@@ -220,6 +220,7 @@ class AsyncClient(AsyncCollectionMethods, AsyncRecognitionMethods):
         """Send a request as often as it takes; more than one answer where it had to be split."""
         # Reading files would hold up everything else that runs here.
         body, limits = await asyncio.to_thread(request.encode_body), limits or self.configuration.limits
+        may_be_done = False
         for attempt in count(1):
             try:
                 response = await self._http.request(
@@ -229,13 +230,14 @@ class AsyncClient(AsyncCollectionMethods, AsyncRecognitionMethods):
                     headers=make_http_headers(request),
                     timeout=limits.timeout_s,
                 )
-                outcome = judge_answer(request, response, limits, attempt=attempt)
+                outcome = judge_answer(request, response, limits, attempt=attempt, may_be_done=may_be_done)
             except httpx2.RequestError as error:
                 outcome = judge_failure(request, error, limits, attempt=attempt, url=self.configuration.base_url)
             if isinstance(outcome, Halves):
                 return [*await self._send(outcome.first), *await self._send(outcome.second)]
             if not isinstance(outcome, Pause):
                 return [outcome]
+            may_be_done |= outcome.may_be_done
             await self._wait(outcome.seconds)
         raise AssertionError("the tries never end without an answer or an error")
 

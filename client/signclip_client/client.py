@@ -236,6 +236,7 @@ class Client(CollectionMethods, RecognitionMethods):
     def _send(self, request: Request, stopped: threading.Event, limits: Limits | None = None) -> list[Answer]:
         """Send a request as often as it takes; more than one answer where it had to be split."""
         body, limits = request.encode_body(), limits or self.configuration.limits
+        may_be_done = False
         for attempt in count(1):
             try:
                 response = self._http.request(
@@ -245,10 +246,11 @@ class Client(CollectionMethods, RecognitionMethods):
                     headers=make_http_headers(request),
                     timeout=limits.timeout_s,
                 )
-                outcome = judge_answer(request, response, limits, attempt=attempt)
+                outcome = judge_answer(request, response, limits, attempt=attempt, may_be_done=may_be_done)
             except httpx2.RequestError as error:
                 outcome = judge_failure(request, error, limits, attempt=attempt, url=self.configuration.base_url)
             if isinstance(outcome, Pause):
+                may_be_done |= outcome.may_be_done
                 if self._wait(outcome.seconds, stopped):
                     break
             elif isinstance(outcome, Halves):

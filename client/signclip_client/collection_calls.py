@@ -32,7 +32,8 @@ def create_collection(configuration: Configuration, name: str, options: Mapping[
 
 def delete_collection(name: str) -> Call[int]:
     """Delete a collection: DELETE /api/collections/{name}."""
-    return Call([Request("DELETE", name_path(COLLECTION, name))], partial(read_number, "deleted"))
+    request = Request("DELETE", name_path(COLLECTION, name), if_gone={"deleted": 0})
+    return Call([request], partial(read_number, "deleted"))
 
 
 def store_entries(
@@ -61,7 +62,8 @@ def change_entry(name: str, entry_id: str, changes: Mapping[str, Any]) -> Call[E
 
 def delete_entry(name: str, entry_id: str) -> Call[int]:
     """Delete an entry: DELETE /api/collections/{name}/entries/{entry_id}."""
-    return Call([Request("DELETE", name_path(ENTRY, name, entry_id))], partial(read_number, "deleted"))
+    request = Request("DELETE", name_path(ENTRY, name, entry_id), if_gone={"deleted": 1})
+    return Call([request], partial(read_number, "deleted"))
 
 
 def import_entries(name: str, parquet: Clip) -> Call[Stored]:

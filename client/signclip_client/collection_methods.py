@@ -46,7 +46,7 @@ class CollectionMethods(ABC):
         return self._run(calls.get(calls.name_path(collection_calls.COLLECTION, name), Collection))
 
     def delete_collection(self, name: str) -> int:
-        """Delete a collection with all its entries, and return how many there were."""
+        """Delete a collection with all its entries, and return how many there were; 0 if the answer was lost."""
         return self._run(collection_calls.delete_collection(name))
 
     def store_entries(

@@ -17,6 +17,8 @@ from signclip_client.retries import compute_pause_s, is_worth_repeating, read_re
 
 # Failures before the service can have begun the work.
 _NOT_BEGUN = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+# What the service says of what a deletion finds no more.
+_GONE = ("collection_unknown", "entry_unknown")
 # A service that is ready answers in milliseconds; the last question has as long as this at least.
 _SHORTEST_QUESTION_S = 0.5
 
@@ -39,9 +41,14 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Pause:
-    """Send the request again after so many seconds."""
+    """Send the request again after so many seconds.
+
+    Attributes:
+        may_be_done: whether the service may have done the work, and only its answer was lost.
+    """
 
     seconds: float
+    may_be_done: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,18 +82,21 @@ def count_items(request: Request) -> int:
 
 
 def judge_answer(
-    request: Request, response: httpx2.Response, limits: Limits, *, attempt: int
+    request: Request, response: httpx2.Response, limits: Limits, *, attempt: int, may_be_done: bool = False
 ) -> Answer | Pause | Halves:
     """Decide what follows from an answer.
 
     Args:
         attempt: tries so far, from 1.
+        may_be_done: whether an earlier try may have done the work.
     Raises:
         AnswerError: the service refused the request, or failed.
     """
     if response.is_success:
         return Answer(response.content, request.chunk, request.columns)
     problem = _read_problem(response)
+    if may_be_done and request.if_gone is not None and problem.get("code") in _GONE:
+        return Answer(json.dumps(request.if_gone).encode())
     retry_after_s = read_retry_after(response.headers)
     halves = request.halve() if response.status_code == 413 else None
     if halves is not None:
@@ -96,7 +106,8 @@ def judge_answer(
     ):
         pause_s = compute_pause_s(attempt, retry_after_s)
         if (retry_after_s or 0.0) <= limits.longest_wait_s:
-            return Pause(pause_s)
+            # What the service itself refused, it did not begin; a proxy may have lost the answer.
+            return Pause(pause_s, may_be_done="code" not in problem)
     kind = find_error_class(response.status_code, str(problem.get("code", "")))
     raise kind(_locate(problem, request), status=response.status_code, retry_after_s=retry_after_s)
 
@@ -111,7 +122,7 @@ def judge_failure(request: Request, error: httpx2.RequestError, limits: Limits, 
     # A service that works too long would work as long again.
     is_late = began and isinstance(error, httpx2.TimeoutException)
     if attempt < limits.tries and not is_late and (request.is_repeatable or not began):
-        return Pause(compute_pause_s(attempt, None))
+        return Pause(compute_pause_s(attempt, None), may_be_done=began)
     if is_late:
         raise NoAnswerInTimeError(
             f"no answer from {url} in {limits.timeout_s:g} s; give Limits(timeout_s=…) more, or send less at once"

@@ -48,6 +48,7 @@ class Request:
         media_type: of the body.
         accept: media type of the answer.
         is_repeatable: whether sending it twice does no harm. All requests that only read or compute are.
+        if_gone: of a deletion, the answer in place of 404 when an earlier try, whose answer was lost, may have deleted.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Request:
     accept: str = "application/json"
     is_repeatable: bool = True
     columns: Chunk | None = None
+    if_gone: Mapping[str, Any] | None = None
 
     def encode_body(self) -> bytes | None:
         """Write the body; None for no body.
@@ -96,6 +98,7 @@ class Answer:
     body: bytes
     chunk: Chunk | None = None
     columns: Chunk | None = None
+    if_gone: Mapping[str, Any] | None = None
 
     def read_json(self) -> dict[str, Any]:
         """Read the object, with places that count in the caller's list.

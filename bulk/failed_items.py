@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -31,8 +30,8 @@ class FailedItems:
         self._path = folder / LOG
         self._codes: dict[str, str] = {}
         end = 0
-        for record, end in _read(self._path):  # noqa: B007
-            self._codes[record["item"]["id"]] = record["code"]
+        for item, failure, end in _read(self._path):  # noqa: B007
+            self._codes[item.id] = failure.code
         self._file = self._path.open("ab")
         self._file.truncate(end)
 
@@ -72,12 +71,11 @@ class FailedItems:
         """Read what failed, each item once, with its last reason."""
         left = dict.fromkeys(self._codes)
         latest: dict[str, int] = {}
-        for number, (record, _) in enumerate(_read(self._path)):
-            latest[record["item"]["id"]] = number
-        for number, (record, _) in enumerate(_read(self._path)):
-            item = Item(**record["item"])
+        for number, (item, _, _) in enumerate(_read(self._path)):
+            latest[item.id] = number
+        for number, (item, failure, _) in enumerate(_read(self._path)):
             if item.id in left and latest[item.id] == number:
-                yield item, Failure(record["code"], record["detail"])
+                yield item, failure
 
     def write_table(self) -> Path | None:
         """Write failures.csv, or remove it where nothing failed, and drop from the log what is settled.
@@ -106,18 +104,19 @@ class FailedItems:
         self._file.close()
 
 
-def _read(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Read each whole line, and where it ends in the file."""
+def _read(path: Path) -> Iterator[tuple[Item, Failure, int]]:
+    """Read each whole line up to the first that is damaged, and where it ends in the file."""
     if not path.exists():
         return
     end = 0
     with path.open("rb") as file:
         for line in file:
+            if not line.endswith(b"\n"):
+                return
             try:
-                record = orjson.loads(line) if line.endswith(b"\n") else None
-            except orjson.JSONDecodeError:
-                record = None
-            if not isinstance(record, dict):
+                record = orjson.loads(line)
+                item, failure = Item(**record["item"]), Failure(record["code"], record["detail"])
+            except (orjson.JSONDecodeError, KeyError, TypeError):
                 return
             end += len(line)
-            yield record, end
+            yield item, failure, end

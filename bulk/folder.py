@@ -156,9 +156,9 @@ class OutputFolder:
                 raise FolderError(f"{self.path} has shards, but no {RUN}; choose another --out") from None
             return
         except (ValueError, RecursionError) as error:
-            raise FolderError(f"{self.path / RUN} is damaged ({error}); choose another --out") from error
+            raise self._describe_damage(error) from error
         if not isinstance(written, dict):
-            raise FolderError(f"{self.path / RUN} is damaged (it is no JSON object); choose another --out")
+            raise self._describe_damage("it is no JSON object")
         facts = json.loads(json.dumps(self._facts))
         differing = [name for name in _GUARDED if written.get(name) != facts[name]]
         if differing:
@@ -169,8 +169,14 @@ class OutputFolder:
                 f"{self.path} holds vectors that were made in another way: {pairs}. Choose another --out, or the same "
                 "model and options"
             )
-        self._started = datetime.fromisoformat(written["started"])
+        try:
+            self._started = datetime.fromisoformat(written["started"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._describe_damage(f"it does not say when the run started: {error}") from error
         self.was_complete = written.get("state") == "complete"
+
+    def _describe_damage(self, problem: object) -> FolderError:
+        return FolderError(f"{self.path / RUN} is damaged ({problem}); choose another --out")
 
     def _open_journal(self) -> Journal:
         shards = self._list_shards()

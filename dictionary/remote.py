@@ -130,7 +130,7 @@ class RemoteDictionary:
             raise _read_problem(error) from error
         except OSError as error:  # urllib's URLError is one
             raise ServiceError(f"no answer from {self._url}: {error}; is the service running there?") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the last for lists nested thousands deep
             raise ServiceError(f"{self._url} answered no JSON; is this the address of the service?") from error
 
 
@@ -139,7 +139,7 @@ def _read_problem(error: urllib.error.HTTPError) -> ServiceError:
         problem = json.loads(error.read())
         found = ServiceError(f"{error.code} {problem['title']} ({problem['code']}): {problem['detail']}")
         found.code = problem["code"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         found = ServiceError(f"{error.code} {error.reason}")
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -48,8 +49,10 @@ def test_a_killed_process_keeps_what_was_added(tmp_path):
     assert read_failures(tmp_path / "killed") == {"bad": "clip_hangs"}
 
 
-@pytest.mark.parametrize("content", ["[]", "3", "{", "[" * 100_000])
+@pytest.mark.parametrize("content", ["", "[]", "3", "{", "[" * 100_000, None, 3, "soon"])
 def test_a_damaged_description_of_a_run_is_refused(tmp_path, content):
+    if content in (None, 3, "soon"):
+        content = json.dumps({**FACTS, **({} if content is None else {"started": content})})
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(FolderError, match=r"run\.json is damaged .*; choose another --out"):
         OutputFolder(tmp_path, FACTS)
@@ -138,11 +141,12 @@ def test_a_journal_is_read_up_to_its_last_whole_batch(tmp_path_factory, cut, jun
     assert [table.column("id")[0].as_py() for table in read_journal(folder / "cut")] == [*found, "z"]
 
 
-def test_a_torn_line_of_failures_is_dropped(tmp_path):
+@pytest.mark.parametrize("torn", [b'{"item": {"id": "b"', b'{"item": {}}\n', b'{"code": "file"}\n', b"[]\n", b"\0\0\n"])
+def test_a_torn_line_of_failures_is_dropped(tmp_path, torn):
     with OutputFolder(tmp_path / "out", FACTS) as folder:
         folder.add_failure(Item("a", "pose"), Failure("file", "gone"))
     with (tmp_path / "out" / "failures.jsonl").open("ab") as file:
-        file.write(b'{"item": {"id": "b"')
+        file.write(torn)
     with OutputFolder(tmp_path / "out", FACTS) as folder:
         assert "b" not in folder.failed
         folder.add_failure(Item("c", "pose"), Failure("file", "gone"))

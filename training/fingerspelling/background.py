@@ -24,8 +24,9 @@ from models.errors import ModelsError
 from poses import PoseError
 from processes.version import PRODUCT
 from search.null import DEFAULT_RATE, compute_none_probabilities, find_none_logit, sum_logits
+from training.errors import TrainingError
 from training.fingerspelling.lexicon import LETTERS, LetterClip, read_lexicon
-from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.metrics_file import check_metrics_file, record_metrics
 from training.fingerspelling.others import draw_others, read_poses
 from training.fingerspelling.prompts import embed_texts
 from training.fingerspelling.robustness import CHANGES
@@ -161,6 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
+        check_metrics_file(options.json)
         trained, clips = load_trained(options.model), read_lexicon()
         weights = WeightsFolder(find_weights_dir())
         digest = read_digest(weights.locate_converted(trained.config))
@@ -171,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metrics = measure_background(trained, clips, rows)
         if options.json is not None:
             record_metrics(options.json, "nothing", metrics)
-    except (CorpusError, ModelsError, PoseError, OSError) as error:
+    except (TrainingError, CorpusError, ModelsError, PoseError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{len(rows)} clips and {len(texts)} texts are in {path}")

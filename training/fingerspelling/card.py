@@ -5,7 +5,6 @@ by the table of that name, made from results.json beside it.
 """
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,12 @@ from typing import Any
 
 from processes.files import write_file
 from processes.version import PRODUCT
+from training.errors import KeptFileError, TrainingError
+from training.fingerspelling.metrics_file import read_metrics
 from training.fingerspelling.robustness import format_changes
 
 PAGE, METRICS = "README.md", "results.json"
+_MEASURE = "measure it again with --json, by the command that the page names"
 _SPOKEN = {"own": "`<de> <gsg> A`", "english": "`<en> <gsg> A`", "none": "`<gsg> A`"}
 _ROWS = {
     "no tag": "no tags (the metric to compare)",
@@ -95,13 +97,35 @@ def fill_page(text: str, metrics: Mapping[str, Any]) -> str:
 
     Raises:
         KeyError: the page has a block whose metrics were not measured.
+        KeptFileError: the metrics of a block have another form.
     """
     for name, render in BLOCKS.items():
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if block.search(text):
-            rendered = render(metrics)
+            try:
+                rendered = render(metrics)
+            except (TypeError, AttributeError, ValueError) as error:
+                raise KeptFileError(f"the metrics of its table {name} have another form ({error})") from error
             text = block.sub(lambda match, rendered=rendered: f"{match[1]}{rendered}\n{match[2]}", text)  # type: ignore[misc]
     return text
+
+
+def write_page(page: Path, kept: Path) -> None:
+    """Write the tables of a metrics file into a page.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        KeptFileError: the metrics file is damaged, or lacks what the page shows.
+    """
+    metrics = read_metrics(kept)
+    try:
+        write_file(page, fill_page(page.read_text(encoding="utf-8"), metrics))
+    except UnicodeDecodeError as error:
+        raise KeptFileError(f"{page} is not UTF-8 ({error}); save it in UTF-8") from error
+    except KeyError as error:
+        raise KeptFileError(f"{kept} has no {error}, which {page} shows; {_MEASURE}") from error
+    except KeptFileError as error:
+        raise KeptFileError(f"{kept} does not fit {page}: {error}; {_MEASURE}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,13 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     page = options.folder / PAGE
     try:
-        metrics = json.loads((options.folder / METRICS).read_text(encoding="utf-8"))
-        write_file(page, fill_page(page.read_text(encoding="utf-8"), metrics))
-    except OSError as error:
+        write_page(page, options.folder / METRICS)
+    except (TrainingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyError as error:
-        print(f"error: {METRICS} has no {error}, which {page} shows; measure it first", file=sys.stderr)
         return 1
     print(f"wrote {page}")
     return 0

@@ -23,9 +23,10 @@ from models.architecture import SignClip
 from models.errors import ModelsError
 from poses import FeatureOptions
 from processes.commands import parse_positive
+from processes.files import write_file
 from processes.version import PRODUCT
 from training.distribution import open_accelerator
-from training.errors import TrainingError
+from training.errors import KeptFileError, TrainingError
 from training.experiment import read_experiment_as
 from training.fingerspelling.lexicon import (
     LETTERS,
@@ -34,7 +35,7 @@ from training.fingerspelling.lexicon import (
     draw_final_partition,
     read_lexicon,
 )
-from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.metrics_file import check_metrics_file, record_metrics
 from training.fingerspelling.nearest import measure_warped_distances, rank_by_nearest
 from training.fingerspelling.preparation import HandExperiment, prepare_letters
 from training.fingerspelling.prompts import build_tokenizer, embed_texts
@@ -186,12 +187,26 @@ def _read_or_score_fold(
     held_out: Sequence[str],
 ) -> dict[str, list[int]]:
     if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["run"] == run.describe():
-            return dict(kept["ranks"])
+        count = sum(clip.is_basic and clip.sign in held_out for clip in clips)
+        kept = _read_fold(path, run, count)
+        if kept is not None:
+            return kept
     ranks = score_fold(run, clips, mirrored=mirrored, held_out=held_out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"run": run.describe(), "ranks": ranks}), encoding="utf-8")
+    write_file(path, json.dumps({"run": run.describe(), "ranks": ranks}))
+    return ranks
+
+
+def _read_fold(path: Path, run: HandExperiment, count: int) -> dict[str, list[int]] | None:
+    """Read the ranks of a fold, which has `count` clips; None: they are those of another recipe."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["run"] != run.describe():
+            return None
+        ranks = {setting: list(kept["ranks"][setting]) for setting in SETTINGS}
+        if any(np.asarray(found).shape != (count,) or np.asarray(found).dtype.kind != "i" for found in ranks.values()):
+            raise ValueError(f"it does not hold {count} ranks of each kind")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise KeptFileError(f"{path} is damaged ({error}); remove it, and its fold is scored again") from error
     return ranks
 
 
@@ -246,17 +261,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     partition = draw_final_partition() if options.final else SPLITS
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     try:
+        check_metrics_file(options.json)
         run = read_experiment_as(HandExperiment, options.config, changes=options.changes)
         scored = cross_validate(run, partition, seeds=seeds, results=options.results)
         clips = read_lexicon(options=FeatureOptions(trim=run.model.trim))
+        signs = np.array([clip.sign for clip in clips if clip.is_basic])
+        summary = summarize(scored, score_baseline(clips, partition), signs=signs)
+        print(format_table("the final partition" if options.final else "the protocol's five splits", summary))
+        if options.json is not None:
+            record_metrics(options.json, "final_partition" if options.final else "protocol", summary)
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    signs = np.array([clip.sign for clip in clips if clip.is_basic])
-    summary = summarize(scored, score_baseline(clips, partition), signs=signs)
-    print(format_table("the final partition" if options.final else "the protocol's five splits", summary))
-    if options.json is not None:
-        record_metrics(options.json, "final_partition" if options.final else "protocol", summary)
     return 0
 
 

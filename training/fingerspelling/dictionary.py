@@ -19,8 +19,9 @@ from models.architecture import SignClip
 from models.errors import ModelsError
 from poses import FeatureOptions
 from processes.version import PRODUCT
+from training.errors import TrainingError
 from training.fingerspelling.lexicon import LetterClip, read_lexicon
-from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.metrics_file import check_metrics_file, record_metrics
 from training.fingerspelling.prompts import embed_texts
 from training.fingerspelling.scoring import embed_letters
 from training.fingerspelling.trained import load_trained
@@ -82,13 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
+        check_metrics_file(options.json)
         trained = load_trained(options.model)
         clips = read_lexicon(options=FeatureOptions(trim=trained.config.trim))
         metrics = score_dictionary(trained.model, trained.tokenizer, clips)
         print(format_dictionary(metrics))
         if options.json is not None:
             record_metrics(options.json, "dictionary", metrics)
-    except (CorpusError, ModelsError, OSError) as error:
+    except (TrainingError, CorpusError, ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

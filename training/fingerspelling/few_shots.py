@@ -26,7 +26,7 @@ from training.errors import TrainingError
 from training.experiment import read_experiment_as
 from training.fingerspelling.folds import Fold, iterate_folds
 from training.fingerspelling.lexicon import LETTERS, LetterClip, read_lexicon
-from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.metrics_file import check_metrics_file, record_metrics
 from training.fingerspelling.preparation import HandExperiment
 from training.fingerspelling.prompts import embed_texts
 from training.fingerspelling.scoring import bootstrap_interval, embed_letters
@@ -223,17 +223,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
+        check_metrics_file(options.json)
         run = read_experiment_as(HandExperiment, options.config, changes=[])
         clips = read_lexicon()
         tasks = list(iterate_tasks(iterate_folds(run, clips, folder=options.models), clips))
+        accuracy = score_methods(tasks, seeds=range(options.draws), shots=options.shots)
+        rejections = score_rejections(tasks, seeds=range(options.draws))
+        print(format_tables(accuracy, rejections))
+        if options.json is not None:
+            record_metrics(options.json, "few_shots", {"accuracy": accuracy, "rejections": rejections})
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    accuracy = score_methods(tasks, seeds=range(options.draws), shots=options.shots)
-    rejections = score_rejections(tasks, seeds=range(options.draws))
-    print(format_tables(accuracy, rejections))
-    if options.json is not None:
-        record_metrics(options.json, "few_shots", {"accuracy": accuracy, "rejections": rejections})
     return 0
 
 

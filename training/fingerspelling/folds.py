@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from models.architecture import SignClip
 from models.checkpoints.loading import EXEMPLARS, write_safetensors
 from models.exemplars import Exemplars
+from training.errors import KeptFileError
 from training.fingerspelling.crossvalidate import train_fold
 from training.fingerspelling.lexicon import SPLITS, LetterClip
 from training.fingerspelling.preparation import HandExperiment
@@ -57,6 +59,7 @@ def iterate_folds(
         partition: the languages that each model does not learn from.
         quiet: show no progress.
     Raises:
+        KeptFileError: a kept model is damaged.
         TrainingError: the recipe cannot be trained.
         OSError: the folder cannot be written to.
     """
@@ -68,12 +71,25 @@ def iterate_folds(
         if path.is_file():
             cls_id, sep_id = find_special_ids(tokenizer)
             model = build_model(run, vocab_size=tokenizer.get_vocab_size(), cls_id=cls_id, sep_id=sep_id)
-            tensors = load_file(path)
-            if _POINTS in tensors:
-                count, features = tensors[_POINTS].shape
-                model.pose_tower.exemplars = Exemplars(count, features, run.model.embed_dim)
-            model.load_state_dict(tensors)
+            _load(path, model, embed_dim=run.model.embed_dim)
         else:
             model = train_fold(run, learned, tokenizer, bar_title=None if quiet else f"without {' '.join(held_out)}")
             write_safetensors(path, model.state_dict(), {"recipe": recipe})
         yield Fold(tuple(held_out), model.eval(), tokenizer)
+
+
+def _load(path: Path, model: SignClip, *, embed_dim: int) -> None:
+    try:
+        tensors = load_file(path)
+        if _POINTS in tensors:
+            count, features = tensors[_POINTS].shape
+            model.pose_tower.exemplars = Exemplars(count, features, embed_dim)
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise _make_error(path, "it has other tensors than the model") from error
+    except (SafetensorError, ValueError) as error:
+        raise _make_error(path, error) from error
+
+
+def _make_error(path: Path, problem: object) -> KeptFileError:
+    return KeptFileError(f"{path} is damaged ({problem}); remove it, and the model is trained again")

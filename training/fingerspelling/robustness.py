@@ -21,10 +21,11 @@ from models.errors import ModelsError
 from poses import Trim
 from poses.flip import mirror
 from processes.version import PRODUCT
+from training.errors import TrainingError
 from training.fingerspelling import webcam
 from training.fingerspelling.dictionary import format_dictionary, score_dictionary
 from training.fingerspelling.lexicon import DEEPER, LETTERS, LetterClip, read_lexicon
-from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.metrics_file import check_metrics_file, record_metrics
 from training.fingerspelling.others import read_poses
 from training.fingerspelling.prompts import embed_texts
 from training.fingerspelling.scoring import embed_letters, rank_letters, rank_letters_of_clips
@@ -151,11 +152,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
+        check_metrics_file(options.json)
         trained = load_trained(options.model)
         changes, dictionary = score_changes(trained), score_lowered_dictionary(trained)
         if options.json is not None:
             record_metrics(options.json, "webcam", {"changes": changes, "lowered_dictionary": dictionary})
-    except (CorpusError, ModelsError, OSError) as error:
+    except (TrainingError, CorpusError, ModelsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(format_changes(changes))

@@ -27,8 +27,9 @@ from search.banks import build_bank
 from search.classifiers import build_bank_classifier
 from search.spotter import Spotter
 from search.spotting import measure_iou
+from training.errors import TrainingError
 from training.fingerspelling.lexicon import FEATURE_KIND, LetterClip, read_lexicon
-from training.fingerspelling.metrics_file import record_metrics
+from training.fingerspelling.metrics_file import check_metrics_file, record_metrics
 from training.fingerspelling.recordings import DrawnRecording, LetterSpan, draw_recording
 from training.fingerspelling.scoring import embed_letters
 from training.fingerspelling.trained import load_trained
@@ -188,16 +189,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
+        check_metrics_file(options.json)
         trained, clips = load_trained(options.model), read_lexicon()
         max_frames = trained.config.max_frames
         scores = list(iterate_scores(trained.model, clips, recordings=options.recordings, max_frames=max_frames))
-    except (CorpusError, ModelsError, PoseError, OSError) as error:
+        rows = summarize_counts(scores)
+        print(format_table(rows))
+        if options.json is not None:
+            record_metrics(options.json, "spotting", rows)
+    except (TrainingError, CorpusError, ModelsError, PoseError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    rows = summarize_counts(scores)
-    print(format_table(rows))
-    if options.json is not None:
-        record_metrics(options.json, "spotting", rows)
     return 0
 
 

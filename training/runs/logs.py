@@ -97,9 +97,9 @@ def _read_columns(path: Path) -> list[str]:
 def _remove_after(path: Path, start: int) -> None:
     if not path.exists():
         return
-    # Only whole lines, because a killed process may have left half of one.
-    whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
-    kept = [row for row in whole[1:] if int(row.partition(",")[0]) <= start]
+    # Only whole lines, because a killed process may have left half of one, and a full disk or a power cut other bytes.
+    whole = [line for line in path.read_text("utf-8", errors="replace").splitlines(keepends=True) if line[-1] == "\n"]
+    kept = [row for row in whole[1:] if (step := row.partition(",")[0]).isdecimal() and int(step) <= start]
     if kept:
         write_file(path, whole[0] + "".join(kept))
     else:

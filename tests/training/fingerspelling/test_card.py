@@ -40,6 +40,18 @@ def test_what_was_not_measured_is_an_error(tmp_path, capsys):
     assert main([str(tmp_path / "absent")]) == 1
 
 
+@pytest.mark.parametrize("text", ["", '{"dictionary"', "[]", '{"dictionary": 3}', '{"dictionary": {"own": {}}}'])
+def test_damaged_metrics_are_named(tmp_path, capsys, text):
+    page = tmp_path / "README.md"
+    page.write_text("<!-- dictionary -->\n<!-- /dictionary -->\n")
+    (tmp_path / "results.json").write_text(text)
+    assert main([str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / 'results.json'}")
+    assert "measure" in error
+    assert page.read_text() == "<!-- dictionary -->\n<!-- /dictionary -->\n"
+
+
 @pytest.mark.parametrize("name", ["protocol", "final"])
 def test_rows_that_were_not_measured_are_left_out(name):
     block = f"<!-- {name} -->\n<!-- /{name} -->\n"

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from poses import FeatureOptions
+from training.errors import KeptFileError
 from training.experiment import read_experiment_as
 from training.fingerspelling import crossvalidate
 from training.fingerspelling.crossvalidate import (
@@ -67,14 +69,39 @@ def test_fold_trains_without_the_held_out_languages(monkeypatch, run):
 
 
 def test_folds_are_kept_until_the_recipe_changes(monkeypatch, run, tmp_path):
-    calls = []
-    monkeypatch.setattr(crossvalidate, "score_fold", lambda *_, **__: calls.append(1) or {"no tag": [1]})
+    calls, ranks = [], {setting: [1] for setting in SETTINGS}
+    monkeypatch.setattr(crossvalidate, "score_fold", lambda *_, **__: calls.append(1) or ranks)
     path = tmp_path / "ase-seed0.json"
+    clips = [SimpleNamespace(is_basic=True, sign="ase"), SimpleNamespace(is_basic=True, sign="ise")]
     for recipe in (run, run, run.model_copy(update={"steps": 5})):
-        fold = crossvalidate._read_or_score_fold(path, recipe, [], mirrored=[], held_out=("ase",))
-        assert fold == {"no tag": [1]}
+        fold = crossvalidate._read_or_score_fold(path, recipe, clips, mirrored=[], held_out=("ase",))
+        assert fold == ranks
     assert len(calls) == 2
     assert json.loads(path.read_text())["run"]["steps"] == 5
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: "[]",
+        lambda text: text.replace('"ranks"', '"rank"'),
+        lambda text: text.replace('"mirrored"', '"mirror"'),
+        lambda text: text.replace("[7]", "[7, 7]"),
+        lambda text: text.replace("[7]", "[7.5]"),
+        lambda text: text.replace("[7]", "7"),
+        lambda text: "[" * 100_000,
+    ],
+)
+def test_a_damaged_fold_is_named(monkeypatch, run, tmp_path, damage):
+    monkeypatch.setattr(crossvalidate, "score_fold", lambda *_, **__: {setting: [7] for setting in SETTINGS})
+    path = tmp_path / "ase-seed0.json"
+    clips = [SimpleNamespace(is_basic=True, sign="ase")]
+    crossvalidate._read_or_score_fold(path, run, clips, mirrored=[], held_out=("ase",))
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(KeptFileError, match=r"ase-seed0\.json is damaged .*; remove it"):
+        crossvalidate._read_or_score_fold(path, run, clips, mirrored=[], held_out=("ase",))
 
 
 def test_baseline_never_meets_the_clip_itself():

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 
+from training.errors import KeptFileError
 from training.experiment import EXPERIMENTS, read_experiment_as
 from training.fingerspelling import exemplars, folds
 from training.fingerspelling.folds import iterate_folds
@@ -30,3 +33,10 @@ def test_a_kept_model_is_the_one_that_was_trained(tmp_path, monkeypatch, share):
     trained = embed()
     monkeypatch.setattr(folds, "train_fold", lambda *_, **__: pytest.fail("it was trained again"))
     np.testing.assert_allclose(embed(), trained, atol=1e-6)  # their scales differ, which rounds otherwise
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(KeptFileError, match=r"\.safetensors is damaged .*; remove it"):
+        embed()
+    safetensors.torch.save_file({"other": torch.zeros(1)}, kept)
+    with pytest.raises(KeptFileError, match=r"\.safetensors is damaged .*; remove it"):
+        embed()

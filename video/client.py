@@ -1,9 +1,11 @@
 """The client of estimators in another process; it needs neither PyAV nor MediaPipe."""
 
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from processes.errors import CancelledError, DeadlineExceededError, ProcessError, VideoStoppedError
 from processes.socket_limits import limit_silence
@@ -19,7 +21,13 @@ RETRY_AFTER_S = 2.0
 METRICS_S = 2.0
 # How long the estimators may take over a message, in seconds. They answer within a tenth of one, unless they hang.
 SILENCE_S = 10.0
+# How long after a client is built the estimators may take to listen for the first time, in seconds. They start beside
+# the web workers, but load more libraries.
+START_S = 30.0
+# How often a request looks whether they listen, in seconds.
+_LOOK_S = 0.05
 _RESTARTING = "the estimators are restarting"
+_NOT_STARTED = "the estimators have not started yet; send the video again, or look into the log if that does not help"
 _LATE = "the deadline passed before every video was estimated"
 
 
@@ -74,9 +82,12 @@ class EstimatorClient:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self._first_start_ends = time.monotonic() + START_S
 
     def begin(self, request: EstimateRequest) -> ClientWork:
         """Send a request to the estimators, and return when it is admitted; see Estimators.begin.
+
+        While they start for the first time, the request waits for them: its deadline allows for more than a start.
 
         Raises:
             QueueFullError: there is no place for all videos of the request.
@@ -85,7 +96,7 @@ class EstimatorClient:
             ProcessError: the estimators refused the request for another reason.
         """
         try:
-            connection = _connect(self.address, _limit_wait(request.deadline))
+            connection = self._connect_at_start(request.deadline)
         except OSError as error:
             raise _explain(error, request.deadline) from error
         try:
@@ -99,6 +110,27 @@ class EstimatorClient:
             connection.close()
             raise
         return ClientWork(connection, request)
+
+    def _connect_at_start(self, deadline: float | None) -> Connection:
+        """Connect, after the first start of the estimators if they have not listened yet.
+
+        Raises:
+            OSError: they do not listen, or have not listened in time.
+        """
+        wait_until = min(self._first_start_ends, math.inf if deadline is None else deadline)
+        is_first_start = False
+        while True:
+            try:
+                return _connect(self.address, _limit_wait(deadline))
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                # The socket's file comes with the first start, just before it listens, and stays. Its folder goes when
+                # the service stops.
+                if isinstance(error, FileNotFoundError):
+                    is_first_start = Path(self.address).parent.exists()
+                if not is_first_start or time.monotonic() >= wait_until:
+                    raise
+            with pause():
+                time.sleep(_LOOK_S)
 
     def export_metrics(self) -> str:
         """Fetch the counters in Prometheus' text format; empty while the estimators cannot be reached."""
@@ -128,6 +160,8 @@ def _await_answer(connection: Connection, limit_s: float) -> None:
 def _explain(error: Exception, deadline: float | None) -> DeadlineExceededError | VideoStoppedError:
     if deadline is not None and time.monotonic() >= deadline:
         return DeadlineExceededError(_LATE)
+    if isinstance(error, FileNotFoundError):
+        return VideoStoppedError(_NOT_STARTED, retry_after_s=RETRY_AFTER_S)
     silent = isinstance(error, BlockingIOError | TimeoutError)
     reason = f"the estimators said nothing for {SILENCE_S:g} s" if silent else _RESTARTING
     return VideoStoppedError(reason, retry_after_s=RETRY_AFTER_S)

@@ -140,11 +140,15 @@ def test_counters_cross_the_socket(client: EstimatorClient) -> None:
     assert "signclip_estimator_process_resident_memory_bytes" in page
 
 
-def test_without_a_server_everything_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(VideoStoppedError) as refused:
-        EstimatorClient(str(tmp_path / "none.sock")).begin(request(b"a"))
+def test_a_server_that_was_killed_refuses_at_once(tmp_path: Path) -> None:
+    address = str(tmp_path / "e.sock")
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(address)
+    client = EstimatorClient(address)
+    with pytest.raises(VideoStoppedError, match="restarting") as refused:
+        client.begin(request(b"a"))
     assert refused.value.retry_after_s > 0
-    assert EstimatorClient(str(tmp_path / "none.sock")).export_metrics() == ""
+    assert client.export_metrics() == ""
 
 
 @pytest.mark.slow

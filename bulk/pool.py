@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import selectors
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from bulk.errors import PoolError
@@ -71,6 +72,8 @@ class Pool:
         self._silence_s = silence_s
         self._waiting: deque[_Order] = deque()
         self._workers: list[_Worker] = []
+        # Kept, because to make one for each clip takes longer than to look at all processes.
+        self._selector = selectors.DefaultSelector()
         self._jobs = jobs
         self._failed_starts = 0
         self.lost = 0
@@ -97,9 +100,8 @@ class Pool:
             PoolError: the processes do not start.
         """
         outcomes: list[Outcome] = []
-        ready = wait([worker.connection for worker in self._workers], self._limit(timeout_s))
-        for worker in [worker for worker in self._workers if worker.connection in ready]:
-            self._receive(worker, outcomes)
+        for key, _ in self._selector.select(self._limit(timeout_s)):
+            self._receive(key.data, outcomes)
         now = time.monotonic()
         for worker in [worker for worker in self._workers if worker.orders and now > self._find_end(worker)]:
             self._bury(worker, outcomes, hung=True)
@@ -108,6 +110,7 @@ class Pool:
 
     def close(self) -> None:
         """End all processes. May be called twice."""
+        self._selector.close()
         for worker in self._workers:
             worker.connection.close()
             worker.process.kill()
@@ -146,18 +149,18 @@ class Pool:
 
     def _receive(self, worker: _Worker, outcomes: list[Outcome]) -> None:
         try:
-            while worker.connection.poll():
-                message = worker.connection.recv()
-                worker.heard = time.monotonic()
-                worker.is_ready, self._failed_starts = True, 0
-                if isinstance(message, Prepared):
-                    outcomes.append((worker.orders.popleft().ticket, message))
+            message = worker.connection.recv()  # another one shows at the next look
+            worker.heard = time.monotonic()
+            worker.is_ready, self._failed_starts = True, 0
+            if isinstance(message, Prepared):
+                outcomes.append((worker.orders.popleft().ticket, message))
         except (EOFError, OSError):
             self._bury(worker, outcomes, hung=False)
 
     def _bury(self, worker: _Worker, outcomes: list[Outcome], *, hung: bool) -> None:
         """Remove a process that ended or hangs. The clip that it worked on is to blame; the others are queued again."""
         self._workers.remove(worker)
+        self._selector.unregister(worker.connection)
         worker.connection.close()
         worker.process.kill()
         worker.process.join()
@@ -197,6 +200,7 @@ class Pool:
         theirs.close()
         worker = _Worker(process, ours, heard=time.monotonic())
         self._workers.append(worker)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
         return worker
 
 

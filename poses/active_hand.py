@@ -117,7 +117,7 @@ def _measure_arms(xy: Doubles, confidence: Doubles) -> tuple[_Arm, _Arm]:
         confidence: (points, frames).
     """
     seen = confidence > 0
-    xy[:, ~seen] = np.nan
+    np.copyto(xy, np.nan, where=~seen)
     scale = _measure_scale(xy)
     center = _find_center(xy)
     visible = seen[_WRISTS] & seen[_ELBOWS]  # arms, frames
@@ -134,8 +134,8 @@ def _measure_arms(xy: Doubles, confidence: Doubles) -> tuple[_Arm, _Arm]:
     hand_weights = confidence[_HANDS].reshape(2, len(HAND_POINTS), -1)
     left, right = (
         _Arm(
-            above_count=int(above[arm].sum()),
-            above_rate=int(above[arm].sum()) / max(1, int(visible[arm].sum())),
+            above_count=np.count_nonzero(above[arm]),
+            above_rate=np.count_nonzero(above[arm]) / max(1, np.count_nonzero(visible[arm])),
             dist_shoulder=_find_median(shoulder_distances[arm], 0.0),
             hand_dist_center=_find_median(middle_distances[arm], 0.0),
             hand_motion_sum=float(hand_steps[arm].sum()),

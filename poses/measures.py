@@ -10,7 +10,7 @@ from pose_format import Pose
 
 from poses.file_pose import FilePose, get_stored
 from poses.parts import find_parts
-from poses.points import Floats, Indexes
+from poses.points import Floats, Indexes, see_both, take_xy
 
 
 class Measures:
@@ -37,9 +37,10 @@ class Measures:
         self.seen = seen
         self.left_hand = self._measure_share(self.parts.left_hand)
         self.right_hand = self._measure_share(self.parts.right_hand)
-        together = seen.take(self.parts.shoulders, axis=1).all(axis=1)
-        self.shoulders = _share(together) if len(self.parts.shoulders) else None
-        self.body = self._measure_shoulders(together)
+        self.shoulders, self.body = None, None
+        if len(self.parts.shoulders):
+            together = see_both(seen, self.parts.shoulders)
+            self.shoulders, self.body = _share(together), self._measure_body(together)
 
     @property
     def face(self) -> float | None:
@@ -49,14 +50,16 @@ class Measures:
     def _measure_share(self, places: Indexes) -> float | None:
         return _share(look_at(self.seen, places).any(axis=1)) if len(places) else None
 
-    def _measure_shoulders(self, together: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
+    def _measure_body(self, together: npt.NDArray[np.bool_]) -> tuple[float, float, float] | None:
         """Measure x and y of the point between the shoulders, and their distance; None if there is no distance."""
-        if not self.shoulders or self.values.shape[-1] < 2:
+        if not together.any() or self.values.shape[-1] < 2:
             return None
-        shoulders = self.values.take(self.parts.shoulders, axis=1)[together, :, :2].astype(np.float64)  # frames, 2, 2
-        x_apart, y_apart = (shoulders[:, 0] - shoulders[:, 1]).T
-        width = float(np.sqrt(x_apart * x_apart + y_apart * y_apart).mean())
-        x, y = shoulders.mean(axis=(0, 1)).tolist()
+        shoulders = take_xy(self.values, self.parts.shoulders, together)  # x and y, points, frames
+        count = shoulders.shape[-1]
+        x_apart, y_apart = shoulders[:, 0] - shoulders[:, 1]
+        # A sum and its count: NumPy's `mean` takes three times as long to begin.
+        width = float(np.sqrt(x_apart * x_apart + y_apart * y_apart).sum()) / count
+        x, y = (shoulders.sum(axis=(1, 2)) / (2 * count)).tolist()
         return (x, y, width) if math.isfinite(width) and width > 0 else None
 
     def bound_reach(self) -> float:
@@ -73,7 +76,7 @@ class Measures:
                 center - float(lowest[:, axis].min(initial=math.inf)),
             )
         ]
-        return float(np.max(sides, initial=0.0))  # NaN where a number is, as Python's max is not
+        return math.nan if any(map(math.isnan, sides)) else max(0.0, *sides)
 
     def never_moves(self, places: Indexes) -> bool:
         """Whether points are in one place in all frames; False if a number is NaN."""

@@ -136,7 +136,7 @@ def judge_failure(request: Request, error: httpx2.RequestError, limits: Limits, 
 def _read_problem(response: httpx2.Response) -> Mapping[str, Any]:
     try:
         problem = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):  # the last for lists nested thousands deep
         problem = None
     if isinstance(problem, dict) and "detail" in problem:
         places = problem.get("errors")

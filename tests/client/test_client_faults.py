@@ -142,6 +142,7 @@ def test_chunks_keep_to_the_bytes(make_client):
         (httpx2.Response(200, text="<html>welcome"), "welcome"),
         (httpx2.Response(301, headers={"Location": "https://other.example/"}), "https://other.example/"),
         (httpx2.Response(404, text="not here"), "404"),
+        (httpx2.Response(404, text="[" * 100_000), "404"),
         (httpx2.Response(200, json=["welcome"]), "no JSON object.*welcome"),
         (httpx2.Response(200, text="[" * 100_000), "no JSON"),
         (httpx2.Response(200, json={"welcome": "here"}), "lacks what this client reads.*dimensions"),

@@ -26,6 +26,7 @@ from training.distribution import open_accelerator
 from training.errors import TrainingError
 from training.experiment import Experiment, read_experiment
 from training.loop import PreparedRun, train
+from training.optimization import find_schedule_faults
 from training.runs.files import RunFiles
 from training.runs.record import RunRecord, describe_machine
 from training.runs.state import remove_state
@@ -83,11 +84,11 @@ def train_prepared(
     Raises:
         StateError, CorpusError, OSError: see training.loop.train.
     """
+    total = run.count_steps(prepared.sources.training.steps_per_epoch)
     if accelerator.is_main_process and not quiet:
         report_left_out(prepared.left_out, run.logs_folder)
-        for warning in prepared.warnings:
+        for warning in (*prepared.warnings, *find_schedule_faults(run, total)):
             print(f"warning: {warning}", file=sys.stderr)
-    total = run.count_steps(prepared.sources.training.steps_per_epoch)
     with tqdm(total=total, desc=run.name, unit=" steps", disable=quiet or not accelerator.is_main_process) as bar:
 
         def show(step: int, loss: Tensor) -> None:

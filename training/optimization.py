@@ -1,11 +1,12 @@
 """Adam, and the learning rate of each step."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
 
+from training.experiment import Experiment
 from training.sections.run import Optimizer
 
 
@@ -46,3 +47,39 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def find_schedule_faults(run: Experiment, steps: int) -> Iterator[str]:
+    """Find settings of the schedule that fit the length of a run badly: a sentence for each, for the user.
+
+    Args:
+        run: the recipe.
+        steps: of the whole run.
+    """
+    settings, freeze_after = run.optimizer, run.freeze_after
+    if freeze_after is None:
+        stages = {"the run": steps}
+    elif freeze_after.steps < steps:
+        stages = {"the stage before freeze_after": freeze_after.steps, "that after it": steps - freeze_after.steps}
+    else:
+        stages = {"the run": steps}
+        yield (
+            f"freeze_after.steps is {freeze_after.steps}, and the run has {steps} steps, so the {freeze_after.tower} "
+            "tower is never frozen; set fewer, or freeze_after=null"
+        )
+    for stage, length in stages.items():
+        if settings.warmup >= length:
+            highest = max(compute_learning_rate(step, length, settings=settings) for step in range(length))
+            yield (
+                f"optimizer.warmup is {settings.warmup} steps, and {stage} has {length}: the learning rate rises to "
+                f"{highest:.3g} and never reaches optimizer.learning_rate, {settings.learning_rate:g}; set a shorter "
+                f"warm-up, such as optimizer.warmup={length // 10}, or train longer"
+            )
+        if settings.schedule == "polynomial" and settings.decay_steps is not None:
+            end = max(settings.decay_steps, settings.warmup + 1)
+            if end < length:
+                yield (
+                    f"optimizer.decay_steps is {settings.decay_steps}, and {stage} has {length} steps: the learning "
+                    f"rate is 0 in the last {length - end}, which change nothing; set optimizer.decay_steps=null, which "
+                    "is the run's end, or train for fewer steps"
+                )

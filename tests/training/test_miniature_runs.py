@@ -214,7 +214,7 @@ def test_data_sets_are_joined_and_the_model_then_tuned_on_one_of_them(place, cap
     assert all(prompt.startswith("<American Sign Language> ") for prompt in prompts)
 
 
-def test_prompts_of_unknown_words_are_named_before_the_first_step(place, tmp_path, capsys):
+def test_unknown_words_and_a_long_warm_up_are_named_before_the_first_step(place, tmp_path, capsys):
     data = tmp_path / "data" / "manifest"
     words = ("ꙮ", "ꙭ", "ꙮ")
     for number in range(len(words)):
@@ -223,8 +223,11 @@ def test_prompts_of_unknown_words_are_named_before_the_first_step(place, tmp_pat
     miniatures.place_text(data / "manifest.csv", "path,text,spoken_language,sign_language,split", *rows)
     changes = (f"data.folder={tmp_path / 'data'}", f"data.cache={tmp_path / 'cache'}", f"output={tmp_path / 'model'}")
     case = own("manifest", miniatures.manifest, "manifest")
-    assert training.main([str(EXPERIMENTS / "own_data.yaml"), *SMALL, *case.changes, *changes, "--cpu"]) == 0
-    assert "warning: training: 2 prompts, 1 different token row: '<en> <ase> ꙮ'" in capsys.readouterr().err
+    changes = (*case.changes, *changes, "optimizer.warmup=3", "--cpu")
+    assert training.main([str(EXPERIMENTS / "own_data.yaml"), *SMALL, *changes]) == 0
+    error = capsys.readouterr().err
+    assert "warning: training: 2 prompts, 1 different token row: '<en> <ase> ꙮ'" in error
+    assert "warning: optimizer.warmup is 3 steps, and the run has 3" in error
 
 
 def test_a_run_learns_what_it_is_shown(place):

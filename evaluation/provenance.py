@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def read_training_record(folder: Path) -> dict[str, Any] | None:
 
 def _find_size(path: Path) -> int | None:
     try:
-        return path.stat().st_size
+        found = path.stat()
     except OSError:
         return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None  # a folder's depends on the file system

@@ -80,6 +80,6 @@ def find_schedule_faults(run: Experiment, steps: int) -> Iterator[str]:
             if end < length:
                 yield (
                     f"optimizer.decay_steps is {settings.decay_steps}, and {stage} has {length} steps: the learning "
-                    f"rate is 0 in the last {length - end}, which change nothing; set optimizer.decay_steps=null, which "
-                    "is the run's end, or train for fewer steps"
+                    f"rate is 0 in the last {length - end}, which change nothing; set optimizer.decay_steps=null, "
+                    "which is the run's end, or train for fewer steps"
                 )

@@ -1,6 +1,9 @@
 """What is written beside metrics: equal data have equal digests, and other data have others."""
 
+import stat
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +41,22 @@ def test_another_file_or_order_is_another_digest(examples):
     assert describe_examples(examples[::-1])["sha256"] != before
     examples[0].path.write_bytes(b"12345")
     assert describe_examples(examples)["sha256"] != before
+
+
+def test_a_folder_has_no_size_because_file_systems_differ(examples, monkeypatch):
+    before = describe_examples(examples)["sha256"]
+    sizes = iter(range(60, 1000, 20))  # as tmpfs counts what lies in a folder
+    ask = Path.stat
+
+    def count(path, **options):
+        found = ask(path, **options)
+        if not stat.S_ISDIR(found.st_mode):
+            return found
+        return SimpleNamespace(st_mode=found.st_mode, st_size=next(sizes))
+
+    monkeypatch.setattr(Path, "stat", count)
+    assert describe_examples(examples)["sha256"] == before
+    assert describe_examples(examples)["sha256"] == before
 
 
 def test_software_has_version_and_commit():

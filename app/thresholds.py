@@ -7,6 +7,7 @@ from threading import Lock
 import numpy as np
 
 from app.indexing import check_space, find_collection_model
+from app.inference import check_deadline
 from app.services import Services
 from processes.turns import pause
 from search.entries import Collection, Kind
@@ -31,6 +32,7 @@ def choose_min_score(shared: Services, collection: Collection, options: SearchOp
     Raises:
         CalibrationError: the model has no background of this kind, or one that is too small.
         SearchError: the collection is of another model's space, or the store cannot be read.
+        DeadlineExceededError: the request's deadline passed before.
     """
     config = find_collection_model(shared, collection)
     digest = shared.engine.list_statuses()[config.name].digest
@@ -48,6 +50,7 @@ def choose_min_score(shared: Services, collection: Collection, options: SearchOp
     with _lock:
         if key in _known:
             return _known[key]
+    check_deadline('before min_score "auto" was found; send the request again, or send a number')
     rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _MOST_QUERIES)).astype(np.int64)
     asked = replace(options, k=1, min_score=None, group_by=None)
     with pause():

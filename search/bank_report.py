@@ -1,6 +1,7 @@
 """How well a bank tells its labels apart: every example is classified by the others."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,15 +49,21 @@ class BankReport:
     too_few: dict[str, int]
 
 
-def report(bank: Bank, method: Literal["prototype", "neighbours", "probe"]) -> BankReport:
+def report(
+    bank: Bank,
+    method: Literal["prototype", "neighbours", "probe"],
+    *,
+    before_fold: Callable[[], None] | None = None,
+) -> BankReport:
     """Classify every example by the others, and count.
 
     Args:
         method: how; a probe is fitted in folds instead of once for each example.
+        before_fold: called before each of these; it may raise to end the work.
     Raises:
         BankError: a probe cannot be fitted.
     """
-    scores = score_folds(bank) if method == "probe" else leave_out(bank, method)
+    scores = score_folds(bank, before_fold=before_fold) if method == "probe" else leave_out(bank, method)
     rows = np.arange(len(bank))
     own = scores[rows, bank.columns]
     tested = np.flatnonzero(~np.isnan(own))

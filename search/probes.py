@@ -1,6 +1,7 @@
 """A linear probe: what logistic regression learns from the examples of a bank, as plain arrays."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,11 +106,13 @@ def fit_probe(bank: Bank, *, version: int = 0) -> LinearProbe:
     return LinearProbe(*kept, tuple(bank.classes), version, bank.digest)
 
 
-def score_folds(bank: Bank) -> Float64s:
+def score_folds(bank: Bank, *, before_fold: Callable[[], None] | None = None) -> Float64s:
     """Score every example by a probe that did not learn from it.
 
     Examples of each label are spread over FOLDS folds, in the order of the bank.
 
+    Args:
+        before_fold: called before each fold is fitted; it may raise to end the work.
     Returns:
         Logits, float64 (examples, classes); NaN for labels that the fold's probe did not know.
     Raises:
@@ -123,6 +126,8 @@ def score_folds(bank: Bank) -> Float64s:
         learned = bank.select(np.flatnonzero(~tested))
         if len(learned.classes) < 2:
             continue
+        if before_fold is not None:
+            before_fold()
         columns = np.searchsorted(bank.classes, learned.classes)
         scores[np.ix_(tested, columns)] = fit_probe(learned).score(bank.vectors[tested])
     return scores

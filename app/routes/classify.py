@@ -10,7 +10,7 @@ from app.access.admission import admit
 from app.answers.recognition_schemas import ClassifyAnswer, FitAnswer, ReportAnswer
 from app.answers.vectors import answer_json
 from app.comparison import collect_failures, collect_remarks
-from app.inference import set_deadline
+from app.inference import check_deadline, set_deadline
 from app.intake.body import read_json
 from app.intake.document_clips import hold_place, prepare_document_clips, read_document, set_document_deadline
 from app.intake.recognition_schemas import ClassifyRequest, FitRequest, ReportRequest
@@ -26,6 +26,7 @@ from search.probes import fit_probe
 
 blueprint = Blueprint("classify", __name__, url_prefix="/api")
 
+_BEFORE_REPORT = "before the report was made; send the request again, with a later deadline or a quicker method"
 _STATUSES = (400, 401, 404, 409, 413, 415, 422, 429, 499, 503, 504)
 
 
@@ -131,7 +132,7 @@ def _read_options(shared: Services) -> Mapping[str, Any]:
         summary="Report how well a collection tells its labels apart",
         request=ReportRequest,
         answer=ReportAnswer,
-        statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503),
+        statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503, 504),
         description="Every clip with a gloss is classified by the others. Read it before you trust a collection: pairs "
         "that are confused, and labels with too few examples, are where more examples help.",
     )
@@ -143,12 +144,15 @@ def report_on_collection(shared: Services, name: str) -> Response:
     Raises:
         RequestError: the request is refused.
         SearchError: there is no such collection, or it has no examples.
+        DeadlineExceededError: the deadline passed before the report was made.
     """
+    set_deadline(shared.settings.timeout_s)
     wanted = validate(ReportRequest, _read_options(shared), max_items=0)
     version = shared.store.describe_collection(name).version
     bank = read_bank(shared, name, sign_language=wanted.sign_language)
     get_record().items = len(bank)
-    found = report(bank, wanted.method)
+    check_deadline(_BEFORE_REPORT)
+    found = report(bank, wanted.method, before_fold=lambda: check_deadline(_BEFORE_REPORT))
     answer = {
         "method": wanted.method,
         "examples": found.examples,
@@ -170,9 +174,9 @@ def report_on_collection(shared: Services, name: str) -> Response:
         summary="Fit a probe to a collection",
         request=FitRequest,
         answer=FitAnswer,
-        statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503, 507),
+        statuses=(400, 401, 404, 413, 415, 422, 429, 499, 503, 504, 507),
         description="Logistic regression on the clips with a gloss, kept beside the collection for method probe, until "
-        "the collection changes.",
+        "the collection changes. A fit that has begun is finished and kept, even if the deadline passes.",
     )
 )
 @admit
@@ -182,12 +186,15 @@ def fit_collection(shared: Services, name: str) -> Response:
     Raises:
         RequestError: the request is refused.
         SearchError: there is no such collection, it has fewer than two labels, or the store cannot be written.
+        DeadlineExceededError: the deadline passed before the fit began.
     """
     set_deadline(shared.settings.timeout_s)
     validate(FitRequest, _read_options(shared), max_items=0)
     version = shared.store.describe_collection(name).version
     bank = read_bank(shared, name)
     get_record().items = len(bank)
+    # Nothing can end a fit that has begun.
+    check_deadline("before the fit began; send the request again, with a later deadline")
     started = time.monotonic()
     probe = fit_probe(bank, version=version)
     seconds = time.monotonic() - started

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import numpy as np
 import pytest
+
+from app.indexing import find_collection_model
+from app.telemetry import get_record
 
 CLASSIFY = "/api/classify"
 SIGNS = "/api/collections/signs"
@@ -233,6 +237,16 @@ def test_a_search_with_an_automatic_threshold_has_no_hit_where_nothing_fits(sign
     # The background of the tests has no texts.
     text = {"text": "house", "min_score": "auto"}
     refused(signs.post(f"{SIGNS}/search", json=text), 422, "calibration_too_small", "no background of texts")
+
+
+def test_504_the_deadline_passes_before_an_automatic_threshold_is_found(signs, pose_base64, monkeypatch):
+    def find_slowly(*given):
+        get_record().deadline = time.monotonic()
+        return find_collection_model(*given)
+
+    monkeypatch.setattr("app.thresholds.find_collection_model", find_slowly)
+    body = {"min_score": "auto", "pose": pose_base64}
+    refused(signs.post(f"{SIGNS}/search", json=body), 504, "deadline_exceeded", "or send a number")
 
 
 def test_an_automatic_threshold_is_none_for_vectors_of_earlier_weights(signs):

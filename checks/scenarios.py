@@ -67,7 +67,7 @@ REQUESTS = {
 }
 
 
-def prepare_checkpoint(folder: Path) -> list[str]:
+def prepare_checkpoint(folder: Path, tree: Path) -> list[str]:  # noqa: ARG001
     """Write a small checkpoint in the authors' form, and the command that converts it."""
     import torch
 
@@ -84,7 +84,7 @@ def prepare_checkpoint(folder: Path) -> list[str]:
     return ["-m", "models", "--weights-dir", str(folder / "weights"), "convert", "small"]
 
 
-def prepare_training(folder: Path) -> list[str]:
+def prepare_training(folder: Path, tree: Path) -> list[str]:  # noqa: ARG001
     """Write a manifest of two clips, and the command that trains one step on it."""
     for name in ("bert-base-cased", "bert-base-uncased"):
         shutil.copytree(GOLDEN / "tokenizer", folder / "weights" / "tokenizers" / name)
@@ -102,10 +102,10 @@ def prepare_training(folder: Path) -> list[str]:
     return ["-m", "training", "configs/experiments/own_data.yaml", *_EXPERIMENT, *places, "--cpu"]
 
 
-def prepare_evaluation(folder: Path) -> list[str]:
-    """Take the same clips, and the command that evaluates the shipped model on them."""
-    prepare_training(folder)
-    shutil.copytree(ROOT / "weights" / "fingerspelling", folder / "weights" / "fingerspelling")
+def prepare_evaluation(folder: Path, tree: Path) -> list[str]:
+    """Take the same clips, and the command that evaluates the model that ships with a checkout on them."""
+    prepare_training(folder, tree)
+    shutil.copytree(tree / "weights" / "fingerspelling", folder / "weights" / "fingerspelling")
     options = ("--split", "all", "--device", "cpu", "--out", str(folder / "run"), "--cache", str(folder / "cache"))
     return ["-m", "evaluation", "fingerspelling", "manifest", str(folder / "data" / "own"), *options]
 

@@ -133,7 +133,7 @@ def walk(routes: Sequence[str], tree: Path = ROOT) -> dict[str, Way]:
     for route in routes:
         if route in COMMANDS:
             with _tracer(tree) as (tracer, folder):
-                arguments = COMMANDS[route](folder)
+                arguments = COMMANDS[route](folder, tree)
                 tracer.turn(_FOLLOWED)
                 run_command(arguments, tree, tracer.environment, folder)
                 ways[route] = way_of(tracer.stop(), _FOLLOWED)

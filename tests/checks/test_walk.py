@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.scenarios import prepare_evaluation
 from checks.walk import Tracer, Way, render, way_of
 
 MODULES = {
@@ -86,3 +87,13 @@ def test_both_ways_are_drawn_with_their_lengths() -> None:
     assert "| text | 3 → 3 | 2 → 2 | 2 → 2 | 2 → 2 | 3 → 2 |" in page
     assert "text, before</summary>\n\n```text\na.py: f, g; b.py: h\n```\n" in page
     assert "text, now</summary>\n\n```text\na.py: f; b.py: h; a.py: g\n```\n" in page
+
+
+def test_a_checkout_is_evaluated_with_the_weights_that_ship_with_it(tmp_path: Path) -> None:
+    """Weights of today do not fit the models of an earlier checkout."""
+    shipped = tmp_path / "earlier" / "weights" / "fingerspelling"
+    shipped.mkdir(parents=True)
+    (shipped / "model.safetensors").write_bytes(b"of then")
+    prepare_evaluation(tmp_path / "run", tmp_path / "earlier")
+    copied = tmp_path / "run" / "weights" / "fingerspelling" / "model.safetensors"
+    assert copied.read_bytes() == b"of then"

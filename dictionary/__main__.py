@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from corpora.errors import CorpusError
 from corpora.examples import Example
+from corpora.readers.media import is_video
 from dictionary.arguments import build_parser
 from dictionary.calibration import build_background, read_texts
 from dictionary.demo import COLLECTION, find_service_key, list_letters, wait_until_ready
@@ -165,12 +166,18 @@ def _spot(dictionary: Dictionary, options: argparse.Namespace) -> int:
     with tqdm(disable=not sys.stderr.isatty()) as bar, estimate_file(options.recording) as recording:
         finds = dictionary.spot(recording, question, _follow(bar))
     if options.out is not None:
-        write_file(options.out, _WRITERS[options.out.suffix](finds))
+        write_file(options.out, _write_finds(finds, options))
         print(f"{len(finds)} finds in {options.out}")
         return 0
     for find in finds:
         print(f"{find.start_s:9.2f} {find.end_s:9.2f}  {find.score:8.3f}  {find.label}")
     return 0
+
+
+def _write_finds(finds: Sequence[Find], options: argparse.Namespace) -> str:
+    if options.out.suffix == ".eaf" and is_video(options.recording):
+        return write_eaf(finds, media=options.recording, folder=options.out.parent)
+    return _WRITERS[options.out.suffix](finds)
 
 
 def _calibrate(options: argparse.Namespace) -> int:

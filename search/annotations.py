@@ -2,15 +2,21 @@
 
 import csv
 import io
+import mimetypes
+import os
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, get_args
 
 Form = Literal["json", "vtt", "eaf", "csv"]
 FORMS: tuple[Form, ...] = get_args(Form)
 _TIER = "signs"
+# XML 1.0, production 2; a carriage return is legal, but parsers turn it into a line feed.
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 _ELAN = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
 
@@ -52,14 +58,17 @@ def write_csv(finds: Sequence[Find]) -> str:
     return file.getvalue()
 
 
-def write_eaf(finds: Sequence[Find], *, media: str | None = None, written: datetime | None = None) -> str:
+def write_eaf(
+    finds: Sequence[Find], *, media: Path | None = None, folder: Path | None = None, written: datetime | None = None
+) -> str:
     """Write finds as ELAN's EAF 3.0.
 
     Annotations of one tier may not overlap, so a find goes to the first tier that is free where it begins. All are on
     the tier `signs` unless finds overlap; the others are `signs-2`, `signs-3`, ….
 
     Args:
-        media: name of the video beside the file, which ELAN then opens; None: there is none.
+        media: the recording's video, which ELAN then opens; None: there is none.
+        folder: where the file will be, so that ELAN finds the video when both are moved; None: not known.
         written: time of writing; None: now.
     """
     root = ElementTree.Element(
@@ -75,10 +84,9 @@ def write_eaf(finds: Sequence[Find], *, media: str | None = None, written: datet
     )
     header = ElementTree.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
     if media is not None:
-        kind = {"MEDIA_URL": media, "MIME_TYPE": "video/*"}
-        ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", kind)
+        ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", _describe_media(media, folder))
     order = ElementTree.SubElement(root, "TIME_ORDER")
-    spans = [(round(1000 * find.start_s), round(1000 * find.end_s)) for find in finds]
+    spans = [_round_span(find) for find in finds]
     slots = _add_slots(order, spans)
     for tier_number, rows in enumerate(_arrange_in_tiers(spans), start=1):
         name = _TIER if tier_number == 1 else f"{_TIER}-{tier_number}"
@@ -99,12 +107,35 @@ def write_eaf(finds: Sequence[Find], *, media: str | None = None, written: datet
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
+def _describe_media(media: Path, folder: Path | None) -> dict[str, str]:
+    """Describe a video as ELAN does, which escapes nothing in its addresses of files."""
+    kind, _ = mimetypes.guess_type(media.name)
+    place = os.path.abspath(media)
+    facts = {
+        "MEDIA_URL": _remove_controls(f"file://{place}"),
+        "MIME_TYPE": kind if kind is not None and kind.startswith("video/") else "video/*",
+    }
+    if folder is not None:
+        way = os.path.relpath(place, os.path.abspath(folder))
+        facts["RELATIVE_MEDIA_URL"] = _remove_controls(way if way.startswith("../") else f"./{way}")
+    return facts
+
+
+def _round_span(find: Find) -> tuple[int, int]:
+    """Round a find to milliseconds; ELAN lets no annotation be empty."""
+    start_ms = round(1000 * find.start_s)
+    return start_ms, max(round(1000 * find.end_s), start_ms + 1)
+
+
 def _add_slots(order: ElementTree.Element, spans: Sequence[tuple[int, int]]) -> list[list[str]]:
-    """Add a slot for each end of each span, in the order of time; return the ids of the two of each span."""
-    ends = sorted((time_ms, row, end) for row, span in enumerate(spans) for end, time_ms in enumerate(span))
+    """Add a slot for each end of each span, in the order of time; return the ids of the two of each span.
+
+    Where one span ends as another begins, the end comes first: to ELAN, what stands earlier is earlier.
+    """
+    ends = sorted((time_ms, -end, row) for row, span in enumerate(spans) for end, time_ms in enumerate(span))
     slots = [["", ""] for _ in spans]
-    for number, (time_ms, row, end) in enumerate(ends, start=1):
-        slots[row][end] = f"ts{number}"
+    for number, (time_ms, end, row) in enumerate(ends, start=1):
+        slots[row][-end] = f"ts{number}"
         ElementTree.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": f"ts{number}", "TIME_VALUE": str(time_ms)})
     return slots
 
@@ -136,4 +167,4 @@ def _format_time(seconds: float) -> str:
 
 def _remove_controls(text: str) -> str:
     """Remove what XML 1.0 cannot hold at all."""
-    return "".join(letter for letter in text if letter in "\t\n\r" or (letter >= " " and letter not in "\ufffe\uffff"))
+    return _NOT_IN_XML.sub("", text)

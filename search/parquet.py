@@ -76,17 +76,30 @@ def read_parquet(path: Path, *, space: str) -> Iterator[list[Entry]]:
     """
     try:
         with pq.ParquetFile(path) as file:
-            names = [name for name in make_schema(1).names if name in file.schema_arrow.names and name not in _DERIVED]
+            found = file.schema_arrow.names
+            names = [name for name in make_schema(1).names if name in found and name not in _DERIVED]
+            if twice := [name for name in names if found.count(name) > 1]:
+                raise EntryInvalidError(f"the file has {found.count(twice[0])} columns {twice[0]!r}; leave one")
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names):
                 yield read_rows(_cast(batch), space=space)
     except EntryInvalidError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError) as error:
-        raise EntryInvalidError(f"the file cannot be read as Parquet: {str(error)[:200]}") from error
+        raise EntryInvalidError(
+            "the file cannot be read as Parquet: it is damaged, cut off or of another kind; write or send it anew"
+        ) from error
 
 
 def _cast(batch: Any) -> Any:
     """Give the columns of a file the types of a collection, but for the vectors, whose length is not known."""
     types = {field.name: field.type for field in make_schema(1) if field.name != "vector"}
-    columns = [batch.column(name).cast(types.get(name, batch.column(name).type)) for name in batch.schema.names]
+    columns = []
+    for name in batch.schema.names:
+        column = batch.column(name)
+        try:
+            columns.append(column.cast(types.get(name, column.type)))
+        except pa.ArrowException as error:
+            raise EntryInvalidError(
+                f"column {name!r} is of type {column.type}, but must be {types[name]}, or what can be read as that"
+            ) from error
     return pa.table(columns, names=batch.schema.names)

@@ -73,7 +73,7 @@ def unpack_probe(data: bytes) -> LinearProbe:
         weights, offsets, version = arrays["weights"], arrays["offsets"], int(arrays["version"][0])
         examples = arrays["examples"].tobytes().hex() if "examples" in arrays else ""
     except (SafetensorError, LookupError, UnicodeDecodeError, ValueError) as error:
-        raise BankError(f"the kept probe cannot be read ({error}); fit it again") from error
+        raise BankError("the kept probe cannot be read; fit it again") from error
     if weights.ndim != 2 or not len(weights) == len(offsets) == len(classes):
         raise BankError("the kept probe is damaged; fit it again")
     return LinearProbe(weights, offsets, classes, version, examples)

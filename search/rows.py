@@ -85,12 +85,16 @@ def read_rows(table: Any, *, space: str = "") -> list[Entry]:
     """
     vectors = read_vectors(table)
     names = [name for name in table.schema.names if name != "vector"]
+    if "id" not in names:
+        raise EntryInvalidError("there is no column 'id'")
     try:
         columns = {name: table.column(name).to_pylist() for name in names}
         rows = ({name: columns[name][row] for name in names} for row in range(table.num_rows))
         return [_read_row(row, vector, space) for row, vector in zip(rows, vectors, strict=True)]
-    except (KeyError, TypeError, ValueError) as error:
-        raise EntryInvalidError(f"the rows are not those of a collection: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise EntryInvalidError(
+            "a row holds what no entry can: tags and quality are JSON objects, texts a list of texts, created a time"
+        ) from error
 
 
 def read_vectors(table: Any) -> Vectors:
@@ -108,15 +112,22 @@ def read_vectors(table: Any) -> Vectors:
         parts = [chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, kind.list_size) for chunk in chunks]
         found = np.concatenate(parts) if len(parts) > 1 else (parts[0] if parts else np.zeros((0, kind.list_size)))
     else:
-        rows = column.to_pylist()
-        if len({len(row or ()) for row in rows}) > 1 or not all(rows):
-            raise EntryInvalidError("the vectors have different lengths")
-        with np.errstate(over="ignore"):
-            found = np.array(rows, dtype=np.float32)
+        found = _read_lists(column.to_pylist())
     if len(found) != table.num_rows:
         raise EntryInvalidError("a row has no vector")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which no entry may be
         return cast(Vectors, found.astype(np.float32, copy=False))
+
+
+def _read_lists(rows: list[Any]) -> Vectors:
+    """Read vectors that are lists of no fixed length, float32 (rows, dim)."""
+    try:
+        if len({len(row or ()) for row in rows}) > 1 or not all(rows):
+            raise EntryInvalidError("the vectors have different lengths")
+        with np.errstate(over="ignore"):
+            return np.array(rows, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EntryInvalidError("column 'vector' must hold lists of numbers") from error
 
 
 def _list_columns(entries: Sequence[Entry], now: datetime) -> dict[str, list[Any]]:

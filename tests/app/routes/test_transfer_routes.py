@@ -149,6 +149,25 @@ def test_what_is_no_collection_is_refused(words, body, status, code):
     assert words.get(WORDS).json["entries"] == 6
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"PAR1 is not enough", "it is damaged, cut off or of another kind; write or send it anew"),
+        (write({"vector": [[1.0] * 32]}), "there is no column 'id'"),
+        (write({"id": ["a"], "vector": ["x"]}), "column 'vector' must hold lists of numbers"),
+        (write({"id": ["a"], "vector": [7]}), "column 'vector' must hold lists of numbers"),
+        (
+            write({"id": ["a"], "vector": [[1.0] * 32], "texts": [7]}),
+            "column 'texts' is of type int64, but must be",
+        ),
+        (write({"id": ["a"], "vector": [[1.0] * 32], "tags": ["{"]}), "tags and quality are JSON objects"),
+        (write(pa.table([["a"], ["b"], [[1.0] * 32]], names=["id", "id", "vector"])), "2 columns 'id'; leave one"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_words_of_ours(words, body, detail):
+    refused(words.post(IMPORT, data=body, content_type=PARQUET), 422, "entry_invalid", detail)
+
+
 def test_texts_that_are_null_are_left_out(words):
     body = write({"id": ["n"], "vector": [[1.0] * 32], "texts": [["a", None]]})
     assert words.post(IMPORT, data=body, content_type=PARQUET).json["stored"] == 1

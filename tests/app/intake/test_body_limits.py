@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from app.access.places import HeldBody, HeldBytes, Places
 from app.errors import TooManyRequestsError
-from app.intake import body as body_module
-from app.intake import connection
+from app.intake import connection, json_text
 from app.intake.structure import MOST_VALUES, count_values
 from tests.engine.fakes import until
 
@@ -66,7 +65,7 @@ def test_a_long_text_full_of_commas_is_one_value():
     ids=["lists", "nested lists", "nested objects", "objects", "numbers", "strings", "no commas", "only depth"],
 )
 def test_a_small_body_of_millions_of_values_is_never_parsed(client, monkeypatch, bomb):
-    monkeypatch.setattr(body_module.orjson, "loads", lambda _: pytest.fail("it was parsed"))
+    monkeypatch.setattr(json_text.orjson, "loads", lambda _: pytest.fail("it was parsed"))
     body = gzip.compress(b'{"text": [' + bomb * (3_900_000 // len(bomb)), 1)
     started = time.process_time()
     answer = client.post(TEXT, data=body, headers={**JSON, "Content-Encoding": "gzip"})

@@ -10,6 +10,8 @@ export const ROOT = new URL("../../", import.meta.url);
 const KEY_NAME = "signclip-key";
 /** What a key is made of (app/settings.py); no header carries anything else, and `fetch` throws. */
 const KEY = /^[!-~]+$/;
+/** A service that has not said by then whether it is ready hangs, or its machine is out of reach. */
+const READY_WITHIN_MS = 10_000;
 
 /** A refusal of the service, or no answer at all (status 0, code "unreachable"). */
 export class ApiError extends Error {
@@ -28,6 +30,11 @@ export class ApiError extends Error {
     this.item = problem.errors?.[0]?.pointer || "";
   }
 
+  /** Whether the service may be away, because it gave no answer, or one of its own faults. */
+  get isOfService() {
+    return this.status === 0 || this.status >= 500;
+  }
+
   /**
    * Write what happened and what to do.
    *
@@ -41,6 +48,7 @@ export class ApiError extends Error {
   }
 }
 
+/** Events: "key" when the key changes, "failed" when a call found no service, or a faulty one. */
 export class Api extends EventTarget {
   constructor() {
     super();
@@ -70,7 +78,7 @@ export class Api extends EventTarget {
   async call(path, options = {}) {
     const answer = await this.fetch(path, options);
     if (answer.status === 204) return null;
-    const text = await receive(answer.text());
+    const text = await this._receive(answer.text());
     try {
       return JSON.parse(text);
     } catch {
@@ -94,8 +102,8 @@ export class Api extends EventTarget {
     if (json !== undefined) fields.set("Content-Type", "application/json");
     else if (form === undefined && body !== undefined && !fields.has("Content-Type")) fields.set("Content-Type", "application/octet-stream");
     const verb = method ?? (sent === undefined ? "GET" : "POST");
-    const answer = await receive(fetch(this.url(path), { method: verb, body: sent ?? null, headers: fields, signal: signal ?? null }));
-    if (!answer.ok) throw new ApiError(answer.status, await readProblem(answer));
+    const answer = await this._receive(fetch(this.url(path), { method: verb, body: sent ?? null, headers: fields, signal: signal ?? null }));
+    if (!answer.ok) throw this._note(new ApiError(answer.status, await readProblem(answer)));
     return answer;
   }
 
@@ -108,7 +116,7 @@ export class Api extends EventTarget {
    * @throws {ApiError} the service refuses, or does not answer.
    */
   async file(path, options = {}) {
-    return receive((await this.fetch(path, options)).blob());
+    return this._receive((await this.fetch(path, options)).blob());
   }
 
   /**
@@ -128,33 +136,39 @@ export class Api extends EventTarget {
   /**
    * Ask whether the default model is ready.
    *
-   * @returns {Promise<{ready: boolean, reason: string}>}
+   * @returns {Promise<{ready: boolean, reason: string, model: string}>} reason: what the service says; "" where it does not answer
    */
   async ready() {
     try {
-      await this.call("/readyz");
-      return { ready: true, reason: "" };
+      const { model } = await this.call("/readyz", { signal: AbortSignal.timeout(READY_WITHIN_MS) });
+      return { ready: true, reason: "", model };
     } catch (error) {
-      if (error instanceof ApiError) return { ready: false, reason: error.status === 0 ? "" : error.detail };
+      if (error instanceof ApiError) return { ready: false, reason: error.status === 0 ? "" : error.detail, model: "" };
       throw error;
     }
   }
-}
 
-/**
- * Wait for what comes over the network, which may break at any moment.
- *
- * @template Got
- * @param {Promise<Got>} coming
- * @returns {Promise<Got>}
- * @throws {ApiError} it broke.
- */
-async function receive(coming) {
-  try {
-    return await coming;
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiError(0, { code: "unreachable" });
+  /**
+   * Wait for what comes over the network, which may break at any moment.
+   *
+   * @template Got
+   * @param {Promise<Got>} coming
+   * @returns {Promise<Got>}
+   * @throws {ApiError} it broke.
+   */
+  async _receive(coming) {
+    try {
+      return await coming;
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") throw error;
+      throw this._note(new ApiError(0, { code: "unreachable" }));
+    }
+  }
+
+  /** @param {ApiError} error */
+  _note(error) {
+    if (error.isOfService) this.dispatchEvent(new Event("failed"));
+    return error;
   }
 }
 

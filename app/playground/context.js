@@ -2,6 +2,7 @@
 /** What every part of the page is given: the session, the service, texts, and what the service can do. */
 
 /** @typedef {import("./api.js").Api} Api */
+/** @typedef {import("./service.js").Service} Service */
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./strings.js").Translate} Translate */
 /**
@@ -19,6 +20,7 @@
  * @typedef {object} Context
  * @property {Session} session
  * @property {Api} api
+ * @property {Service} service tells when it is back after it was away
  * @property {Translate} t
  * @property {Features} features
  * @property {(text: string) => void} announce speaks to screen readers

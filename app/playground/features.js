@@ -6,9 +6,6 @@ import { ApiError } from "./api.js";
 /** @typedef {import("./api.js").Api} Api */
 /** @typedef {import("./context.js").Features} Features */
 
-/** Between two questions whether the service is ready. */
-const PAUSE_MS = 1500;
-
 /**
  * Ask what the service can do. What it does not answer is taken as missing.
  *
@@ -45,20 +42,17 @@ export async function readCollections(api, features) {
 }
 
 /**
- * Wait until the default model is ready.
+ * Whether a service that was away can do what it could before. Another model has other vectors, and maybe other languages.
  *
- * @param {Api} api
- * @param {(state: {ready: boolean, reason: string}) => void} onState called after each question.
- * @param {AbortSignal} signal
+ * @param {Features} before
+ * @param {Features} now
  */
-export async function waitUntilReady(api, onState, signal) {
-  while (!signal.aborted) {
-    const state = await api.ready();
-    if (signal.aborted) return;
-    onState(state);
-    if (state.ready) return;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-  }
+export function isSame(before, now) {
+  const [one, other] = [before, now].map(({ defaultModel, models, languages }) => {
+    const { space, sign_languages, spoken_languages, background } = models.find(({ name }) => name === defaultModel) ?? {};
+    return JSON.stringify([defaultModel, space, sign_languages, spoken_languages, background, languages]);
+  });
+  return one === other;
 }
 
 /**

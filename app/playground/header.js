@@ -6,6 +6,7 @@ import { describeError } from "./context.js";
 import { append, element } from "./dom.js";
 
 /** @typedef {import("./api.js").Api} Api */
+/** @typedef {import("./service.js").State} State */
 /** @typedef {import("./strings.js").Translate} Translate */
 
 /**
@@ -31,22 +32,29 @@ export function createHeader(t, switchLanguage) {
     /**
      * Show whether the service is ready, and why it is not.
      *
-     * @param {{ready: boolean, reason: string}} state
+     * @param {State} state
      * @param {HTMLElement} notice
+     * @param {boolean} isReplaced whether the service has another page now
      */
-    show({ ready, reason }, notice) {
+    show({ ready, reason, model }, notice, isReplaced) {
       const name = ready ? "ready" : reason ? "starting" : "away";
       status.dataset.state = name;
-      if (!ready) status.textContent = t(`status.${name}`);
-      notice.hidden = ready;
-      const text = reason ? `${t("ready.waiting")} ${t("ready.reason", { reason })}` : t("ready.away");
-      if (!ready && notice.textContent !== text) notice.textContent = text;
-    },
-    /** @param {string} model */
-    showModel(model) {
-      status.textContent = t("status.ready", { model });
+      write(status, t(`status.${name}`, { model }));
+      notice.hidden = ready && !isReplaced;
+      if (ready) write(notice, isReplaced ? t("error.page_replaced") : "");
+      else write(notice, reason ? `${t("ready.waiting")} ${t("ready.reason", { reason })}` : t("ready.away"));
     },
   };
+}
+
+/**
+ * Write a text where it changes, because screen readers say again what is written again.
+ *
+ * @param {HTMLElement} place
+ * @param {string} text
+ */
+function write(place, text) {
+  if (place.textContent !== text) place.textContent = text;
 }
 
 /**

@@ -5,9 +5,10 @@ import { Api } from "./api.js";
 import { createClips } from "./clips.js";
 import { errorShower } from "./context.js";
 import { append, element, find } from "./dom.js";
-import { readCollections, readFeatures, waitUntilReady } from "./features.js";
+import { isSame, readCollections, readFeatures } from "./features.js";
 import { createHeader, createKeyForm, createLead } from "./header.js";
 import { readPose } from "./pose/reader.js";
+import { Service } from "./service.js";
 import { Session } from "./session.js";
 import { createSessionFile } from "./session_file.js";
 import * as files from "./sources/files.js";
@@ -23,12 +24,16 @@ import { chooseDefaults, createPlayer } from "./views/index.js";
 const LANGUAGE_NAME = "signclip-language";
 
 const api = new Api();
+const service = new Service(api);
 const keep = new Keep("localStorage");
 const session = new Session(readPose);
 let building = new AbortController();
+/** What the service can do, as it was last asked. @type {import("./context.js").Features | null} */
+let features = null;
 /** Whether the session has its first languages and texts; a person may have changed them since. */
 let isBegun = false;
 
+service.watch();
 build();
 
 /** Build the page anew, in the language that was chosen; the session stays. */
@@ -45,23 +50,50 @@ async function build() {
   const main = element("main", {});
   page.replaceChildren(header.root, notice, main);
   append(main, createLead(t, document.body.dataset.estimator === "installed"));
-  const keyForm = createKeyForm(t, api, build);
+  const keyForm = createKeyForm(t, api, askAnew);
   if (document.body.dataset.keys === "needed") append(main, keyForm.root);
-  await waitUntilReady(api, (state) => header.show(state, notice), signal);
-  if (signal.aborted) return;
+  const show = () => service.state && header.show(service.state, notice, service.isReplaced);
+  service.addEventListener("state", show, { signal });
+  show();
   try {
-    const features = await readFeatures(api, document.body.dataset);
+    if (features === null) await service.waitUntilReady(signal);
+    const found = features ?? (await readFeatures(api, document.body.dataset));
     if (signal.aborted) return;
-    header.showModel(features.defaultModel);
-    const context = { session, api, t, features, announce, showError: errorShower(t), signal };
+    features = found;
+    const context = { session, api, service, t, features, announce, showError: errorShower(t), signal };
     if (!isBegun) chooseDefaults(context);
     isBegun = true;
     const tabs = createColumns(main, context);
+    service.addEventListener("back", () => comeBack(context, tabs), { signal });
     await readCollections(api, features);
     tabs.showOffered();
   } catch (error) {
     keyForm.refuse(error);
   }
+}
+
+/** Build the page anew, after asking what the service can do. */
+function askAnew() {
+  features = null;
+  build();
+}
+
+/**
+ * Go on with a service that was away; another one may answer in its place.
+ *
+ * @param {Context} context
+ * @param {Tabs} tabs
+ */
+async function comeBack(context, tabs) {
+  if (service.isReplaced) return;
+  const found = await readFeatures(api, document.body.dataset).catch(() => null);
+  if (context.signal.aborted) return;
+  if (found === null || !isSame(context.features, found)) {
+    askAnew();
+    return;
+  }
+  await readCollections(api, context.features);
+  tabs.showOffered();
 }
 
 /**

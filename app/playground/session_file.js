@@ -13,7 +13,7 @@ const FILE_NAME = "signclip-session.json";
  * @returns {HTMLElement}
  */
 export function createSessionFile(context) {
-  const { session, t } = context;
+  const { service, session, t } = context;
   const place = element("div", {});
   const input = element("input", { type: "file", accept: ".json,application/json", hidden: true, id: "session-file" });
   input.addEventListener("change", async () => {
@@ -43,7 +43,8 @@ export function createSessionFile(context) {
     place.replaceChildren();
     try {
       // Loaded when it is wanted: the page begins without it.
-      const { thinPose } = await import("./pose/thinning.js");
+      /** @type {typeof import("./pose/thinning.js")} */
+      const { thinPose } = await service.loadModule((mark) => import(`./pose/thinning.js${mark}`));
       place.replaceChildren(await offerLink(context, await writeLink(session, location.href, thinPose)));
     } catch (error) {
       context.showError(error, place);

@@ -1,7 +1,7 @@
 // @ts-check
 /** Clips that came with the service: one click to a first result. */
 
-import { element } from "../dom.js";
+import { append, element } from "../dom.js";
 import { unpackPose } from "../pose/reader.js";
 import { makeClipOfVideo } from "./estimated.js";
 import { runInPlace } from "./runs.js";
@@ -16,7 +16,8 @@ import { runInPlace } from "./runs.js";
 export function create(context) {
   const list = element("ul", { class: "samples" });
   const place = element("div", { class: "stack" });
-  show(context, list, place).catch((error) => context.showError(error, place));
+  const { service, signal } = context;
+  service.persist(() => show(context, list, place), { signal, onError: (error) => context.showError(error, place) });
   return element("section", { class: "source", id: "samples" }, element("h3", {}, context.t("source.samples")), list, place);
 }
 
@@ -27,7 +28,8 @@ export function create(context) {
  */
 async function show(context, list, place) {
   const { samples } = await context.api.call("/samples", { signal: context.signal });
-  if (!samples.length) place.replaceChildren(element("p", { class: "hint" }, context.t("samples.none")));
+  place.replaceChildren();
+  if (!samples.length) append(place, element("p", { class: "hint" }, context.t("samples.none")));
   for (const [tag, group] of groupByLanguage(samples)) {
     const name = context.features.languages.find((language) => language.tag === tag)?.name ?? tag;
     const buttons = group.map((sample) => makeButton(context, sample, place));

@@ -20,12 +20,12 @@ import { chooseFirstTexts } from "./texts.js";
 
 /** @type {View[]} */
 export const VIEWS = [
-  { id: "letters", title: "letters.tab", create: (context) => load(context, import("./letters.js")) },
-  { id: "similarity", title: "similarity.tab", create: (context) => load(context, import("./similarity.js")) },
-  { id: "search", title: "search.tab", create: (context) => load(context, import("./search.js")), isOffered: ({ collections }) => collections },
-  { id: "teach", title: "teach.tab", create: (context) => load(context, import("./teach.js")) },
-  { id: "spotting", title: "spot.tab", create: (context) => load(context, import("./spotting.js")) },
-  { id: "languages", title: "heat.tab", create: (context) => load(context, import("./languages.js")) },
+  { id: "letters", title: "letters.tab", create: (context) => load(context, (mark) => import(`./letters.js${mark}`)) },
+  { id: "similarity", title: "similarity.tab", create: (context) => load(context, (mark) => import(`./similarity.js${mark}`)) },
+  { id: "search", title: "search.tab", create: (context) => load(context, (mark) => import(`./search.js${mark}`)), isOffered: ({ collections }) => collections },
+  { id: "teach", title: "teach.tab", create: (context) => load(context, (mark) => import(`./teach.js${mark}`)) },
+  { id: "spotting", title: "spot.tab", create: (context) => load(context, (mark) => import(`./spotting.js${mark}`)) },
+  { id: "languages", title: "heat.tab", create: (context) => load(context, (mark) => import(`./languages.js${mark}`)) },
 ];
 
 /**
@@ -45,21 +45,23 @@ export function chooseDefaults(context) {
  * @returns {HTMLElement}
  */
 export function createPlayer(context) {
-  return load(context, import("./player.js"));
+  return load(context, (mark) => import(`./player.js${mark}`));
 }
 
 /**
  * Make a place that a view fills once its module is there.
  *
  * @param {Context} context
- * @param {Promise<{create: Create}>} module
+ * @param {(mark: string) => Promise<{create: Create}>} read imports it
  * @returns {HTMLElement}
  */
-function load(context, module) {
+function load(context, read) {
+  const { service, signal } = context;
   const place = element("div", {});
-  module.then(
-    ({ create }) => place.replaceChildren(create(context)),
-    (error) => context.showError(error, place),
-  );
+  const work = async () => {
+    const { create } = await service.loadModule(read);
+    if (!signal.aborted) place.replaceChildren(create(context));
+  };
+  service.persist(work, { signal, onError: (error) => context.showError(error, place) });
   return place;
 }

@@ -24,18 +24,18 @@ const HOT = 0.7;
 const AT_ONCE = 4;
 
 /**
- * Vectors of all letters by language, asked for once.
+ * Vectors of all letters by language, asked for once of each model.
  *
- * @type {Map<string, Promise<{vectors: number[][], space: string}>>}
+ * @type {WeakMap<Context["features"], Map<string, Promise<{vectors: number[][], space: string}>>>}
  */
-const alphabets = new Map();
+const kept = new WeakMap();
 
 /**
  * @param {Context} context
  * @returns {HTMLElement}
  */
 export function create(context) {
-  const { api, session, features, t } = context;
+  const { session, features, t } = context;
   const place = element("div", { class: "stack result" });
   const section = element(
     "section",
@@ -52,7 +52,7 @@ export function create(context) {
     async compute() {
       const clip = session.current;
       if (clip === null || !languages.length) return null;
-      const [embedded, rows] = await Promise.all([embedClip(api, clip), embedAlphabets(context, languages)]);
+      const [embedded, rows] = await Promise.all([embedClip(context, clip), embedAlphabets(context, languages)]);
       return { clip, embedded, rows: rows.map(({ language, vectors }) => ({ language, cosines: vectors.map((vector) => computeCosine(vector, embedded.vector)) })) };
     },
     show(found) {
@@ -77,16 +77,18 @@ function writeTags({ tag }) {
  * @param {Language[]} languages
  */
 async function embedAlphabets({ api, features }, languages) {
+  const alphabets = kept.get(features) ?? new Map();
+  kept.set(features, alphabets);
   /** @type {{language: Language, vectors: number[][]}[]} */
   const rows = [];
   for (let start = 0; start < languages.length; start += AT_ONCE) {
     const some = languages.slice(start, start + AT_ONCE);
     const embedded = await Promise.all(
       some.map((language) => {
-        const key = `${features.defaultModel} ${language.tag}`;
-        const found = alphabets.get(key) ?? embedTexts(api, LETTERS, writeTags(language));
-        alphabets.set(key, found);
-        found.catch(() => alphabets.delete(key)); // the next time may go better
+        const { tag } = language;
+        const found = alphabets.get(tag) ?? embedTexts(api, LETTERS, writeTags(language));
+        alphabets.set(tag, found);
+        found.catch(() => alphabets.delete(tag)); // the next time may go better
         return found;
       }),
     );

@@ -1,6 +1,7 @@
 // @ts-check
 /** A result that follows the session: it is computed anew when what it depends on changes, while somebody can see it. */
 
+import { ApiError } from "../api.js";
 import { element } from "../dom.js";
 
 /** @typedef {import("../context.js").Context} Context */
@@ -24,18 +25,21 @@ const PAUSE_MS = 120;
 export function follow(context, { section, place, changes, compute, show }) {
   let isStale = true;
   let isShown = false;
+  /** Whether what stands there is an error that may be gone with the service's return. */
+  let isBroken = false;
   let pause = 0;
   /** @type {AbortController | null} */
   let running = null;
 
   /** @param {unknown} error */
   const fail = (error) => {
+    isBroken = error instanceof ApiError && error.isOfService;
     context.showError(error, place);
     place.append(element("div", { class: "row" }, element("button", { type: "button", class: "quiet", onclick: refresh }, context.t("live.again"))));
   };
   const refresh = async () => {
     if (!isShown) return;
-    isStale = false;
+    isStale = isBroken = false;
     running?.abort();
     const { signal } = (running = new AbortController());
     place.setAttribute("aria-busy", "true");
@@ -63,6 +67,7 @@ export function follow(context, { section, place, changes, compute, show }) {
   watcher.observe(section);
   const listen = (/** @type {Event} */ event) => changes.includes(/** @type {any} */ (event).what) && mark();
   context.session.addEventListener("change", listen, { signal: context.signal });
+  context.service.addEventListener("back", () => isBroken && mark(), { signal: context.signal });
   context.signal.addEventListener("abort", () => {
     watcher.disconnect();
     running?.abort();

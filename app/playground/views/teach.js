@@ -20,7 +20,7 @@ import { buildClipRequest, embedClip } from "./vectors.js";
  * @returns {HTMLElement}
  */
 export function create(context) {
-  const { api, session, t } = context;
+  const { session, t } = context;
   const place = element("div", { class: "stack result" });
   const section = element(
     "section",
@@ -38,7 +38,7 @@ export function create(context) {
     async compute() {
       const clip = session.current;
       const examples = readExamples(session.bank);
-      return clip === null || !examples.length ? null : { clip, examples, embedded: await embedClip(api, clip) };
+      return clip === null || !examples.length ? null : { clip, examples, embedded: await embedClip(context, clip) };
     },
     show(found) {
       if (found === null) return [element("p", { class: "hint" }, t("teach.empty"))];
@@ -55,7 +55,7 @@ export function create(context) {
  * @param {Context} context
  */
 function createLesson(context) {
-  const { api, session, t, signal, announce, showError } = context;
+  const { session, t, signal, announce, showError } = context;
   const names = element("datalist", { id: "teach-names" });
   const field = element("input", { type: "text", required: true, maxlength: 100, list: "teach-names", autocomplete: "off" });
   const button = element("button", {}, t("teach.add"));
@@ -69,7 +69,7 @@ function createLesson(context) {
     problem.replaceChildren();
     button.disabled = true;
     try {
-      const { vector, space } = await embedClip(api, clip);
+      const { vector, space } = await embedClip(context, clip);
       const examples = [...readExamples(session.bank), { label, vector, space, clip: clip.id }];
       session.setBank(examples);
       announce(t("teach.added", { label, count: countLabels(examples).get(label) ?? 1 }));

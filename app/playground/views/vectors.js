@@ -1,15 +1,17 @@
 // @ts-check
-/** Vectors of clips and texts, asked for once as long as the page lives. */
+/** Vectors of clips and texts, asked for once as long as the service has the same model. */
 
 import { formRequest, jsonRequest, send } from "../requests.js";
 import { decodeBase64 } from "../session.js";
 
 /** @typedef {import("../api.js").Api} Api */
+/** @typedef {import("../context.js").Context} Context */
+/** @typedef {import("../context.js").Features} Features */
 /** @typedef {import("../session.js").Clip} Clip */
 /** @typedef {{vector: number[], space: string, remarks: any}} Embedded  remarks: the answer, for its warnings */
 
-/** @type {WeakMap<Clip, Promise<Embedded>>} */
-const clips = new WeakMap();
+/** By what the service can do, because another model has other vectors. @type {WeakMap<Features, WeakMap<Clip, Promise<Embedded>>>} */
+const kept = new WeakMap();
 
 /**
  * The request for a clip's vector.
@@ -23,11 +25,13 @@ export function buildClipRequest(clip) {
 /**
  * Embed a clip.
  *
- * @param {Api} api
+ * @param {Context} context
  * @param {Clip} clip
  * @returns {Promise<Embedded>}
  */
-export function embedClip(api, clip) {
+export function embedClip({ api, features }, clip) {
+  const clips = kept.get(features) ?? new WeakMap();
+  kept.set(features, clips);
   let found = clips.get(clip);
   if (!found) {
     found = send(api, buildClipRequest(clip)).then((answer) => ({ vector: answer.embeddings[0], space: answer.space, remarks: answer }));

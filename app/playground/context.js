@@ -3,6 +3,7 @@
 
 /** @typedef {import("./api.js").Api} Api */
 /** @typedef {import("./service.js").Service} Service */
+/** @typedef {import("./sources/runs.js").Runs} Runs */
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./strings.js").Translate} Translate */
 /**
@@ -21,6 +22,8 @@
  * @property {Session} session
  * @property {Api} api
  * @property {Service} service tells when it is back after it was away
+ * @property {Runs} runs what is being opened, which goes on when the page is built anew
+ * @property {{tab: string}} look what the person looks at; the page shows it again when it is built anew
  * @property {Translate} t
  * @property {Features} features
  * @property {(text: string) => void} announce speaks to screen readers

@@ -12,6 +12,7 @@ import { Service } from "./service.js";
 import { Session } from "./session.js";
 import { createSessionFile } from "./session_file.js";
 import * as files from "./sources/files.js";
+import { Runs } from "./sources/runs.js";
 import * as samples from "./sources/samples.js";
 import * as webcam from "./sources/webcam.js";
 import { Keep } from "./storage.js";
@@ -27,6 +28,8 @@ const api = new Api();
 const service = new Service(api);
 const keep = new Keep("localStorage");
 const session = new Session(readPose);
+const runs = new Runs();
+const look = { tab: "" };
 let building = new AbortController();
 /** What the service can do, as it was last asked. @type {import("./context.js").Features | null} */
 let features = null;
@@ -36,7 +39,7 @@ let isBegun = false;
 service.watch();
 build();
 
-/** Build the page anew, in the language that was chosen; the session stays. */
+/** Build the page anew, in the language that was chosen; the session stays, and what is being opened goes on. */
 async function build() {
   building.abort();
   building = new AbortController();
@@ -60,7 +63,7 @@ async function build() {
     const found = features ?? (await readFeatures(api, document.body.dataset));
     if (signal.aborted) return;
     features = found;
-    const context = { session, api, service, t, features, announce, showError: errorShower(t), signal };
+    const context = { session, api, service, runs, look, t, features, announce, showError: errorShower(t), signal };
     if (!isBegun) chooseDefaults(context);
     isBegun = true;
     const tabs = createColumns(main, context);
@@ -133,6 +136,8 @@ function switchLanguage() {
   const next = tags[(tags.indexOf(document.documentElement.lang) + 1) % tags.length];
   keep.set(LANGUAGE_NAME, next);
   build();
+  // The button that was pressed is gone with the old page.
+  find("header nav button").focus();
 }
 
 /** @param {string} text */

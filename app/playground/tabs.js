@@ -48,11 +48,18 @@ export class Tabs {
     const isEmpty = this._context.session.current === null;
     this._empty.hidden = !isEmpty;
     this._box.hidden = isEmpty;
-    if (!isEmpty && !this._tabs.some(({ panel }) => !panel.hidden) && this._tabs[0]) this.open(this._tabs[0].view.id);
+    if (!isEmpty && !this._tabs.some(({ panel }) => !panel.hidden)) this.open(this._chooseFirst());
+  }
+
+  /** @returns {string} the id of the view that was open before the page was built anew, else of the first one */
+  _chooseFirst() {
+    const { tab } = this._context.look;
+    return this._tabs.some((one) => one.view.id === tab && !one.tab.hidden) ? tab : VIEWS[0].id;
   }
 
   /** @param {string} id */
   open(id) {
+    this._context.look.tab = id;
     for (const one of this._tabs) {
       const isOpen = one.view.id === id;
       if (isOpen && one.content === null) {

@@ -69,7 +69,8 @@ export class Estimator {
       /** @param {string} reason */
       const fail = (reason) => {
         this.close();
-        reject(new PageError("estimator_failed", { reason }));
+        // The sentence around it has the full stop.
+        reject(new PageError("estimator_failed", { reason: reason.replace(/\.+$/, "") }));
       };
       const timer = setTimeout(() => fail(`no answer for ${SILENCE_MS / 1000} s`), SILENCE_MS);
       this._worker.onmessage = ({ data }) => {

@@ -10,13 +10,13 @@ import { writePose } from "../pose/writer.js";
 /** @typedef {import("../context.js").Context} Context */
 /** @typedef {import("../estimation/frames.js").Frames} Frames */
 /** @typedef {import("../estimation/estimate.js").Progress} Progress */
+/** @typedef {import("./runs.js").Run} Run */
 /**
  * @typedef {object} Source
  * @property {string} name
  * @property {"webcam" | "video" | "sample"} origin
  * @property {Blob} video what the player shows, and what the service would get
  * @property {Frames} [frames] the pictures themselves, where the page has them already
- * @property {HTMLElement} place where progress and errors are shown
  */
 
 /** As many frames must show a person as the service asks for (min_seen). */
@@ -25,68 +25,52 @@ const LEAST_SEEN = 0.5;
 /**
  * Estimate the pose in a video and add it to the session. Does nothing when the person cancels.
  *
- * @param {Context} context
+ * @param {Run} run
  * @param {Source} source
  * @throws {PageError} the video cannot be read, or nobody is seen in it.
  */
-export async function makeClipOfVideo(context, source) {
-  let reason = context.features.estimator ? "" : context.t("estimation.askMissing");
+export async function makeClipOfVideo(run, source) {
+  let reason = run.context.features.estimator ? "" : run.context.t("estimation.askMissing");
   if (!reason) {
     try {
-      await estimateHere(context, source);
+      await estimateHere(run, source);
       return;
     } catch (error) {
       if (!(error instanceof PageError) || !["estimator_failed", "video_unreadable"].includes(error.code)) throw error;
-      reason = context.t("estimation.askUnable", { reason: context.t(`error.${error.code}`, error.values) });
+      reason = run.context.t("estimation.askUnable", { reason: run.context.t(`error.${error.code}`, error.values) });
     }
   }
-  if (await askToSend(context, source, reason)) await estimateThere(context, source);
+  if (await askToSend(run.context, source, reason)) await estimateThere(run, source);
 }
 
 /**
- * @param {Context} context
+ * @param {Run} run
  * @param {Source} source
  */
-async function estimateHere(context, source) {
-  const { t } = context;
-  const stop = new AbortController();
-  const shown = showProgress(context, source.place, stop);
-  try {
+async function estimateHere(run, source) {
+  await cancelably(run, async (signal, update) => {
     const result = await estimate(source.frames ?? source.video, {
       name: source.name,
-      signal: AbortSignal.any([stop.signal, context.signal]),
-      onProgress: (progress) => shown.update(describeProgress(context, progress), progress.done, progress.total),
+      signal,
+      onProgress: (progress) => update((context) => describeProgress(context, progress), progress.done, progress.total),
     });
-    const pose = await writePose(result);
-    addClip(context, source, pose, "browser");
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    context.announce(t("estimation.cancelled"));
-  } finally {
-    shown.remove();
-  }
+    addClip(run.context, source, await writePose(result), "browser");
+  });
 }
 
 /**
- * @param {Context} context
+ * @param {Run} run
  * @param {Source} source
  */
-async function estimateThere(context, source) {
-  const stop = new AbortController();
-  const shown = showProgress(context, source.place, stop);
-  shown.update(context.t("estimation.server"), 0, 0);
-  try {
+async function estimateThere(run, source) {
+  await cancelably(run, async (signal, update) => {
+    update(({ t }) => t("estimation.server"), 0, 0);
     const form = new FormData();
     form.append("video", source.video, source.name);
     const headers = { Accept: "application/octet-stream" };
-    const answer = await context.api.fetch("/api/pose", { form, headers, signal: AbortSignal.any([stop.signal, context.signal]) });
-    addClip(context, source, new Uint8Array(await answer.arrayBuffer()), "server");
-  } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    context.announce(context.t("estimation.cancelled"));
-  } finally {
-    shown.remove();
-  }
+    const answer = await run.context.api.fetch("/api/pose", { form, headers, signal });
+    addClip(run.context, source, new Uint8Array(await answer.arrayBuffer()), "server");
+  });
 }
 
 /**
@@ -128,34 +112,40 @@ function describeProgress({ t }, { step, done, total, framesPerSecond }) {
 }
 
 /**
- * Show how far something is, with a button that cancels it.
+ * Do something with a bar that shows how far it is, and a button that cancels it.
  *
- * @param {Context} context
- * @param {HTMLElement} place
- * @param {AbortController} stop
+ * @param {Run} run
+ * @param {(signal: AbortSignal, update: (write: (context: Context) => string, done: number, total: number) => void) => Promise<void>} work
+ *   update shows a sentence; total is 0 where it is not known
  */
-function showProgress({ t }, place, stop) {
-  const text = element("p", { class: "hint" });
-  const bar = element("progress", { max: 1, "aria-label": t("estimation.preparing") });
-  const cancel = element("button", { type: "button", class: "quiet", onclick: () => stop.abort() }, t("estimation.cancel"));
-  const box = element("div", { class: "stack estimation" }, text, bar, element("div", { class: "row" }, cancel));
-  place.replaceChildren(box);
-  return {
-    /**
-     * @param {string} sentence
-     * @param {number} done
-     * @param {number} total 0 where it is not known.
-     */
-    update(sentence, done, total) {
-      text.textContent = sentence;
-      bar.setAttribute("aria-label", sentence);
-      if (total > 0) bar.value = done / total;
+async function cancelably(run, work) {
+  const stop = new AbortController();
+  let shown = { write: (/** @type {Context} */ { t }) => t("estimation.preparing"), done: 0, total: 0 };
+  let fill = () => {};
+  run.show((context) => {
+    const text = element("p", { class: "hint" });
+    const bar = element("progress", { max: 1 });
+    const cancel = element("button", { type: "button", class: "quiet", onclick: () => stop.abort() }, context.t("estimation.cancel"));
+    fill = () => {
+      text.textContent = shown.write(context);
+      bar.setAttribute("aria-label", text.textContent);
+      if (shown.total > 0) bar.value = shown.done / shown.total;
       else bar.removeAttribute("value");
-    },
-    remove() {
-      box.remove();
-    },
-  };
+    };
+    fill();
+    return [element("div", { class: "stack estimation" }, text, bar, element("div", { class: "row" }, cancel))];
+  });
+  try {
+    await work(stop.signal, (write, done, total) => {
+      shown = { write, done, total };
+      fill();
+    });
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    run.context.announce(run.context.t("estimation.cancelled"));
+  } finally {
+    run.show(() => []);
+  }
 }
 
 /**
@@ -166,7 +156,7 @@ function showProgress({ t }, place, stop) {
  * @param {string} reason why the page does not do it itself.
  * @returns {Promise<boolean>}
  */
-function askToSend({ t, api, signal }, source, reason) {
+function askToSend({ t, api }, source, reason) {
   return new Promise((resolve) => {
     const size = Math.max(0.1, source.video.size / 1e6).toFixed(1);
     const dialog = element("dialog", { class: "ask", "aria-labelledby": "ask-title" });
@@ -185,7 +175,6 @@ function askToSend({ t, api, signal }, source, reason) {
       dialog.remove();
       resolve(dialog.returnValue === "send");
     }, { once: true });
-    signal.addEventListener("abort", () => dialog.close("keep"), { once: true });
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -5,9 +5,10 @@ import { describeError, PageError } from "../context.js";
 import { element } from "../dom.js";
 import { readPose, unpackPose } from "../pose/reader.js";
 import { makeClipOfVideo } from "./estimated.js";
-import { runInPlace } from "./runs.js";
 
 /** @typedef {import("../context.js").Context} Context */
+/** @typedef {import("./runs.js").Place} Place */
+/** @typedef {import("./runs.js").Run} Run */
 
 const VIDEO_NAMES = /\.(mp4|m4v|mov|webm|mkv|avi|ogv|gif|mpe?g|ts|3gp|wmv|flv)$/i;
 const POSE_NAMES = /\.pose(\.(gz|zst))?$/i;
@@ -18,14 +19,14 @@ const POSE_NAMES = /\.pose(\.(gz|zst))?$/i;
  */
 export function create(context) {
   const { t, signal } = context;
-  const place = element("div", { class: "stack" });
+  const place = context.runs.takePlace("files", context);
   const input = element("input", { type: "file", class: "visually-hidden", id: "file", accept: "video/*,.pose,.gz,.zst,.gif,.mkv", multiple: true });
   const choose = element("button", { type: "button", class: "quiet", onclick: () => input.click() }, t("source.choose"));
   input.tabIndex = -1;
   input.setAttribute("aria-hidden", "true");
   const zone = element("div", { class: "drop" }, element("span", {}, t("source.drop")), choose, input, element("p", { class: "hint" }, t("source.fileHint")));
   /** @param {FileList | null | undefined} files */
-  const open = (files) => runInPlace(context, place, (run) => openFiles(context, [...(files ?? [])], run));
+  const open = (files) => openFiles(place, [...(files ?? [])]);
   input.addEventListener("change", () => {
     open(input.files);
     input.value = "";
@@ -41,42 +42,34 @@ export function create(context) {
     zone.classList.remove("over");
     open(event.dataTransfer?.files);
   }, { signal });
-  return element("section", { class: "source", id: "files" }, element("h3", {}, t("source.files")), zone, place);
+  return element("section", { class: "source", id: "files" }, element("h3", {}, t("source.files")), zone, place.root);
 }
 
 /**
  * Open files one after the other; the last one becomes the current clip. One that cannot be opened holds up no other.
  *
- * @param {Context} context
+ * @param {Place} place
  * @param {File[]} files
- * @param {HTMLElement} place
  */
-async function openFiles(context, files, place) {
-  for (const file of files) {
-    const own = element("div", { class: "stack" });
-    place.append(own);
-    try {
-      await openFile(context, file, own);
-    } catch (error) {
-      context.showError(error, own);
-    }
-  }
+async function openFiles(place, files) {
+  place.clear();
+  for (const file of files) await place.add((run) => openFile(run, file));
 }
 
 /**
- * @param {Context} context
+ * @param {Run} run
  * @param {File} file
- * @param {HTMLElement} place
  * @throws {PageError} it is neither a video nor a pose.
  */
-async function openFile(context, file, place) {
+async function openFile(run, file) {
   const isPose = POSE_NAMES.test(file.name);
   const name = file.name.replace(isPose ? POSE_NAMES : /\.[^.]+$/, "") || file.name;
   if (isPose) {
-    const clip = context.session.add({ name, origin: "pose", pose: await readPoseFile(context, file), video: null, extractor: "file" });
-    context.announce(context.t("estimation.done", { name, frames: clip.decoded.frames }));
+    const pose = await readPoseFile(run.context, file);
+    const clip = run.context.session.add({ name, origin: "pose", pose, video: null, extractor: "file" });
+    run.context.announce(run.context.t("estimation.done", { name, frames: clip.decoded.frames }));
   } else if (file.type.startsWith("video/") || file.type === "image/gif" || VIDEO_NAMES.test(file.name)) {
-    await makeClipOfVideo(context, { name, origin: "video", video: file, place });
+    await makeClipOfVideo(run, { name, origin: "video", video: file });
   } else {
     throw new PageError("file_unknown", { name: file.name });
   }

@@ -26,7 +26,9 @@ export async function record(video, stream, { seconds, signal, onSecond }) {
   const blob = await recorder.stop();
   const span = times.length > 1 ? times[times.length - 1] - times[0] : 0;
   const fps = span > 0 ? ((times.length - 1) * 1000) / span : 25;
-  const frames = { fps, width: video.videoWidth, height: video.videoHeight, total: pictures.length, pictures };
+  // Of the pictures, because a camera that was stopped has no size any more.
+  const { width = 0, height = 0 } = pictures[0] ?? {};
+  const frames = { fps, width, height, total: pictures.length, pictures };
   return { frames, video: blob };
 }
 
@@ -73,6 +75,8 @@ function takePictures(video, { seconds, signal, onSecond }) {
       if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback((now) => step(now));
       else setTimeout(() => step(performance.now()), 1000 / 25);
     };
+    // A camera that was stopped gives no further picture to end by.
+    signal.addEventListener("abort", finish, { once: true });
     wait();
   });
 }

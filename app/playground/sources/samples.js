@@ -4,9 +4,10 @@
 import { append, element } from "../dom.js";
 import { unpackPose } from "../pose/reader.js";
 import { makeClipOfVideo } from "./estimated.js";
-import { runInPlace } from "./runs.js";
 
 /** @typedef {import("../context.js").Context} Context */
+/** @typedef {import("./runs.js").Place} Place */
+/** @typedef {import("./runs.js").Run} Run */
 /** @typedef {{name: string, kind: "pose" | "video", text: string, sign_language: string, shows: string, licence: string}} Sample */
 
 /**
@@ -15,21 +16,21 @@ import { runInPlace } from "./runs.js";
  */
 export function create(context) {
   const list = element("ul", { class: "samples" });
-  const place = element("div", { class: "stack" });
+  const note = element("div", {});
+  const place = context.runs.takePlace("samples", context);
   const { service, signal } = context;
-  service.persist(() => show(context, list, place), { signal, onError: (error) => context.showError(error, place) });
-  return element("section", { class: "source", id: "samples" }, element("h3", {}, context.t("source.samples")), list, place);
+  service.persist(() => show(context, { list, note, place }), { signal, onError: (error) => context.showError(error, note) });
+  return element("section", { class: "source", id: "samples" }, element("h3", {}, context.t("source.samples")), list, note, place.root);
 }
 
 /**
  * @param {Context} context
- * @param {HTMLElement} list
- * @param {HTMLElement} place
+ * @param {{list: HTMLElement, note: HTMLElement, place: Place}} parts
  */
-async function show(context, list, place) {
+async function show(context, { list, note, place }) {
   const { samples } = await context.api.call("/samples", { signal: context.signal });
-  place.replaceChildren();
-  if (!samples.length) append(place, element("p", { class: "hint" }, context.t("samples.none")));
+  note.replaceChildren();
+  if (!samples.length) append(note, element("p", { class: "hint" }, context.t("samples.none")));
   for (const [tag, group] of groupByLanguage(samples)) {
     const name = context.features.languages.find((language) => language.tag === tag)?.name ?? tag;
     const buttons = group.map((sample) => makeButton(context, sample, place));
@@ -51,30 +52,29 @@ function groupByLanguage(samples) {
 /**
  * @param {Context} context
  * @param {Sample} sample
- * @param {HTMLElement} place
+ * @param {Place} place
  */
 function makeButton(context, sample, place) {
   const label = sample.kind === "video" ? `${sample.text} (${context.t("samples.video")})` : sample.text;
-  const open = () => runInPlace(context, place, (run) => openSample(context, sample, run));
+  const open = () => place.run((run) => openSample(run, sample));
   return element("button", { type: "button", class: "chip letter", title: `${sample.shows}; ${sample.licence}`, "aria-label": sample.shows, onclick: open }, label);
 }
 
 /**
- * @param {Context} context
+ * @param {Run} run
  * @param {Sample} sample
- * @param {HTMLElement} place
  */
-async function openSample(context, sample, place) {
+async function openSample(run, sample) {
   // Browsers unpack no zstd; the service answers the unpacked clip by its plain name.
   const file = sample.name.replace(/\.zst$/, "");
-  const blob = await context.api.file(`/samples/${file}`);
+  const blob = await run.context.api.file(`/samples/${file}`);
   const name = `${sample.text} (${sample.sign_language})`;
   if (sample.kind === "video") {
-    await makeClipOfVideo(context, { name, origin: "sample", video: blob, place });
+    await makeClipOfVideo(run, { name, origin: "sample", video: blob });
     return;
   }
   const pose = await unpackPose(new Uint8Array(await blob.arrayBuffer()));
-  context.session.setLanguages({ signLanguage: sample.sign_language });
-  const clip = context.session.add({ name, origin: "sample", pose, video: null, extractor: "file" });
-  context.announce(context.t("estimation.done", { name, frames: clip.decoded.frames }));
+  run.context.session.setLanguages({ signLanguage: sample.sign_language });
+  const clip = run.context.session.add({ name, origin: "sample", pose, video: null, extractor: "file" });
+  run.context.announce(run.context.t("estimation.done", { name, frames: clip.decoded.frames }));
 }

@@ -7,6 +7,7 @@ import { makeClipOfVideo } from "./estimated.js";
 import { record } from "./recording.js";
 
 /** @typedef {import("../context.js").Context} Context */
+/** @typedef {import("./runs.js").Run} Run */
 
 const COUNTDOWN_S = 3;
 const SHORTEST_S = 1;
@@ -37,7 +38,6 @@ class Webcam {
     this._stream = null;
     /** @type {AbortController | null} finishes the recording that runs. */
     this._finish = null;
-    this._recordings = 0;
     this._isOpening = false;
     this._video = element("video", { muted: true, playsinline: true, "aria-label": t("webcam.preview") });
     this._video.muted = true;
@@ -52,28 +52,23 @@ class Webcam {
     });
     this._length = element("div", { class: "length", hidden: true }, element("label", { for: "seconds" }, t("webcam.seconds")), this._seconds, shown);
     this._hint = element("p", { class: "hint", hidden: true }, t("webcam.hint"));
-    this._place = element("div", { class: "stack" });
+    this._place = context.runs.takePlace("webcam", context);
     this.root = element("section", { class: "source", id: "webcam" }, element("h3", {}, t("source.webcam")));
-    append(this.root, this._camera, this._length, element("div", { class: "row" }, this._record, this._toggle), this._hint, this._place);
+    append(this.root, this._camera, this._length, element("div", { class: "row" }, this._record, this._toggle), this._hint, this._place.root);
     context.signal.addEventListener("abort", () => this._stop());
   }
 
   async _switch() {
-    this._place.replaceChildren();
     if (this._stream) {
+      this._place.clear();
       this._stop();
       return;
     }
     // Pressed again while the browser asks the person, it would open a second stream, which nothing stops.
     if (this._isOpening) return;
     this._isOpening = true;
-    try {
-      await this._start(await openCamera());
-    } catch (error) {
-      this._context.showError(error, this._place);
-    } finally {
-      this._isOpening = false;
-    }
+    await this._place.run(async () => this._start(await openCamera()));
+    this._isOpening = false;
   }
 
   /** @param {MediaStream} stream */
@@ -109,24 +104,20 @@ class Webcam {
       this._finish.abort();
       return;
     }
-    const { t } = this._context;
-    this._finish = new AbortController();
-    this._place.replaceChildren();
+    const { signal } = (this._finish = new AbortController());
     this._record.classList.add("recording");
-    this._record.textContent = t("webcam.finish");
-    try {
-      await this._take(this._finish.signal);
-    } catch (error) {
-      this._context.showError(error, this._place);
-    } finally {
-      this._finish = null;
-      this._rest();
-    }
+    this._record.textContent = this._context.t("webcam.finish");
+    await this._place.run((run) => this._take(run, signal));
+    this._finish = null;
+    this._rest();
   }
 
-  /** @param {AbortSignal} finish */
-  async _take(finish) {
-    const { t, announce } = this._context;
+  /**
+   * @param {Run} run
+   * @param {AbortSignal} finish
+   */
+  async _take(run, finish) {
+    const { t, announce, session, signal } = this._context;
     for (let left = COUNTDOWN_S; left > 0 && !finish.aborted; left--) {
       this._count.textContent = String(left);
       announce(t("webcam.countdown", { seconds: left }));
@@ -143,12 +134,11 @@ class Webcam {
       onSecond: (left) => (this._record.textContent = `${t("webcam.finish")} · ${t("webcam.secondsValue", { seconds: left })}`),
     });
     this._rest();
-    if (!this._stream || taken.frames.total === 0) return;
-    this._recordings += 1;
+    // Who stops the camera does not want what it took; who changes the language does.
+    if ((!this._stream && !signal.aborted) || taken.frames.total === 0) return;
     this._record.disabled = true;
     try {
-      const name = t("webcam.name", { number: this._recordings });
-      await makeClipOfVideo(this._context, { name, origin: "webcam", ...taken, place: this._place });
+      await makeClipOfVideo(run, { name: nameRecording(session, run.context.t), origin: "webcam", ...taken });
     } finally {
       this._record.disabled = false;
     }
@@ -159,6 +149,19 @@ class Webcam {
     this._camera.classList.remove("recording");
     this._record.classList.remove("recording");
     this._record.textContent = this._context.t("webcam.record");
+  }
+}
+
+/**
+ * Name a recording by the first number that none has yet.
+ *
+ * @param {Context["session"]} session
+ * @param {Context["t"]} t
+ */
+function nameRecording({ clips }, t) {
+  for (let number = 1; ; number++) {
+    const name = t("webcam.name", { number });
+    if (!clips.some((clip) => clip.name === name)) return name;
   }
 }
 

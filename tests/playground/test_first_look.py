@@ -6,6 +6,8 @@ import re
 
 from playwright.sync_api import Browser, Page, expect
 
+from tests.playground.steps import ask
+
 # What is transferred before anybody has clicked, without the estimator.
 MOST_BYTES = 200_000
 
@@ -35,6 +37,32 @@ def test_the_page_speaks_german_and_remembers_it(page: Page, service: str):
     expect(page.get_by_role("button", name="Kamera starten")).to_be_visible()
     page.reload()
     expect(page.get_by_role("button", name="Kamera starten")).to_be_visible()
+
+
+def test_languages_and_samples_have_german_names(page: Page, service: str):
+    page.goto(service)
+    page.get_by_role("button", name="Auf Deutsch").click()
+    expect(page.locator("#samples")).to_contain_text("Deutsche Gebärdensprache")
+    page.get_by_role("button", name="A, Amerikanische Gebärdensprache").click()
+    languages = page.get_by_label("Gebärdensprache", exact=True).locator("option")
+    expect(languages).not_to_have_count(0)
+    names = languages.all_text_contents()[1:]
+    assert len(names) > 10
+    assert not [name for name in names if "Gebärdensprache" not in name]
+    assert names == sorted(names, key=lambda name: name.replace("Ö", "O"))
+
+
+def test_every_sign_language_has_a_german_name(page: Page, service: str):
+    """Of the languages that the service names; International Sign is called so in German too."""
+    page.goto(service)
+    page.get_by_role("button", name="Auf Deutsch").click()
+    module = re.search(r"playground/[0-9a-f]+/", page.content())[0] + "sign_languages.js"  # type: ignore[index]
+    script = (
+        f"async (all) => {{ const {{ nameSignLanguage }} = await import('{service}/{module}');"
+        " return all.map((one) => nameSignLanguage(one, { language: 'de' })); }"
+    )
+    languages = ask(f"{service}/api/languages")["languages"]
+    assert [name for name in page.evaluate(script, languages) if "Sign" in name] == ["International Sign"]
 
 
 def test_both_languages_have_every_text(page: Page, service: str):

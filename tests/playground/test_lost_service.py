@@ -78,6 +78,18 @@ def test_a_service_that_is_lost_while_nobody_asks_is_noticed(
     expect(page.locator(".clips li")).to_have_count(1)
 
 
+def test_the_loss_is_seen_wherever_the_page_was_scrolled_to(page: Page, service: str, cut: Callable[[bool], None]):
+    page.set_viewport_size({"width": 390, "height": 600})
+    page.goto(service)
+    choose(page, "A")
+    page.get_by_role("region", name="The clip").scroll_into_view_if_needed()
+    cut(True)
+    page.evaluate(_LOOK)
+    expect(page.locator(".notice")).to_be_in_viewport()
+    cut(False)
+    expect_back(page)
+
+
 def test_a_service_that_hangs_is_lost(page: Page, service: str):
     page.clock.install()
     page.goto(service)

@@ -16,6 +16,7 @@ from engine.interface import Engine, Readiness
 from tests.app.estimators import FakeEstimators
 from tests.engine.fakes import until
 from tests.playground.conftest import Complaints, Serve
+from tests.playground.steps import choose
 from tests.running import ROOT
 
 POSE = ROOT / "samples" / "ase_A.pose"
@@ -80,9 +81,8 @@ def test_other_files_are_refused_with_what_to_do(page: Page, service: str, name:
 
 def test_a_session_is_saved_and_opened_without_the_service(page: Page, service: str, tmp_path: Path):
     page.goto(service)
-    page.get_by_role("button", name="the letter A of American Sign Language").click()
-    page.get_by_role("button", name="the letter B of German Sign Language").click()
-    expect(page.locator(CLIPS)).to_have_count(2)
+    choose(page, "A")
+    choose(page, "B", "gsg")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save to a file").click()
     saved = tmp_path / "saved.json"

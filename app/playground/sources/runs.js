@@ -50,8 +50,13 @@ export class Place {
 
   /** Forget what earlier runs said, unless they still work: two videos may be estimated at a time. */
   clear() {
-    for (const run of this._runs) if (!run.works) run.root.remove();
-    this._runs = this._runs.filter((run) => run.works);
+    for (const run of this._runs) if (!run.works) this.remove(run);
+  }
+
+  /** @param {Run} run */
+  remove(run) {
+    run.root.remove();
+    this._runs = this._runs.filter((other) => other !== run);
   }
 
   /**
@@ -75,6 +80,7 @@ export class Place {
     this.root.append(run.root);
     try {
       await work(run);
+      this.remove(run);
     } catch (error) {
       run.show(({ t }) => [element("p", { class: "problem", role: "alert" }, describeError(error, t))]);
     }

@@ -3,6 +3,7 @@
 
 import { append, element } from "../dom.js";
 import { unpackPose } from "../pose/reader.js";
+import { nameSignLanguage } from "../sign_languages.js";
 import { makeClipOfVideo } from "./estimated.js";
 
 /** @typedef {import("../context.js").Context} Context */
@@ -32,8 +33,9 @@ async function show(context, { list, note, place }) {
   note.replaceChildren();
   if (!samples.length) append(note, element("p", { class: "hint" }, context.t("samples.none")));
   for (const [tag, group] of groupByLanguage(samples)) {
-    const name = context.features.languages.find((language) => language.tag === tag)?.name ?? tag;
-    const buttons = group.map((sample) => makeButton(context, sample, place));
+    const language = context.features.languages.find((one) => one.tag === tag) ?? { tag, name: tag };
+    const name = nameSignLanguage(language, context.t);
+    const buttons = group.map((sample) => makeButton(context, { sample, language: name, place }));
     list.append(element("li", {}, element("span", {}, name), element("span", { class: "row" }, ...buttons)));
   }
 }
@@ -51,13 +53,14 @@ function groupByLanguage(samples) {
 
 /**
  * @param {Context} context
- * @param {Sample} sample
- * @param {Place} place
+ * @param {{sample: Sample, language: string, place: Place}} parts
  */
-function makeButton(context, sample, place) {
-  const label = sample.kind === "video" ? `${sample.text} (${context.t("samples.video")})` : sample.text;
+function makeButton({ t }, { sample, language, place }) {
+  const label = sample.kind === "video" ? `${sample.text} (${t("samples.video")})` : sample.text;
+  // The service describes its samples in English.
+  const shows = t.language === "en" ? sample.shows : `${label}, ${language}`;
   const open = () => place.run((run) => openSample(run, sample));
-  return element("button", { type: "button", class: "chip letter", title: `${sample.shows}; ${sample.licence}`, "aria-label": sample.shows, onclick: open }, label);
+  return element("button", { type: "button", class: "chip letter", title: `${shows}; ${sample.licence}`, "aria-label": shows, onclick: open }, label);
 }
 
 /**

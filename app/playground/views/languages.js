@@ -35,7 +35,7 @@ const kept = new WeakMap();
  * @returns {HTMLElement}
  */
 export function create(context) {
-  const { session, features, t } = context;
+  const { session, t } = context;
   const place = element("div", { class: "stack result" });
   const section = element(
     "section",
@@ -44,7 +44,7 @@ export function create(context) {
     element("p", { class: "hint" }, t("heat.about")),
     place,
   );
-  const languages = listLanguages(features).sign.slice(0, MOST_LANGUAGES);
+  const languages = listLanguages(context).sign.slice(0, MOST_LANGUAGES);
   follow(context, {
     section,
     place,

@@ -2,6 +2,7 @@
 /** The languages of texts: which sign language is meant, and in which spoken language the texts are written. */
 
 import { element } from "../dom.js";
+import { nameSignLanguage } from "../sign_languages.js";
 
 /** @typedef {import("../context.js").Context} Context */
 
@@ -13,14 +14,17 @@ const FIRST_SIGN = "ase";
 /**
  * Find the languages that the default model knows.
  *
- * @param {Context["features"]} features
+ * @param {Pick<Context, "features" | "t">} context
  * @returns {{sign: {tag: string, name: string}[], spoken: string[]}}
  */
-export function listLanguages({ models, defaultModel, languages }) {
+export function listLanguages({ features, t }) {
+  const { models, defaultModel, languages } = features;
   const model = models.find((one) => one.name === defaultModel);
   const known = model?.sign_languages ?? null;
   const sign = known === null ? languages : known.map((/** @type {string} */ tag) => languages.find((one) => one.tag === tag) ?? { tag, name: tag });
-  return { sign: [...sign].sort((one, other) => one.name.localeCompare(other.name)), spoken: model?.spoken_languages ?? USUAL_SPOKEN };
+  /** @type {{tag: string, name: string}[]} */
+  const named = sign.map((/** @type {{tag: string, name: string}} */ one) => ({ ...one, name: nameSignLanguage(one, t) }));
+  return { sign: named.sort((one, other) => one.name.localeCompare(other.name, t.language)), spoken: model?.spoken_languages ?? USUAL_SPOKEN };
 }
 
 /**
@@ -30,8 +34,8 @@ export function listLanguages({ models, defaultModel, languages }) {
  * @returns {HTMLElement}
  */
 export function createPickers(context) {
-  const { session, features, t, signal } = context;
-  const languages = listLanguages(features);
+  const { session, t, signal } = context;
+  const languages = listLanguages(context);
   const names = new Intl.DisplayNames([t.language], { type: "language" });
   const sign = element("select", {}, element("option", { value: "" }, t("languages.none")), ...languages.sign.map(({ tag, name }) => element("option", { value: tag }, `${name} (${tag})`)));
   const spoken = element("select", {}, ...languages.spoken.map((tag) => element("option", { value: tag }, `${names.of(tag) ?? tag} (${tag})`)));
@@ -54,8 +58,9 @@ export function createPickers(context) {
  *
  * @param {Context} context
  */
-export function chooseFirstLanguages({ session, features }) {
-  const { sign } = listLanguages(features);
+export function chooseFirstLanguages(context) {
+  const { session } = context;
+  const { sign } = listLanguages(context);
   const first = sign.find(({ tag }) => tag === FIRST_SIGN) ?? sign[0];
   if (first) session.setLanguages({ signLanguage: first.tag });
 }

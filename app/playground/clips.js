@@ -1,7 +1,7 @@
 // @ts-check
 /** The clips of the session: one of them is looked at. */
 
-import { element } from "./dom.js";
+import { element, find } from "./dom.js";
 
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./session.js").Clip} Clip */
@@ -15,8 +15,12 @@ export function createClips(context) {
   const list = element("ul", { class: "clips" });
   const root = element("section", { "aria-label": t("clips.title"), hidden: true }, list);
   const show = () => {
+    const focused = [...list.querySelectorAll("button")].findIndex((button) => button === document.activeElement);
     root.hidden = !session.clips.length;
     list.replaceChildren(...session.clips.map((clip) => createClip(context, clip)));
+    // The button with the focus was built anew, or it is gone: then its neighbour is where the person was.
+    const buttons = list.querySelectorAll("button");
+    if (focused >= 0) (buttons[Math.min(focused, buttons.length - 1)] ?? find("#results")).focus();
   };
   session.addEventListener("change", show, { signal });
   show();

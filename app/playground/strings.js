@@ -4,7 +4,7 @@
 const en = {
   "page.title": "SignCLIP playground",
   "page.lead": "Sign, and see what the model reads.",
-  "page.private": "Signs are read in your browser. The video never leaves this machine; only the movements of a stick figure are sent, to this service alone.",
+  "page.private": "Signs are read in your browser. The video stays on this machine; only the movements of a stick figure are sent, to this service alone. Where the browser cannot read a video, this page asks before it sends it.",
   "page.serverPrivate": "This page cannot read videos itself. It asks before it sends one to this service.",
   "page.docs": "API reference",
   "page.language": "Auf Deutsch",
@@ -253,7 +253,7 @@ const en = {
 const de = {
   "page.title": "SignCLIP-Spielwiese",
   "page.lead": "Gebärden und sehen, was das Modell liest.",
-  "page.private": "Gebärden werden im Browser gelesen. Das Video verlässt diesen Rechner nie; nur die Bewegungen einer Strichfigur gehen an diesen Dienst, und nur an ihn.",
+  "page.private": "Gebärden werden im Browser gelesen. Das Video bleibt auf diesem Rechner; nur die Bewegungen einer Strichfigur gehen an diesen Dienst, und nur an ihn. Kann der Browser ein Video nicht lesen, fragt diese Seite, bevor sie es schickt.",
   "page.serverPrivate": "Diese Seite kann Videos nicht selbst lesen. Sie fragt, bevor sie eines an diesen Dienst schickt.",
   "page.docs": "API-Referenz",
   "page.language": "In English",
@@ -507,15 +507,19 @@ export const STRINGS = { en, de };
  */
 
 /**
- * Make what writes texts in one language.
+ * Make what writes texts in one language, with numbers as that language writes them.
  *
  * @param {string} language a key of STRINGS; any other is English.
  * @returns {Translate}
  */
 export function translator(language) {
-  const texts = STRINGS[language] ?? en;
+  const known = STRINGS[language] ? language : "en";
+  const texts = STRINGS[known];
   /** @param {string} key */
   const find = (key) => texts[key] ?? null;
+  const numbers = new Intl.NumberFormat(known);
+  /** @param {unknown} value */
+  const write = (value) => (typeof value === "number" && !Number.isInteger(value) ? numbers.format(value) : String(value));
   /**
    * @param {string} key
    * @param {Record<string, unknown>} [values]
@@ -523,9 +527,9 @@ export function translator(language) {
   const t = (key, values = {}) => {
     const text = find(key);
     if (text === null) throw new Error(`strings.js has no text ${key}`);
-    return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+    return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? write(values[name]) : whole));
   };
-  return Object.assign(t, { language: STRINGS[language] ? language : "en", find });
+  return Object.assign(t, { language: known, find });
 }
 
 /**

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.playground.conftest import Complaints, open_watched
+from tests.playground.steps import choose
 from tests.running import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -67,6 +68,23 @@ def test_all_is_done_by_keyboard(page: Page, service: str):
         expect(tabs.first).to_be_focused()
 
 
+def test_the_focus_stays_among_the_clips(page: Page, service: str):
+    page.goto(service)
+    for letter in "ABL":
+        choose(page, letter)
+    clips = page.locator(".clips")
+    first = clips.get_by_role("button", name="A (ase)", exact=True)
+    first.press("Enter")
+    expect(first).to_have_attribute("aria-current", "true")
+    expect(first).to_be_focused()
+    clips.get_by_role("button", name="Remove B (ase)").press("Enter")
+    expect(clips.get_by_role("button", name="Remove L (ase)")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(clips.get_by_role("button", name="Remove A (ase)")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#results")).to_be_focused()
+
+
 def test_what_happens_is_spoken(page: Page, service: str):
     page.goto(service)
     page.get_by_role("button", name=SAMPLE).click()
@@ -85,6 +103,10 @@ def test_a_phone_shows_it_in_one_column(phone: Page, service: str):
     phone.get_by_role("button", name=SAMPLE).click()
     expect(phone.locator(".headline")).to_contain_text("A,")
     expect(phone.locator(".headline")).to_be_in_viewport()
+    # The bars keep room beside long names.
+    assert (
+        min(bar.evaluate("(bar) => bar.clientWidth") for bar in phone.locator(".bars").first.locator(".bar").all()) > 30
+    )
     widths = "() => [document.documentElement.scrollWidth, innerWidth]"
     for tab in [None, *phone.get_by_role("tab").all()]:
         if tab is not None:

@@ -44,7 +44,7 @@ def test_languages_and_samples_have_german_names(page: Page, service: str):
     page.get_by_role("button", name="Auf Deutsch").click()
     expect(page.locator("#samples")).to_contain_text("Deutsche Gebärdensprache")
     page.get_by_role("button", name="A, Amerikanische Gebärdensprache").click()
-    languages = page.get_by_label("Gebärdensprache", exact=True).locator("option")
+    languages = page.locator("#panel-letters .pickers select").first.locator("option")
     expect(languages).not_to_have_count(0)
     names = languages.all_text_contents()[1:]
     assert len(names) > 10
@@ -63,6 +63,13 @@ def test_every_sign_language_has_a_german_name(page: Page, service: str):
     )
     languages = ask(f"{service}/api/languages")["languages"]
     assert [name for name in page.evaluate(script, languages) if "Sign" in name] == ["International Sign"]
+
+
+def test_numbers_in_german_have_a_comma(page: Page, service: str):
+    page.goto(service)
+    page.get_by_role("button", name="Auf Deutsch").click()
+    page.get_by_role("button", name="A, Deutsche Gebärdensprache").click()
+    expect(page.get_by_label("Tempo").locator("option").first).to_have_text("0,25 ×")
 
 
 def test_both_languages_have_every_text(page: Page, service: str):

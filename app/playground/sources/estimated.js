@@ -108,7 +108,16 @@ function describeProgress({ t }, { step, done, total, framesPerSecond }) {
   if (step === "loading") return t("estimation.preparing");
   if (step === "reading") return t("estimation.reading");
   const left = framesPerSecond > 0 ? Math.ceil((total - done) / framesPerSecond) : "…";
-  return t("estimation.progress", { done, total, rate: framesPerSecond ? framesPerSecond.toFixed(1) : "…", left });
+  return t("estimation.progress", { done, total, rate: framesPerSecond ? round(framesPerSecond) : "…", left });
+}
+
+/**
+ * Round to one digit after the point.
+ *
+ * @param {number} value
+ */
+function round(value) {
+  return Math.round(10 * value) / 10;
 }
 
 /**
@@ -158,7 +167,7 @@ async function cancelably(run, work) {
  */
 function askToSend({ t, api }, source, reason) {
   return new Promise((resolve) => {
-    const size = Math.max(0.1, source.video.size / 1e6).toFixed(1);
+    const size = Math.max(0.1, round(source.video.size / 1e6));
     const dialog = element("dialog", { class: "ask", "aria-labelledby": "ask-title" });
     /** @param {string} value */
     const close = (value) => () => dialog.close(value);

@@ -1,5 +1,5 @@
 // @ts-check
-/** Every text that a person reads in the playground, by language. A new language is a new block with the same keys. */
+/** Every text that a person reads in the playground, by language; sign_languages.js has names. A new language is a new block with the same keys. */
 
 const en = {
   "page.title": "SignCLIP playground",

@@ -42,7 +42,7 @@ def open_accelerator(run: Experiment, *, cpu: bool = False) -> Accelerator:
         from accelerate import Accelerator
         from accelerate.state import AcceleratorState
         from accelerate.utils import InitProcessGroupKwargs
-        from torch.utils import tensorboard  # noqa: F401  # here too, because the logs begin after data are read
+        from torch.utils.tensorboard import SummaryWriter  # noqa: F401  # here, because logs begin after data are read
     # Accelerate keeps one number format for a whole process, but runs one after another may differ in it.
     AcceleratorState._reset_state()
     waiting = InitProcessGroupKwargs(timeout=_LONGEST_WAIT)

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from app.access.keys import find_scope
 from app.error_table import ANSWERS, UNFORESEEN_CODE, list_error_lines
+from app.reference import openapi
 from app.reference.readme import render_errors_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -214,3 +215,13 @@ def test_the_types_of_samples_stand_in_the_document(client, document):
     documented = document["paths"]["/samples/{name}"]["get"]["responses"]["200"]["content"]
     for sample in client.get("/samples").json["samples"]:
         assert client.get(f"/samples/{sample['name']}").mimetype in documented
+
+
+def test_the_document_is_built_once_because_anybody_may_ask_for_it(client, monkeypatch):
+    built = []
+    build = openapi.build
+    monkeypatch.setattr(openapi, "build", lambda app, **options: built.append(app) or build(app, **options))
+    first = client.get("/openapi.json").json
+    assert client.get("/docs").status_code == 200
+    assert client.get("/openapi.json").json == first
+    assert len(built) <= 1

@@ -171,7 +171,10 @@ class EngineClient:
         self._wakeup.close()
 
     def _connect(self) -> MessageStream | None:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError:  # no descriptor is left at the moment
+            return None
         # An engine that does not accept, because it is stuck, must not hold up `close`.
         connection.settimeout(GREETING_S)
         try:

@@ -82,9 +82,10 @@ class Turns:
             self._offer()
 
     def _offer(self) -> None:
+        """Let whoever is next begin, and have those watched over that still wait."""
         if self._holder is None:
             self._give_to_next()
-        elif not self._is_watched:
+        if not self._is_watched and (self._ready or self._tasks):
             self._is_watched = True
             self._watching.release()
 
@@ -140,7 +141,7 @@ class Turns:
             self._take_from(place)
 
     def _watch(self) -> None:
-        """Take the turn from a thread that keeps it while others have work."""
+        """Take the turn from a thread that keeps it while others have work; give them one that nobody has."""
         while True:
             self._watching.acquire()
             seen: tuple[_Place | None, int] = (None, 0)
@@ -151,9 +152,11 @@ class Turns:
                         self._is_watched = False
                         break
                     holder = self._holder
-                    if holder is not None and seen == (holder, holder.turns_had):
+                    if holder is None:  # every thread waits, or the system gave no more of them; it may do so now
+                        self._give_to_next()
+                    elif seen == (holder, holder.turns_had):
                         self._take_from(holder)
-                        holder = self._holder
+                    holder = self._holder
                     seen = (holder, holder.turns_had if holder is not None else 0)
 
 

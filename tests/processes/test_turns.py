@@ -265,3 +265,38 @@ def test_a_system_that_gives_no_more_threads_delays_tasks_and_loses_none(monkeyp
         release.set()
         assert all(done.acquire(timeout=WAIT_S) for _ in range(3))
     assert turns._started == 1
+
+
+def test_a_task_that_found_no_thread_begins_once_the_system_gives_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns, done, refused = Turns(8), threading.Event(), threading.Event()
+
+    def refuse(_: threading.Thread) -> None:
+        refused.set()
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        turns.submit(done.set)
+        assert refused.is_set()
+    assert done.wait(WAIT_S)  # although no other task comes
+
+
+def test_a_task_that_came_while_every_thread_waited_is_not_held_up_by_the_first_to_go_on() -> None:
+    turns, done = Turns(2), threading.Event()
+    go_on, end = threading.Event(), threading.Event()
+
+    def keep_the_turn_after_a_pause() -> None:
+        with pause():
+            go_on.wait(WAIT_S)
+        end.wait(WAIT_S)
+
+    release = hold_turn(turns)
+    turns.submit(keep_the_turn_after_a_pause)
+    until(lambda: turns._started == 2 and turns._holder is None and not turns._is_watched)
+    turns.submit(done.set)
+    go_on.set()
+    until(lambda: turns._holder is not None)
+    release.set()  # there is a thread for the task again
+    assert done.wait(5)
+    assert not end.is_set()
+    end.set()

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 
 # How long a thread may compute or wait with the turn while others have work, in seconds: some short requests.
 SLICE_S = 0.005
+# How many turns of interrupted threads may come before a task that has not begun. The answers of a batch may come first:
+# half of the requests that a worker admits by default. Clients that send bodies byte by byte do not keep tasks out.
+_MOST_PASSED = 32
 
 
 class _Place:
@@ -43,7 +46,7 @@ _here = _Here()
 class Turns:
     """Threads that run tasks; they end with their process.
 
-    Those that were interrupted come before new tasks, so that few requests are half done.
+    Those that were interrupted come before new tasks, so that few requests are half done. No task waits for them forever.
 
     Args:
         limit: how many there may be. Further tasks wait until one of them is free.
@@ -55,6 +58,8 @@ class Turns:
         self._tasks: deque[Callable[[], None]] = deque()
         self._ready: deque[_Place] = deque()
         self._idle: list[_Place] = []
+        # Turns of threads that were interrupted, since a task waits for its beginning.
+        self._passed = 0
         # Who has the turn; None: nobody.
         self._holder: _Place | None = None
         self._is_watched = False
@@ -92,22 +97,35 @@ class Turns:
     def _give_to_next(self) -> None:
         """Give the turn to whoever is next, if there is one."""
         self._holder = None
-        if self._ready:
+        if self._ready and not (self._tasks and self._passed >= _MOST_PASSED):
+            self._passed += bool(self._tasks)
             self._give(self._ready.popleft())
-        elif self._tasks and self._idle:
-            place = self._idle.pop()
-            place.task = self._tasks.popleft()
-            self._give(place)
-        elif self._tasks and self._started < self._limit:
-            place = _Place(self)
-            name = f"request-{self._started + 1}"
-            try:
-                threading.Thread(target=self._run, args=(place,), name=name, daemon=True).start()
-            except RuntimeError:  # the system gives no more of them; the task waits for one that is there
-                return
-            self._started += 1
-            place.task = self._tasks.popleft()
-            self._give(place)
+            return
+        place = self._find_free() if self._tasks else None
+        if place is not None:
+            self._begin_task(place)
+            place.may_run.release()
+        elif self._ready:
+            self._give(self._ready.popleft())
+
+    def _find_free(self) -> _Place | None:
+        """Find a thread without a task, or start one; None: there may be no more, or the system gives no more."""
+        if self._idle:
+            return self._idle.pop()
+        if self._started == self._limit:
+            return None
+        place, name = _Place(self), f"request-{self._started + 1}"
+        try:
+            threading.Thread(target=self._run, args=(place,), name=name, daemon=True).start()
+        except RuntimeError:
+            return None
+        self._started += 1
+        return place
+
+    def _begin_task(self, place: _Place) -> None:
+        self._passed = 0
+        place.task = self._tasks.popleft()
+        self._note_turn(place)
 
     def _give(self, place: _Place) -> None:
         self._note_turn(place)
@@ -134,8 +152,7 @@ class Turns:
         """Begin the next task, without a change of threads, or wait for one."""
         with self._lock:
             if self._tasks and not self._ready and self._holder in (place, None):
-                place.task = self._tasks.popleft()
-                self._note_turn(place)
+                self._begin_task(place)
                 return
             self._idle.append(place)
             self._take_from(place)

@@ -300,3 +300,29 @@ def test_a_task_that_came_while_every_thread_waited_is_not_held_up_by_the_first_
     assert done.wait(5)
     assert not end.is_set()
     end.set()
+
+
+def test_threads_that_are_interrupted_all_the_time_let_new_tasks_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processes.turns.SLICE_S", 3600.0)  # nobody loses a turn
+    turns, log, done = Turns(8), Log(), threading.Semaphore(0)
+    signals: list[Signal] = []
+
+    def wake_the_other_and_wait() -> None:
+        for _ in range(200):
+            own = Signal()
+            if signals:
+                signals.pop().set()
+            signals.append(own)
+            own.wait(WAIT_S)
+            log.add("interrupted")
+        if signals:
+            signals.pop().set()
+        done.release()
+
+    def begin() -> None:
+        log.add("new")
+        done.release()
+
+    gather(turns, [wake_the_other_and_wait, wake_the_other_and_wait, begin])
+    assert all(done.acquire(timeout=WAIT_S) for _ in range(2))
+    assert log.lines.index("new") < 50

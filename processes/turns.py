@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 # How long a thread may compute or wait with the turn while others have work, in seconds: some short requests.
 SLICE_S = 0.005
-# How many turns of interrupted threads may come before a task that has not begun. The answers of a batch may come first:
-# half of the requests that a worker admits by default. Clients that send bodies byte by byte do not keep tasks out.
+# How many turns of interrupted threads may come before a task that has not begun: half of the requests that a worker
+# admits by default, so that the answers of a batch come first. Clients that send byte by byte do not keep tasks out.
 _MOST_PASSED = 32
 
 
@@ -46,7 +46,7 @@ _here = _Here()
 class Turns:
     """Threads that run tasks; they end with their process.
 
-    Those that were interrupted come before new tasks, so that few requests are half done. No task waits for them forever.
+    Those that were interrupted come before new tasks, so that few requests are half done. But no task waits forever.
 
     Args:
         limit: how many there may be. Further tasks wait until one of them is free.

@@ -50,5 +50,5 @@ def _build_document() -> Mapping[str, Any]:
 
 @lru_cache(maxsize=1)
 def _build_once(app: Flask, *, keys_needed: bool) -> Mapping[str, Any]:
-    """Build the document for the first request: it takes 67 ms, needs no key, and is the same until the service stops."""
+    """Build the document for the first request. That takes 67 ms, and anybody may ask, without a key or a limit."""
     return openapi.build(app, keys_needed=keys_needed)

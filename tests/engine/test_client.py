@@ -26,7 +26,7 @@ def address(tmp_path: Path, make_batcher: Callable[..., Batcher], models: FakeMo
     finish()
 
 
-def test_a_client_without_a_descriptor_connects_once_there_is_one(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_without_a_descriptor_connects_once_one_is_free(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     refused: list[int] = []
 
     def refuse(*_: object) -> socket.socket:

@@ -6,7 +6,9 @@ file as long as its client needs at the least rate.
 
 import errno
 import socket
+import ssl
 import time
+from contextlib import suppress
 
 from gunicorn.config import Config
 from gunicorn.http.message import Request
@@ -14,6 +16,7 @@ from gunicorn.http.wsgi import Response
 
 from app.intake.connection import LEAST_BYTES_PER_S
 from processes.socket_limits import limit_sending
+from processes.turns import pause
 
 # How long an answer may wait for a client that reads nothing; the shipped nginx gives as much (send_timeout).
 UNREAD_S = 30.0
@@ -46,16 +49,26 @@ class PacedSocket:
         """
         view = memoryview(data)
         while view:
-            started = time.monotonic()
             try:
-                sent = self._client.send(view[:_PIECE_BYTES])
+                sent = self._send(view[:_PIECE_BYTES])
             except BlockingIOError as error:
                 raise BrokenPipeError(errno.EPIPE, "the client reads nothing of its answer") from error
             view = view[sent:]
-            self._left_s += sent / LEAST_BYTES_PER_S - (time.monotonic() - started)
-            self._left_s = min(self._left_s, UNREAD_S)
+            self._left_s = min(self._left_s + sent / LEAST_BYTES_PER_S, UNREAD_S)
             if self._left_s < 0:
                 raise BrokenPipeError(errno.EPIPE, "the client reads its answer too slowly")
+
+    def _send(self, piece: memoryview) -> int:
+        """Send what the connection takes at once; where it takes nothing, wait for its client without the turn."""
+        if not isinstance(self._client, ssl.SSLSocket):  # which takes no flags
+            with suppress(BlockingIOError):
+                return self._client.send(piece, socket.MSG_DONTWAIT)
+        with pause():
+            started = time.monotonic()
+            try:
+                return self._client.send(piece)
+            finally:
+                self._left_s -= time.monotonic() - started
 
 
 class PacedResponse(Response):  # type: ignore[misc]

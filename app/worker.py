@@ -27,6 +27,7 @@ from app.heads import check
 from app.joined_answers import JoinedResponse
 from app.refusals import SERVER, render, translate
 from processes.stop_signals import SHIELDED_SIGNALS
+from processes.turns import pause
 
 # Gunicorn has no setting for the name in its answers.
 wsgi.SERVER = SERVER
@@ -146,12 +147,16 @@ class Worker(ConnectionLoop):
         """Keep a connection if all of its request is there. No thread waits long for a body that nobody wants."""
         body = conn.parser.mesg.body
         if not isinstance(body.reader, LengthReader):
-            return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _REST_S))
+            with pause():
+                return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _REST_S))
         # A client that was to be told before it sends its body (`handle_request`) may never send it.
         if body.failed or (body.reader.length and conn.parser.mesg.must_close):
             return False
-        if body.reader.length and not self._discard_rest(conn, body.reader):
-            return False
+        if body.reader.length:
+            with pause():
+                is_there = self._discard_rest(conn, body.reader)
+            if not is_there:
+                return False
         conn.parser.mesg = None  # or gunicorn would read on to find that out, here and before the next request
         return bool(keepalive)
 
@@ -181,7 +186,7 @@ class Worker(ConnectionLoop):
             self.log.error("a request failed: %s at %s", type(exc).__name__, ", ".join(places[-4:]))
         else:
             self.log.warning("a request was refused: %s", type(exc).__name__)
-        with suppress(OSError):
+        with suppress(OSError), pause():
             client.settimeout(_ANSWER_S)
             client.sendall(render(refusal or exc))
 

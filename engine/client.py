@@ -19,6 +19,7 @@ from engine.wakeup import Wakeup
 from models.status import ModelStatus
 from processes.errors import EngineStoppedError, MessageError
 from processes.streams import Buffer, Frames, MessageStream
+from processes.turns import pause
 
 log = logging.getLogger(__name__)
 # How often a client greets its engine, in seconds.
@@ -99,7 +100,9 @@ class EngineClient:
             self._post(pending, messages.pack_metrics(pending.number))
         except EngineStoppedError:
             return ""
-        if not answered.wait(METRICS_S):
+        with pause():
+            is_answered = answered.wait(METRICS_S)
+        if not is_answered:
             self._cancel(pending)
         return next((answer for answer in answers if isinstance(answer, str)), "")
 
@@ -120,8 +123,9 @@ class EngineClient:
 
     def _get_status(self) -> EngineStatus:
         """Get the engine's last status, which is true while it restarts, too: its models do not change."""
-        if self._status is None and not self._first_status.wait(FIRST_STATUS_S):
-            raise EngineStoppedError("the engine has not started yet", retry_after_s=RETRY_AFTER_S)
+        if self._status is None:
+            with pause():
+                self._first_status.wait(FIRST_STATUS_S)
         status = self._status
         if status is None:
             raise EngineStoppedError("the engine has not started yet", retry_after_s=RETRY_AFTER_S)

@@ -100,7 +100,8 @@ class EstimatorClient:
         except OSError as error:
             raise _explain(error, request.deadline) from error
         try:
-            messages.send_request(connection, request)
+            with pause():
+                messages.send_request(connection, request)
             _await_answer(connection, _limit_wait(request.deadline))
             messages.receive_event(connection)
         except (EOFError, OSError) as error:
@@ -121,7 +122,8 @@ class EstimatorClient:
         is_first_start = False
         while True:
             try:
-                return _connect(self.address, _limit_wait(deadline))
+                with pause():
+                    return _connect(self.address, _limit_wait(deadline))
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 # The socket's file comes with the first start, just before it listens, and stays. Its folder goes when
                 # the service stops.
@@ -135,7 +137,7 @@ class EstimatorClient:
     def export_metrics(self) -> str:
         """Fetch the counters in Prometheus' text format; empty while the estimators cannot be reached."""
         try:
-            with _connect(self.address, METRICS_S) as connection:
+            with pause(), _connect(self.address, METRICS_S) as connection:
                 messages.send_metrics_request(connection)
                 return messages.receive_metrics(connection) if connection.poll(METRICS_S) else ""
         except (EOFError, OSError):

@@ -13,18 +13,22 @@ from gunicorn.http import wsgi
 
 from app import sending, worker
 from app.sending import UNREAD_S, PacedResponse, PacedSocket
+from processes import turns
 from processes.socket_limits import limit_sending
+from tests.engine.fakes import until
 
 
 class Client:
-    """A client that takes so many bytes at a time, and so many seconds for them, by a clock of its own."""
+    """A client that takes so many bytes at a time, and so many seconds for them, by a clock of its own; none at once."""
 
     def __init__(self, *pace: tuple[int, float]) -> None:
         self._pace = list(pace)
         self.now_s = 0.0
         self.received = bytearray()
 
-    def send(self, data: bytes) -> int:
+    def send(self, data: bytes, flags: int = 0) -> int:
+        if flags & socket.MSG_DONTWAIT:
+            raise BlockingIOError
         most, seconds = self._pace.pop(0) if len(self._pace) > 1 else self._pace[0]
         self.now_s += seconds
         self.received += data[:most]
@@ -87,6 +91,29 @@ def test_a_client_that_reads_nothing_is_ended(ends):
     limit_sending(ends[1], 0.1)
     with pytest.raises(BrokenPipeError, match="reads nothing"):
         PacedSocket(ends[1]).sendall(bytes(10_000_000))
+
+
+def test_a_client_that_reads_nothing_lets_other_requests_have_their_turn(ends, monkeypatch):
+    monkeypatch.setattr(turns, "SLICE_S", 3600.0)  # nobody loses a turn, it must be handed on
+    client, server = ends
+    answer, done = bytes(range(256)) * 20_000, threading.Event()
+    received = bytearray()
+
+    def send() -> None:
+        PacedSocket(server).sendall(answer)
+        done.set()
+
+    def read() -> None:
+        while len(received) < len(answer):
+            with turns.pause():
+                received.extend(client.recv(1_000_000))
+
+    threads = turns.Turns(2)
+    threads.submit(send)
+    threads.submit(read)
+    assert done.wait(20)
+    until(lambda: len(received) == len(answer))
+    assert received == answer
 
 
 def test_an_answer_of_the_worker_is_ended_while_its_client_still_reads(ends, monkeypatch):

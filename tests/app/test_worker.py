@@ -15,6 +15,8 @@ from types import SimpleNamespace
 import pytest
 from gunicorn.config import Config
 from gunicorn.http import message, wsgi
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
+from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import _DEFER, TConn
 
@@ -22,6 +24,7 @@ import app.worker
 from app import connections
 from app.worker import Worker
 from tests.engine.fakes import until
+from tests.processes.turn_tasks import hands_its_turn_on
 
 
 class _ListenerFirst(selectors.DefaultSelector):
@@ -241,3 +244,17 @@ def test_a_proxy_is_trusted_as_gunicorn_trusts_it(address: str, allowed: str) ->
     asked = address, config.forwarded_allow_ips, config.forwarded_allow_networks()
     assert message._ip_in_allow_list(*asked) == app.worker._is_in_allow_list(*asked)
     assert message._ip_in_allow_list is not app.worker._is_in_allow_list
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_thread_waits_without_the_turn_for_a_body_that_nobody_wants(
+    worker: Worker, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, is_chunked: bool
+) -> None:
+    conn, kept = TConn(worker.cfg, ends[1], "", ""), []
+    unreader = SocketUnreader(ends[1])
+    body = Body(ChunkedReader(None, unreader) if is_chunked else LengthReader(unreader, 5))
+    conn.parser = RequestParser(Config(), ends[1], "")
+    conn.parser.mesg = SimpleNamespace(body=body, must_close=False)
+    ends[1].setblocking(True)
+    assert hands_its_turn_on(lambda: kept.append(worker._keepalive_after(conn, True)), monkeypatch)
+    assert kept == [False]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from engine import client as client_module
 from engine.batcher import Batcher
 from engine.client import EngineClient
 from engine.server import EngineServer
+from processes.errors import EngineStoppedError
 from tests.engine.fake_engine import FakeEngine
 from tests.engine.fakes import FakeModels, in_thread, until
+from tests.processes.turn_tasks import hands_its_turn_on
 
 
 @pytest.fixture
@@ -39,3 +43,23 @@ def test_a_client_without_a_descriptor_connects_once_one_is_free(address: str, m
         until(lambda: len(refused) > 1)
     until(lambda: client.get_readiness().ready)
     client.close()
+
+
+@pytest.mark.parametrize("question", [EngineClient.export_metrics, EngineClient.list_statuses])
+def test_who_waits_for_an_engine_that_says_nothing_lets_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: Callable[[EngineClient], object]
+) -> None:
+    monkeypatch.setattr(client_module, "METRICS_S", 0.1)
+    monkeypatch.setattr(client_module, "FIRST_STATUS_S", 0.1)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "silent.sock"))
+        silent.listen()
+        client = EngineClient(f"ipc://{tmp_path}/silent.sock")
+        until(lambda: client._stream is not None)
+
+        def ask() -> None:
+            with suppress(EngineStoppedError):
+                question(client)
+
+        assert hands_its_turn_on(ask, monkeypatch)
+        client.close()

@@ -3,6 +3,9 @@
 import threading
 from collections.abc import Callable
 
+import pytest
+
+from processes import turns as turns_module
 from processes.turns import Turns
 
 WAIT_S = 60.0
@@ -39,3 +42,24 @@ def gather(turns: Turns, tasks: list[Callable[[], None]]) -> None:
             turns.submit(task)
 
     turns.submit(submit)  # keeps its turn meanwhile
+
+
+def hands_its_turn_on(waiting: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Check whether a task that waits lets the next one run meanwhile, where no thread loses a turn that it keeps."""
+    monkeypatch.setattr(turns_module, "SLICE_S", 3600.0)
+    turns, log, ended = Turns(2), Log(), threading.Semaphore(0)
+
+    def wait() -> None:
+        try:
+            waiting()
+        finally:
+            log.add("waiting")
+            ended.release()
+
+    def follow() -> None:
+        log.add("next")
+        ended.release()
+
+    gather(turns, [wait, follow])
+    assert all(ended.acquire(timeout=WAIT_S) for _ in range(2))
+    return log.lines == ["next", "waiting"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from processes.errors import DeadlineExceededError, VideoStoppedError
 from tests.engine.fakes import in_thread
+from tests.processes.turn_tasks import hands_its_turn_on
 from video import client as client_module
 from video.client import EstimatorClient
 from video.estimates import VideoLimits
@@ -56,3 +57,22 @@ def test_a_full_backlog_ends_a_request_too(hung: EstimatorClient, monkeypatch: p
         with pytest.raises(VideoStoppedError, match="said nothing"):
             in_thread(lambda: hung.begin(request(60.0)))()
         assert in_thread(hung.export_metrics)() == ""
+
+
+@pytest.mark.parametrize("waits_for", ["a connection", "an answer", "its video to be taken", "the counters"])
+def test_who_waits_for_hung_estimators_lets_others_go_on(
+    hung: EstimatorClient, monkeypatch: pytest.MonkeyPatch, waits_for: str
+) -> None:
+    monkeypatch.setattr(client_module, "METRICS_S", 0.2)
+
+    def wait() -> None:
+        with suppress(DeadlineExceededError):
+            if waits_for == "the counters":
+                hung.export_metrics()
+            else:
+                hung.begin(request(0.2, size=20_000_000 if waits_for == "its video to be taken" else 10))
+
+    with ExitStack() as stack:
+        for _ in range(2 if waits_for == "a connection" else 0):  # as many as the listener has room for
+            stack.enter_context(client_module._connect(hung.address, 0.2))
+        assert hands_its_turn_on(wait, monkeypatch)

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from app.access.keys import make_keyring
 from app.access.places import HeldBytes, Places
 from app.counters import RequestMetrics
+from app.pausing_store import let_others_go_on
 from app.settings import ServiceSettings
 from engine.client import EngineClient
 from engine.interface import Engine
@@ -25,6 +26,7 @@ from models.signature import compute_signature, compute_space
 from models.tokenization import Tokenizer, load_tokenizer
 from poses.feature_kinds import FEATURE_KINDS
 from processes.settings import SettingsError
+from processes.turns import pause
 from search.interface import Store
 from search.opening import open_store
 from video.client import EstimatorClient
@@ -60,7 +62,7 @@ class _PerProcess(Generic[Part]):
             part = self._part
             if part is not None:
                 return part
-        with self._lock:
+        with pause(), self._lock:  # a part may take seconds to build
             if self._part is None or self._owner_pid != os.getpid():
                 self._part = self._build()
                 self._owner_pid = os.getpid()
@@ -122,7 +124,7 @@ class Services:
         self.held_bytes = HeldBytes(settings.max_held_bytes)
         self._engine = _PerProcess(lambda: _build_engine(settings), engine)
         self._estimators = _PerProcess(lambda: _build_estimators(settings), estimators)
-        self._store: _PerProcess[Store] = _PerProcess(lambda: open_store(settings.search), None)
+        self._store: _PerProcess[Store] = _PerProcess(lambda: let_others_go_on(open_store(settings.search)), None)
 
     @property
     def engine(self) -> Engine:

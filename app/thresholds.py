@@ -9,7 +9,6 @@ import numpy as np
 from app.indexing import check_space, find_collection_model
 from app.inference import check_deadline
 from app.services import Services
-from processes.turns import pause
 from search.entries import Collection, Kind
 from search.errors import CalibrationError
 from search.interface import SearchOptions
@@ -53,8 +52,7 @@ def choose_min_score(shared: Services, collection: Collection, options: SearchOp
     check_deadline('before min_score "auto" was found; send the request again, or send a number')
     rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _MOST_QUERIES)).astype(np.int64)
     asked = replace(options, k=1, min_score=None, group_by=None)
-    with pause():
-        found = shared.store.search(collection.name, vectors[rows], asked)
+    found = shared.store.search(collection.name, vectors[rows], asked)
     best = np.array([hits[0].score if hits else -1.0 for hits in found])
     least = find_least_score(best, rate=DEFAULT_RATE)
     with _lock:

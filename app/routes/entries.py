@@ -33,7 +33,6 @@ from poses.headers import ReadLimits
 from poses.previews import PreviewKind, draw_preview
 from poses.reading import read
 from processes.errors import ProcessError
-from processes.turns import pause
 from search.entries import Collection, Entry, check_entry
 from search.errors import EntryInvalidError, EntryUnknownError, PreviewMissingError, SearchError, SpaceMismatchError
 from video.errors import EstimatorError, VideoError
@@ -217,8 +216,7 @@ class _Storing:
                 entries += self._index(part)
                 if len(part) < len(batch):
                     yield self._count()
-            with pause():
-                self.shared.store.upsert(self.collection.name, entries)
+            self.shared.store.upsert(self.collection.name, entries)
             self.ids += [entry.id for entry in entries]
             get_record().items = self.seen
             yield self._count()

@@ -29,7 +29,6 @@ from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
 from app.thresholds import choose_min_score
-from processes.turns import pause
 from search.entries import Collection, Entry
 from search.errors import CollectionUnknownError
 from search.filters import parse_filter
@@ -203,8 +202,7 @@ def _search(
     check_space(collection, query.space)
     if with_least:
         options = replace(options, min_score=choose_min_score(shared, collection, options, kind=query.kind))
-    with pause():
-        [hits] = shared.store.search(collection.name, query.vector[None], options)
+    [hits] = shared.store.search(collection.name, query.vector[None], options)
     return hits
 
 

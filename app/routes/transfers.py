@@ -25,7 +25,6 @@ from app.reference.operations import Operation, describe
 from app.services import Services
 from app.telemetry import get_record
 from processes.errors import ProcessError
-from processes.turns import pause
 from search.entries import Collection
 from search.errors import SearchError
 from search.filters import parse_filter
@@ -125,8 +124,7 @@ def _import(shared: Services, collection: Collection, path: Path) -> Iterator[in
         for entry in entries:
             check_space(collection, entry.space)
         check_deadline(f"when {stored} entries were stored; import the rest, or all again: equal ids are replaced")
-        with pause():
-            shared.store.upsert(collection.name, entries)
+        shared.store.upsert(collection.name, entries)
         stored += len(entries)
         get_record().items = stored
         yield stored

@@ -17,7 +17,7 @@ class _Wire:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
 
-    def send(self, data: bytes) -> int:
+    def send(self, data: bytes, flags: int = 0) -> int:
         self.sent.append(bytes(data))
         return len(data)
 

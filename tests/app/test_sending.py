@@ -19,7 +19,7 @@ from tests.engine.fakes import until
 
 
 class Client:
-    """A client that takes so many bytes at a time, and so many seconds for them, by a clock of its own; none at once."""
+    """A client that takes nothing at once, then so many bytes at a time, and so many seconds for them, by its clock."""
 
     def __init__(self, *pace: tuple[int, float]) -> None:
         self._pace = list(pace)

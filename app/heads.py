@@ -16,14 +16,16 @@ class Head:
     """What has arrived of the head of the next request of a connection."""
 
     def __init__(self, received: bytes = b"") -> None:
-        self.received = bytearray(received)
+        self.received = bytearray()
+        self._is_whole = False
+        self._append(received)
 
     def is_whole(self) -> bool:
         """Check whether it can be parsed, be it to find out that it is no head.
 
         A line that ends in a line feed alone never ends the way it is read here.
         """
-        return _END in self.received or self.received.count(b"\n") != self.received.count(b"\r\n")
+        return self._is_whole
 
     def add(self, piece: bytes) -> None:
         """Add what has arrived.
@@ -31,14 +33,22 @@ class Head:
         Raises:
             HeadersTooLargeError: the head has more than HEAD_BYTES.
         """
-        self.received += piece
-        if len(self.received) > HEAD_BYTES and not self.is_whole():
+        self._append(piece)
+        if len(self.received) > HEAD_BYTES and not self._is_whole:
             raise HeadersTooLargeError(f"the request line and the header fields have more than {HEAD_BYTES} bytes")
 
     def take(self) -> bytes:
         """Give out what has arrived, and begin again."""
-        taken, self.received = bytes(self.received), bytearray()
+        taken, self.received, self._is_whole = bytes(self.received), bytearray(), False
         return taken
+
+    def _append(self, piece: bytes) -> None:
+        """Append a piece, and look at it alone: a client that sends byte by byte would have all read again for each."""
+        known = len(self.received)
+        self.received += piece
+        ended = self.received.find(_END, max(0, known - len(_END) + 1)) >= 0
+        lines, right_lines = self.received.count(b"\n", known), self.received.count(b"\r\n", max(0, known - 1))
+        self._is_whole = self._is_whole or ended or lines != right_lines
 
 
 def check(head: Request) -> None:

@@ -213,6 +213,55 @@ def test_a_head_is_whole_at_its_empty_line_or_where_it_cannot_become_one():
         large.add(b"A")
 
 
+@pytest.mark.parametrize(
+    "received",
+    [b"GET / HTTP/1.1\r\nHost: x\r\n\r\nbody\n", b"GET / HTTP/1.1\r\nA: b\nB: c\r\n\r\n", b"\r\n\r\r\n\r\n\n", b"\n"],
+)
+def test_a_head_in_pieces_is_whole_where_it_is_at_once(received):
+    for size in range(1, len(received) + 1):
+        head = Head()
+        for start in range(0, len(received), size):
+            arrived = received[: start + size]
+            head.add(received[start : start + size])
+            assert head.is_whole() is Head(arrived).is_whole() is (b"\r\n\r\n" in arrived or b"\n" in _strip(arrived))
+    assert head.take() == received
+    assert not head.is_whole()
+    assert not head.received
+
+
+def _strip(received: bytes) -> bytes:
+    """Remove the ends of lines that are right."""
+    return received.replace(b"\r\n", b"")
+
+
+def test_a_head_of_single_bytes_is_read_once():
+    """Ten connections that were read again for each byte kept a worker's loop busy."""
+    looked = 0
+
+    class Counted(bytearray):
+        def count(self, what: bytes, start: int = 0) -> int:
+            nonlocal looked
+            looked += len(self) - start
+            return super().count(what, start)
+
+        def find(self, what: bytes, start: int = 0) -> int:
+            nonlocal looked
+            looked += len(self) - start
+            return super().find(what, start)
+
+        def __contains__(self, what: object) -> bool:
+            nonlocal looked
+            looked += len(self)
+            return super().__contains__(what)  # type: ignore[operator]
+
+    head = Head()
+    head.received = Counted()
+    for _ in range(10_000):
+        head.add(b"A")
+        assert not head.is_whole()
+    assert looked < 100_000
+
+
 def test_a_client_that_sends_a_large_body_first_reads_why_nobody_wanted_it(service: Service) -> None:
     """http.client and urllib give up at a broken pipe, and never look whether there is an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 from limits import RateLimitItem
@@ -12,6 +13,7 @@ from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter, RateLimiter, SlidingWindowCounterRateLimiter
 
 import app.access.limit_storage  # noqa: F401  (registers its scheme)
+from processes.turns import pause
 
 log = logging.getLogger(__name__)
 # Where the workers of one service find the file of their counts.
@@ -71,7 +73,8 @@ class Counts:
         if self._alone_until:  # one request finds out whether the server is back, and no other waits for it
             self._alone_until = now + self._alone_s
         try:
-            answer = question(self._shared)
+            with pause() if self._alone_s else nullcontext():
+                answer = question(self._shared)
         except StorageError as error:
             self._alone_until = time.monotonic() + self._alone_s
             if time.monotonic() - self._said > _SAY_EVERY_S:

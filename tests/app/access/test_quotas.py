@@ -24,6 +24,7 @@ from app.access.proxies import TrustedProxies
 from app.settings import load_settings
 from processes.settings import SettingsError
 from tests.engine.fakes import until
+from tests.processes.turn_tasks import hands_its_turn_on
 from tests.running import ROOT, free_port
 
 TEXT = "/api/embed/text"
@@ -154,6 +155,13 @@ def test_a_server_of_counts_that_says_nothing_is_left_alone(monkeypatch):
         silent.accept()[0].close()
         with pytest.raises(BlockingIOError):  # nobody else has connected
             silent.accept()
+
+
+def test_who_waits_for_a_server_of_counts_lets_others_go_on(monkeypatch):
+    monkeypatch.setattr(counts_module, "_ANSWER_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        counts = Counts(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        assert hands_its_turn_on(lambda: counts.take(parse("2/minute"), "x"), monkeypatch)
 
 
 def test_a_server_of_counts_that_is_back_counts_again(monkeypatch):

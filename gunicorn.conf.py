@@ -10,6 +10,7 @@ from gunicorn.glogging import Logger
 from app import launcher
 from app.access.keyring import KeysError
 from app.access.keys import make_keyring
+from app.listening import ListeningError, check_addresses
 from app.master import Master
 from app.services import check_names
 from app.settings import load_settings
@@ -91,6 +92,11 @@ def on_starting(server):  # type: ignore[no-untyped-def]
     """Start engines and estimators; workers, forked from this process later, are told where they are."""
     if server.cfg.preload_app:
         sys.exit("--preload is not taken: workers must be forked before the application reaches for its engine")
+    if not takes_over:
+        try:
+            check_addresses(server.cfg.address)
+        except ListeningError as error:
+            sys.exit(f"The service cannot start: {error}")
     Master.take_over(server)
     launcher.start(settings, catalog=catalog, memory_dir=worker_tmp_dir)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import MutableMapping, Sequence
 
+from app.listening import ListeningError, check_addresses
 from app.settings import ServiceSettings, load_settings
 from app.variables import SETTINGS
 from models.checkpoints.folders import ROOT
@@ -26,7 +27,7 @@ _EVERYWHERE = {"0.0.0.0": "localhost", "::": "localhost", "": "localhost"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Become gunicorn. The exit status is 2 if the settings are wrong."""
+    """Become gunicorn. The exit status is 2 if the settings are wrong, 1 if the port is taken."""
     options, further = _build_parser().parse_known_args(arguments)
     given = {variable: getattr(options, name) for name, variable in _SETTINGS.items()}
     os.environ.update({variable: value for variable, value in given.items() if value is not None})
@@ -36,6 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    try:
+        # Before anything starts that would take another service at this port for its own.
+        check_addresses(_find_addresses(settings, further))
+    except ListeningError as error:
+        print(f"The service cannot start: {error}", file=sys.stderr)
+        return 1
     if not options.quiet:
         banner = [sys.executable, "-m", "app.banner", find_url(settings)]
         subprocess.Popen(banner, cwd=ROOT, stdin=subprocess.DEVNULL)
@@ -58,6 +65,13 @@ def find_url(settings: ServiceSettings) -> str:
     """Find the address at which the service can be called on this machine."""
     host = _EVERYWHERE.get(settings.host, settings.host)
     return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{settings.port}"
+
+
+def _find_addresses(settings: ServiceSettings, further: Sequence[str]) -> list[tuple[str, int]]:
+    """Find where the service will listen; empty where systemd or an option of gunicorn decides that."""
+    if "LISTEN_FDS" in os.environ or any(word.startswith(("-b", "--bind")) for word in further):
+        return []
+    return [(settings.host.strip("[]"), settings.port)]
 
 
 def _build_parser() -> argparse.ArgumentParser:

@@ -159,4 +159,7 @@ def test_what_cannot_work_is_refused_at_the_start_and_leaves_nothing(serve: Call
         started = time.monotonic()
         with serve(port=taken.getsockname()[1]) as service:
             assert service.process.wait(60) != 0
+            assert (
+                f"port {taken.getsockname()[1]} is taken by another program" in service.log.read_text().splitlines()[-1]
+            )
         assert time.monotonic() - started < 60

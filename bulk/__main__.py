@@ -13,6 +13,7 @@ from bulk.arguments import build_parser, read_embed_options
 from bulk.errors import BulkError, RayError
 from bulk.interrupts import INTERRUPTS
 from models.errors import ModelsError
+from processes.commands import print_error
 from processes.cores import let_threads_sleep
 from processes.packages import explain_missing
 from processes.stop_signals import STOP_SIGNAL
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     except (BulkError, ModelsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
 
 

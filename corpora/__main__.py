@@ -25,7 +25,7 @@ from corpora.split_lists import HELD_OUT, compare_lists
 from corpora.statistics import measure_corpus
 from poses.features import FeatureOptions, Flip
 from poses.trim import Trim
-from processes.commands import name_command
+from processes.commands import name_command, print_error
 from processes.version import PRODUCT
 
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _fill_cache(corpus, options)
     except (CorpusError, OSError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     return 0
 

@@ -29,6 +29,7 @@ from dictionary.videos import estimate_clips, estimate_file, split_into_batches
 from models.background import locate_background, write_background
 from models.errors import ModelsError
 from poses.errors import PoseError
+from processes.commands import print_error
 from processes.files import write_file
 from processes.settings import SettingsError
 from search.annotations import Find, write_csv, write_eaf, write_vtt
@@ -53,9 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.command == "query" and (options.clip is None) == (options.text is None):
-        parser.error("query needs a clip or --text, not both")
+        given = "both were given; leave one out" if options.clip else "neither was given"
+        parser.error(f"query needs a clip or --text; {given}")
     if options.command == "spot" and bool(options.query) == (options.collection is not None):
-        parser.error("spot needs --query or --collection, not both")
+        given = "both were given; leave one out" if options.query else "neither was given"
+        parser.error(f"spot needs --query or --collection; {given}")
     if getattr(options, "out", None) and options.command == "spot" and options.out.suffix not in _WRITERS:
         parser.error(f"--out is {options.out.name}; a file ending in {', '.join(_WRITERS)} is needed")
     try:
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 1
     except (DictionaryError, SearchError, ModelsError, CorpusError, PoseError, SettingsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
 
 

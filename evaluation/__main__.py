@@ -45,6 +45,7 @@ from models.embedding import EmbeddingModel
 from models.errors import ModelsError
 from models.registry import Registry, find_model
 from poses import PoseError
+from processes.commands import print_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(options)
     except (CorpusError, EvaluationError, ModelsError, PoseError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     return 0
 

@@ -15,7 +15,7 @@ import numpy as np
 from evaluation.errors import EvaluationError
 from evaluation.results import read_run
 from evaluation.vectors import EmbeddedCorpus
-from processes.commands import parse_positive
+from processes.commands import parse_positive, print_error
 from processes.version import PRODUCT
 
 FILE = "iconicity.csv"
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             writer.writerow([field.name for field in fields(SpreadText)])
             writer.writerows(map(astuple, ranked))
     except (EvaluationError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     shown = ranked if len(ranked) <= 2 * SHOWN else [*ranked[:SHOWN], *ranked[-SHOWN:]]
     print("\n".join(f"{entry.spread:9.3f}  {entry.sign_languages:3} languages  {entry.text}" for entry in shown))

@@ -21,7 +21,7 @@ from evaluation.tables import (
     write_csv,
 )
 from evaluation.terminal import show_differences, show_probes, show_results
-from processes.commands import name_command
+from processes.commands import name_command, print_error
 
 # Letters of a run's name in the names of its plots. The number before it tells runs apart.
 SLUG_LENGTH = 40
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs, options.out, published=options.published, every=options.all, concept=options.concept
         )
     except (OSError, EvaluationError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     rows = compare_runs([run.metrics for run in runs], read_published(options.published), every=options.all)
     print(show_results(rows, [run.metrics.get("intervals", {}) for run in runs]))

@@ -16,6 +16,7 @@ from evaluation.retrieval import CUTOFFS, summarize_clips, summarize_texts
 from evaluation.run_checks import check_arrays, check_metrics
 from evaluation.vectors import EmbeddedCorpus
 from models.vectors import normalize_vectors
+from processes.commands import describe_error
 from search.ranking import Ranking, rank
 from search.scoring import DotProducts, Scores, WithinGroups
 
@@ -261,6 +262,6 @@ def read_run(folder: Path) -> Run:
         check_arrays(folder, vectors, **found)
         return Run(folder, metrics, vectors, **found)
     except OSError as error:
-        raise RunFolderError(f"{folder} holds no evaluation: {error}") from error
+        raise RunFolderError(f"{folder} holds no evaluation: {describe_error(error)}") from error
     except _DAMAGES as error:
         raise RunFolderError(f"{folder} holds a damaged evaluation: {error}; evaluate the model again") from error

@@ -16,7 +16,7 @@ from models.checkpoints.folders import (
     find_weights_dir,
 )
 from models.errors import CatalogError, DownloadError, ModelsError
-from processes.commands import name_command
+from processes.commands import name_command, print_error
 from processes.version import PRODUCT
 
 # Each command imports what it needs, so that `list` answers at once, without torch.
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ModelsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command resumes", file=sys.stderr)

@@ -18,7 +18,7 @@ from models.checkpoints.authors import write_checkpoint
 from models.checkpoints.loading import load_model
 from models.errors import ExportError, ModelsError
 from models.registry import ensure_converted, find_model
-from processes.commands import name_command
+from processes.commands import name_command, print_error
 
 
 def export(config: ModelConfig, weights: Path, target: Path) -> None:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config, weights = find_model(options.model)
         export(config, ensure_converted(config, weights), options.target)
     except (ModelsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     print(f"{options.target} ({options.target.stat().st_size / 1e6:,.0f} MB)")
     return 0

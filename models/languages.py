@@ -77,7 +77,7 @@ class LanguageTable(Mapping[str, SignLanguage]):
         language = self.find(word)
         if language is None:
             raise UnknownLanguageError(
-                f"there is no sign language {word!r}{self._suggest(word.strip())}; GET /api/languages lists them"
+                f"there is no sign language {word!r}{self._suggest(word.strip())}. GET /api/languages lists them"
             )
         return language
 
@@ -103,7 +103,7 @@ class LanguageTable(Mapping[str, SignLanguage]):
         if len(word) <= _ABBREVIATION_CHARS:
             return ""
         near = get_close_matches(wanted, self._tags, n=1, cutoff=0.8)
-        return f"; did you mean {self._languages[self._tags[near[0]]].name!r} ({self._tags[near[0]]})?" if near else ""
+        return f"; did you mean {self._languages[self._tags[near[0]]].name!r} ({self._tags[near[0]]})" if near else ""
 
 
 @lru_cache(maxsize=1)

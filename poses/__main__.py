@@ -22,7 +22,7 @@ from poses.points import make_layout_key
 from poses.quality import measure_share_with_body, report
 from poses.reading import read
 from poses.trim import find_signing
-from processes.commands import name_command
+from processes.commands import name_command, print_error
 from processes.version import PRODUCT
 
 # A user's own files may be longer than what a service takes.
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (PoseError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     return status
 

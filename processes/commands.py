@@ -1,6 +1,7 @@
-"""How a command names itself in its usage line, and reads the numbers of its options."""
+"""How a command names itself in its usage line, reads the numbers of its options, and says why it failed."""
 
 import argparse
+import os
 import sys
 
 PROGRAM = "signclip"
@@ -10,6 +11,19 @@ PROGRAM = "signclip"
 def name_command(room: str) -> str:
     """Name a room's command as it was started: `signclip video`, or `python -m video`."""
     return sys.argv[0] if sys.argv[0].startswith(f"{PROGRAM} ") else f"python -m {room}"
+
+
+def print_error(error: Exception) -> None:
+    """Print to standard error why a command failed."""
+    print(f"error: {describe_error(error)}", file=sys.stderr)
+
+
+def describe_error(error: Exception) -> str:
+    """Say what was wrong; of an error of the operating system the file and the reason, without its number."""
+    if not (isinstance(error, OSError) and error.strerror):
+        return str(error)
+    files = [os.fsdecode(file) for file in (error.filename, error.filename2) if isinstance(file, str | bytes)]
+    return ": ".join([" and ".join(files), error.strerror]) if files else error.strerror
 
 
 def parse_positive(word: str) -> int:

@@ -42,6 +42,11 @@ class CollectionUnknownError(NotFoundError):
 
     code = "collection_unknown"
 
+    @classmethod
+    def from_name(cls, name: str) -> "CollectionUnknownError":
+        """Make the error for a name that somebody gave."""
+        return cls(f"there is no collection {name!r}; create it first, or list the collections to find its name")
+
 
 class ConflictError(SearchError):
     """What is asked does not go with what is stored."""

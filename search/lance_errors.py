@@ -30,6 +30,6 @@ def translate_errors(name: str | None = None) -> Iterator[None]:
         if any(sign in text for sign in _FULL) or getattr(error, "errno", None) in (28, 122, 27):
             raise StoreFullError("there is no room left where SIGNCLIP_SEARCH_DIR lies; nothing was changed") from error
         if name is not None and "Not found" in text and "_versions" in text:
-            raise CollectionUnknownError(f"there is no collection {name!r}") from error
+            raise CollectionUnknownError.from_name(name) from error
         where = "the store" if name is None else f"collection {name!r}"
         raise make_store_error(f"{where} cannot be read or written", error) from error

@@ -170,7 +170,7 @@ class LanceTables:
         try:
             return self.database.open_table(name)
         except ValueError as error:
-            raise CollectionUnknownError(f"there is no collection {name!r}") from error
+            raise CollectionUnknownError.from_name(name) from error
         except (OSError, RuntimeError) as error:
             raise make_store_error(f"collection {name!r} cannot be opened", error) from error
 

@@ -227,7 +227,7 @@ def _find(connection: Connection, name: str, *, lock: bool = False) -> About:
     with connection.cursor(row_factory=class_row(About)) as cursor:
         found = cursor.execute(f"{_FIND} WHERE name = %s{' FOR UPDATE' if lock else ''}", (name,)).fetchone()
     if found is None:
-        raise CollectionUnknownError(f"there is no collection {name!r}")
+        raise CollectionUnknownError.from_name(name)
     return found
 
 

@@ -34,7 +34,7 @@ def translate_errors(name: str | None = None) -> Iterator[None]:
     except errors.DiskFull as error:
         raise StoreFullError("the PostgreSQL server has no room left; nothing was changed") from error
     except errors.UndefinedTable as error:
-        raise CollectionUnknownError(f"there is no collection {name!r}") from error
+        raise CollectionUnknownError.from_name(name) from error
     except (psycopg.DataError, UnicodeEncodeError) as error:
         raise EntryInvalidError(f"PostgreSQL cannot keep this: {_shorten(error)}") from error
     except OSError as error:  # of the snapshots, which lie on this machine

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from corpora.errors import CorpusError
 from models.architecture import SignClip
 from models.errors import ModelsError
-from processes.commands import name_command, parse_positive
+from processes.commands import name_command, parse_positive, print_error
 from processes.version import PRODUCT
 from training.distribution import open_accelerator
 from training.errors import TrainingError
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepared = run.data.prepare(run, accelerator)
         model = train_prepared(run, prepared, accelerator=accelerator)
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last saved state", file=sys.stderr)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models.video_networks.catalog import VIDEO_NETWORKS
 from poses.errors import PoseError
-from processes.commands import name_command, parse_positive, parse_share
+from processes.commands import name_command, parse_positive, parse_share, print_error
 from processes.logs import LOG_LEVELS, configure_logging
 from processes.settings import SettingsError
 from processes.stop_signals import call_at_stop
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (BatchError, PoseError, VideoError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command resumes", file=sys.stderr)

@@ -134,7 +134,8 @@ def choose_stream(container: Any) -> VideoStream:
     moving: list[VideoStream] = [stream for stream in container.streams.video if not stream.disposition & _NO_PICTURES]
     if not moving:
         raise VideoEmptyError(
-            f"{len(container.streams)} streams, and none of moving pictures; a sound or a cover shows no sign"
+            f"the file has no moving pictures: none of its {len(container.streams)} streams is a video. "
+            "Record or export it again, with the picture"
         )
     known = [stream for stream in moving if stream.codec_context is not None]
     if not known:

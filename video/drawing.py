@@ -71,7 +71,7 @@ def find_rate(fps: float) -> float:
 
 
 def save(pictures: Iterable[Picture], path: Path, *, fps: float, frames: int) -> int:
-    """Write pictures in the format that the path's suffix names; returns how many there were.
+    """Write pictures in the format that the path's suffix names, also into a new folder; returns how many there were.
 
     Args:
         pictures: uint8 (height, width, 3), BGR, all of one size.
@@ -85,6 +85,7 @@ def save(pictures: Iterable[Picture], path: Path, *, fps: float, frames: int) ->
     suffix = path.suffix.lower()
     if suffix not in KINDS:
         raise ValueError(f"{path.name}: the suffix must be one of {', '.join(KINDS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     if suffix == ".png":
         return _save_sheet(pictures, path, frames)
     return (_save_mp4 if suffix == ".mp4" else _save_gif)(pictures, path, fps)

@@ -86,5 +86,6 @@ def check_seen(pose: Pose, *, min_seen: float = LEAST_SEEN) -> None:
     if share < min_seen:
         raise NobodyInViewError(
             f"a person is seen in {100 * share:.0f} % of {len(pose.body.data)} frames; "
-            f"at least {100 * min_seen:.0f} % are needed (min_seen)"
+            f"at least {100 * min_seen:.0f} % are needed. Cut the clip to the signing, film the signer's head and "
+            "shoulders in good light, or ask for less with min_seen"
         )

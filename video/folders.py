@@ -114,12 +114,12 @@ def _visible_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _describe_nothing(given: Iterable[Path]) -> str:
+def _describe_nothing(given: Sequence[Path]) -> str:
     """Say that there are no videos, and what is there instead."""
     suffixes = Counter(path.suffix.lower() or path.name for folder in given for path in _visible_files(folder))
     present = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(_SHOWN_SUFFIXES)) or "no files"
     known = ", ".join(sorted(VIDEO_SUFFIXES))
-    return f"there are no videos, but {present}; videos are known by their suffixes: {known}"
+    return f"there are no videos in {', '.join(map(str, given))}; there are {present}. Videos end in {known}"
 
 
 def _ignore(*_: object) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.access.keyring import SCOPES, Key, KeysError, digest_key, make_key, normalize_limit, read_keys, read_line
-from processes.commands import name_command
+from processes.commands import name_command, print_error
 from processes.files import hold_lock, replace_file
 
 _VARIABLE = "SIGNCLIP_API_KEYS_FILE"
@@ -22,11 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: name the file with --file, or in {_VARIABLE}", file=sys.stderr)
         return 2
     try:
+        if options.run is not _add and not options.file.exists():
+            raise KeysError(f"{options.file} is not there; signclip keys add NAME makes it")
         options.file.parent.mkdir(parents=True, exist_ok=True)
         with hold_lock(options.file.with_name(f".{options.file.name}.lock")):
             options.run(options)
     except (KeysError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     return 0
 
@@ -86,7 +88,10 @@ def _add(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    for key in _read(options.file).values():
+    keys = _read(options.file)
+    if not keys:
+        print(f"there is no key in {options.file}; signclip keys add NAME makes one", file=sys.stderr)
+    for key in keys.values():
         name, _, *words = key.write_line().split()
         print(" ".join([name, *words]))
 

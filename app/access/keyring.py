@@ -13,6 +13,8 @@ from pathlib import Path
 
 from limits import parse_many
 
+from processes.commands import describe_error
+
 log = logging.getLogger(__name__)
 # What keys may open: vectors and poses, searches in collections, changes of collections, counters and all of these.
 SCOPES = ("embed", "search_read", "search_write", "admin")
@@ -123,7 +125,7 @@ def read_keys(path: Path) -> dict[str, Key]:
             raise KeysError(f"{path} has more than {_FILE_BYTES} bytes")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise KeysError(f"{path} cannot be read: {error}") from error
+        raise KeysError(f"{path} cannot be read: {describe_error(error)}") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue

@@ -13,6 +13,7 @@ from app.errors import InputError, MediaTypeError, NotDecodableError, NotJsonErr
 from app.intake.connection import BodyLimits, limit_reading, read_into, read_piece, take_arrived
 from app.intake.forms import Form, parse_form
 from app.intake.json_text import parse_json
+from app.intake.media_types import refuse_media_type
 from app.intake.options import read_options, read_query
 from app.intake.structure import MOST_VALUES, VALUE_BYTES, count_values
 from processes.compression import PackedTooLargeError, Packing, PackingError, unpack
@@ -65,7 +66,7 @@ def read_json(request: Request, *, max_bytes: int) -> Mapping[str, Any]:
         InputError: there are query parameters, but options belong in the object.
     """
     if request.mimetype and not request.is_json:
-        raise MediaTypeError(f"Content-Type {_quote(request.mimetype)} is not accepted; send application/json")
+        raise refuse_media_type(request.mimetype, ["application/json"])
     return _parse(request, _read(request, max_bytes=max_bytes))
 
 
@@ -90,9 +91,9 @@ def read_body(request: Request, key: str, *, max_bytes: int, max_items: int, lis
     if request.mimetype == "multipart/form-data":
         _refuse_query(request)
         return _parse_form(request, key, _read(request, max_bytes=max_bytes), max_items=max_items)
-    raise MediaTypeError(
-        f"Content-Type {_quote(request.mimetype)} is not accepted; "
-        f"send application/json, multipart/form-data{', video/*' if key == 'video' else ''} or application/octet-stream"
+    video = ["video/*"] if key == "video" else []
+    raise refuse_media_type(
+        request.mimetype, ["application/json", "multipart/form-data", *video, "application/octet-stream"]
     )
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 from flask import Request
 
-from app.errors import InputError, MediaTypeError, Problem, TooLargeError
+from app.errors import InputError, Problem, TooLargeError
 from app.intake.body import read_form, read_json, read_pieces
 from app.intake.entry_schemas import CONTENT, EntriesRequest, EntryFacts, EntryItem, EntryOptions, FormRequest
 from app.intake.json_text import parse_json
+from app.intake.media_types import refuse_media_type
 from app.intake.options import read_options, read_query
 from app.intake.validation import check_count, validate
 from app.intake.videos import limit_body
@@ -78,10 +79,7 @@ def read_entries(request: Request, settings: ServiceSettings) -> NewEntries:
     if request.mimetype == "multipart/form-data":
         return _read_files(request, max_bytes=max_bytes)
     if request.mimetype and not request.is_json:
-        raise MediaTypeError(
-            f"Content-Type {request.mimetype[:64]!r} is not accepted; send application/json, multipart/form-data or "
-            f"{LINES}"
-        )
+        raise refuse_media_type(request.mimetype, ["application/json", "multipart/form-data", LINES])
     wanted = validate(EntriesRequest, read_json(request, max_bytes=max_bytes), max_items=MAX_ENTRIES)
     entries = [_make_entry(item, f"/entries/{index}") for index, item in enumerate(wanted.entries)]
     # Without ids, twins are the same content, which is stored once.

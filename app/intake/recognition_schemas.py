@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from app.intake.schemas import ClipOptions, DocumentClips, ItemOptions, Items, PromptOptions, Request, SeenOptions
+from app.intake.schemas import (
+    ClipOptions,
+    DocumentClips,
+    ItemOptions,
+    Items,
+    PromptOptions,
+    Request,
+    SeenOptions,
+    require_one,
+)
 from search.banks import Method
 from search.null import DEFAULT_RATE
 from search.spotter import DEFAULT_RATE as SPOTTING_RATE
@@ -66,8 +75,7 @@ class ClassifyRequest(DocumentClips, BankOptions):
     def _check_choice(self) -> "ClassifyRequest":
         if self.pose is None and self.video is None:
             raise ValueError("at least one of pose and video is needed")
-        if (self.labels is None) == (self.collection is None):
-            raise ValueError("either labels or collection is needed, not both")
+        require_one(labels=self.labels, collection=self.collection)
         if self.labels is not None and self.method not in (None, "text"):
             raise ValueError(f"method {self.method} needs a collection of examples")
         return self
@@ -111,8 +119,7 @@ class SpotOptions(ItemOptions, ClipOptions, SeenOptions, BankOptions):
 
     @model_validator(mode="after")
     def _check_queries(self) -> "SpotOptions":
-        if (self.query is None) == (self.collection is None):
-            raise ValueError("either query or collection is needed, not both")
+        require_one(query=self.query, collection=self.collection)
         if self.query is not None and self.method not in (None, "text"):
             raise ValueError(f"method {self.method} needs a collection of examples")
         return self
@@ -129,8 +136,7 @@ class SpotRequest(SpotOptions):
 
     @model_validator(mode="after")
     def _check_recording(self) -> "SpotRequest":
-        if (self.pose is None) == (self.video is None):
-            raise ValueError("either pose or video is needed, not both")
+        require_one(pose=self.pose, video=self.video)
         return self
 
 
@@ -158,6 +164,5 @@ class ScoreRequest(ItemOptions, PromptOptions, ClipOptions):
 
     @model_validator(mode="after")
     def _check_references(self) -> "ScoreRequest":
-        if (self.reference_pose is None) == (self.reference_text is None):
-            raise ValueError("either reference_pose or reference_text is needed, not both")
+        require_one(reference_pose=self.reference_pose, reference_text=self.reference_text)
         return self

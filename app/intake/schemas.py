@@ -32,6 +32,19 @@ def locate_items(key: str, items: str | Sequence[Content]) -> tuple[Sequence[str
     return items, [f"/{key}/{index}" for index in range(len(items))]
 
 
+def require_one(**given: object) -> None:
+    """Require that one of two keys is set.
+
+    Raises:
+        ValueError: neither is set, or both are.
+    """
+    found = [name for name, value in given.items() if value is not None]
+    if len(found) > 1:
+        raise ValueError(f"{' and '.join(found)} were both sent; leave one out")
+    if not found:
+        raise ValueError(f"{' or '.join(given)} is needed; neither was sent")
+
+
 class Request(BaseModel):
     """Root of the requests. A key that is no field is refused."""
 

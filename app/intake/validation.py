@@ -101,4 +101,14 @@ def _describe(
         known = list(_find_inner(schema, location).model_fields)
         near = get_close_matches(steps[-1], known, n=1)
         message = "unknown key; " + (f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}")
+    elif kind in ("missing", "too_short") or kind.endswith("_type"):
+        message += _explain(location, _find_inner(schema, location))
     return Problem(pointer, message.removeprefix("Value error, "))
+
+
+def _explain(location: tuple[int | str, ...], schema: type[BaseModel]) -> str:
+    """Say what belongs under a key, because a type alone, such as a string, does not tell what to write there."""
+    key = next((str(step) for step in reversed(location) if step in schema.model_fields), None)
+    if key is None or not schema.model_fields[key].description:
+        return ""
+    return f" ({key}: {schema.model_fields[key].description})"

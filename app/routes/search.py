@@ -9,7 +9,7 @@ from app.access.admission import admit, hold_video_place
 from app.answers.entries import describe_hit, drop_empty
 from app.answers.search_schemas import SearchAnswer
 from app.answers.vectors import answer_json
-from app.errors import InputError, MediaTypeError, Problem
+from app.errors import InputError, Problem
 from app.indexing import Indexing, check_space, find_collection_model
 from app.inference import set_deadline
 from app.intake.body import find_file_kind, read_file, read_json
@@ -22,6 +22,8 @@ from app.intake.entry_schemas import (
     SearchParameters,
     SearchRequest,
 )
+from app.intake.filters import read_filter
+from app.intake.media_types import refuse_media_type
 from app.intake.options import read_query
 from app.intake.validation import validate
 from app.intake.videos import limit_body
@@ -31,7 +33,6 @@ from app.telemetry import get_record
 from app.thresholds import choose_min_score
 from search.entries import Collection, Entry
 from search.errors import CollectionUnknownError
-from search.filters import parse_filter
 from search.interface import Hit, SearchOptions
 
 blueprint = Blueprint("search", __name__, url_prefix="/api")
@@ -110,10 +111,7 @@ def _read_query(shared: Services, whole: type[CollectionSearchRequest]) -> tuple
         parameters = validate(SearchParameters, read_query(request), max_items=0, strict=False)
         return parameters, NewEntry("query", _collect_facts(parameters), f"/{file_kind}", file_kind, data)
     if request.mimetype and not request.is_json:
-        raise MediaTypeError(
-            f"Content-Type {request.mimetype[:64]!r} is not accepted; send application/json, video/* or "
-            "application/octet-stream"
-        )
+        raise refuse_media_type(request.mimetype, ["application/json", "video/*", "application/octet-stream"])
     wanted = validate(whole, read_json(request, max_bytes=max_bytes), max_items=0)
     kind = next(name for name in CONTENT if getattr(wanted, name) is not None)
     return wanted, NewEntry("query", _collect_facts(wanted), f"/{kind}", kind, getattr(wanted, kind))
@@ -171,7 +169,7 @@ def _answer(
     may_be_gone: bool = False,
 ) -> Response:
     least = None if wanted.min_score == "auto" else wanted.min_score
-    options = SearchOptions(wanted.k, parse_filter(wanted.filter), least, wanted.group_by, wanted.mode)
+    options = SearchOptions(wanted.k, read_filter(wanted.filter), least, wanted.group_by, wanted.mode)
     found: list[tuple[Collection, Hit]] = []
     for collection in collections:
         try:

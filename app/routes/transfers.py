@@ -13,12 +13,14 @@ from app.answers import problems
 from app.answers.lines import answer_lines
 from app.answers.search_schemas import StoredAnswer
 from app.answers.vectors import answer_json
-from app.errors import MediaTypeError, RequestError
+from app.errors import RequestError
 from app.indexing import check_space
 from app.inference import check_deadline, set_deadline
 from app.intake.body import read_pieces
 from app.intake.entries import LINES, MAX_IMPORT_BYTES
 from app.intake.entry_schemas import ExportOptions
+from app.intake.filters import read_filter
+from app.intake.media_types import refuse_media_type
 from app.intake.options import read_query
 from app.intake.validation import validate
 from app.reference.operations import Operation, describe
@@ -27,7 +29,6 @@ from app.telemetry import get_record
 from processes.errors import ProcessError
 from search.entries import Collection
 from search.errors import SearchError
-from search.filters import parse_filter
 
 blueprint = Blueprint("transfers", __name__, url_prefix="/api/collections/<name>")
 
@@ -60,7 +61,7 @@ def import_entries(shared: Services, name: str) -> Response:
     set_deadline(shared.settings.video_timeout_s)
     collection = shared.store.describe_collection(name)
     if request.mimetype not in (PARQUET, "application/octet-stream"):
-        raise MediaTypeError(f"Content-Type {request.mimetype[:64]!r} is not accepted; send {PARQUET}")
+        raise refuse_media_type(request.mimetype, [PARQUET])
     # On the disk, because the end of a Parquet file says where its columns are.
     with ExitStack() as stack:
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="signclip-import-"))) / "entries.parquet"
@@ -98,9 +99,7 @@ def export_entries(shared: Services, name: str) -> Response:
     wanted = validate(ExportOptions, read_query(request), max_items=0, strict=False)
     collection = shared.store.describe_collection(name)
     version = collection.version if wanted.version is None else wanted.version
-    batches = shared.store.iterate(
-        name, filter=parse_filter(wanted.filter), version=version, with_pose=wanted.with_pose
-    )
+    batches = shared.store.iterate(name, filter=read_filter(wanted.filter), version=version, with_pose=wanted.with_pose)
     # Late, because a service that does not search needs no pyarrow.
     from search.parquet import write_parquet
 

@@ -101,11 +101,11 @@ def test_clips_with_nobody_in_view_are_listed_as_the_service_refuses_them(tmp_pa
 
 def test_a_folder_without_videos_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "._a.mp4").write_bytes(b"")
-    with pytest.raises(BatchError, match="there are no videos, but no files"):
+    with pytest.raises(BatchError, match=r"there are no videos in .*; there are no files\. Videos end in"):
         plan([tmp_path], tmp_path / "out")
     for name in ("a.pose", "b.POSE", "c.txt"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(BatchError, match=r"but 2 \.pose, 1 \.txt; videos are known by their suffixes: .*\.mpg"):
+    with pytest.raises(BatchError, match=r"there are 2 \.pose, 1 \.txt\. Videos end in .*\.mpg"):
         plan([tmp_path], tmp_path / "out")
 
 

@@ -22,6 +22,7 @@ from models.background import Background, locate_background, write_background
 from models.checkpoints.folders import WeightsFolder, find_weights_dir, read_digest
 from models.errors import ModelsError
 from poses import PoseError
+from processes.commands import print_error
 from processes.version import PRODUCT
 from search.null import DEFAULT_RATE, compute_none_probabilities, find_none_logit, sum_logits
 from training.errors import TrainingError
@@ -174,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json is not None:
             record_metrics(options.json, "nothing", metrics)
     except (TrainingError, CorpusError, ModelsError, PoseError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     print(f"{len(rows)} clips and {len(texts)} texts are in {path}")
     for question in ("accepted", "kept"):

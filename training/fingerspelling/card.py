@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from processes.commands import print_error
 from processes.files import write_file
 from processes.version import PRODUCT
 from training.errors import KeptFileError, TrainingError
@@ -146,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         write_page(page, options.folder / METRICS)
     except (TrainingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     print(f"wrote {page}")
     return 0

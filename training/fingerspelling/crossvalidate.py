@@ -22,7 +22,7 @@ from corpora.prompts import tag_text
 from models.architecture import SignClip
 from models.errors import ModelsError
 from poses import FeatureOptions
-from processes.commands import parse_positive
+from processes.commands import parse_positive, print_error
 from processes.files import write_file
 from processes.version import PRODUCT
 from training.distribution import open_accelerator
@@ -271,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json is not None:
             record_metrics(options.json, "final_partition" if options.final else "protocol", summary)
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     return 0
 

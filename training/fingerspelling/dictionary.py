@@ -18,6 +18,7 @@ from evaluation.retrieval import measure_pose_to_text, measure_text_to_pose
 from models.architecture import SignClip
 from models.errors import ModelsError
 from poses import FeatureOptions
+from processes.commands import print_error
 from processes.version import PRODUCT
 from training.errors import TrainingError
 from training.fingerspelling.lexicon import LetterClip, read_lexicon
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json is not None:
             record_metrics(options.json, "dictionary", metrics)
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     return 0
 

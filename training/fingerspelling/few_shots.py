@@ -19,6 +19,7 @@ from corpora.arrays import BoolArray, Float32Array, FloatArray
 from corpora.errors import CorpusError
 from corpora.prompts import tag_text
 from models.errors import ModelsError
+from processes.commands import print_error
 from processes.version import PRODUCT
 from search.banks import Bank, Method, build_bank, draw_shots
 from search.classifiers import AnswerRules, Classifier, build_bank_classifier, build_text_classifier
@@ -233,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json is not None:
             record_metrics(options.json, "few_shots", {"accuracy": accuracy, "rejections": rejections})
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     return 0
 

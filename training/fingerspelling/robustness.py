@@ -20,6 +20,7 @@ from corpora.prompts import tag_text
 from models.errors import ModelsError
 from poses import Trim
 from poses.flip import mirror
+from processes.commands import print_error
 from processes.version import PRODUCT
 from training.errors import TrainingError
 from training.fingerspelling import webcam
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json is not None:
             record_metrics(options.json, "webcam", {"changes": changes, "lowered_dictionary": dictionary})
     except (TrainingError, CorpusError, ModelsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     print(format_changes(changes))
     print(f"\nAs a dictionary, with hands lowered for {LOWERED_S:g} s at either end:\n{format_dictionary(dictionary)}")

@@ -22,6 +22,7 @@ from models.errors import ModelsError
 from poses import PoseError, read
 from poses.recordings import HeldRecording
 from poses.windows import extract_windows, plan_windows
+from processes.commands import print_error
 from processes.version import PRODUCT
 from search.banks import build_bank
 from search.classifiers import build_bank_classifier
@@ -198,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json is not None:
             record_metrics(options.json, "spotting", rows)
     except (TrainingError, CorpusError, ModelsError, PoseError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     return 0
 

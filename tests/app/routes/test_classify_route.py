@@ -146,8 +146,8 @@ def test_bad_clips_are_isolated(signs, pose_base64, handless_base64):
 @pytest.mark.parametrize(
     ("body", "fragment"),
     [
-        ({"labels": ["a"], "collection": "signs", "pose": "x"}, "not both"),
-        ({"pose": "x"}, "either labels or collection"),
+        ({"labels": ["a"], "collection": "signs", "pose": "x"}, "labels and collection were both sent; leave one out"),
+        ({"pose": "x"}, "labels or collection is needed; neither was sent"),
         ({"labels": ["a"]}, "at least one of pose and video"),
         ({"labels": ["a"], "pose": "x", "method": "probe"}, "needs a collection"),
         ({"labels": ["a", "b", "a"], "pose": "x"}, "label number 1 is there twice"),

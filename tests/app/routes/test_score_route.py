@@ -65,8 +65,11 @@ def test_bad_pairs_are_isolated(client, poses, handless_base64):
 @pytest.mark.parametrize(
     ("references", "fragment"),
     [
-        ({}, "either reference_pose or reference_text"),
-        ({"reference_text": "a", "reference_pose": "x"}, "not both"),
+        ({}, "reference_pose or reference_text is needed; neither was sent"),
+        (
+            {"reference_text": "a", "reference_pose": "x"},
+            "reference_pose and reference_text were both sent; leave one out",
+        ),
         ({"reference_text": ["a", "b", "c"]}, "3 references for 2 hypotheses"),
     ],
 )

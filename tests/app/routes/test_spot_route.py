@@ -227,9 +227,9 @@ def test_without_a_background_a_threshold_is_needed(client, recording):
 @pytest.mark.parametrize(
     ("body", "fragment"),
     [
-        ({"query": ["a"]}, "either pose or video"),
-        ({"pose": "x"}, "either query or collection"),
-        ({"pose": "x", "video": "x", "query": ["a"]}, "either pose or video"),
+        ({"query": ["a"]}, "pose or video is needed; neither was sent"),
+        ({"pose": "x"}, "query or collection is needed; neither was sent"),
+        ({"pose": "x", "video": "x", "query": ["a"]}, "pose and video were both sent; leave one out"),
         ({"pose": "x", "query": ["a"], "method": "probe"}, "needs a collection"),
     ],
 )

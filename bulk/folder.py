@@ -28,8 +28,8 @@ from bulk.items import Failure, Item, shorten_id
 from bulk.journal import Journal, read_journal
 from bulk.rows import Row, make_schema, write_rows
 from models.vectors import Vectors
-from processes.commands import describe_error
 from processes.files import PART, replace_file, try_lock, write_file
+from processes.os_errors import describe_reason
 from processes.version import PRODUCT
 
 RUN, SHARDS, FAILED = "run.json", "vectors", "failed.parquet"
@@ -84,7 +84,7 @@ class OutputFolder:
             self._write_facts("running")
         except OSError as error:
             self._stack.close()
-            raise FolderError(f"{path} cannot be used: {describe_error(error)}") from error
+            raise FolderError(f"{path} cannot be used: {describe_reason(error)}") from error
         except BaseException:
             self._stack.close()
             raise

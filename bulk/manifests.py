@@ -18,6 +18,7 @@ from corpora.examples import Skipped
 from corpora.readers.folders import resolve_path
 from corpora.readers.manifest import name_span, parse_span
 from corpora.readers.tables import Row, read_csv, read_jsonl, read_parquet
+from processes.os_errors import describe_reason
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
 # Columns that have a meaning here, as in every manifest of this project (corpora/readers/manifest.py).
@@ -106,7 +107,7 @@ def open_manifest(path: Path, folder: str | None = None) -> Manifest:
     try:
         columns, rows = _survey(path)
     except (CorpusError, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
+        raise SourceError(f"{path} cannot be read: {describe_reason(error)}") from error
     if "path" not in columns and "text" not in columns:
         raise SourceError(f"{path} has neither a column path nor a column text; it has {', '.join(columns) or 'none'}")
     if len(columns) > _MAX_COLUMNS:

@@ -24,6 +24,7 @@ from corpora.errors import CacheError
 from corpora.examples import Example
 from corpora.feature_kinds import get_feature_version
 from poses import FeatureOptions
+from processes.os_errors import describe_reason
 
 # Format of the folder. It is raised when stored data change their meaning, and older folders are then refused.
 _FORMAT = 1
@@ -81,7 +82,7 @@ class FeatureCache:
                 if version == 0:  # An existing cache may be on a disk that can only be read.
                     index.executescript(f"{_SCHEMA} PRAGMA user_version = {_FORMAT};")
         except (OSError, sqlite3.Error) as error:
-            raise CacheError(f"{self.folder} cannot be used as a cache: {error}") from error
+            raise CacheError(f"{self.folder} cannot be used as a cache: {describe_reason(error)}") from error
 
     def __getstate__(self) -> dict[str, object]:
         # Each worker of a loader maps the shards itself.
@@ -158,7 +159,7 @@ class FeatureCache:
                     raise
                 index.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
-            raise CacheError(f"{self.folder} cannot be written: {error}") from error
+            raise CacheError(f"{self.folder} cannot be written: {describe_reason(error)}") from error
 
     def _has(self, key: bytes, index: sqlite3.Connection) -> bool:
         row = index.execute("SELECT shard, offset, frames, dim FROM clips WHERE key = ?", (key,)).fetchone()

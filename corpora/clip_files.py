@@ -35,6 +35,7 @@ from poses.headers import read_header
 from poses.reading import unpack_pose
 from processes.compression import find_packing
 from processes.file_kinds import recognize
+from processes.os_errors import describe_reason
 
 # A data set may be larger than a request: some recordings are 40 minutes long and take 1 GB.
 _LIMITS = ReadLimits(max_bytes=4 * 1024**3, max_frames=1_000_000)
@@ -145,7 +146,7 @@ def open_array(path: Path, *, mapped: bool = False) -> FloatArray:
             is_array = file.read(len(_ARRAY_START)) == _ARRAY_START
         loaded = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False) if is_array else None
     except (OSError, MemoryError) as error:
-        raise ClipOutOfReachError(f"{path}: {error}") from None
+        raise ClipOutOfReachError(f"{path}: {describe_reason(error)}") from None
     except _ARRAY_DAMAGE as error:
         raise ClipUnreadableError(f"{path}: the file holds no array of numbers: {error}") from error
     if loaded is None:
@@ -184,7 +185,7 @@ def _read_pose_file(example: Example) -> Pose:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
                 return read(_cut_file(mapped, example), limits=_LIMITS)
     except OSError as error:
-        raise ClipOutOfReachError(f"{example.path}: {error}") from None
+        raise ClipOutOfReachError(f"{example.path}: {describe_reason(error)}") from None
     except PoseError as error:
         raise ClipUnreadableError(f"{example.path}: {error}") from None
 

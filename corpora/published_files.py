@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from corpora.errors import FetchError
 from processes.files import write_file
+from processes.os_errors import describe_reason
 
 _BASE = "https://raw.githubusercontent.com/J22Melody/fairseq/a819944093876443119f294a2c50c663cecd65b0/examples/MMPT"
 _TIMEOUT_S = 60.0
@@ -111,7 +112,7 @@ def read_copy(folder: Path) -> Callable[[str], bytes]:
         try:
             return (folder / path).read_bytes()
         except OSError as error:
-            raise FetchError(f"{folder / path} cannot be read: {error}") from error
+            raise FetchError(f"{folder / path} cannot be read: {describe_reason(error)}") from error
 
     return read
 

@@ -17,6 +17,7 @@ from models.vectors import Vectors
 from poses.errors import PoseError
 from poses.recordings import HeldRecording
 from poses.windows import extract_windows, plan_windows
+from processes.os_errors import describe_reason
 
 # Random poses that are added: 1 in 5 clips of a background of 500.
 NOISE_CLIPS = 100
@@ -97,5 +98,5 @@ def read_texts(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: {error}") from error
+        raise SourceError(f"{path}: {describe_reason(error)}") from error
     return [line.strip() for line in lines if line.strip()]

@@ -16,7 +16,7 @@ from evaluation.retrieval import CUTOFFS, summarize_clips, summarize_texts
 from evaluation.run_checks import check_arrays, check_metrics
 from evaluation.vectors import EmbeddedCorpus
 from models.vectors import normalize_vectors
-from processes.commands import describe_error
+from processes.os_errors import describe_error
 from search.ranking import Ranking, rank
 from search.scoring import DotProducts, Scores, WithinGroups
 

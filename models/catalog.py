@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.errors import CatalogError, UnknownModelError
+from processes.os_errors import describe_reason
 from processes.yaml_text import YamlError, parse_yaml
 
 # The two encoders of a model, named after what they take.
@@ -257,7 +258,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             raise CatalogError(f"{path} has more than {_CONFIG_LIMIT_BYTES} bytes, the most of a configuration")
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YamlError) as error:
-        raise CatalogError(f"{path} cannot be read: {error}") from error
+        raise CatalogError(f"{path} cannot be read: {describe_reason(error)}") from error
     if not isinstance(content, dict):
         raise CatalogError(f"{path} is not a mapping of fields")
     return content

@@ -22,6 +22,7 @@ from models.errors import CheckpointFormatError, ModelsError, TensorMismatchErro
 from models.status import ModelStatus
 from models.tokenization import load_tokenizer
 from processes.files import hold_lock
+from processes.os_errors import describe_reason
 
 log = logging.getLogger(__name__)
 BackendFactory = Callable[[Path, ModelConfig], Backend]
@@ -70,7 +71,8 @@ def ensure_converted(config: ModelConfig, weights: WeightsFolder) -> Path:
                 log.info("converting a checkpoint", extra={"model": config.folder})
                 convert(source, target, config)
     except OSError as error:
-        raise CheckpointFormatError(f"{target} cannot be written ({error}); run: python -m models convert") from error
+        reason = describe_reason(error)
+        raise CheckpointFormatError(f"{target} cannot be written ({reason}); run: python -m models convert") from error
     return target
 
 

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from models.errors import TokenizerError
+from processes.os_errors import describe_reason
 
 # In the order of transformers' clean_up_tokenization, where one replacement sees what the one before it left.
 _GAPS = (
@@ -125,5 +126,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:  # the last for lists nested thousands deep
-        raise TokenizerError(f"{path} cannot be read: {error}") from error
+        raise TokenizerError(f"{path} cannot be read: {describe_reason(error)}") from error
     return content if isinstance(content, dict) else {}

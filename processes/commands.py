@@ -1,8 +1,9 @@
 """How a command names itself in its usage line, reads the numbers of its options, and says why it failed."""
 
 import argparse
-import os
 import sys
+
+from processes.os_errors import describe_error
 
 PROGRAM = "signclip"
 """The command that `make install` makes; it has those of all rooms below it."""
@@ -16,14 +17,6 @@ def name_command(room: str) -> str:
 def print_error(error: Exception) -> None:
     """Print to standard error why a command failed."""
     print(f"error: {describe_error(error)}", file=sys.stderr)
-
-
-def describe_error(error: Exception) -> str:
-    """Say what was wrong; of an error of the operating system the file and the reason, without its number."""
-    if not (isinstance(error, OSError) and error.strerror):
-        return str(error)
-    files = [os.fsdecode(file) for file in (error.filename, error.filename2) if isinstance(file, str | bytes)]
-    return ": ".join([" and ".join(files), error.strerror]) if files else error.strerror
 
 
 def parse_positive(word: str) -> int:

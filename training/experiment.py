@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from models.catalog import CONFIGS, ModelConfig
+from processes.os_errors import describe_reason
 from processes.yaml_text import YamlError, parse_yaml
 from training.errors import ExperimentError
 from training.sections.clips import ClipData
@@ -201,7 +202,7 @@ def _read_file(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     try:
         values = _parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ExperimentError(f"{path} cannot be read: {error}") from error
+        raise ExperimentError(f"{path} cannot be read: {describe_reason(error)}") from error
     if not isinstance(values, dict):
         raise ExperimentError(f"{path} is not a mapping of settings")
     base = values.pop("base", None)

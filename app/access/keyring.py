@@ -13,7 +13,7 @@ from pathlib import Path
 
 from limits import parse_many
 
-from processes.commands import describe_error
+from processes.os_errors import describe_reason
 
 log = logging.getLogger(__name__)
 # What keys may open: vectors and poses, searches in collections, changes of collections, counters and all of these.
@@ -125,7 +125,7 @@ def read_keys(path: Path) -> dict[str, Key]:
             raise KeysError(f"{path} has more than {_FILE_BYTES} bytes")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise KeysError(f"{path} cannot be read: {describe_error(error)}") from error
+        raise KeysError(f"{path} cannot be read: {describe_reason(error)}") from error
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue

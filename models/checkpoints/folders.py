@@ -9,6 +9,7 @@ from typing import Any
 
 from models.catalog import ModelConfig
 from models.errors import CheckpointFormatError, WeightsMissingError
+from processes.os_errors import describe_reason
 
 ROOT = Path(__file__).resolve().parents[2]
 # The weights directory of the project, which holds the model that ships.
@@ -126,7 +127,7 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
                 )
             header = json.loads(file.read(length))
     except (OSError, ValueError, RecursionError) as error:  # the last for lists nested thousands deep
-        raise CheckpointFormatError(f"{path} is no safetensors file: {error}") from error
+        raise CheckpointFormatError(f"{path} is no safetensors file: {describe_reason(error)}") from error
     if not isinstance(header, dict):
         raise CheckpointFormatError(f"{path} is no safetensors file: its header is not a mapping")
     for name, entry in header.items():

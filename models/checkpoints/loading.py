@@ -15,6 +15,7 @@ from models.catalog import ModelConfig
 from models.checkpoints.folders import TEXT_WORDS, read_safetensors_header
 from models.errors import CheckpointFormatError, TensorMismatchError
 from processes.files import replace_file
+from processes.os_errors import describe_reason
 
 # Of the names that safetensors has for number formats: F64, F32, F16, BF16, F8_E4M3, …
 _FLOATING = re.compile(r"B?F\d")
@@ -114,7 +115,7 @@ def load_model(path: Path, config: ModelConfig, *, dtype: torch.dtype = torch.fl
         with safe_open(path, framework="pt") as file:
             tensors = {name: _change_format(name, file.get_tensor(name), dtype) for name in expected}
     except (SafetensorError, OSError) as error:
-        raise CheckpointFormatError(f"{path} cannot be read: {error}") from error
+        raise CheckpointFormatError(f"{path} cannot be read: {describe_reason(error)}") from error
     if config.interpolates_positions:
         tensors[POSE_POSITIONS] = interpolate_positions(tensors[POSE_POSITIONS], config.max_frames + 2)
     with torch.device("meta"):

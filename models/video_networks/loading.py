@@ -13,6 +13,7 @@ from models.checkpoints.streamed import read_streamed
 from models.errors import CheckpointFormatError, TensorMismatchError
 from models.video_networks import i3d, s3d
 from models.video_networks.catalog import VideoNetwork
+from processes.os_errors import describe_reason
 
 _ZIP = b"PK\x03\x04"
 # Where training scripts put a network's tensors, and what several GPUs put before their names.
@@ -71,7 +72,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             is_archive = file.read(len(_ZIP)) == _ZIP
     except OSError as error:
-        raise CheckpointFormatError(f"{path} cannot be read: {error}") from error
+        raise CheckpointFormatError(f"{path} cannot be read: {describe_reason(error)}") from error
     if is_archive:
         with open_checkpoint(path) as (content, archive):
             return {name: stored.load(archive) for name, stored in _find_tensors(content, path).items()}

@@ -11,10 +11,13 @@ import pytest
 import app.access.__main__ as keys
 import bulk.__main__ as bulk
 import corpora.__main__ as corpora
+import dictionary.__main__ as dictionary
 import evaluation.report as report
 import poses.__main__ as poses
+import training.__main__ as training
 import video.__main__ as video
-from processes.commands import describe_error, print_error
+from processes.commands import print_error
+from processes.os_errors import describe_error, describe_reason
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,13 @@ def test_an_error_is_said_without_numbers(error: Exception, said: str, capsys: p
     assert capsys.readouterr().err == f"error: {said}\n"
 
 
+def test_the_reason_alone_names_no_file() -> None:
+    error = FileNotFoundError(errno.ENOENT, "No such file or directory", "/x")
+    assert describe_reason(error) == "No such file or directory"
+    assert describe_reason(OSError("no answer")) == "no answer"
+    assert describe_reason(ValueError("no number")) == "no number"
+
+
 @pytest.mark.parametrize(
     ("main", "arguments"),
     [
@@ -44,6 +54,8 @@ def test_an_error_is_said_without_numbers(error: Exception, said: str, capsys: p
         (bulk.main, ["{folder}", "--model", "fingerspelling", "--out", "{file}"]),
         (corpora.main, ["stats", "manifest", "{missing}"]),
         (keys.main, ["--file", "{folder}", "list"]),
+        (training.main, ["{missing}.yaml"]),
+        (dictionary.main, ["calibrate", "fingerspelling", "{folder}", "--texts", "{missing}"]),
     ],
 )
 def test_commands_name_the_file_and_no_number(main, arguments, tmp_path: Path, monkeypatch, capsys) -> None:

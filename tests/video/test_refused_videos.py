@@ -183,7 +183,7 @@ def test_a_video_opens_nothing_beside_itself(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_cover_is_no_video_and_the_film_beside_it_is_found() -> None:
-    with pytest.raises(VideoEmptyError):
+    with pytest.raises(VideoEmptyError, match=r"has no moving pictures.* Record or export it again"):
         read(_with_cover(film=False))
     _, facts = read(_with_cover(film=True))
     assert (facts.frames, facts.width) == (6, 96)

@@ -19,6 +19,8 @@ from processes.version import PRODUCT
 
 ROOT = Path(__file__).resolve().parent
 _USAGE_ERROR = 2
+# What shells report for a command that Ctrl-C ended.
+_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is the command's, 2 for a usage error."""
+    """Run one command; the exit status is the command's, 2 for a usage error, 130 after Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         print(_write_help())
@@ -75,7 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Processes that a command starts find the rooms too, whatever folder the user is in.
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-    status: int = import_module(COMMANDS[name].module).main(rest)
+    try:
+        status: int = import_module(COMMANDS[name].module).main(rest)
+    except KeyboardInterrupt:  # most often while libraries are imported
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
     return status
 
 

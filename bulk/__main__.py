@@ -13,6 +13,7 @@ from bulk.arguments import build_parser, read_embed_options
 from bulk.errors import BulkError, RayError
 from bulk.interrupts import INTERRUPTS
 from models.errors import ModelsError
+from models.languages import warn_of_language
 from processes.commands import print_error
 from processes.cores import let_threads_sleep
 from processes.packages import explain_missing
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from bulk.sources import SourceOptions, open_source
 
+    warn_of_language(options.sign_language)
     wanted = SourceOptions(options.corpus, options.split, options.sign_language)
     with ExitStack() as stack:
         source = open_source(options.source, wanted, stack)

@@ -38,7 +38,10 @@ def choose_items(source: Source, folder: OutputFolder, *, retry_failed: bool) ->
     seen = IdSet()
     for number, item in enumerate(source.read_items(), start=1):
         if not seen.add(item.id):
-            fault = f"an earlier row has the same id, {item.id!r}; give each row an id of its own"
+            fault = (
+                f"an earlier item has the same id, {item.id!r}. Without a column id, that is the file's name without "
+                "suffix: rename the file, or give each row of a manifest an id of its own"
+            )
             item = replace(item, id=f"{item.id}#{number}", fault=fault)
         if item.id in folder.done:
             continue

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 success, 1 the data set cannot be read or lists differ, 2 usage error.
+        The exit status: 0 success, 1 the data set cannot be read or lists differ, 2 usage error, 130 interrupted.
     """
     options = _build_parser().parse_args(arguments)
     try:
@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CorpusError, OSError) as error:
         print_error(error)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

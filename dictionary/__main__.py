@@ -28,6 +28,7 @@ from dictionary.sources import choose_new, list_clips
 from dictionary.videos import estimate_clips, estimate_file, split_into_batches
 from models.background import locate_background, write_background
 from models.errors import ModelsError
+from models.languages import warn_of_language
 from poses.errors import PoseError
 from processes.commands import print_error
 from processes.files import write_file
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0 success, 1 it failed or clips were left out, 2 usage error.
+        The exit status: 0 success, 1 it failed or clips were left out, 2 usage error, 130 interrupted.
     """
     parser = build_parser()
     options = parser.parse_args(arguments)
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"spot needs --query or --collection; {given}")
     if getattr(options, "out", None) and options.command == "spot" and options.out.suffix not in _WRITERS:
         parser.error(f"--out is {options.out.name}; a file ending in {', '.join(_WRITERS)} is needed")
+    warn_of_language(getattr(options, "sign_language", None))
     try:
         if options.command == "calibrate":
             return _calibrate(options)
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _COMMANDS[options.command](dictionary, options)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 1
+        return 130
     except (DictionaryError, SearchError, ModelsError, CorpusError, PoseError, SettingsError, OSError) as error:
         print_error(error)
         return 1

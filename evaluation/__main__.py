@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Evaluate a model.
 
     Returns:
-        The exit status: 0 success, 1 the model or the data set cannot be evaluated, 2 usage error.
+        The exit status: 0 success, 1 the model or the data set cannot be evaluated, 2 usage error, 130 interrupted.
     """
     parser = build_parser()
     options = parser.parse_intermixed_args(arguments)
@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CorpusError, EvaluationError, ModelsError, PoseError, OSError) as error:
         print_error(error)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

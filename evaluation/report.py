@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write a report.
 
     Returns:
-        The exit status: 0 success, 1 a run or a file cannot be read, 2 usage error.
+        The exit status: 0 success, 1 a run or a file cannot be read, 2 usage error, 130 interrupted.
     """
     options = _build_parser().parse_args(arguments)
     try:
@@ -122,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, EvaluationError) as error:
         print_error(error)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     rows = compare_runs([run.metrics for run in runs], read_published(options.published), every=options.all)
     print(show_results(rows, [run.metrics.get("intervals", {}) for run in runs]))
     if differences := compare_with_first(runs):

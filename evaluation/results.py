@@ -16,6 +16,7 @@ from evaluation.retrieval import CUTOFFS, summarize_clips, summarize_texts
 from evaluation.run_checks import check_arrays, check_metrics
 from evaluation.vectors import EmbeddedCorpus
 from models.vectors import normalize_vectors
+from processes.files import write_file
 from processes.os_errors import describe_error
 from search.ranking import Ranking, rank
 from search.scoring import DotProducts, Scores, WithinGroups
@@ -200,7 +201,8 @@ def write_run(folder: Path, metrics: dict[str, Any], *, vectors: EmbeddedCorpus,
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / METRICS_FILE).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    # A folder without this file holds no evaluation, so that a run which is cut off is not taken for one.
+    (folder / METRICS_FILE).unlink(missing_ok=True)
     row = flatten_metrics(metrics)
     with (folder / ROW_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, row)
@@ -215,6 +217,7 @@ def write_run(folder: Path, metrics: dict[str, Any], *, vectors: EmbeddedCorpus,
         named=results.pose_to_text.top[:, 0],
         text_ranks=results.text_to_pose.ranks,
     )
+    write_file(folder / METRICS_FILE, json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
 
 
 def _write_errors(path: Path, vectors: EmbeddedCorpus, ranking: Ranking) -> None:

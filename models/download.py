@@ -34,6 +34,7 @@ from models.errors import CheckpointFormatError, DigestMismatchError, DownloadEr
 from models.registry import ensure_converted
 from models.tokenization import load_tokenizer
 from processes.files import hold_lock, move_file, replace_folder, write_file
+from processes.os_errors import describe_error, is_fault_of_disk
 
 RECORD = "download.json"
 PART = ".part"
@@ -286,7 +287,12 @@ def _translate_errors(what: str) -> Iterator[None]:
         yield
     except (GdownError, httpx2.HTTPError, OSError, ValueError, LookupError, AssertionError) as error:
         # gdown and the hub's client read pages that change without notice, so failed look-ups and asserts count too.
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(describe_error(error).split()) or type(error).__name__
+        if is_fault_of_disk(error):
+            raise DownloadError(
+                f"{what} cannot be stored: {reason}. Make room or get access there, or name another folder with "
+                "SIGNCLIP_WEIGHTS_DIR, and run the same command again; it resumes"
+            ) from error
         raise DownloadError(
             f"{what} could not be downloaded: {reason} (run the same command to resume, with --force to start over)"
         ) from error

@@ -5,6 +5,7 @@ Source: configs/languages.csv; Spreadthesign's tags with the clips each had in p
 
 import csv
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -81,6 +82,15 @@ class LanguageTable(Mapping[str, SignLanguage]):
             )
         return language
 
+    def find_fault(self, word: str | None) -> str | None:
+        """Say why a word names no sign language; None where it does, or where there is no word."""
+        try:
+            if word is not None:
+                self.resolve(word)
+        except UnknownLanguageError as error:
+            return str(error)
+        return None
+
     def find(self, word: str) -> SignLanguage | None:
         """Find a sign language as `resolve` does; None if no sign language is called that."""
         tag = self._tags.get(word.strip().casefold())
@@ -130,3 +140,13 @@ def _split_name(name: str) -> list[str]:
 
 def _take_initials(name: str) -> str:
     return "".join(word[0] for word in name.casefold().split())
+
+
+def warn_of_language(word: str | None) -> None:
+    """Print a warning to standard error where the option of a command names no sign language that models know.
+
+    Entries and rows may keep any word, but texts get no prompt of it, and filters find no other name for it.
+    """
+    fault = read_languages().find_fault(word)
+    if fault is not None:
+        print(f"warning: --sign-language: {fault}", file=sys.stderr)

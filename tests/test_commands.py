@@ -40,6 +40,18 @@ def test_every_room_with_a_command_is_among_them():
     assert {command.module.removesuffix(".__main__") for command in signclip.COMMANDS.values()} >= rooms
 
 
+@pytest.mark.parametrize("name", signclip.COMMANDS)
+def test_ctrl_c_ends_every_command_with_a_word(name, capsys, monkeypatch):
+    """Most of the time until a command begins goes into its imports, where no room can catch the signal."""
+
+    def stop(module):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(signclip, "import_module", stop)
+    assert signclip.main([name]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_help_lists_them(capsys):
     assert signclip.main(["--help"]) == 0
     shown = capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
@@ -238,8 +239,14 @@ def _describe_problem(problem: ErrorDetails) -> str:
         now = [
             f"{former} is now called {RENAMED[former]}" for former in RENAMED if f"{former}.".startswith(f"{place}.")
         ]
-        return ", ".join(now) or f"there is no setting {place}"
+        return ", ".join(now) or f"there is no setting {place}{_suggest(place)}"
     if problem["type"] == "missing":
         return f"{place} is missing"
     given = f" (it is {problem['input']!r})" if not isinstance(problem["input"], Mapping) else ""
     return f"{place or 'run'}: {problem['msg'].removeprefix('Value error, ')}{given}"
+
+
+def _suggest(place: str) -> str:
+    """Name the setting that somebody may have meant; of those within sections only their own files know the names."""
+    near = get_close_matches(place, Experiment.model_fields, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

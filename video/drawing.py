@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pose_format import Pose
 from pose_format.pose_visualizer import PoseVisualizer
 
+from processes.files import replace_file
 from video.decoding import VideoReader
 from video.folders import OWN_FILES
 from video.framing import Framing, find_framing, frame_pose
@@ -85,15 +86,15 @@ def save(pictures: Iterable[Picture], path: Path, *, fps: float, frames: int) ->
     suffix = path.suffix.lower()
     if suffix not in KINDS:
         raise ValueError(f"{path.name}: the suffix must be one of {', '.join(KINDS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if suffix == ".png":
-        return _save_sheet(pictures, path, frames)
-    return (_save_mp4 if suffix == ".mp4" else _save_gif)(pictures, path, fps)
+    with replace_file(path) as part:
+        if suffix == ".png":
+            return _save_sheet(pictures, part, frames)
+        return (_save_mp4 if suffix == ".mp4" else _save_gif)(pictures, part, fps)
 
 
 def _save_mp4(pictures: Iterable[Picture], path: Path, fps: float) -> int:
     count = 0
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format="mp4") as container:
         stream: Any = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.pix_fmt = "yuv420p"
         for picture in pictures:
@@ -150,6 +151,6 @@ def _save_sheet(pictures: Iterable[Picture], path: Path, frames: int) -> int:
     columns = min(len(chosen), _SHEET_COLUMNS)
     chosen += [np.full_like(chosen[0], 255)] * (-len(chosen) % columns)
     rows = [np.hstack(chosen[start : start + columns]) for start in range(0, len(chosen), columns)]
-    if not cv2.imwrite(str(path), np.vstack(rows)):
-        raise OSError(f"{path} cannot be written")
+    _, encoded = cv2.imencode(".png", np.vstack(rows))
+    path.write_bytes(encoded.tobytes())
     return count

@@ -14,7 +14,7 @@ from pathlib import Path
 from poses.headers import ReadLimits
 from poses.reading import read
 from processes.file_kinds import VIDEO_SUFFIXES
-from processes.files import write_file
+from processes.files import replace_file, write_file
 from video.errors import EstimationStoppedError, EstimatorError, VideoError
 from video.estimates import LEAST_SEEN, VideoLimits, check_seen
 from video.settings import EstimatorHealth
@@ -215,7 +215,7 @@ def write_failures(failures: Sequence[Failure], out: Path) -> Path | None:
     if not failures:
         path.unlink(missing_ok=True)
         return None
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replace_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["video", "code", "detail"])
         rows.writerows([str(failure.video), failure.code, failure.detail] for failure in failures)

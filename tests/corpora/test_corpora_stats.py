@@ -101,7 +101,7 @@ def test_command_line(manifest, capsys):
     assert main(["list"]) == 0
     assert "how2sign" in capsys.readouterr().out.split()
     assert main(["stats", "wlasl", str(manifest)]) == 1
-    assert capsys.readouterr().err.startswith("FileMissingError: ")
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 def test_the_trainer_has_a_door_of_its_own(manifest):

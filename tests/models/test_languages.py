@@ -33,7 +33,7 @@ def test_case_and_space_do_not_matter(word):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("asll", "no sign language 'asll'; GET"),  # several languages share the letters of an abbreviation
+        ("asll", "no sign language 'asll'. GET"),  # several languages share the letters of an abbreviation
         ("ISL", r"'ins' \(Indian Sign Language\), Irish \(isg\) or Israeli \(isr\)"),
         ("Korean", r"Korean Sign Language \(kvk\), which no model here knows"),
         ("Italian", r"may mean 'ise' \(Italian Sign Language\)"),

@@ -83,3 +83,20 @@ def test_a_keys_file_that_is_not_there_is_not_made_by_looking_at_it(command, tmp
     capsys.readouterr()
     assert keys.main(["--file", str(file), "list"]) == 0
     assert f"there is no key in {file}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments"),
+    [
+        (bulk.main, ["{missing}", "--model", "fingerspelling", "--out", "{folder}", "--sign-language", "klingon"]),
+        (dictionary.main, ["index", "{missing}", "signs", "--sign-language", "klingon"]),
+    ],
+)
+def test_a_language_that_no_model_knows_is_warned_of(main, arguments, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("SIGNCLIP_SEARCH_DIR", str(tmp_path / "search"))
+    places = {"missing": tmp_path / "missing", "folder": tmp_path / "out"}
+    words = [word.format(**places) for word in arguments]
+    assert main(words) == 1
+    assert "warning: --sign-language: there is no sign language 'klingon'" in capsys.readouterr().err
+    assert main([*words[:-1], "asl"]) == 1
+    assert "warning" not in capsys.readouterr().err

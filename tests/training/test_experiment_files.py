@@ -100,7 +100,7 @@ def test_changes_from_the_command_line():
     ("change", "message"),
     [
         ("steps", "'steps' is no change: write key=value"),
-        ("stepz=3", "fingerspelling.yaml: there is no setting stepz"),
+        ("stepz=3", "fingerspelling.yaml: there is no setting stepz; did you mean steps?"),
         ("data.augmentation.nois=3", "there is no setting data.augmentation.nois"),
         ("data.prompts.english=often", "data.prompts.english: .*number.*it is 'often'"),
         ("optimizer.schedule=linear", "optimizer.schedule: .*'cosine'.*it is 'linear'"),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 import pytest
 
 from tests.video.make_videos import clip
 from video.__main__ import main
-from video.drawing import draw
-from video.folders import Batch, plan
+from video.drawing import draw, save
+from video.folders import Batch, Failure, plan, write_failures
 
 GOLDEN_POSES = Path(__file__).parents[1] / "golden" / "poses"
 
@@ -148,3 +150,33 @@ def test_the_skeleton_lies_on_the_person() -> None:
 def test_an_unknown_suffix_is_refused(estimated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["view", str(estimated / "out" / "a.pose"), "--out", str(tmp_path / "clip.bmp")]) == 1
     assert ".mp4, .gif, .png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".png"])
+def test_a_drawing_is_whole_or_not_there(suffix: str, tmp_path: Path) -> None:
+    """Also in a folder that is not there yet; a drawing that fails leaves the earlier one."""
+    target = tmp_path / "new" / f"clip{suffix}"
+    white = np.full((64, 64, 3), 255, np.uint8)
+    assert save([white, white], target, fps=25.0, frames=2) == 2
+    before = target.read_bytes()
+    assert before
+
+    def draw_half() -> Iterator[np.ndarray]:
+        yield white
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        save(draw_half(), target, fps=25.0, frames=2)
+    assert target.read_bytes() == before
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+def test_a_list_of_failures_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = Failure(tmp_path / "a.mp4", "video_empty", "nothing decodes")
+    write_failures([failure], tmp_path)
+    before = (tmp_path / "failures.csv").read_text()
+    monkeypatch.setattr(csv, "writer", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        write_failures([failure, failure], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["failures.csv"]
+    assert (tmp_path / "failures.csv").read_text() == before

@@ -22,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: name the file with --file, or in {_VARIABLE}", file=sys.stderr)
         return 2
     try:
-        if options.run is not _add and not options.file.exists():
-            raise KeysError(f"{options.file} is not there; signclip keys add NAME makes it")
+        if options.run is not _add:
+            _require_file(options.file)
         options.file.parent.mkdir(parents=True, exist_ok=True)
         with hold_lock(options.file.with_name(f".{options.file.name}.lock")):
             options.run(options)
@@ -61,6 +61,12 @@ def _read_limit(text: str) -> str:
         return normalize_limit(text)
     except KeysError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _require_file(file: Path) -> None:
+    """Refuse to look into a file that is not there; else its folder and its lock would be made."""
+    if not file.exists():
+        raise KeysError(f"{file} is not there; signclip keys add NAME makes it")
 
 
 def _read(file: Path) -> dict[str, Key]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import shutil
 import sys
@@ -130,6 +131,18 @@ def test_manifests_of_every_form_give_the_same_rows(form, clips, run, tmp_path):
     assert json.loads(found["cut"]["quality"])["frames"] < 64
     failures = read_failures(tmp_path / "out")
     assert failures == {"wrong": "row_invalid", "nothing": "row_invalid", "x#6": "row_invalid"}
+
+
+def test_of_two_files_with_one_name_the_second_is_told_to_be_renamed(run, tmp_path):
+    films = tmp_path / "films"
+    films.mkdir()
+    for name in ("film.mp4", "film.webm"):
+        (films / name).write_text("no video")
+    assert run(films) == 1
+    with (tmp_path / "out" / "failures.csv").open(encoding="utf-8") as file:
+        found = {row["source"].rpartition(".")[2]: row for row in csv.DictReader(file)}
+    assert (found["mp4"]["code"], found["webm"]["code"]) == ("not_a_video", "row_invalid")
+    assert "rename the file" in found["webm"]["detail"]
 
 
 def test_a_published_data_set_and_a_pattern_are_sources(run, tmp_path):

@@ -81,10 +81,19 @@ class Turns:
             self._take_from(place)
 
     def queue(self, place: _Place) -> None:
-        """Let a thread that waits run again, when its turn comes."""
+        """Let a thread that waits run again when its turn comes; called by another thread."""
         with self._lock:
             self._ready.append(place)
             self._offer()
+
+    def take_back(self, place: _Place) -> None:
+        """Let this thread, which has waited, run again when its turn comes, and wait for that."""
+        with self._lock:
+            if self._holder is place:  # what it waited for within a pause has ended with the turn
+                return
+            self._ready.append(place)
+            self._offer()
+        place.may_run.acquire()
 
     def _offer(self) -> None:
         """Let whoever is next begin, and have those watched over that still wait."""
@@ -222,9 +231,9 @@ class Signal:
         if place is None:
             if not was_awaited:  # it happened in between, and the lock is released, or about to be
                 self._may_run.acquire()
+        elif was_awaited:
+            place.turns.take_back(place)
         else:
-            if was_awaited:
-                place.turns.queue(place)
             place.may_run.acquire()
         return self._is_set
 
@@ -240,5 +249,4 @@ def pause() -> Iterator[None]:
     try:
         yield
     finally:
-        place.turns.queue(place)
-        place.may_run.acquire()
+        place.turns.take_back(place)

@@ -173,6 +173,26 @@ def test_a_pause_ends_with_the_error_of_what_was_done_in_it() -> None:
     assert len(set(run_all(turns, 2))) == 2
 
 
+def _pause_briefly() -> None:
+    with pause():
+        pass
+
+
+@pytest.mark.parametrize("wait", [_pause_briefly, lambda: Signal().wait(0.01)], ids=["a pause", "a signal"])
+def test_a_wait_within_a_pause_ends_with_it(monkeypatch, wait):
+    monkeypatch.setattr("processes.turns.SLICE_S", 3600.0)  # nobody loses a turn
+    turns, done = Turns(2), threading.Semaphore(0)
+
+    def task() -> None:
+        with pause():
+            wait()
+        done.release()
+
+    turns.submit(task)
+    turns.submit(done.release)
+    assert all(done.acquire(timeout=10) for _ in range(2))
+
+
 @pytest.mark.parametrize("takes_turns", [False, True])
 def test_a_signal_that_comes_too_late_is_not_waited_for_and_then_found(takes_turns: bool) -> None:
     seen: list[bool] = []

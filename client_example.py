@@ -168,7 +168,7 @@ class SignClip:
             try:
                 answer = self.session.request(method, self.url + path, json=body, timeout=self.timeout_s)
             except requests.RequestException as error:
-                raise SignClipError(f"no answer from {self.url}: {error}") from error
+                raise SignClipError(f"no answer from {self.url} ({type(error).__name__})") from error
             wait_s = _wait_s(answer)
             if wait_s is None or not left:
                 break

@@ -5,6 +5,9 @@ import os
 import subprocess
 import sys
 from collections.abc import MutableMapping, Sequence
+from difflib import get_close_matches
+
+from gunicorn.config import KNOWN_SETTINGS
 
 from app.listening import ListeningError, check_addresses
 from app.settings import ServiceSettings, load_settings
@@ -28,7 +31,10 @@ _EVERYWHERE = {"0.0.0.0": "localhost", "::": "localhost", "": "localhost"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Become gunicorn. The exit status is 2 if the settings are wrong, 1 if the port is taken."""
-    options, further = _build_parser().parse_known_args(arguments)
+    parser = _build_parser()
+    options, further = parser.parse_known_args(arguments)
+    if (fault := find_option_fault(further, parser)) is not None:
+        parser.error(fault)
     given = {variable: getattr(options, name) for name, variable in _SETTINGS.items()}
     os.environ.update({variable: value for variable, value in given.items() if value is not None})
     resolve_folders(os.environ)
@@ -51,6 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = [sys.executable, "-m", "gunicorn", *configuration, *further, "app:app"]
     sys.stdout.flush()
     return os.execv(sys.executable, command)
+
+
+def find_option_fault(further: Sequence[str], parser: argparse.ArgumentParser) -> str | None:
+    """Say which option neither this command nor gunicorn has; None: all are known.
+
+    Gunicorn completes what is cut off, so that it would take `--prot 3899` for its `--protocol`.
+    """
+    known = [flag for setting in KNOWN_SETTINGS for flag in setting.cli or ()]
+    for word in further:
+        option = word.partition("=")[0]
+        if option.startswith("--") and option not in known:
+            near = get_close_matches(option, [*parser._option_string_actions, *known], n=1)
+            return f"there is no option {option}" + (f"; did you mean {near[0]}?" if near else "")
+    return None
 
 
 def resolve_folders(environment: MutableMapping[str, str]) -> None:

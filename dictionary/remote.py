@@ -21,6 +21,7 @@ from dictionary.interface import OnProgress, Question
 from dictionary.packing import pack_pose
 from poses.recordings import RecordingFile
 from poses.windows import HOP_S
+from processes.os_errors import describe_error
 from search.annotations import Find
 
 # Of recordings that are sent in parts: a minute of MediaPipe's points takes 14 MB, and the service takes 64 MB.
@@ -40,7 +41,7 @@ class RemoteDictionary:
     """
 
     def __init__(self, url: str, *, api_key: str | None = None, model_name: str | None = None) -> None:
-        self._url = url.rstrip("/")
+        self._url = (url if "://" in url else f"http://{url}").rstrip("/")
         self._headers = {"Content-Type": "application/json"}
         if api_key is not None:
             self._headers["Authorization"] = f"Bearer {api_key}"
@@ -129,7 +130,9 @@ class RemoteDictionary:
         except urllib.error.HTTPError as error:
             raise _read_problem(error) from error
         except OSError as error:  # urllib's URLError is one
-            raise ServiceError(f"no answer from {self._url}: {error}; is the service running there?") from error
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            said = describe_error(reason) if isinstance(reason, Exception) else reason
+            raise ServiceError(f"no answer from {self._url}: {said}; is the service running there?") from error
         except (ValueError, RecursionError) as error:  # the last for lists nested thousands deep
             raise ServiceError(f"{self._url} answered no JSON; is this the address of the service?") from error
 

@@ -43,9 +43,10 @@ class CollectionUnknownError(NotFoundError):
     code = "collection_unknown"
 
     @classmethod
-    def from_name(cls, name: str) -> "CollectionUnknownError":
-        """Make the error for a name that somebody gave."""
-        return cls(f"there is no collection {name!r}; create it first, or list the collections to find its name")
+    def from_name(cls, name: str | None) -> "CollectionUnknownError":
+        """Make the error for the name that was given; None where only the database knows which it was."""
+        missing = "there is no such collection" if name is None else f"there is no collection {name!r}"
+        return cls(f"{missing}; create it first, or list the collections to find its name")
 
 
 class ConflictError(SearchError):

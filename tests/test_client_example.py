@@ -201,7 +201,8 @@ def test_a_server_that_is_not_there(capsys):
         port = free.getsockname()[1]
     assert main(["--url", f"http://127.0.0.1:{port}"]) == 1
     error = capsys.readouterr().err
-    assert "no answer" in error
+    assert f"no answer from http://127.0.0.1:{port} (ConnectionError)\n" in error
+    assert "HTTPConnectionPool" not in error
     assert "make serve" in error
     assert "Traceback" not in error
 

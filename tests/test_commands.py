@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import signclip
-from app.__main__ import find_url, resolve_folders
+from app.__main__ import find_option_fault, find_url, resolve_folders
 from app.banner import write_banner
 from app.settings import ServiceSettings
 from models.catalog import load_catalog
@@ -59,6 +60,27 @@ def test_help_lists_them(capsys):
         assert f"  {name} " in shown
         assert command.task in shown
     assert signclip.main([]) == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--prot=3", "there is no option --prot; did you mean --port?"),
+        ("--modle", "did you mean --model?"),
+        ("--xyzzy", "there is no option --xyzzy\n"),
+    ],
+)
+def test_an_option_that_neither_serve_nor_gunicorn_has_is_refused(option, said, capsys, monkeypatch):
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("gunicorn was started"))
+    with pytest.raises(SystemExit) as ended:
+        signclip.main(["serve", option])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_options_of_gunicorn_are_handed_on():
+    further = ["--graceful-timeout", "5", "--bind=localhost:80", "-k", "x"]
+    assert find_option_fault(further, argparse.ArgumentParser()) is None
 
 
 def test_version(capsys):

@@ -255,8 +255,10 @@ def test_calibrate_makes_a_background_that_spotting_needs(clips, local, tmp_path
 
 def test_a_service_that_is_not_there_is_named(clips, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["report", "signs", "--url", "http://127.0.0.1:9"]) == 1
-    assert "is the service running there?" in capsys.readouterr().err
+    for url in ("http://127.0.0.1:9", "127.0.0.1:9"):
+        assert main(["report", "signs", "--url", url]) == 1
+        said = "error: no answer from http://127.0.0.1:9: Connection refused; is the service running there?\n"
+        assert capsys.readouterr().err == said
 
 
 def test_a_refusal_of_the_service_keeps_its_code_and_words(remote, capsys):

@@ -28,7 +28,10 @@ _REFUSALS: dict[type[Exception], RequestError] = {
     http.ExpectationFailed: ExpectationError("the only expectation that is met is 100-continue"),
     http.InvalidHTTPVersion: HttpVersionError("send HTTP/1.1 or HTTP/1.0"),
     http.InvalidRequestMethod: MalformedRequestError("the method is no word of 3 to 20 capital letters"),
-    http.InvalidRequestLine: MalformedRequestError("the request line is not METHOD PATH HTTP/1.1 in printable ASCII"),
+    http.InvalidRequestLine: MalformedRequestError(
+        "the request line is not METHOD PATH HTTP/1.1 in printable ASCII; percent-encode other characters of the "
+        "address, as %C3%A4 for ä"
+    ),
     http.ObsoleteFolding: MalformedRequestError("a header field goes on in the next line"),
     http.InvalidSchemeHeaders: MalformedRequestError("header fields disagree on the scheme"),
     http.InvalidChunkSize: BodyError("the chunks of the body are malformed"),

@@ -90,6 +90,15 @@ def test_what_is_no_http_is_answered_as_a_problem_and_leaves_no_word_behind(serv
     assert "a request was refused" in log
 
 
+def test_letters_of_other_alphabets_in_an_address_are_to_be_encoded(service):
+    """cURL encodes those of a path by itself, and those of a query not."""
+    with connect(service) as client:
+        client.sendall("GET /api/spot?query=Ж HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        status, document = problem(read_all(client))
+    assert (status, document["code"]) == (400, "request_malformed")
+    assert "percent-encode other characters of the address, as %C3%A4 for ä" in document["detail"]
+
+
 def test_slow_heads_keep_nobody_out_and_are_ended(service):
     """Each socket sends a line of its head now and then, for as long as it is let."""
     with ExitStack() as stack:

@@ -163,9 +163,7 @@ class OutputFolder:
         facts = json.loads(json.dumps(self._facts))
         differing = [name for name in _GUARDED if written.get(name) != facts[name]]
         if differing:
-            pairs = "; ".join(
-                f"{name} {_show(written.get(name))} there, {_show(facts[name])} here" for name in differing
-            )
+            pairs = "; ".join(_describe_difference(name, written.get(name), facts[name]) for name in differing)
             raise OtherRunError(
                 f"{self.path} holds vectors that were made in another way: {pairs}. Choose another --out, or the same "
                 "model and options"
@@ -260,6 +258,14 @@ def _read_ids(shard: Path) -> Iterator[str]:
 def _write_parquet(table: Any, path: Path) -> None:
     names = [name for name in table.schema.names if name not in _NO_DICTIONARY]
     pq.write_table(table, path, compression="zstd", use_dictionary=names)
+
+
+def _describe_difference(name: str, then: Any, now: Any) -> str:
+    """Say how a fact differs; of several options only those that do."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        differing = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+        return "; ".join(_describe_difference(key, then.get(key), now.get(key)) for key in differing)
+    return f"{name} {_show(then)} there, {_show(now)} here"
 
 
 def _show(value: object) -> str:

@@ -22,6 +22,7 @@ from evaluation.tables import (
 )
 from evaluation.terminal import show_differences, show_probes, show_results
 from processes.commands import name_command, print_error
+from processes.version import PRODUCT
 
 # Letters of a run's name in the names of its plots. The number before it tells runs apart.
 SLUG_LENGTH = 40
@@ -143,6 +144,7 @@ def _require_text(runs: Sequence[Run], text: str) -> None:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=name_command("evaluation.report"), description=__doc__)
+    parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a folder that python -m evaluation wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder for tables and plots")
     parser.add_argument(

@@ -19,6 +19,7 @@ from models.checkpoints.loading import load_model
 from models.errors import ExportError, ModelsError
 from models.registry import ensure_converted, find_model
 from processes.commands import name_command, print_error
+from processes.version import PRODUCT
 
 
 def export(config: ModelConfig, weights: Path, target: Path) -> None:
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog=name_command("models.export"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=PRODUCT)
     parser.add_argument(
         "model", metavar="FOLDER", help="a folder with config.yaml, or the name of a model in the catalog"
     )

@@ -26,7 +26,9 @@ _NICENESS = 10
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; returns 0, 1 where a collection fails, or 2 for a usage error."""
-    parser = argparse.ArgumentParser(prog=name_command("search"), description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=name_command("search"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--version", action="version", version=PRODUCT)
     commands = parser.add_subparsers(dest="command", required=True)
     maintain = commands.add_parser("maintain", help="compact and index collections")
@@ -51,7 +53,10 @@ def _maintain(settings: SearchSettings, names: list[str]) -> int:
     failed = 0
     try:
         store = open_store(settings)
-        for name in names or [found.name for found in store.list_collections()]:
+        wanted = names or [found.name for found in store.list_collections()]
+        if not wanted:
+            print("there are no collections; --dir or SIGNCLIP_SEARCH_DIR says where they are kept", file=sys.stderr)
+        for name in wanted:
             try:
                 store.maintain(name)
                 print(f"{name}: compacted", flush=True)

@@ -36,6 +36,14 @@ def test_every_command_describes_itself_by_its_own_name(name, capsys):
     assert capsys.readouterr().out.startswith(f"usage: signclip {name} ")
 
 
+@pytest.mark.parametrize("name", signclip.COMMANDS)
+def test_every_command_says_its_version(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        signclip.main([name, "--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"signclip {VERSION}\n"
+
+
 def test_every_room_with_a_command_is_among_them():
     rooms = {path.parent.name for path in ROOT.glob("*/__main__.py")} - {"benchmarks"}
     assert {command.module.removesuffix(".__main__") for command in signclip.COMMANDS.values()} >= rooms

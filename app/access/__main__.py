@@ -11,6 +11,7 @@ from pathlib import Path
 from app.access.keyring import SCOPES, Key, KeysError, digest_key, make_key, normalize_limit, read_keys, read_line
 from processes.commands import name_command, print_error
 from processes.files import hold_lock, replace_file
+from processes.version import PRODUCT
 
 _VARIABLE = "SIGNCLIP_API_KEYS_FILE"
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=name_command("app.access"), description=__doc__)
+    parser.add_argument("--version", action="version", version=PRODUCT)
     default = os.environ.get(_VARIABLE)
     parser.add_argument("--file", type=Path, default=Path(default) if default else None, help=f"default: ${_VARIABLE}")
     commands = parser.add_subparsers(required=True, metavar="add | list | revoke")

@@ -179,6 +179,7 @@ def test_other_options_are_refused_in_the_same_folder(more, named, clips, run, t
     shown = capsys.readouterr().err
     assert "made in another way" in shown
     assert named in shown
+    assert "anonymize" not in shown, "an option that does not differ is named"
     assert read_ids(tmp_path / "out") == before
 
 

@@ -257,8 +257,7 @@ def test_a_service_that_is_not_there_is_named(clips, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     for url in ("http://127.0.0.1:9", "127.0.0.1:9"):
         assert main(["report", "signs", "--url", url]) == 1
-        said = "error: no answer from http://127.0.0.1:9: Connection refused; is the service running there?\n"
-        assert capsys.readouterr().err == said
+        assert "http://127.0.0.1:9: Connection refused; is the service running there?" in capsys.readouterr().err
 
 
 def test_a_refusal_of_the_service_keeps_its_code_and_words(remote, capsys):

@@ -109,6 +109,8 @@ def test_the_command_compacts_what_it_is_told_to(store, search_settings, capfd, 
     for entry in make_entries(VECTORS[:18]):
         store.upsert("words", [entry])
     place = ["--dir", search_settings.dir]
+    assert main(["maintain", "--dir", f"{search_settings.dir}/typo"]) == 0
+    assert "there are no collections; --dir" in capfd.readouterr().err
     assert main(["maintain", *place]) == 0
     assert main(["maintain", "nothing", *place]) == 1
     shown = capfd.readouterr()

@@ -48,6 +48,11 @@ class CollectionUnknownError(NotFoundError):
         missing = "there is no such collection" if name is None else f"there is no collection {name!r}"
         return cls(f"{missing}; create it first, or list the collections to find its name")
 
+    @classmethod
+    def from_replaced(cls, name: str) -> "CollectionUnknownError":
+        """Make the error for a collection whose name another one took during the request."""
+        return cls(f"collection {name!r} was deleted and created anew meanwhile; send the request again")
+
 
 class ConflictError(SearchError):
     """What is asked does not go with what is stored."""

@@ -21,7 +21,7 @@ from search.conditions import write_sql
 from search.entries import check_collection_name, is_collection_name
 from search.errors import CollectionUnknownError, VersionUnknownError
 from search.filters import Filter
-from search.lance_errors import translate_errors
+from search.lance_errors import is_of_missing_table, translate_errors
 from search.rows import make_schema
 from search.store_faults import make_store_error
 
@@ -152,6 +152,13 @@ class LanceTables:
             raise VersionUnknownError(f"collection {name!r} has no version {version}, or no longer") from error
         return table
 
+    def translate_errors_of_reading(self, name: str) -> AbstractContextManager[None]:
+        """Raise our errors in place of LanceDB's, where a collection may be deleted while it is read.
+
+        A thread that holds the collection's lock must not use it, because it waits for a deletion to end.
+        """
+        return translate_errors(name, is_gone=lambda: self._is_gone(name))
+
     def lock(self, name: str) -> AbstractContextManager[None]:
         """Keep other writers of this machine out. LanceDB alone lets them in, and repeats the work of all but one."""
         if not self._is_local:
@@ -172,7 +179,17 @@ class LanceTables:
         except ValueError as error:
             raise CollectionUnknownError.from_name(name) from error
         except (OSError, RuntimeError) as error:
+            if is_of_missing_table(error):  # it is being deleted
+                raise CollectionUnknownError.from_name(name) from error
             raise make_store_error(f"collection {name!r} cannot be opened", error) from error
+
+    def _is_gone(self, name: str) -> bool:
+        with self.lock(name):  # a deletion that has begun removes one file after the other
+            try:
+                self._open_again(name)
+            except CollectionUnknownError:
+                return True
+        return False
 
 
 def read_batches(table: Any, columns: Sequence[str], filter: Filter, *, rows: int) -> Iterator[Any]:

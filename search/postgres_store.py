@@ -79,12 +79,19 @@ class PostgresStore:
         self._snapshots.forget(self._database.delete(name).key)
 
     def upsert(self, name: str, entries: Sequence[Entry]) -> None:
-        """See Store.upsert."""
-        about = self._database.find(name)
+        """See Store.upsert.
+
+        Raises:
+            CollectionUnknownError: another collection took the name meanwhile.
+        """
+        known = self._database.find(name)
         for entry in entries:
-            check_entry(entry, space=about.space, dimensions=about.dimensions)
+            check_entry(entry, space=known.space, dimensions=known.dimensions)
         if entries:
             with self._database.write(name) as (connection, about):
+                # Entries were checked for one collection. Another that took its name may have another space.
+                if known.key != about.key:
+                    raise CollectionUnknownError.from_replaced(name)
                 replace_entries(connection, about, entries)
 
     def change_entry(self, name: str, entry_id: str, change: Callable[[Entry], Entry]) -> Entry:

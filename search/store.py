@@ -109,6 +109,8 @@ class LanceStore:
             # Before the lock is given up: a new collection of the name may have attachments of its own.
             self._attachments.delete_all(name)
         self._snapshots.forget(key)
+        with self._guard:
+            self._writes.pop(key, None)
 
     def upsert(self, name: str, entries: Sequence[Entry]) -> None:
         """See Store.upsert."""
@@ -116,7 +118,7 @@ class LanceStore:
         for entry in entries:
             check_entry(entry, space=about.space, dimensions=about.dimensions)
         if entries:
-            self._find_writes(name).submit(list(entries))
+            self._find_writes(name, about.key).submit(list(entries))
 
     def change_entry(self, name: str, entry_id: str, change: Callable[[Entry], Entry]) -> Entry:
         """See Store.change_entry.
@@ -159,20 +161,20 @@ class LanceStore:
         """See Store.iterate."""
         table = self._tables.check_out(name, self._tables.open(name).version if version is None else version)
         columns = [*LIGHT_COLUMNS, "quality", *(["pose"] if with_pose else [])]
-        with translate_errors(name):
+        with self._tables.translate_errors_of_reading(name):
             for batch in read_batches(table, columns, filter, rows=_EXPORT_ROWS):
                 yield read_rows(batch)
 
     def read_columns(self, name: str, *, filter: Filter = EVERYTHING) -> Columns:
         """See Store.read_columns."""
         table = self._tables.open(name)
-        with translate_errors(name):
+        with self._tables.translate_errors_of_reading(name):
             return collect_columns(self._find_snapshot(name, table, About.read(table)), filter)
 
     def count(self, name: str, *, filter: Filter = EVERYTHING) -> int:
         """See Store.count."""
         table = self._tables.open(name)
-        with translate_errors(name):
+        with self._tables.translate_errors_of_reading(name):
             rows: int = table.count_rows(write_sql(filter))
         return rows
 
@@ -183,7 +185,7 @@ class LanceStore:
             SpaceMismatchError: queries have other dimensions than the collection.
         """
         table = self._tables.open(name)
-        with translate_errors(name):
+        with self._tables.translate_errors_of_reading(name):
             about = About.read(table)
             if queries.ndim != 2 or queries.shape[1] != about.dimensions:
                 raise SpaceMismatchError(
@@ -210,8 +212,10 @@ class LanceStore:
 
     def write_attachment(self, name: str, key: str, content: bytes) -> None:
         """See Store.write_attachment."""
-        self._tables.open(name)
-        self._attachments.write(name, key, content)
+        self._read_about(name)
+        with self._tables.lock(name):
+            self._read_about(name)  # a collection that was deleted meanwhile must leave nothing to the next of its name
+            self._attachments.write(name, key, content)
 
     def read_attachment(self, name: str, key: str) -> bytes | None:
         """See Store.read_attachment."""
@@ -265,14 +269,15 @@ class LanceStore:
 
         return self._snapshots.find(about.key, version, read)
 
-    def _find_writes(self, name: str) -> GatheredWrites[Entry]:
+    def _find_writes(self, name: str, key: str) -> GatheredWrites[Entry]:
         with self._guard:
-            if name not in self._writes:
-                self._writes[name] = GatheredWrites(lambda entries: self._write(name, entries))
-            return self._writes[name]
+            return self._writes.setdefault(key, GatheredWrites(lambda entries: self._write(name, key, entries)))
 
-    def _write(self, name: str, entries: Sequence[Entry]) -> None:
+    def _write(self, name: str, key: str, entries: Sequence[Entry]) -> None:
         with self._tables.lock(name):
+            # Entries were checked for the collection with this key. One that took its name may have another space.
+            if self._read_about(name).key != key:
+                raise CollectionUnknownError.from_replaced(name)
             self._commit(name, entries)
 
     def _replace(self, name: str, known: Entry, changed: Entry) -> bool:

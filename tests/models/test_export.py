@@ -83,7 +83,7 @@ def test_its_help_names_what_it_needs(capsys):
         main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("usage: python -m models.export [-h] FOLDER OUT.pt\n\nWrites a model")
+    assert shown.startswith("usage: python -m models.export [-h] [--version] FOLDER OUT.pt\n\nWrites a model")
     assert "mmmodel.…" in shown
 
 

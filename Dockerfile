@@ -1,5 +1,6 @@
 # docker build --target cpu --build-arg TORCH_INDEX_URL=<the CPU index that pytorch.org's install page names> -t signclip .
 # docker build --target cuda -t signclip:cuda .
+# Collections in PostgreSQL and traces: --build-arg EXTRAS="postgres tracing"
 # A build that is the same tomorrow: --build-arg PYTHON_IMAGE=python@sha256:<digest of python:3.11-slim-bookworm>
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 ARG NODE_IMAGE=node:20-bookworm-slim
@@ -17,9 +18,15 @@ FROM base AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv --without-pip /opt/signclip
 WORKDIR /build
-COPY requirements.txt constraints.txt requirements.lock ./
+COPY requirements.txt requirements-postgres.txt requirements-tracing.txt constraints.txt requirements.lock ./
 # Every file by its SHA-256, and nothing that the list does not name. torch follows, in one of its builds.
 RUN pip --python /opt/signclip/bin/python install --require-hashes --no-deps --requirement requirements.lock
+# What only some services need: --build-arg EXTRAS="postgres tracing". These files pin versions, without digests.
+ARG EXTRAS=""
+RUN for extra in $EXTRAS; do \
+      pip --python /opt/signclip/bin/python install --requirement "requirements-$extra.txt" --constraint constraints.txt \
+        || exit 1; \
+    done
 
 FROM packages AS packages-cpu
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
@@ -58,7 +65,7 @@ EXPOSE 3030
 STOPSIGNAL SIGTERM
 # Whether the process answers. Readiness is /readyz: a container whose weights are still fetched is healthy.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["bash", "-c", "host=${SIGNCLIP_HOST:-127.0.0.1}; [ \"$host\" = 0.0.0.0 ] && host=127.0.0.1; exec 3<>\"/dev/tcp/$host/${SIGNCLIP_PORT:-3030}\"; printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3; read -r line <&3; [[ $line == *' 200 '* ]]"]
+    CMD ["bash", "-c", "host=${SIGNCLIP_HOST:-127.0.0.1}; host=${host//[][]/}; [ \"$host\" = 0.0.0.0 ] && host=127.0.0.1; exec 3<>\"/dev/tcp/$host/${SIGNCLIP_PORT:-3030}\"; printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3; read -r line <&3; [[ $line == *' 200 '* ]]"]
 # A stop answers what was admitted: docker stop --time 620. Counters need --shm-size=128m, because Docker's default of 64 MB
 # is shared by whatever else uses it.
 CMD ["gunicorn", "app:app"]

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 DEVELOPMENT = "requirements-dev.txt"
 """The requirements of training, measuring and checks; the other extras have files of their own."""
+IMAGE_EXTRAS = ("postgres", "tracing")
+"""The extras of the service, which a build of its image takes as EXTRAS; the file of one is requirements-NAME.txt."""
 
 
 @contextmanager
@@ -21,7 +23,9 @@ def explain_missing(task: str, requirements: str, *, error: type[BaseException])
     try:
         yield
     except ImportError as missing:
+        extra = requirements.removeprefix("requirements-").removesuffix(".txt")
+        image = f", and into an image: docker build --build-arg EXTRAS={extra}" if extra in IMAGE_EXTRAS else ""
         raise error(
             f"{task} needs a package that is not installed ({missing}); install it: "
-            f"pip install --requirement {requirements} --constraint constraints.txt"
+            f"pip install --requirement {requirements} --constraint constraints.txt{image}"
         ) from missing

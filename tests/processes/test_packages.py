@@ -16,6 +16,15 @@ def test_a_missing_package_is_the_error_of_its_room(monkeypatch):
         import decimal  # noqa: F401
 
 
+def test_an_extra_of_the_service_can_be_built_into_its_image(monkeypatch):
+    monkeypatch.setitem(sys.modules, "decimal", None)
+    with (
+        pytest.raises(LookupError, match=r"docker build --build-arg EXTRAS=postgres$"),
+        explain_missing("a store", "requirements-postgres.txt", error=LookupError),
+    ):
+        import decimal  # noqa: F401
+
+
 def test_other_errors_pass():
     with pytest.raises(ZeroDivisionError), explain_missing("counting", "extra.txt", error=LookupError):
         1 / 0  # noqa: B018

@@ -24,6 +24,8 @@ LIGHT_COLUMNS = (
 # have both inserted one id into an empty collection (in S3, 1 of 2 runs).
 _UNIQUE = {b"lance-schema:unenforced-primary-key": b"true"}
 _TIME = pa.timestamp("us", tz="UTC")
+# What rounding to float32 does at most to the squared length of a vector of length 1: 2^-22, a little more than that.
+_ROUNDING_OF_UNIT = 2.5e-7
 
 
 def make_schema(dimensions: int, metadata: Mapping[bytes, bytes] | None = None) -> Any:
@@ -69,9 +71,11 @@ def write_rows(entries: Sequence[Entry], dimensions: int) -> Any:
 
 
 def normalize(vectors: Vectors) -> Vectors:
-    """Scale each row of float32 (rows, dim) to length 1; no row is 0."""
-    lengths = np.sqrt(np.einsum("rd,rd->r", vectors, vectors, dtype=np.float64))
-    scaled: Vectors = vectors / lengths.astype(np.float32)[:, None]
+    """Scale each row of float32 (rows, dim) to length 1; no row is 0. A row of length 1 stays as it is, to the bit."""
+    squares = np.einsum("rd,rd->r", vectors, vectors, dtype=np.float64)
+    # Divided again, a vector would move a little with every change of its entry, and with every export and import.
+    squares[np.abs(squares - 1) <= _ROUNDING_OF_UNIT] = 1
+    scaled: Vectors = vectors / np.sqrt(squares).astype(np.float32)[:, None]
     return scaled
 
 

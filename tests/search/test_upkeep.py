@@ -17,6 +17,7 @@ from search.errors import CollectionUnknownError
 from search.interface import SearchOptions
 from search.lance_attachments import LanceAttachments
 from search.opening import open_store
+from search.rows import normalize
 from search.store import LanceStore
 from search.upkeep import Upkeep
 from tests.search.entries import make_entries, make_vectors
@@ -177,7 +178,12 @@ def test_a_store_ends_its_upkeep(search_settings):
 
 
 def test_vectors_keep_length_one():
-    from search.rows import normalize
-
     vectors = np.concatenate([VECTORS * 1000, VECTORS / 1000])
     np.testing.assert_allclose(np.linalg.norm(normalize(vectors).astype(np.float64), axis=1), 1, atol=2e-7)
+
+
+@pytest.mark.parametrize("dimensions", [1, 4, 768])
+def test_a_vector_of_length_1_stays_as_it_is(dimensions):
+    vectors = np.random.default_rng(0).normal(size=(2000, dimensions)).astype(np.float32)
+    once = normalize(vectors)
+    np.testing.assert_array_equal(normalize(once), once)

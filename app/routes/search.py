@@ -94,7 +94,7 @@ def search_collections(shared: Services) -> Response:
     named = None if names is None else [shared.store.describe_collection(name) for name in dict.fromkeys(names)]
     query, warnings = _embed_query(shared, wanted, new, collection=named[0] if named else None)
     if named is None:
-        every = [found for found in shared.store.list_collections() if found.space == query.space]
+        every = _choose_collections(shared.store.list_collections(), query)
         return _answer(shared, every, query, wanted=wanted, warnings=warnings, may_be_gone=True)
     return _answer(shared, named, query, wanted=wanted, warnings=warnings)
 
@@ -157,6 +157,16 @@ def _find_space(wanted: SearchParameters, collection: Collection | None) -> str:
         message = "a vector needs its space, or the names of collections, because it does not say where it belongs"
         raise InputError(message, problems=(Problem("/space", message),))
     return given or ("" if collection is None else collection.space)
+
+
+def _choose_collections(known: list[Collection], query: Entry) -> list[Collection]:
+    """Choose the collections that a query can be compared with; nobody named one, so no other refuses the request.
+
+    Anybody may give a space any name, so collections of one space may have vectors of different lengths.
+    """
+    alike = [found for found in known if found.space == query.space]
+    fitting = [found for found in alike if found.dimensions == len(query.vector)]
+    return fitting or alike
 
 
 def _answer(

@@ -158,6 +158,19 @@ def test_several_collections_are_searched_together(words):
     assert len(find(words.post("/api/search", json={"vector": [1.0] * 3, "space": "x:1"}))) == 0
 
 
+def test_a_collection_that_nobody_named_refuses_no_search(words):
+    """Anybody may call the space of other vectors as that of a model is called."""
+    space = words.get(WORDS).json["space"]
+    words.put("/api/collections/others", json={"space": space, "dimensions": 3})
+    query = {"vector": [1.0] * 32, "space": space}
+    assert len(find(words.post("/api/search", json=query))) == 4
+    assert len(find(words.post("/api/search", json={"text": "sun"}))) == 4
+    named = words.post("/api/search", json={**query, "collections": ["words", "others"]})
+    refused(named, 409, "space_mismatch", "'others' of space")
+    unlike = words.post("/api/search", json={"vector": [1.0] * 5, "space": space})
+    refused(unlike, 409, "space_mismatch", "has 3 dimensions")
+
+
 def test_a_collection_that_is_deleted_during_a_search_of_all_is_left_out(words, monkeypatch):
     store = words.application.extensions["signclip"].store
     words.put("/api/collections/more", json={})

@@ -178,8 +178,9 @@ def _find_probe(shared: Services, question: Question, *, is_whole: bool) -> None
 
 
 def _learned_from(probe: LinearProbe, bank: Bank, *, version: int) -> bool:
-    # Upkeep makes new versions too, in which nothing has changed.
-    same = probe.version == version or probe.examples == bank.digest
+    # Versions do not tell: upkeep makes new ones in which nothing has changed, those of a collection that was created
+    # anew begin at 1 again, and an entry may arrive after the version was read. Older probes have no digest.
+    same = probe.examples == bank.digest if probe.examples else probe.version == version
     return same and probe.classes == tuple(bank.classes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -217,6 +218,22 @@ def test_upkeep_leaves_a_kept_probe_in_use(signs, pose_base64, monkeypatch):
     assert not any("earlier version" in warning for warning in answer.get("warnings", ()))
     moved = {"id": "SUN-1", "gloss": "SUN", "sign_language": "ase", "vector": [1.0] * 32}
     signs.post(f"{SIGNS}/entries", json={"entries": [moved]})
+    assert any("earlier version" in warning for warning in signs.post(CLASSIFY, json=body).json["warnings"])
+
+
+def test_a_kept_probe_is_not_used_for_examples_that_arrive_during_the_request(signs, pose_base64, monkeypatch):
+    signs.post(f"{SIGNS}/fit")
+    store = signs.application.extensions["signclip"].store
+    describe = store.describe_collection
+
+    def describe_and_change(name):
+        described = describe(name)
+        [entry] = store.find_entries(name, ["SUN-1"]).values()
+        store.upsert(name, [replace(entry, vector=-entry.vector)])
+        return described
+
+    monkeypatch.setattr(store, "describe_collection", describe_and_change)
+    body = {"collection": "signs", "method": "probe", "pose": pose_base64}
     assert any("earlier version" in warning for warning in signs.post(CLASSIFY, json=body).json["warnings"])
 
 

@@ -17,11 +17,16 @@ from typing import Any
 
 import pytest
 
+from app.intake.entries import MAX_IMPORT_BYTES
 from tests.deploy.programs import needs
 from tests.engine.fakes import until
 from tests.running import ROOT, free_port
 
 DEPLOY = ROOT / "deploy"
+
+
+# What the stand-in reads of a body, before it answers.
+_READ_BYTES = 5
 
 
 class _Upstream(http.server.BaseHTTPRequestHandler):
@@ -31,7 +36,10 @@ class _Upstream(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         started = time.monotonic()
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(min(length, _READ_BYTES))
+        if length > _READ_BYTES:
+            self.close_connection = True
         self._answer({"bytes": len(body), "reading_s": time.monotonic() - started})
 
     def do_GET(self) -> None:
@@ -124,20 +132,42 @@ def test_nginx_keeps_counters_and_plain_http_from_strangers(proxy: tuple[int, in
 
 
 def test_nginx_waits_for_slow_bodies_itself(proxy: tuple[int, int]) -> None:
+    status, facts = trickle(proxy[1], "/api/embed/text", length=5)
+    assert (status, facts["bytes"]) == (200, 5)
+    assert facts["reading_s"] < 0.2  # the service had it at once
+
+
+@pytest.mark.parametrize("path", ["/api/collections/signs/entries:import", "/api/collections/signs/entries"])
+def test_nginx_hands_entries_on_as_they_arrive(proxy: tuple[int, int], path: str) -> None:
+    # The stand-in answers after five bytes, long before nginx could have the whole body.
+    status, facts = trickle(proxy[1], path, length=MAX_IMPORT_BYTES)
+    assert (status, facts["bytes"]) == (200, 5)
+    assert facts["reading_s"] > 0.2
+    assert facts["headers"]["x-forwarded-for"] == "127.0.0.1"
+    assert facts["headers"]["x-forwarded-proto"] == "https"
+
+
+@pytest.mark.parametrize("path", ["/api/collections/signs/search", "/api/embed/video", "/api/collections/a/b/entries"])
+def test_nginx_refuses_at_once_what_other_routes_do_not_take(proxy: tuple[int, int], path: str) -> None:
+    assert trickle(proxy[1], path, length=MAX_IMPORT_BYTES)[0] == 413
+
+
+def trickle(port: int, path: str, *, length: int) -> tuple[int, Any]:
+    """Begin a body of `length` bytes by five that come slowly; returns the status, and the stand-in's facts."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    answer = b""
     with (
-        socket.create_connection(("127.0.0.1", proxy[1]), timeout=30) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
         context.wrap_socket(plain) as client,
+        suppress(ConnectionError, ssl.SSLError),
     ):
-        client.sendall(b"POST /api/embed/text HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n")
+        client.sendall(head.encode())
         for byte in b"house":
             client.sendall(bytes([byte]))
             threading.Event().wait(0.1)
-        answer = b""
-        with suppress(ConnectionError):
-            while piece := client.recv(65536):
-                answer += piece
-    facts = json.loads(answer.partition(b"\r\n\r\n")[2])
-    assert facts["bytes"] == 5
-    assert facts["reading_s"] < 0.2  # the service had it at once
+        while b"</html>" not in answer and (piece := client.recv(65536)):
+            answer += piece
+    text, _, body = answer.partition(b"\r\n\r\n")
+    return int(text.split()[1]), json.loads(body) if body.startswith(b"{") else {}

@@ -152,6 +152,22 @@ class LanceTables:
             raise VersionUnknownError(f"collection {name!r} has no version {version}, or no longer") from error
         return table
 
+    def check_out_last(self, name: str, version: int, *, key: str) -> Any:
+        """Open a version that was a collection's last one a moment ago.
+
+        Args:
+            key: of the collection.
+        Raises:
+            CollectionUnknownError: the collection was deleted since, or another one took its name.
+        """
+        try:
+            table = self.check_out(name, version)
+        except VersionUnknownError as error:
+            raise CollectionUnknownError.from_replaced(name) from error
+        if About.read(table).key != key:
+            raise CollectionUnknownError.from_replaced(name)
+        return table
+
     def translate_errors_of_reading(self, name: str) -> AbstractContextManager[None]:
         """Raise our errors in place of LanceDB's, where a collection may be deleted while it is read.
 

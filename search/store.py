@@ -128,9 +128,9 @@ class LanceStore:
             StoreError: other machines change it again and again.
         """
         about = self._read_about(name)
-        with self._tables.lock(name):
+        with translate_errors(name), self._tables.lock(name):
             for _ in range(_MOST_CHANGES):
-                known = self.find_entries(name, [entry_id]).get(entry_id)
+                known = self._find(name, [entry_id]).get(entry_id)
                 if known is None:
                     raise EntryUnknownError(f"collection {name!r} has no entry {entry_id[:200]!r}")
                 changed = replace(change(known), created=datetime.now(UTC))
@@ -148,12 +148,8 @@ class LanceStore:
 
     def find_entries(self, name: str, ids: Sequence[str]) -> dict[str, Entry]:
         """See Store.find_entries."""
-        table = self._tables.open(name)
-        if not ids:
-            return {}
-        with translate_errors(name):
-            rows = table.search().where(write_ids(ids)).limit(len(ids)).to_arrow()
-        return {entry.id: entry for entry in read_rows(rows)}
+        with self._tables.translate_errors_of_reading(name):
+            return self._find(name, ids)
 
     def iterate(
         self, name: str, *, filter: Filter = EVERYTHING, version: int | None = None, with_pose: bool = True
@@ -265,7 +261,8 @@ class LanceStore:
         version = table.version
 
         def read() -> Iterator[Any]:
-            return read_batches(self._tables.check_out(name, version), LIGHT_COLUMNS, EVERYTHING, rows=_READ_ROWS)
+            checked_out = self._tables.check_out_last(name, version, key=about.key)
+            return read_batches(checked_out, LIGHT_COLUMNS, EVERYTHING, rows=_READ_ROWS)
 
         return self._snapshots.find(about.key, version, read)
 
@@ -279,6 +276,11 @@ class LanceStore:
             if self._read_about(name).key != key:
                 raise CollectionUnknownError.from_replaced(name)
             self._commit(name, entries)
+
+    def _find(self, name: str, ids: Sequence[str]) -> dict[str, Entry]:
+        table = self._tables.open(name)
+        rows = table.search().where(write_ids(ids)).limit(len(ids)).to_arrow() if ids else None
+        return {} if rows is None else {entry.id: entry for entry in read_rows(rows)}
 
     def _replace(self, name: str, known: Entry, changed: Entry) -> bool:
         """Put an entry in the place of one that is known, unless another machine has changed or deleted that."""

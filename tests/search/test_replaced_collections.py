@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from tests.search.entries import DIMENSIONS, SPACE, make_entries, make_vectors
 VECTORS = make_vectors(5)
 READS = {
     "search": lambda store: store.search("words", VECTORS[:1], SearchOptions(3, mode="approximate")),
+    "find_entries": lambda store: store.find_entries("words", ["e000001"]),
     "iterate": lambda store: list(store.iterate("words")),
     "read_columns": lambda store: store.read_columns("words"),
 }
@@ -60,14 +63,36 @@ def test_a_deletion_during_a_read_is_told_from_lost_files(store, search_settings
     folder = Path(search_settings.dir) / "words.lance"
 
     def lose(*_, **__):
-        shutil.rmtree(folder if deletes else folder / "data")
+        shutil.rmtree(folder / "data")
+        if deletes:  # it holds the lock until the rest is gone, too
+            monkeypatch.setattr(store._tables, "lock", lambda _: nullcontext(shutil.rmtree(folder)))
         return original(*_, **__)
 
-    name = "find_in_table" if read == "search" else "read_batches"
+    name = {"search": "find_in_table", "find_entries": "write_ids"}.get(read, "read_batches")
     original = getattr(search.store, name)
     monkeypatch.setattr(search.store, name, lose)
     with pytest.raises(CollectionUnknownError if deletes else StoreError):
         READS[read](store)
+
+
+@pytest.mark.parametrize("is_filled", [True, False])
+@pytest.mark.parametrize("read", ["search", "read_columns"])
+def test_a_read_of_a_version_that_another_collection_ended_says_so(store, monkeypatch, read, is_filled):
+    if not isinstance(store, LanceStore):
+        pytest.skip("a database keeps what a transaction reads")
+    store.upsert("words", make_entries(VECTORS))
+    find = store._snapshots.find
+
+    def find_late(*given):
+        store.delete_collection("words")
+        store.create_collection("words", space="other:1", dimensions=DIMENSIONS)
+        if is_filled:  # it then has a version of this number, too
+            store.upsert("words", [replace(entry, space="other:1") for entry in make_entries(VECTORS)])
+        return find(*given)
+
+    monkeypatch.setattr(store._snapshots, "find", find_late)
+    with pytest.raises(CollectionUnknownError, match="created anew meanwhile"):
+        store.read_columns("words") if read == "read_columns" else store.search("words", VECTORS[:1])
 
 
 def test_a_collection_whose_folder_is_half_deleted_is_unknown(store, search_settings):

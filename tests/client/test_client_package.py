@@ -196,7 +196,7 @@ def test_it_stands_on_two_libraries_alone():
 def test_it_builds_as_a_typed_wheel(tmp_path):
     """From a copy, because a build leaves folders beside the sources."""
     copy = tmp_path / "client"
-    for path in ((ROOT / "client") / name for name in ("pyproject.toml", "README.md")):
+    for path in ((ROOT / "client") / name for name in ("pyproject.toml", "README.md", "LICENSE")):
         copy.mkdir(exist_ok=True)
         (copy / path.name).write_bytes(path.read_bytes())
     (copy / "signclip_client").mkdir()
@@ -210,4 +210,7 @@ def test_it_builds_as_a_typed_wheel(tmp_path):
     assert "signclip_client/py.typed" in names
     metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert "Requires-Python: >=3.11" in metadata
+    # The MIT licence goes with every copy.
+    licence = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("LICENSE")))
+    assert licence == (ROOT / "LICENSE").read_bytes()
     assert wheel.stat().st_size < 100_000

@@ -6,9 +6,11 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.running import ROOT
 
@@ -32,6 +34,31 @@ def test_a_room_imports_only_what_is_installed_with_the_service(room):
 def test_a_room_of_developers_can_say_what_is_not_installed(room):
     """What requirements-dev.txt brings along is imported late, where a missing package becomes one line."""
     assert not _find_others(room, {*_list_names("requirements.lock"), *OTHERS}, late=False)
+
+
+def test_all_that_requirements_bring_along_is_pinned():
+    """Otherwise two installations of one commit differ, and the later one may break."""
+    pinned = {_normalize(name) for name in re.findall(r"^([\w.-]+)==", _read("constraints.txt"), re.MULTILINE)}
+    files = ("requirements.txt", "requirements-dev.txt", *EXTRAS)
+    named = set().union(*(_list_names(file) for file in files))
+    missing = _list_dependencies(named) - named - pinned
+    # torch pins what its build for GPUs brings along.
+    assert [name for name in sorted(missing) if not re.match(r"cuda-|nvidia-|triton$", name)] == []
+
+
+def _list_dependencies(names: set[str]) -> set[str]:
+    """List what packages bring along, and what that brings along, as far as it is installed here."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        with suppress(PackageNotFoundError):  # of extras that are not installed here
+            for line in requires(waiting.pop()) or ():
+                requirement = Requirement(line)
+                name = _normalize(requirement.name)
+                if name not in found and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+                    found.add(name)
+                    waiting.append(name)
+    return found
 
 
 def _find_others(room: str, installed: set[str], *, late: bool) -> set[str]:
@@ -62,8 +89,12 @@ def _list_imports(node: ast.AST, *, late: bool) -> Iterator[str]:
 
 
 def _list_names(file: str) -> set[str]:
-    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    return {_normalize(re.split(r"[\[=]", line)[0]) for line in lines if line and not line.startswith("#")}
+    lines = _read(file).splitlines()
+    return {_normalize(re.split(r"[\[=]", line)[0]) for line in lines if line and not line.startswith(("#", "-"))}
+
+
+def _read(file: str) -> str:
+    return (ROOT / file).read_text(encoding="utf-8")
 
 
 def _normalize(name: str) -> str:

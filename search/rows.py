@@ -169,7 +169,7 @@ def _read_row(row: Mapping[str, Any], vector: Vector, space: str) -> Entry:
         spoken_language=row.get("spoken_language"),
         source=row.get("source"),
         tags=read_tags(row.get("tags")),
-        pose=row.get("pose"),
+        pose=row.get("pose") or None,  # tables write empty bytes where there is none
         quality=None if quality is None else _read_object(quality),
         created=created,
     )

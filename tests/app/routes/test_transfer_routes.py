@@ -168,6 +168,13 @@ def test_what_is_wrong_with_a_file_is_said_in_words_of_ours(words, body, detail)
     refused(words.post(IMPORT, data=body, content_type=PARQUET), 422, "entry_invalid", detail)
 
 
+def test_empty_bytes_are_no_pose(words):
+    body = write({"id": ["e"], "vector": [make_vector(1)], "pose": [b""]})
+    assert words.post(IMPORT, data=body, content_type=PARQUET).json["stored"] == 1
+    assert words.get(f"{ENTRIES}/e").json["preview"] is None
+    refused(words.get(f"{ENTRIES}/e/preview.svg"), 404, "preview_missing")
+
+
 def test_texts_that_are_null_are_left_out(words):
     body = write({"id": ["n"], "vector": [[1.0] * 32], "texts": [["a", None]]})
     assert words.post(IMPORT, data=body, content_type=PARQUET).json["stored"] == 1

@@ -102,6 +102,8 @@ def _parse_condition(key: str, value: Any) -> Condition:
             raise FilterError(f"{key}: values must be texts")
         return Condition(key, tuple(values), negated)
     name = key.removeprefix(TAG_PREFIX)
+    if "=" in name:  # its label could be that of another tag
+        raise FilterError(f"{key[:64]}: no tag has an equals sign in its name; leave it out")
     if not all(isinstance(one, Tag) for one in values):
         raise FilterError(f"{key}: values must be texts, numbers or booleans")
     return Condition("tags", tuple(make_tag_label(name, one) for one in values), negated)

@@ -70,6 +70,7 @@ def test_a_filter_keeps_the_same_entries_everywhere(filled, document, fits):
     [
         ({"vector": "x"}, "cannot be filtered by"),
         ({"tags.": "x"}, "cannot be filtered by"),
+        ({"tags.a=s:b": "x"}, "no tag has an equals sign"),
         ({"gloss": 3}, "must be texts"),
         ({"gloss": []}, "0 values"),
         ({"gloss": ["x"] * 1001}, "1001 values"),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from processes.packages import IMAGE_EXTRAS
+from tests.deploy.programs import needs
 from tests.running import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -87,3 +88,53 @@ def test_the_check_of_health_reaches_every_address_that_the_service_takes(host, 
     environment = {**os.environ, "SIGNCLIP_PORT": str(port)} | ({} if host is None else {"SIGNCLIP_HOST": host})
     done = subprocess.run(json.loads(found[1]), env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+class _Routes(http.server.BaseHTTPRequestHandler):
+    """Answers every route as the service does when all is well, apart from one that ends as `lacking`."""
+
+    lacking = "none"
+    asked: list[str] = []
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked.append(f"{self.command} {self.path}")
+        self.send_response(503 if self.path.endswith(self.lacking) else 200)
+        self.end_headers()
+        self.wfile.write(b"<link href=playground/0123456789ab/main.js> No module named sklearn")
+
+    do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _check_image(routes: type[_Routes]) -> subprocess.CompletedProcess[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), routes) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [str(ROOT / "checks" / "image.sh"), f"http://127.0.0.1:{server.server_port}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        server.shutdown()
+    return done
+
+
+def test_the_check_of_an_image_names_what_its_service_cannot_do():
+    needs("curl")
+    good = type("Good", (_Routes,), {"asked": []})
+    done = _check_image(good)
+    assert done.returncode == 0, done.stderr
+    assert "GET /playground/0123456789ab/vendor/manifest.json" in good.asked
+    bad = type("Bad", (_Routes,), {"asked": [], "lacking": "/fit"})
+    done = _check_image(bad)
+    assert done.returncode == 1
+    assert "fit a probe: answered 503" in done.stderr
+    assert "sklearn" in done.stderr
+    for asked in (good.asked, bad.asked):
+        assert asked[-1] == "DELETE /api/collections/image-check"
+
+
+def test_the_checks_of_a_change_ask_the_image():
+    workflow = (ROOT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8")
+    for script in re.findall(r"\b(checks/\w+\.sh)", workflow):
+        assert os.access(ROOT / script, os.X_OK)
+    assert "checks/image.sh http://localhost:3030" in workflow

@@ -18,6 +18,7 @@ ROOMS = ("app", "engine", "models", "poses", "processes", "search", "video")
 UNREACHABLE = {
     "KeysError": "the application is not built with wrong keys, and a file that breaks later changes nothing",
     "SettingsError": "the application is not built with wrong settings",
+    "ListeningError": "the service does not start on a port that is taken",
     "RequestError": "only its subclasses are raised",
     "ModelsError": "only its subclasses are raised",
     "DownloadError": "only `python -m models` downloads",

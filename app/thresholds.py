@@ -45,13 +45,13 @@ def choose_min_score(shared: Services, collection: Collection, options: SearchOp
             f'model {config.name!r} has no background of {what} that fit nothing, which min_score "auto" needs; send '
             "a number, or make a background with `python -m dictionary calibrate`"
         )
-    key = (collection.name, collection.created, collection.version, repr(options.filter), kind, digest)
+    asked = replace(options, k=1, min_score=None, group_by=None)
+    key = (collection.name, collection.created, collection.version, repr(asked), kind, digest)
     with _lock:
         if key in _known:
             return _known[key]
     check_deadline('before min_score "auto" was found; send the request again, or send a number')
     rows = np.linspace(0, len(vectors) - 1, min(len(vectors), _MOST_QUERIES)).astype(np.int64)
-    asked = replace(options, k=1, min_score=None, group_by=None)
     found = shared.store.search(collection.name, vectors[rows], asked)
     best = np.array([hits[0].score if hits else -1.0 for hits in found])
     least = find_least_score(best, rate=DEFAULT_RATE)

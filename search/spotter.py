@@ -12,8 +12,8 @@ from search.scoring import Ints
 from search.spotting import SpottingRules, find_segments
 from search.vectors import Floats
 
-# A find lets go where its score falls under this share of the threshold.
-_RELEASE_SHARE = 0.7
+# A find lets go where its score falls below the threshold by this share of it.
+_RELEASE_SHARE = 0.3
 # Windows of one sign whose middles are farther apart than this show a gap between two signs.
 _BRIDGE_S = 0.3
 # Many windows that hold nothing overlap a sign that fits better, and are suppressed: fewer finds than this are false.
@@ -79,7 +79,8 @@ class Spotter:
         """
         if not self._windows:
             return []
-        rules = SpottingRules(self.threshold, _RELEASE_SHARE * self.threshold, max(1, round(_BRIDGE_S * fps)))
+        release = self.threshold - _RELEASE_SHARE * abs(self.threshold)
+        rules = SpottingRules(self.threshold, release, max(1, round(_BRIDGE_S * fps)))
         segments = find_segments(
             np.concatenate(self._windows), np.concatenate(self._labels), np.concatenate(self._scores), rules
         )

@@ -256,6 +256,15 @@ def test_a_search_with_an_automatic_threshold_has_no_hit_where_nothing_fits(sign
     refused(signs.post(f"{SIGNS}/search", json=text), 422, "calibration_too_small", "no background of texts")
 
 
+def test_an_automatic_threshold_is_found_anew_for_another_mode_of_search(signs, pose_base64, monkeypatch):
+    store = signs.application.extensions["signclip"].store
+    search, asked = store.search, []
+    monkeypatch.setattr(store, "search", lambda *given: asked.append(given[2]) or search(*given))
+    for mode in ("exact", "approximate", "exact"):
+        signs.post(f"{SIGNS}/search", json={"min_score": "auto", "mode": mode, "pose": pose_base64})
+    assert [options.mode for options in asked if options.k == 1] == ["exact", "approximate"]
+
+
 def test_504_the_deadline_passes_before_an_automatic_threshold_is_found(signs, pose_base64, monkeypatch):
     def find_slowly(*given):
         get_record().deadline = time.monotonic()

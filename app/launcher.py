@@ -73,6 +73,9 @@ def start(settings: ServiceSettings, *, catalog: Catalog, memory_dir: str | None
     log.info("starting", extra={"version": VERSION})
     for name, error in catalog.broken.items():
         log.error("a model's configuration is wrong, so it is left out", extra={"model": name, "error": str(error)})
+    folder = settings.engine.weights_dir
+    if not folder.is_dir():  # a mistyped name, or a disk that is not mounted
+        log.warning("the folder of weights is not there: only the shipped model", extra={"weights_dir": str(folder)})
     _catalogs[:] = [catalog]
     # Also when the server ends before it has served, for example because its port is taken.
     atexit.register(_stop_at_exit, os.getpid())

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from app import launcher
+from app.settings import ServiceSettings
+from engine.settings import EngineSettings
+from models.catalog import Catalog
 
 
 @pytest.fixture
@@ -55,3 +58,21 @@ def test_the_demonstration_is_left_out_behind_a_unix_socket(
     launcher.start_demo("/run/signclip.sock")
     assert commands == []
     assert "needs a TCP port" in caplog.text
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_log_says_that_the_folder_of_weights_is_not_there(
+    is_there: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_catalogs", "_folders"):
+        monkeypatch.setattr(launcher, name, [])
+    monkeypatch.setattr(launcher, "_for_workers", {})
+    monkeypatch.setattr("atexit.register", lambda *given: None)
+    folder = tmp_path if is_there else tmp_path / "mistyped"
+    elsewhere = ServiceSettings(
+        engine=EngineSettings(weights_dir=folder), engine_address="ipc:///elsewhere", estimator_address="ipc:///there"
+    )
+    launcher.start(elsewhere, catalog=Catalog({}))
+    launcher.stop()
+    told = [record.__dict__["weights_dir"] for record in caplog.records if hasattr(record, "weights_dir")]
+    assert told == ([] if is_there else [str(folder)])

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from processes.os_errors import describe_reason
+
 # What gunicorn would wait, too: a service that was just told to stop may still hold the port.
 PATIENCE_S = 5.0
 _LOOK_S = 0.25
@@ -57,5 +59,5 @@ def _describe(host: str, port: int, error: OSError) -> str:
         return f"port {port} is taken by another program. Stop that program, or {_OTHER}"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"this user may not open port {port}. Ports above 1023 are free to use; {_OTHER}"
-    reason = error.strerror or str(error)
+    reason = describe_reason(error)
     return f"the service cannot listen at {host} ({reason}). Name an address of this machine in SIGNCLIP_HOST"

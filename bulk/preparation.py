@@ -29,6 +29,7 @@ from poses.headers import ReadLimits
 from poses.quality import report, shows_hands
 from poses.reading import read
 from poses.trim import cut_to_signing
+from processes.os_errors import describe_reason
 from video.errors import EstimatorError, EstimatorLostError, VideoError
 from video.estimates import Estimate, VideoLimits, check_seen
 from video.settings import EstimatorHealth
@@ -99,7 +100,7 @@ class Preparer:
         except ClipError as error:
             return _fail(_find_code(error), error)
         except OSError as error:
-            return _fail("file", error.strerror or error)
+            return _fail("file", describe_reason(error))
         except MemoryError:
             return _fail("out_of_memory", "the clip takes more memory than one clip may")
         except Exception as error:  # the last resort: one clip's fault must not end a run of many

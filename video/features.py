@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from models.video_networks.catalog import VideoNetwork
 from processes.files import write_file
+from processes.os_errors import describe_reason
 from video.decoding import VideoReader
 from video.errors import VideoError
 from video.folders import OWN_FILES, Failure, Task
@@ -58,7 +59,7 @@ class FeatureExtractor:
             except VideoError as error:
                 failure = Failure(task.video, error.code, str(error))
             except OSError as error:
-                failure = Failure(task.video, "file", f"{error.strerror or error}")
+                failure = Failure(task.video, "file", describe_reason(error))
             if failure is not None:
                 failures.append(failure)
             on_end(task, failure)

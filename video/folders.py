@@ -15,6 +15,7 @@ from poses.headers import ReadLimits
 from poses.reading import read
 from processes.file_kinds import VIDEO_SUFFIXES
 from processes.files import replace_file, write_file
+from processes.os_errors import describe_reason
 from video.errors import EstimationStoppedError, EstimatorError, VideoError
 from video.estimates import LEAST_SEEN, VideoLimits, check_seen
 from video.settings import EstimatorHealth
@@ -181,7 +182,7 @@ class Batch:
         except (VideoError, EstimatorError) as error:
             failure = Failure(task.video, error.code, str(error))
         except OSError as error:
-            failure = Failure(task.video, "file", f"{error.strerror or error}")
+            failure = Failure(task.video, "file", describe_reason(error))
         if self._stopped.is_set():  # its process was taken from it, which is no fault of the video
             return None
         self._on_end(task, failure)

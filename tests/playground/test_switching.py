@@ -33,10 +33,16 @@ def send_house(page: Page) -> Locator:
     return page.get_by_text("Der Dienst schätzt die Pose")
 
 
-@pytest.mark.usefixtures("without_estimator")
-def test_a_video_that_the_service_reads_comes_in_the_new_language(page: Page, service: str):
+@pytest.fixture
+def held(page: Page) -> list[Route]:
+    """The requests for poses, which wait until a test answers them."""
     held: list[Route] = []
     page.route("**/api/pose", lambda route: held.append(route))
+    return held
+
+
+@pytest.mark.usefixtures("without_estimator")
+def test_a_video_that_the_service_reads_comes_in_the_new_language(page: Page, service: str, held: list[Route]):
     page.goto(service)
     progress = send_house(page)
     switch(page)
@@ -48,10 +54,8 @@ def test_a_video_that_the_service_reads_comes_in_the_new_language(page: Page, se
     expect(progress).to_be_hidden()
 
 
-@pytest.mark.usefixtures("without_estimator")
+@pytest.mark.usefixtures("without_estimator", "held")
 def test_a_video_can_be_cancelled_in_the_new_language(page: Page, service: str):
-    held: list[Route] = []
-    page.route("**/api/pose", lambda route: held.append(route))
     page.goto(service)
     progress = send_house(page)
     switch(page)
